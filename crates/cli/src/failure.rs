@@ -1,0 +1,69 @@
+//! How the command ends when it cannot do what it was asked: one line, one status.
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::error::ErrorKind;
+
+/// The status of a run that was interrupted, as shells count it (128 + SIGINT).
+pub const INTERRUPTED: u8 = 130;
+
+/// A reason to stop, told in one line.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the process exits with.
+    pub status: u8,
+    /// Without the `error: ` in front; line ends are folded away when it is told.
+    pub message: String,
+}
+
+impl Failure {
+    /// What was asked cannot be done: status 2.
+    pub fn asked(message: impl Display) -> Self {
+        Self { status: 2, message: message.to_string() }
+    }
+
+    /// It could be done, and went wrong: status 1.
+    pub fn during(message: impl Display) -> Self {
+        Self { status: 1, message: message.to_string() }
+    }
+
+    /// Ctrl-C before there was anything to show.
+    pub fn interrupted() -> Self {
+        Self { status: INTERRUPTED, message: "interrupted before anything was grown".into() }
+    }
+
+    /// Says it on stderr and gives the status to exit with.
+    pub fn report(&self) -> ExitCode {
+        tell(&self.message);
+        ExitCode::from(self.status)
+    }
+}
+
+/// A wrong command line: one line on stderr and status 2; asked-for help goes where clap sends it.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    if matches!(error.kind(), DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion) {
+        // A reader that went away while the help was printed is no failure.
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    // clap explains itself in paragraphs; the first one names the fault.
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    tell(&format!("{} (see --help)", first.strip_prefix("error: ").unwrap_or(first)));
+    ExitCode::from(2)
+}
+
+fn tell(message: &str) {
+    // Whoever closed stderr does not want to know.
+    let _ = writeln!(io::stderr(), "error: {}", one_line(message));
+}
+
+/// Runs of white space, line ends among them, become one blank.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

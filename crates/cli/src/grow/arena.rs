@@ -1,0 +1,69 @@
+//! The candidate this project is about.
+
+use highwater::{Arena, Scope};
+
+use super::{
+    alloc::{Alloc, Candidate, Frontier},
+    report::Region,
+    settings::Settings,
+    trace::Step,
+};
+
+impl<'a> Alloc<'a> for Scope<'a> {
+    #[inline]
+    fn put<T>(&self, value: T) -> &'a mut T {
+        self.alloc(value)
+    }
+
+    #[inline]
+    fn put_str(&self, text: &str) -> &'a str {
+        self.alloc_str(text)
+    }
+
+    fn used(&self) -> Option<u64> {
+        Some(self.allocated_bytes() as u64)
+    }
+}
+
+impl Candidate for Arena {
+    type Handle<'a> = Scope<'a>;
+
+    fn make(settings: &Settings) -> Result<Self, String> {
+        settings.build()
+    }
+
+    fn handle(&mut self) -> Scope<'_> {
+        self.scope()
+    }
+
+    fn frontier(&self) -> Option<Frontier> {
+        let monitor = self.monitor();
+        Some(Box::new(move || monitor.stats().map(|stats| stats.committed as u64)))
+    }
+
+    fn region(&self) -> Option<Region> {
+        let stats = self.stats();
+        Some(Region {
+            committed: stats.committed as u64,
+            reserved: stats.reserved as u64,
+            growth_steps: stats.commits,
+            faults: stats.faults,
+            growth_ns: stats.growth_ns,
+            populated: stats.populated,
+        })
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let own = self.id();
+        highwater::stats::recent_growth()
+            .into_iter()
+            .filter(|event| event.region == own)
+            .map(|event| Step {
+                at_ns: event.at_ns,
+                duration_ns: event.duration_ns,
+                from: event.offset as u64,
+                bytes: event.bytes as u64,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! How far a run is, for who waits for it.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use highwater::stats::now_ns;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{alloc::Frontier, job::Done};
+use crate::{output, size};
+
+/// Between two looks, for a bar that moves evenly.
+const TICK: Duration = Duration::from_millis(80);
+/// Between two looks, where the frontier is to be drawn.
+const SAMPLE: Duration = Duration::from_millis(4);
+/// Between two lines where there is no terminal.
+const LINE: Duration = Duration::from_secs(2);
+/// Samples kept of each frontier; beyond that every other one is dropped.
+const KEPT: usize = 4096;
+
+/// Shows progress until `finished`, then gives back where the frontiers were meanwhile: for each, the
+/// monotonic time and its bytes.
+pub fn watch(
+    label: &str,
+    total: u64,
+    done: &Done,
+    finished: &AtomicBool,
+    frontiers: &[Frontier],
+) -> Vec<Vec<(u64, u64)>> {
+    let mut shown = Shown::new(label, total);
+    let mut samples = vec![Vec::new(); frontiers.len()];
+    let mut pause = if frontiers.is_empty() { TICK } else { SAMPLE };
+    loop {
+        for (frontier, samples) in frontiers.iter().zip(&mut samples) {
+            samples.extend(frontier().map(|bytes| (now_ns(), bytes)));
+        }
+        if finished.load(Ordering::Acquire) {
+            break;
+        }
+        shown.update(done.bytes());
+        if samples.iter().any(|samples| samples.len() >= KEPT) {
+            for samples in &mut samples {
+                let mut keep = false;
+                samples.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+            pause *= 2;
+        }
+        thread::park_timeout(pause);
+    }
+    shown.end(done.bytes());
+    samples
+}
+
+enum Shown {
+    Bar(ProgressBar),
+    Lines { label: String, total: u64, start: Instant, last: Instant },
+}
+
+impl Shown {
+    fn new(label: &str, total: u64) -> Self {
+        if !io::stderr().is_terminal() {
+            let now = Instant::now();
+            output::note(&line(label, 0, total));
+            return Self::Lines { label: label.to_owned(), total, start: now, last: now };
+        }
+        let bar = ProgressBar::new(total);
+        let style = ProgressStyle::with_template(
+            "{prefix:12} [{wide_bar}] {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(label.to_owned());
+        Self::Bar(bar)
+    }
+
+    fn update(&mut self, done: u64) {
+        match self {
+            Self::Bar(bar) => bar.set_position(done),
+            Self::Lines { label, total, last, .. } if last.elapsed() >= LINE => {
+                *last = Instant::now();
+                output::note(&line(label, done, *total));
+            }
+            Self::Lines { .. } => {}
+        }
+    }
+
+    fn end(self, done: u64) {
+        match self {
+            Self::Bar(bar) => bar.finish_and_clear(),
+            Self::Lines { label, total, start, .. } => {
+                output::note(&format!("{}, {:.1?}", line(&label, done, total), start.elapsed()));
+            }
+        }
+    }
+}
+
+fn line(label: &str, done: u64, total: u64) -> String {
+    let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100).min(100);
+    format!("{label}: {} of {} ({percent} %)", size::human(done), size::human(total))
+}

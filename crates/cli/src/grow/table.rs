@@ -1,0 +1,165 @@
+//! Results for people to read.
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use indicatif::HumanCount;
+
+use super::report::{Comparison, IndexFacts, Run};
+use crate::size::human;
+
+/// One run: a fact a line.
+pub fn of_run(run: &Run) -> String {
+    let mut text = String::new();
+    if run.partial {
+        text.push_str(&format!(
+            "PARTIAL: interrupted after {} of {}\n",
+            human(run.done_bytes),
+            human(run.total_bytes)
+        ));
+    }
+    if let Some(index) = &run.index {
+        text.push_str(&facts(index));
+        text.push('\n');
+    }
+    let mut table = new_table();
+    let title = format!("{} {}", run.command, run.aim.join(" "));
+    let threads = match run.threads {
+        1 => "1 thread".to_owned(),
+        n => format!("{n} threads, an arena each"),
+    };
+    table.set_header([title, threads]);
+    let mut row = |name: &str, value: String| {
+        table.add_row([name, &value]);
+    };
+    row("used", exactly(run.used));
+    if let Some(region) = run.region {
+        row("committed", exactly(region.committed));
+        row("reserved", exactly(region.reserved));
+        row("growth steps", count(region.growth_steps));
+        row("faults", count(region.faults));
+        let share = percent(region.growth_ns, run.thread_ns);
+        row("time in growth", format!("{}{share}", time(region.growth_ns)));
+    }
+    row("time", time(run.elapsed_ns));
+    row("allocations", count(run.allocations));
+    row("ns per allocation", number(run.ns_per_allocation));
+    row("kernel page faults", count(run.page_faults));
+    row("peak RSS", run.peak_rss.map_or("unknown".into(), exactly));
+    if let Some(engine) = &run.engine {
+        row("growth engine", engine.clone());
+    }
+    if let Some(plot) = &run.plot {
+        row("plot", plot.clone());
+    }
+    right_align(&mut table, 1..2);
+    text + &table.to_string()
+}
+
+/// All of them side by side.
+pub fn of_comparison(all: &Comparison) -> String {
+    let mut text = String::new();
+    if all.partial {
+        text.push_str("PARTIAL: interrupted; there are no ratios to an unfinished run\n");
+    }
+    if let Some(index) = all.runs.first().and_then(|run| run.index.as_ref()) {
+        text.push_str(&facts(index));
+        text.push('\n');
+    }
+    let mut table = new_table();
+    let head = ["", "time", "ns/alloc", "x", "used", "peak RSS", "x", "page faults", "growth steps"];
+    table.set_header(head);
+    for run in &all.runs {
+        let ratio = all.ratios.iter().find(|ratio| ratio.allocator == run.allocator);
+        let times = |value: Option<f64>| value.map_or(String::new(), |times| format!("{times:.2}"));
+        table.add_row([
+            format!("{}{}", run.allocator, if run.partial { " (partial)" } else { "" }),
+            time(run.elapsed_ns),
+            number(run.ns_per_allocation),
+            times(ratio.and_then(|ratio| ratio.ns_per_allocation)),
+            human(run.used),
+            run.peak_rss.map_or("unknown".into(), human),
+            times(ratio.and_then(|ratio| ratio.peak_rss)),
+            count(run.page_faults),
+            run.region.map_or(String::new(), |region| count(region.growth_steps)),
+        ]);
+    }
+    for failed in &all.failed {
+        table.add_row([failed.allocator.as_str(), &failed.reason]);
+    }
+    right_align(&mut table, 1..head.len());
+    let asked = all.runs.iter().filter_map(|run| run.options.as_ref()).any(|o| o.huge_pages == "advise");
+    let pages = if asked { "\nhighwater asked for huge pages; --huge-pages never compares without" } else { "" };
+    format!("{text}{table}\nx: times highwater's; above 1, highwater is better{pages}")
+}
+
+/// What an index holds.
+fn facts(index: &IndexFacts) -> String {
+    let mut table = new_table();
+    let mut row = |name: &str, value: String| {
+        table.add_row([name, &value]);
+    };
+    row("files", count(index.files));
+    for (name, number) in [
+        ("binary files passed over", index.binary),
+        ("unreadable", index.unreadable),
+        ("links and devices passed over", index.passed_over),
+    ] {
+        if number > 0 {
+            row(name, count(number));
+        }
+    }
+    row("bytes", exactly(index.bytes));
+    row("words", count(index.words));
+    row("distinct words", count(index.distinct_words));
+    let frequent: Vec<_> =
+        index.frequent.iter().map(|word| format!("{} {}", shown(&word.word), count(word.count))).collect();
+    row("most frequent", frequent.join("\n"));
+    right_align(&mut table, 1..2);
+    table.to_string()
+}
+
+/// Words are letters and digits, and so harmless to a terminal; only their length is not.
+fn shown(word: &str) -> String {
+    const MOST: usize = 40;
+    match word.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &word[..end]),
+        None => word.to_owned(),
+    }
+}
+
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table
+}
+
+fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
+    for column in columns {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn count(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
+/// To the byte where that can be read at a glance, else both ways.
+fn exactly(bytes: u64) -> String {
+    if bytes < 1024 { format!("{bytes} B") } else { format!("{}  ({} B)", human(bytes), count(bytes)) }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("-".into(), |value| format!("{value:.2}"))
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { String::new() } else { format!("  ({:.1} %)", part as f64 * 100.0 / whole as f64) }
+}
+
+/// In a unit that fits.
+fn time(ns: u64) -> String {
+    format!("{:.2?}", Duration::from_nanos(ns))
+}

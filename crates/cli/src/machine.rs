@@ -1,0 +1,151 @@
+//! What the machine has, and what this process took of it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    statvfs::statvfs,
+};
+
+/// How much memory may be taken, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Available {
+    /// Bytes that can be had without pushing anything out that is in use.
+    pub bytes: u64,
+    /// `the machine` or `the memory cgroup`.
+    pub of: &'static str,
+}
+
+/// `None` where the system does not say.
+pub fn available() -> Option<Available> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let machine = Available { bytes: field(&meminfo, "MemAvailable")?, of: "the machine" };
+    let memberships = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = cgroup(Path::new("/sys/fs/cgroup"), &memberships)
+        .map(|bytes| Available { bytes, of: "the memory cgroup" });
+    Some(group.filter(|group| group.bytes < machine.bytes).unwrap_or(machine))
+}
+
+/// Free bytes of the file system that holds `dir`.
+pub fn free_disk(dir: &Path) -> Option<u64> {
+    let stat = statvfs(dir).ok()?;
+    // Both are u64 here and u32 elsewhere.
+    #[allow(clippy::useless_conversion)]
+    Some(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+}
+
+/// The most this process ever had in memory, in bytes.
+///
+/// Not `ru_maxrss` where it can be helped: on Linux that survives `exec` and so tells a child about
+/// its parent.
+pub fn peak_rss() -> Option<u64> {
+    if let Ok(status) = fs::read_to_string("/proc/self/status") {
+        return field(&status, "VmHWM");
+    }
+    let most = u64::try_from(getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss()).ok()?;
+    Some(if cfg!(target_vendor = "apple") { most } else { most * 1024 })
+}
+
+/// Page faults that the kernel served for this process so far.
+pub fn page_faults() -> u64 {
+    getrusage(UsageWho::RUSAGE_SELF)
+        .map_or(0, |usage| (usage.minor_page_faults() + usage.major_page_faults()).max(0).cast_unsigned())
+}
+
+/// `Name:   123 kB` in the way of `/proc`, in bytes.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// What the tightest memory cgroup above this process leaves.
+fn cgroup(mount: &Path, memberships: &str) -> Option<u64> {
+    memberships
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (parts.next()?, parts.next()?);
+            if controllers.is_empty() {
+                let mixed = mount.join("unified");
+                let root = if mixed.is_dir() { mixed } else { mount.to_owned() };
+                tightest(&root, path, ["memory.max", "memory.current", "inactive_file"])
+            } else if controllers.split(',').any(|name| name == "memory") {
+                let files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
+                tightest(&mount.join("memory"), path, files)
+            } else {
+                None
+            }
+        })
+        .min()
+}
+
+/// A limit binds all below it, so every level from the process's own up to the root is asked. In a
+/// container the path may be the host's; the levels that do not exist are passed over.
+fn tightest(root: &Path, path: &str, [limit, usage, cache]: [&str; 3]) -> Option<u64> {
+    let number = |file: PathBuf| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+    let own = root.join(path.trim_start_matches('/'));
+    own.ancestors()
+        .take_while(|level| level.starts_with(root))
+        .filter_map(|level| {
+            let left = number(level.join(limit))?.saturating_sub(number(level.join(usage))?);
+            // Clean file pages are charged, and given up when memory is asked for.
+            let stat = fs::read_to_string(level.join("memory.stat")).unwrap_or_default();
+            let cached = stat.lines().find_map(|line| line.strip_prefix(cache)?.trim().parse::<u64>().ok());
+            Some(left.saturating_add(cached.unwrap_or(0)))
+        })
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(dir: &Path, files: &[(&str, &str)]) {
+        fs::create_dir_all(dir).unwrap();
+        for (name, text) in files {
+            fs::write(dir.join(name), text).unwrap();
+        }
+    }
+
+    #[test]
+    fn fields_of_proc() {
+        let text = "MemTotal:  100 kB\nMemAvailable:   12 kB\nBroken: kB\n";
+        assert_eq!(field(text, "MemAvailable"), Some(12 * 1024));
+        assert_eq!(field(text, "Mem"), None);
+        assert_eq!(field(text, "Broken"), None);
+    }
+
+    #[test]
+    fn the_tightest_level_of_v2_counts() {
+        let root = tempfile::tempdir().unwrap();
+        level(&root.path().join("a"), &[("memory.max", "1000\n"), ("memory.current", "300\n")]);
+        level(&root.path().join("a/b"), &[("memory.max", "max\n"), ("memory.current", "10\n")]);
+        assert_eq!(cgroup(root.path(), "0::/a/b\n"), Some(700));
+        level(&root.path().join("a"), &[("memory.stat", "anon 5\ninactive_file 50\n")]);
+        assert_eq!(cgroup(root.path(), "0::/a/b\n"), Some(750));
+    }
+
+    #[test]
+    fn v1_and_a_path_of_the_host() {
+        let root = tempfile::tempdir().unwrap();
+        let files = [("memory.limit_in_bytes", "500"), ("memory.usage_in_bytes", "600")];
+        level(&root.path().join("memory"), &files);
+        assert_eq!(cgroup(root.path(), "9:cpu:/\n4:memory:/not/here\n0::/\n"), Some(0));
+    }
+
+    #[test]
+    fn no_cgroup_says_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(cgroup(root.path(), "0::/\nnonsense\n"), None);
+        assert_eq!(cgroup(root.path(), ""), None);
+    }
+
+    #[test]
+    fn this_process_is_somewhere() {
+        assert!(peak_rss().is_none_or(|bytes| bytes > 0));
+        assert!(free_disk(Path::new("/no/such/place")).is_none());
+    }
+}

@@ -1,0 +1,42 @@
+//! The command `highwater`: stress, measure and explain memory that grows by being touched.
+
+mod failure;
+mod grow;
+mod interrupt;
+mod machine;
+mod output;
+mod size;
+mod warm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Stress, measure and explain memory that grows by being touched.
+#[derive(Parser)]
+#[command(name = "highwater", version, after_help = EXAMPLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Grow(Box<grow::args::GrowArgs>),
+}
+
+const EXAMPLE: &str = "Example:\n  highwater grow 64MiB    grow an arena to 64 MiB and say what that cost";
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let done = match cli.command {
+        Command::Grow(args) => grow::run(&args),
+    };
+    match done {
+        Ok(status) => status,
+        Err(failure) => failure.report(),
+    }
+}

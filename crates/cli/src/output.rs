@@ -1,0 +1,24 @@
+//! What goes to stdout.
+
+use std::{
+    io::{self, ErrorKind, Write as _},
+    process::ExitCode,
+};
+
+use crate::failure::Failure;
+
+/// Prints `text` and a line end. A reader that went away (`| head`) ends the command quietly and
+/// well; any other trouble is a failure.
+pub fn print(text: &str, status: ExitCode) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(status),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Failure::during(format!("cannot write the result: {error}"))),
+    }
+}
+
+/// One line on stderr; nobody is told if nobody listens.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

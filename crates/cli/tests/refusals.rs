@@ -1,0 +1,121 @@
+//! What is refused: one line, status 2.
+
+mod common;
+
+use common::{highwater, is_refused, stderr};
+
+#[test]
+fn sizes() {
+    for (size, why) in [
+        ("0", "nothing to grow"),
+        ("0.0001k", "nothing to grow"),
+        ("", "empty"),
+        ("12XB", "no size"),
+        ("4GiBs", "no such file"),
+        ("99999EiB", "address space"),
+    ] {
+        is_refused([size], why);
+    }
+    is_refused(["--", "-4GiB"], "negative");
+    is_refused(["-4GiB"], "-4");
+}
+
+#[test]
+fn more_than_the_machine_has() {
+    is_refused(["4EiB"], "4.00 EiB");
+    is_refused(["4EiB", "--threads", "2"], "more than");
+    is_refused(["4EiB", "--compare", "--json"], "more than");
+    let dir = tempfile::tempdir().unwrap();
+    // Sparse: as large as anybody likes, and nothing on the disk.
+    let file = std::fs::File::create(dir.path().join("large")).unwrap();
+    if file.set_len(1 << 42).is_ok() {
+        // Holes are NULs, which makes it binary; text in front makes it a text file.
+        use std::io::Write as _;
+        (&file).write_all(&b"text ".repeat(4000)).unwrap();
+        is_refused([dir.path()], "an index of 4.00 TiB");
+    }
+}
+
+#[test]
+fn a_large_binary_file_is_no_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(dir.path().join("large")).unwrap();
+    if file.set_len(1 << 42).is_ok() {
+        common::succeeds(&common::grow([dir.path()]));
+    }
+}
+
+#[test]
+fn paths() {
+    let said = is_refused(["/no/such/path"], "/no/such/path");
+    assert!(!said.contains("size"), "{said}");
+    is_refused(["."; 1].into_iter().chain(["/no/such/path"]), "no such file");
+    is_refused(["/dev/null"], "neither a file nor a directory");
+    is_refused(["no\nsuch\nfile"], "no such file");
+}
+
+#[test]
+fn mixtures() {
+    is_refused(["1MiB", "2MiB"], "two sizes");
+    let said = is_refused(["1MiB", "."], "./1MiB");
+    assert!(said.contains("is a size"), "{said}");
+}
+
+#[test]
+fn impossible_arenas() {
+    is_refused(["1MiB", "--reserve", "64KiB"], "reserve");
+    is_refused(["1MiB", "--reserve", "0"], "--reserve");
+    is_refused(["1MiB", "--reserve", "12XB"], "--reserve");
+    is_refused(["1MiB", "--reserve", "6EiB"], "");
+    is_refused(["1MiB", "--reserve", "2MiB", "--head", "4MiB"], "head");
+    is_refused(["1MiB", "--reserve", "6EiB", "--compare"], "");
+}
+
+#[test]
+fn options() {
+    for (option, value) in [
+        ("--growth", "sideways"),
+        ("--growth", "fixed"),
+        ("--growth", "fixed:0"),
+        ("--growth", "fixed:x"),
+        ("--growth", "geometric:64k"),
+        ("--growth", "geometric:2M,1M"),
+        ("--growth", "stress:"),
+        ("--growth", "stress:-1"),
+        ("--head", "x"),
+        ("--huge-pages", "maybe"),
+        ("--backing", "paper"),
+        ("--backing", "temp:/no/such/dir"),
+        ("--threads", "0"),
+        ("--threads", "x"),
+    ] {
+        is_refused(["1MiB", option, value], option);
+    }
+    is_refused(["1MiB", "--no-such-option"], "--no-such-option");
+    is_refused(["1MiB", "--plot", "/no/such/dir/plot.svg"], "plot.svg");
+    is_refused(Vec::<&str>::new(), "SIZE|PATH");
+}
+
+#[test]
+fn a_reserve_that_turns_out_too_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let words: String = (0..50_000).map(|n| format!("word{n} ")).collect();
+    std::fs::write(dir.path().join("text"), words).unwrap();
+    let output = common::grow([dir.path().as_os_str(), "--reserve".as_ref(), "128KiB".as_ref()]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{said}");
+    assert!(errors[0].contains("out of memory"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn unknown_subcommands() {
+    let output = highwater().arg("shrink").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stderr(&output).lines().count(), 1);
+    let output = highwater().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}

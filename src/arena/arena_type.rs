@@ -1,0 +1,293 @@
+//! [`Arena`]: a region with a cursor of its own.
+
+use super::calls::{always, body};
+use super::checkpoint::Checkpoint;
+use super::cursor::{Cursor, Plain, Try};
+use super::scope::Scope;
+use crate::builder::Builder;
+use crate::oom::{AllocOrInitError, OutOfMemory};
+use crate::policy::Growth;
+use crate::region::{Monitor, Region};
+use crate::stats::Stats;
+use core::alloc::Layout;
+use core::ffi::CStr;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// A bump allocator over a reserved range that commits memory as it is touched.
+///
+/// Allocation moves a position; nothing is freed singly, and values are not dropped. Everything is one
+/// contiguous range, addresses never move, and there is no growth path to compile: past the committed end a
+/// write faults and the handler commits more. [`reset`](Arena::reset) gives all of it back at once,
+/// [`scope`](Arena::scope) a part.
+///
+/// `MIN_ALIGN` (bytes, a power of two up to 4096) is the alignment that every block has at least. Types
+/// that need no more than that are placed without an alignment step; the price is padding after smaller
+/// ones. `CHECKED` arenas are [`DebugArena`]s.
+///
+/// The names are bumpalo's: code written for its `Bump` compiles after `use highwater::Arena as Bump`,
+/// unless it depends on chunks or on bumping downwards.
+///
+/// ```
+/// use highwater::Arena;
+///
+/// let mut arena = Arena::new();
+/// let numbers = arena.alloc_slice_fill_with(1_000_000, |i| i as u64);
+/// let name = arena.alloc_str("scratch");
+/// assert_eq!(numbers[999_999], 999_999);
+/// assert_eq!(name, "scratch");
+/// arena.reset();
+/// assert_eq!(arena.allocated_bytes(), 0);
+/// ```
+#[must_use = "dropping an arena unmaps it"]
+pub struct Arena<const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
+    // Position and limit come first and are the arena's own: no header to chase on the way to them.
+    cursor: Cursor<MIN_ALIGN, CHECKED>,
+    region: Region,
+}
+
+/// An arena for finding bugs: the same calls as [`Arena`], with the guard policies that have to see every
+/// allocation.
+pub type DebugArena = Arena<8, true>;
+
+// SAFETY: the cursor and the region belong to whoever has the arena; no part of them belongs to a thread.
+// References into the arena keep it borrowed, and so where it is.
+unsafe impl<const MIN_ALIGN: usize, const CHECKED: bool> Send for Arena<MIN_ALIGN, CHECKED> {}
+
+impl Arena {
+    /// An arena with the default policies: 64 GiB reserved, 64 KiB committed.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    pub fn new() -> Self {
+        Self::with_min_align()
+    }
+
+    /// An arena with the default policies.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    pub fn try_new() -> Result<Self, OutOfMemory> {
+        Self::try_with_capacity(0)
+    }
+
+    /// An arena whose first `capacity` bytes are committed.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self::with_min_align_and_capacity(capacity)
+    }
+
+    /// An arena whose first `capacity` bytes are committed.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    ///
+    /// ```
+    /// assert!(highwater::Arena::try_with_capacity(1 << 20)?.committed_bytes() >= 1 << 20);
+    /// assert!(highwater::Arena::try_with_capacity(usize::MAX).is_err());
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
+    pub fn try_with_capacity(capacity: usize) -> Result<Self, OutOfMemory> {
+        Self::try_with_min_align_and_capacity(capacity)
+    }
+
+    /// An arena with policies of your own.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
+    /// An arena with the default policies and this minimum alignment.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::<16>::with_min_align();
+    /// arena.alloc(1u8);
+    /// assert_eq!(arena.alloc_str("x").as_ptr().addr() % 16, 0);
+    /// ```
+    pub fn with_min_align() -> Self {
+        Builder::<Self>::new().build()
+    }
+
+    /// An arena with this minimum alignment whose first `capacity` bytes are committed.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    pub fn with_min_align_and_capacity(capacity: usize) -> Self {
+        match Self::try_with_min_align_and_capacity(capacity) {
+            Ok(arena) => arena,
+            Err(error) => super::cursor::panic_with(error),
+        }
+    }
+
+    /// An arena with this minimum alignment whose first `capacity` bytes are committed.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    pub fn try_with_min_align_and_capacity(capacity: usize) -> Result<Self, OutOfMemory> {
+        let builder = Builder::<Self>::new();
+        let builder = if capacity == 0 { builder } else { builder.head(capacity) };
+        Ok(builder.try_build()?)
+    }
+
+    calls!("arena");
+
+    /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept
+    /// and not cleared, values are not dropped; it takes a few nanoseconds, whatever was allocated. With
+    /// [`Growth::Stress`] memory is given back to the system as well.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// let first = arena.alloc(1u64) as *const u64;
+    /// arena.reset();
+    /// assert_eq!(arena.alloc(2u64) as *const u64, first);
+    /// ```
+    pub fn reset(&mut self) {
+        self.cursor.set_position(self.region.as_ptr());
+        self.cursor.slot().counters.touched.store(0, Relaxed);
+        if let Growth::Stress { .. } = self.region.growth() {
+            self.trim(crate::sys::page_size());
+        }
+    }
+
+    /// Gives committed memory past the first `keep` bytes (and past what is in use) back to the system, and
+    /// returns how many bytes that were. What is committed again reads as zero.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// arena.alloc_slice_fill_copy(10 << 20, 1u8);
+    /// arena.reset();
+    /// assert!(arena.trim(1 << 20) >= 9 << 20);
+    /// assert_eq!(arena.committed_bytes(), 1 << 20);
+    /// ```
+    pub fn trim(&mut self, keep: usize) -> usize {
+        let keep = keep.max(self.cursor.used());
+        // SAFETY: what is past the position was never handed out, or is given up, and we have the arena to
+        // ourselves.
+        let given_back = unsafe { self.region.trim(keep) };
+        self.cursor.refresh_limit();
+        given_back
+    }
+
+    /// The byte limit set by [`set_allocation_limit`](Arena::set_allocation_limit).
+    pub fn allocation_limit(&self) -> Option<usize> {
+        match self.cursor.slot().allocation_limit.load(Relaxed) {
+            usize::MAX => None,
+            bytes => Some(bytes),
+        }
+    }
+
+    /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. Below what is in use
+    /// already it only stops further allocation.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// arena.set_allocation_limit(Some(8));
+    /// arena.alloc(1u64);
+    /// assert!(arena.try_alloc(1u8).is_err());
+    /// ```
+    pub fn set_allocation_limit(&self, limit: Option<usize>) {
+        self.cursor.slot().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
+        self.cursor.refresh_limit();
+    }
+
+    /// [`allocated_bytes`](Arena::allocated_bytes): there is no metadata among the blocks.
+    pub fn allocated_bytes_including_metadata(&self) -> usize {
+        self.allocated_bytes()
+    }
+
+    /// Whether an address is one of the arena's, in use or not.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// assert!(arena.contains(arena.alloc(1)));
+    /// assert!(!arena.contains(&1));
+    /// ```
+    pub fn contains<T>(&self, pointer: *const T) -> bool {
+        self.region.contains(pointer.cast())
+    }
+
+    /// The region under the arena.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// A scope on top of the arena: what is allocated in it is given back when it ends, that is, when its
+    /// borrow does. See [`Scope`].
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// for line in ["a b", "c d e"] {
+    ///     let scope = arena.scope();
+    ///     let words = scope.alloc_iter(line.split(' '));
+    ///     assert!(words.len() > 1);
+    /// }
+    /// assert_eq!(arena.allocated_bytes(), 0);
+    /// ```
+    #[inline(always)]
+    pub fn scope(&mut self) -> Scope<'_, MIN_ALIGN, CHECKED> {
+        Scope::new(&self.cursor)
+    }
+
+    /// Runs a closure with a [`scope`](Arena::scope) of its own.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// let sum: u32 = arena.scoped(|scope| scope.alloc_slice_fill_copy(10, 2u32).iter().sum());
+    /// assert_eq!(sum, 20);
+    /// ```
+    #[inline(always)]
+    pub fn scoped<R>(&mut self, f: impl FnOnce(Scope<'_, MIN_ALIGN, CHECKED>) -> R) -> R {
+        f(self.scope())
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECKED>> {
+    /// Another minimum alignment: bytes, a power of two up to 4096.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().min_align::<64>().build();
+    /// assert_eq!(arena.alloc(1u8) as *const u8 as usize % 64, 0);
+    /// ```
+    pub fn min_align<const OTHER: usize>(self) -> Builder<Arena<OTHER, CHECKED>> {
+        self.retarget()
+    }
+
+    /// A [`DebugArena`] with this minimum alignment.
+    pub fn checked(self) -> Builder<Arena<MIN_ALIGN, true>> {
+        self.retarget()
+    }
+}
+
+impl Region {
+    /// A region with policies of your own.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALIGN, CHECKED> {
+    /// An arena over a region, from its first byte on.
+    fn from(region: Region) -> Self {
+        Arena { cursor: Cursor::over(&region), region }
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Default for Arena<MIN_ALIGN, CHECKED> {
+    fn default() -> Self {
+        Self::with_min_align()
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> fmt::Debug for Arena<MIN_ALIGN, CHECKED> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("used", &self.allocated_bytes()).field("region", &self.region).finish()
+    }
+}

@@ -1,0 +1,912 @@
+//! The allocation calls of arenas and scopes.
+//!
+//! `calls!(Type, 'lifetime)` writes them once for each. They are thin: what a call does is said by
+//! [`Mode`](super::cursor::Mode) (diverge or return an error) and by the functions of [`body`].
+
+use super::cursor::{Cursor, Mode};
+use super::grower::{FormatTo, Grower};
+use core::alloc::Layout;
+use core::convert::Infallible;
+use core::ffi::CStr;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
+
+/// The value of a result that cannot be an error.
+#[inline(always)]
+pub(super) fn always<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// The calls, for either mode. They return raw pointers: the lifetime is the caller's to give.
+pub(super) mod body {
+    use super::*;
+
+    type Raw<T, F> = Result<*mut T, <F as Mode>::Error>;
+
+    #[inline(always)]
+    pub(in super::super) fn value<F: Mode, T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        value: T,
+    ) -> Raw<T, F> {
+        let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
+        // SAFETY: the block is ours, aligned and as large as a `T`, and the check passed.
+        unsafe { place.write(value) };
+        Ok(place)
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn with<F: Mode, T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        make: impl FnOnce() -> T,
+    ) -> Raw<T, F> {
+        let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
+        // SAFETY: as in `value`; what `make` allocates comes after the block.
+        unsafe { place.write(make()) };
+        Ok(place)
+    }
+
+    /// A block whose initialiser may fail: it is taken back unless the initialiser allocated after it, in
+    /// which case the error may borrow from there.
+    #[inline(always)]
+    pub(in super::super) fn try_with<F: Mode, T, E, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Result<*mut T, E>, F::Error> {
+        let before = cursor.position();
+        let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
+        let after = cursor.position();
+        Ok(match make() {
+            Ok(value) => {
+                // SAFETY: as in `value`.
+                unsafe { place.write(value) };
+                Ok(place)
+            }
+            Err(error) => {
+                if cursor.position() == after {
+                    cursor.set_position(before);
+                }
+                Err(error)
+            }
+        })
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn layout<F: Mode, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        layout: Layout,
+    ) -> Result<NonNull<u8>, F::Error> {
+        let place = F::place_committed(cursor, layout.size(), layout.align())?;
+        // SAFETY: neither an address in a region nor an alignment is zero.
+        Ok(unsafe { NonNull::new_unchecked(place) })
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn uninit<F: Mode, T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+    ) -> Raw<MaybeUninit<T>, F> {
+        Ok(F::place_committed(cursor, size_of::<T>(), align_of::<T>())?.cast())
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn uninit_slice<F: Mode, T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        len: usize,
+    ) -> Raw<[MaybeUninit<T>], F> {
+        let layout = F::array::<T, M, C>(cursor, len)?;
+        let start = F::place_committed(cursor, layout.size(), layout.align())?;
+        Ok(ptr::slice_from_raw_parts_mut(start.cast(), len))
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn copy<F: Mode, T: Copy, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        source: &[T],
+    ) -> Raw<[T], F> {
+        // A slice that exists has a layout.
+        let start = F::place(cursor, size_of_val(source), align_of::<T>())?.cast::<T>();
+        // SAFETY: the block is ours, aligned and long enough; it is fresh, so it does not overlap.
+        unsafe { start.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
+        Ok(ptr::slice_from_raw_parts_mut(start, source.len()))
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn fill<F: Mode, T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        len: usize,
+        mut make: impl FnMut(usize) -> T,
+    ) -> Raw<[T], F> {
+        let layout = F::array::<T, M, C>(cursor, len)?;
+        let start = F::place(cursor, layout.size(), layout.align())?.cast::<T>();
+        for i in 0..len {
+            // SAFETY: `i` is below the length of the block, which is ours; what `make` allocates comes after.
+            unsafe { start.add(i).write(make(i)) };
+        }
+        Ok(ptr::slice_from_raw_parts_mut(start, len))
+    }
+
+    /// Like [`fill`], with the rule of [`try_with`] for errors.
+    #[inline(always)]
+    pub(in super::super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        len: usize,
+        mut make: impl FnMut(usize) -> Result<T, E>,
+    ) -> Result<Result<*mut [T], E>, F::Error> {
+        let before = cursor.position();
+        let layout = F::array::<T, M, C>(cursor, len)?;
+        let start = F::place(cursor, layout.size(), layout.align())?.cast::<T>();
+        let after = cursor.position();
+        for i in 0..len {
+            match make(i) {
+                // SAFETY: as in `fill`.
+                Ok(value) => unsafe { start.add(i).write(value) },
+                Err(error) => {
+                    if cursor.position() == after {
+                        cursor.set_position(before);
+                    }
+                    return Ok(Err(error));
+                }
+            }
+        }
+        Ok(Ok(ptr::slice_from_raw_parts_mut(start, len)))
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn iter<F: Mode, T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        iter: impl IntoIterator<Item = T>,
+    ) -> Raw<[T], F> {
+        let iter = iter.into_iter();
+        // The lower bound is a hint that may lie, in either direction: an absurd one must not fail.
+        let hint = iter.size_hint().0.min(1 << 16);
+        let mut grower = Grower::<T, M, C, F>::with_capacity(cursor, hint)?;
+        for value in iter {
+            grower.push(value)?;
+        }
+        let (start, len) = grower.finish();
+        Ok(ptr::slice_from_raw_parts_mut(start, len))
+    }
+
+    /// The bytes of a formatted text.
+    ///
+    /// # Panics
+    /// When a `Display` implementation returns an error of its own, as `format!` does.
+    pub(in super::super) fn format<F: Mode, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        arguments: fmt::Arguments<'_>,
+    ) -> Raw<[u8], F> {
+        let text = arguments.as_str();
+        if let Some(text) = text {
+            return copy::<F, u8, M, C>(cursor, text.as_bytes());
+        }
+        let grower = Grower::<u8, M, C, F>::with_capacity(cursor, 0)?;
+        let mut to = FormatTo { grower, failure: None };
+        if fmt::write(&mut to, arguments).is_err() {
+            match to.failure {
+                Some(error) => return Err(error),
+                None => panic!("a formatting trait implementation returned an error without the writer failing"),
+            }
+        }
+        let (start, len) = to.grower.finish();
+        Ok(ptr::slice_from_raw_parts_mut(start, len))
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn c_str<F: Mode, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        text: &CStr,
+    ) -> Result<*const CStr, F::Error> {
+        let bytes = copy::<F, u8, M, C>(cursor, text.to_bytes_with_nul())?;
+        Ok(bytes as *const CStr)
+    }
+}
+
+/// Writes the allocation calls into an `impl` block of a type with a field `cursor`.
+macro_rules! calls {
+    ($what:literal $(, $life:lifetime)?) => {
+        /// Moves a value to the top and returns a reference to it.
+        ///
+        /// One compare stands between you and the memory; when the value does not fit below the limit the call
+        /// diverges. The value is not dropped.
+        ///
+        /// # Panics
+        #[doc = concat!("When the ", $what, "'s limit or the reservation ends before the value does.")]
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let x = arena.alloc(41);
+        /// *x += 1;
+        /// assert_eq!(*x, 42);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc<T>(&self, value: T) -> &$($life)? mut T {
+            let place = always(body::value::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, value));
+            // SAFETY: a fresh, initialised value that nothing else refers to.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc`](Self::alloc) that returns the error. The memory is committed before it is written.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none; nothing changed then.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::builder().limit(16).build();
+        /// assert_eq!(arena.try_alloc(5u64).as_deref(), Ok(&5));
+        /// assert!(arena.try_alloc([0u64; 2]).is_err());
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc<T>(&self, value: T) -> Result<&$($life)? mut T, OutOfMemory> {
+            let place = body::value::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, value)?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// Makes a value at its place at the top. Large values need not pass over the stack this way. The
+        /// closure may allocate from the same memory.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whenever the closure does.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let table = arena.alloc_with(|| [7u8; 1 << 12]);
+        /// assert_eq!(table[4095], 7);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> &$($life)? mut T {
+            let place = always(body::with::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, f));
+            // SAFETY: as in `alloc`.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc_with`](Self::alloc_with) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none; the closure was not called then.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> Result<&$($life)? mut T, OutOfMemory> {
+            let place = body::with::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, f)?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// Makes a value that may fail to be made. On an error the space is taken back, unless the closure
+        /// allocated: then the error may borrow from what it allocated, and everything stays.
+        ///
+        /// # Errors
+        /// The closure's.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whenever the closure does.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let number = arena.alloc_try_with(|| "12".parse::<u32>())?;
+        /// assert_eq!(*number, 12);
+        /// assert!(arena.alloc_try_with(|| "x".parse::<u32>()).is_err());
+        /// # Ok::<(), std::num::ParseIntError>(())
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(&self, f: F) -> Result<&$($life)? mut T, E> {
+            let place = always(body::try_with::<Plain, T, E, MIN_ALIGN, CHECKED>(&self.cursor, f))?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// [`alloc_try_with`](Self::alloc_try_with) that returns either error.
+        ///
+        /// # Errors
+        /// [`AllocOrInitError::Alloc`] when there is no memory, [`AllocOrInitError::Init`] with the closure's.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(
+            &self,
+            f: F,
+        ) -> Result<&$($life)? mut T, AllocOrInitError<E>> {
+            let place = body::try_with::<Try, T, E, MIN_ALIGN, CHECKED>(&self.cursor, f)?;
+            // SAFETY: as in `alloc`.
+            place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
+        }
+
+        /// Memory for a layout, uninitialised and committed, so that it may be handed to the kernel. For a
+        /// layout without a size the pointer is aligned and points to nothing.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and when the system refuses to commit.
+        ///
+        /// ```
+        /// use std::alloc::Layout;
+        /// let arena = highwater::Arena::new();
+        /// let block = arena.alloc_layout(Layout::from_size_align(100, 4096)?);
+        /// assert!(block.addr().get() % 4096 == 0);
+        /// # Ok::<(), std::alloc::LayoutError>(())
+        /// ```
+        #[inline(always)]
+        pub fn alloc_layout(&self, layout: Layout) -> NonNull<u8> {
+            always(body::layout::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, layout))
+        }
+
+        /// [`alloc_layout`](Self::alloc_layout) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        pub fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
+            body::layout::<Try, MIN_ALIGN, CHECKED>(&self.cursor, layout)
+        }
+
+        /// Memory for a `T`, uninitialised and committed, so that it may be handed to the kernel.
+        ///
+        /// # Panics
+        /// As [`alloc_layout`](Self::alloc_layout).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let x = arena.alloc_uninit::<u64>().write(9);
+        /// assert_eq!(*x, 9);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_uninit<T>(&self) -> &$($life)? mut MaybeUninit<T> {
+            let place = always(body::uninit::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor));
+            // SAFETY: as in `alloc`; anything is a valid `MaybeUninit`.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc_uninit`](Self::alloc_uninit) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_uninit<T>(&self) -> Result<&$($life)? mut MaybeUninit<T>, OutOfMemory> {
+            let place = body::uninit::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor)?;
+            // SAFETY: as in `alloc_uninit`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// Memory for `len` values, uninitialised and committed, so that it may be handed to the kernel: a
+        /// `read(2)` into memory that is not committed fails with EFAULT, and a datagram is lost.
+        ///
+        /// # Panics
+        /// As [`alloc_layout`](Self::alloc_layout), and for more than `isize::MAX` bytes.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let buffer = arena.alloc_uninit_slice::<u8>(1 << 20);
+        /// assert_eq!(buffer.len(), 1 << 20);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_uninit_slice<T>(&self, len: usize) -> &$($life)? mut [MaybeUninit<T>] {
+            let place = always(body::uninit_slice::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, len));
+            // SAFETY: as in `alloc_uninit`.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc_uninit_slice`](Self::alloc_uninit_slice) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none, or for more than `isize::MAX` bytes.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_uninit_slice<T>(
+            &self,
+            len: usize,
+        ) -> Result<&$($life)? mut [MaybeUninit<T>], OutOfMemory> {
+            let place = body::uninit_slice::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, len)?;
+            // SAFETY: as in `alloc_uninit`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// A copy of a string.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_str("held"), "held");
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_str(&self, source: &str) -> &$($life)? mut str {
+            let place = always(body::copy::<Plain, u8, MIN_ALIGN, CHECKED>(&self.cursor, source.as_bytes()));
+            // SAFETY: as in `alloc`; the bytes are a string's.
+            unsafe { core::str::from_utf8_unchecked_mut(&mut *place) }
+        }
+
+        /// [`alloc_str`](Self::alloc_str) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_str(&self, source: &str) -> Result<&$($life)? mut str, OutOfMemory> {
+            let place = body::copy::<Try, u8, MIN_ALIGN, CHECKED>(&self.cursor, source.as_bytes())?;
+            // SAFETY: as in `alloc_str`.
+            Ok(unsafe { core::str::from_utf8_unchecked_mut(&mut *place) })
+        }
+
+        /// Formats into the memory, in place.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and when a `Display` implementation fails.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_fmt(format_args!("{}-{:03}", "a", 7)), "a-007");
+        /// ```
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &$($life)? mut str {
+            let place = always(body::format::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, arguments));
+            // SAFETY: as in `alloc`; what `fmt` writes are strings.
+            unsafe { core::str::from_utf8_unchecked_mut(&mut *place) }
+        }
+
+        /// [`alloc_fmt`](Self::alloc_fmt) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        ///
+        /// # Panics
+        /// When a `Display` implementation fails.
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&$($life)? mut str, OutOfMemory> {
+            let place = body::format::<Try, MIN_ALIGN, CHECKED>(&self.cursor, arguments)?;
+            // SAFETY: as in `alloc_fmt`.
+            Ok(unsafe { core::str::from_utf8_unchecked_mut(&mut *place) })
+        }
+
+        /// A copy of a C string, its terminating zero included.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_cstr(c"name"), c"name");
+        /// ```
+        pub fn alloc_cstr(&self, source: &CStr) -> &$($life)? CStr {
+            let place = always(body::c_str::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, source));
+            // SAFETY: as in `alloc`; the bytes are a C string's.
+            unsafe { &*place }
+        }
+
+        /// [`alloc_cstr`](Self::alloc_cstr) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        pub fn try_alloc_cstr(&self, source: &CStr) -> Result<&$($life)? CStr, OutOfMemory> {
+            let place = body::c_str::<Try, MIN_ALIGN, CHECKED>(&self.cursor, source)?;
+            // SAFETY: as in `alloc_cstr`.
+            Ok(unsafe { &*place })
+        }
+
+        /// A slice of everything an iterator yields, however much that is, built in place. The iterator may
+        /// allocate from the same memory; the slice then moves when it grows.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whenever the iterator does.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let odd = arena.alloc_iter((0..10).filter(|n| n % 2 == 1));
+        /// assert_eq!(odd, [1, 3, 5, 7, 9]);
+        /// ```
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> &$($life)? mut [T] {
+            let place = always(body::iter::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, iter));
+            // SAFETY: as in `alloc`.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc_iter`](Self::alloc_iter) that returns the error; what the iterator yielded until then is
+        /// not dropped.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_iter<T>(
+            &self,
+            iter: impl IntoIterator<Item = T>,
+        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+            let place = body::iter::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, iter)?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// A copy of a slice.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_slice_copy(&[1, 2, 3]), [1, 2, 3]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_copy<T: Copy>(&self, source: &[T]) -> &$($life)? mut [T] {
+            let place = always(body::copy::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, source));
+            // SAFETY: as in `alloc`.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc_slice_copy`](Self::alloc_slice_copy) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_copy<T: Copy>(&self, source: &[T]) -> Result<&$($life)? mut [T], OutOfMemory> {
+            let place = body::copy::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, source)?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// A slice of clones of another's values.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), and whenever `clone` does.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let names = arena.alloc_slice_clone(&["a".to_string(), "b".to_string()]);
+        /// assert_eq!(names[1], "b");
+        /// # for name in names { unsafe { std::ptr::drop_in_place(name) } }
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_clone<T: Clone>(&self, source: &[T]) -> &$($life)? mut [T] {
+            self.alloc_slice_fill_with(source.len(), |i| source[i].clone())
+        }
+
+        /// [`alloc_slice_clone`](Self::alloc_slice_clone) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_clone<T: Clone>(&self, source: &[T]) -> Result<&$($life)? mut [T], OutOfMemory> {
+            self.try_alloc_slice_fill_with(source.len(), |i| source[i].clone())
+        }
+
+        /// A slice of `len` values, each made from its index. The closure may allocate from the same memory.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc), for more than `isize::MAX` bytes, and whenever the closure does; what it
+        /// made until then is not dropped.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_slice_fill_with(4, |i| i * i), [0, 1, 4, 9]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_fill_with<T, F: FnMut(usize) -> T>(&self, len: usize, f: F) -> &$($life)? mut [T] {
+            let place = always(body::fill::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, len, f));
+            // SAFETY: as in `alloc`.
+            unsafe { &mut *place }
+        }
+
+        /// [`alloc_slice_fill_with`](Self::alloc_slice_fill_with) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none; the closure was not called then.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_fill_with<T, F: FnMut(usize) -> T>(
+            &self,
+            len: usize,
+            f: F,
+        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+            let place = body::fill::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, len, f)?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// A slice of values that may fail to be made. The first error ends it, with the rule of
+        /// [`alloc_try_with`](Self::alloc_try_with); values made before are not dropped.
+        ///
+        /// # Errors
+        /// The closure's.
+        ///
+        /// # Panics
+        /// As [`alloc_slice_fill_with`](Self::alloc_slice_fill_with).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let digits = ["1", "2", "x"];
+        /// assert!(arena.alloc_slice_try_fill_with(3, |i| digits[i].parse::<u8>()).is_err());
+        /// assert_eq!(arena.alloc_slice_try_fill_with(2, |i| digits[i].parse::<u8>()).unwrap(), [1, 2]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_try_fill_with<T, F: FnMut(usize) -> Result<T, E>, E>(
+            &self,
+            len: usize,
+            f: F,
+        ) -> Result<&$($life)? mut [T], E> {
+            let place = always(body::try_fill::<Plain, T, E, MIN_ALIGN, CHECKED>(&self.cursor, len, f))?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
+        }
+
+        /// [`alloc_slice_try_fill_with`](Self::alloc_slice_try_fill_with) that returns either error.
+        ///
+        /// # Errors
+        /// [`AllocOrInitError::Alloc`] when there is no memory, [`AllocOrInitError::Init`] with the closure's.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_try_fill_with<T, F: FnMut(usize) -> Result<T, E>, E>(
+            &self,
+            len: usize,
+            f: F,
+        ) -> Result<&$($life)? mut [T], AllocOrInitError<E>> {
+            let place = body::try_fill::<Try, T, E, MIN_ALIGN, CHECKED>(&self.cursor, len, f)?;
+            // SAFETY: as in `alloc`.
+            place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
+        }
+
+        /// A slice of `len` copies of a value.
+        ///
+        /// # Panics
+        /// As [`alloc_slice_fill_with`](Self::alloc_slice_fill_with).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_slice_fill_copy(3, 'x'), ['x'; 3]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_fill_copy<T: Copy>(&self, len: usize, value: T) -> &$($life)? mut [T] {
+            self.alloc_slice_fill_with(len, |_| value)
+        }
+
+        /// [`alloc_slice_fill_copy`](Self::alloc_slice_fill_copy) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_fill_copy<T: Copy>(
+            &self,
+            len: usize,
+            value: T,
+        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+            self.try_alloc_slice_fill_with(len, |_| value)
+        }
+
+        /// A slice of `len` clones of a value.
+        ///
+        /// # Panics
+        /// As [`alloc_slice_fill_with`](Self::alloc_slice_fill_with).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_slice_fill_clone(2, &Some(1)), [Some(1), Some(1)]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_fill_clone<T: Clone>(&self, len: usize, value: &T) -> &$($life)? mut [T] {
+            self.alloc_slice_fill_with(len, |_| value.clone())
+        }
+
+        /// [`alloc_slice_fill_clone`](Self::alloc_slice_fill_clone) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_fill_clone<T: Clone>(
+            &self,
+            len: usize,
+            value: &T,
+        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+            self.try_alloc_slice_fill_with(len, |_| value.clone())
+        }
+
+        /// A slice of `len` default values.
+        ///
+        /// # Panics
+        /// As [`alloc_slice_fill_with`](Self::alloc_slice_fill_with).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_slice_fill_default::<u8>(3), [0; 3]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_fill_default<T: Default>(&self, len: usize) -> &$($life)? mut [T] {
+            self.alloc_slice_fill_with(len, |_| T::default())
+        }
+
+        /// [`alloc_slice_fill_default`](Self::alloc_slice_fill_default) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_fill_default<T: Default>(
+            &self,
+            len: usize,
+        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+            self.try_alloc_slice_fill_with(len, |_| T::default())
+        }
+
+        /// A slice of what an iterator of known length yields.
+        ///
+        /// # Panics
+        /// As [`alloc_slice_fill_with`](Self::alloc_slice_fill_with), and when the iterator yields fewer values
+        /// than it said. What it yields beyond that is left in it.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert_eq!(arena.alloc_slice_fill_iter([1, 2].into_iter().map(|n| n * 2)), [2, 4]);
+        /// ```
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_fill_iter<T, I>(&self, iter: I) -> &$($life)? mut [T]
+        where
+            I: IntoIterator<Item = T>,
+            I::IntoIter: ExactSizeIterator,
+        {
+            let mut iter = iter.into_iter();
+            self.alloc_slice_fill_with(iter.len(), |_| iter.next().expect("the iterator yielded too few values"))
+        }
+
+        /// [`alloc_slice_fill_iter`](Self::alloc_slice_fill_iter) that returns the error.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when there is none.
+        ///
+        /// # Panics
+        /// When the iterator yields fewer values than it said.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_fill_iter<T, I>(&self, iter: I) -> Result<&$($life)? mut [T], OutOfMemory>
+        where
+            I: IntoIterator<Item = T>,
+            I::IntoIter: ExactSizeIterator,
+        {
+            let mut iter = iter.into_iter();
+            self.try_alloc_slice_fill_with(iter.len(), |_| {
+                iter.next().expect("the iterator yielded too few values")
+            })
+        }
+
+        /// A slice of what an iterator of known length yields, up to its first error.
+        ///
+        /// # Errors
+        /// The iterator's first, with the rule of [`alloc_try_with`](Self::alloc_try_with).
+        ///
+        /// # Panics
+        /// As [`alloc_slice_fill_iter`](Self::alloc_slice_fill_iter).
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn alloc_slice_try_fill_iter<T, I, E>(&self, iter: I) -> Result<&$($life)? mut [T], E>
+        where
+            I: IntoIterator<Item = Result<T, E>>,
+            I::IntoIter: ExactSizeIterator,
+        {
+            let mut iter = iter.into_iter();
+            self.alloc_slice_try_fill_with(iter.len(), |_| {
+                iter.next().expect("the iterator yielded too few values")
+            })
+        }
+
+        /// Commits the next `bytes` bytes, exactly, so that allocating and writing them neither faults nor
+        /// fails.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when they end beyond the limit, or the system refuses.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// arena.commit_ahead(1 << 20)?;
+        /// let before = arena.stats().commits;
+        /// arena.alloc_slice_fill_copy(1 << 20, 1u8);
+        /// assert_eq!(arena.stats().commits, before);
+        /// # Ok::<(), highwater::OutOfMemory>(())
+        /// ```
+        pub fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
+            self.cursor.commit_ahead(bytes)
+        }
+
+        /// Commits the memory of a buffer that was allocated here and perhaps never touched, so that it may be
+        /// handed to the kernel. Memory from elsewhere is left alone.
+        ///
+        /// # Errors
+        /// [`OutOfMemory`] when the system refuses.
+        ///
+        /// ```
+        /// use std::mem::MaybeUninit;
+        /// let arena = highwater::Arena::new();
+        /// let buffer = arena.alloc([MaybeUninit::<u8>::uninit(); 1 << 20]); // may write nothing
+        /// arena.ensure_committed(buffer)?;
+        /// # Ok::<(), highwater::OutOfMemory>(())
+        /// ```
+        pub fn ensure_committed(&self, buffer: &mut [MaybeUninit<u8>]) -> Result<(), OutOfMemory> {
+            self.cursor.ensure_committed(buffer.as_ptr().cast(), buffer.len())
+        }
+
+        /// Bytes in use: everything from the region's first byte to the position, padding included.
+        #[inline]
+        pub fn allocated_bytes(&self) -> usize {
+            self.cursor.used()
+        }
+
+        /// Bytes that may still be allocated: up to the limit, or to the end of the reservation.
+        #[inline]
+        pub fn remaining(&self) -> usize {
+            self.cursor.most().saturating_sub(self.cursor.used())
+        }
+
+        /// Bytes of the region that are committed.
+        #[inline]
+        pub fn committed_bytes(&self) -> usize {
+            self.cursor.slot().frontier.get()
+        }
+
+        /// Bytes of address space that the region reserved: what was got, which may be less than asked for.
+        #[inline]
+        pub fn reserved_bytes(&self) -> usize {
+            self.cursor.slot().reserved()
+        }
+
+        /// The minimum alignment of every block, in bytes.
+        #[inline]
+        pub fn min_align(&self) -> usize {
+            MIN_ALIGN
+        }
+
+        /// The figures of this moment; `used` is exact.
+        pub fn stats(&self) -> Stats {
+            Stats { used: self.cursor.used(), ..self.cursor.slot().stats() }
+        }
+
+        /// A view of the region's figures for other threads.
+        pub fn monitor(&self) -> Monitor {
+            Monitor::new(self.cursor.slot())
+        }
+
+        /// The region's number; no other region of this process has had it or will have it.
+        pub fn id(&self) -> u64 {
+            self.cursor.slot().id.load(core::sync::atomic::Ordering::Relaxed)
+        }
+
+        /// The position of this moment, to go back to with [`reset_to`](Self::reset_to).
+        pub fn checkpoint(&self) -> Checkpoint {
+            Checkpoint::new(&self.cursor)
+        }
+
+        /// Goes back to a checkpoint: everything allocated since is given up.
+        ///
+        /// # Safety
+        #[doc = concat!("The checkpoint was taken from this ", $what, ", which has not gone back further since,")]
+        /// and nothing refers to what was allocated after it.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let kept = arena.alloc(1);
+        /// let checkpoint = arena.checkpoint();
+        /// arena.alloc(2);
+        /// // SAFETY: the 2 is not used any more.
+        /// unsafe { arena.reset_to(checkpoint) };
+        /// assert_eq!(*kept, 1);
+        /// ```
+        pub unsafe fn reset_to(&self, checkpoint: Checkpoint) {
+            checkpoint.restore(&self.cursor);
+        }
+    };
+}

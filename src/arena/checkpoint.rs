@@ -1,0 +1,34 @@
+//! Going back, unsafely.
+
+use super::cursor::Cursor;
+
+/// A position of an arena or a scope.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoint {
+    position: *mut u8,
+    region: u64,
+}
+
+// SAFETY: a checkpoint is two numbers; what may be done with it is the contract of `reset_to`.
+unsafe impl Send for Checkpoint {}
+// SAFETY: as above.
+unsafe impl Sync for Checkpoint {}
+
+impl Checkpoint {
+    pub(super) fn new<const M: usize, const C: bool>(cursor: &Cursor<M, C>) -> Self {
+        Checkpoint { position: cursor.position(), region: region_of(cursor) }
+    }
+
+    pub(super) fn restore<const M: usize, const C: bool>(self, cursor: &Cursor<M, C>) {
+        debug_assert_eq!(self.region, region_of(cursor), "a checkpoint of another arena");
+        debug_assert!(
+            cursor.start() <= self.position && self.position <= cursor.position(),
+            "a checkpoint that the cursor has gone back behind, or that is an ancestor's"
+        );
+        cursor.set_position(self.position);
+    }
+}
+
+fn region_of<const M: usize, const C: bool>(cursor: &Cursor<M, C>) -> u64 {
+    cursor.slot().id.load(core::sync::atomic::Ordering::Relaxed)
+}

@@ -1,0 +1,373 @@
+//! Position and limit, and the check that stands between them.
+//!
+//! An arena holds one of these for good; a scope *is* one, by value. That is what makes a scope fast: a
+//! local value whose address nobody takes lives in registers, so nothing in here may hand out a reference to
+//! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
+
+use crate::grow::{Why, grow};
+use crate::math::bump::{Block, bump_up, limit_offset};
+use crate::math::page::align_up;
+use crate::oom::admit::beyond;
+use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::region::{Region, Slot};
+use core::alloc::Layout;
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Where the next block goes, and how far blocks may go.
+pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
+    /// The next free byte: an address in the region, a multiple of `MIN_ALIGN`.
+    position: Cell<*mut u8>,
+    /// The smallest of the reservation's end, the region's limit and the allocation limit; with the explicit
+    /// engine also the frontier. It may lie below the position.
+    limit: Cell<*mut u8>,
+    /// Where this cursor started: what lies below belongs to an ancestor and is left alone.
+    start: *mut u8,
+    slot: &'static Slot,
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
+    /// Evaluated where a cursor is made, so that another alignment does not compile.
+    const SUPPORTED: () = assert!(
+        MIN_ALIGN.is_power_of_two() && MIN_ALIGN <= 4096,
+        "MIN_ALIGN must be a power of two and at most 4096"
+    );
+
+    /// A cursor at the start of a region.
+    pub(super) fn over(region: &Region) -> Self {
+        let () = Self::SUPPORTED;
+        let start = region.base().as_ptr();
+        let cursor = Cursor { position: Cell::new(start), limit: Cell::new(start), start, slot: region.slot() };
+        cursor.refresh_limit();
+        cursor
+    }
+
+    /// A cursor that goes on where this one stands, and leaves what is below alone.
+    #[inline(always)]
+    pub(super) fn fork(&self) -> Self {
+        let position = self.position.get();
+        Cursor {
+            position: Cell::new(position),
+            limit: Cell::new(self.limit.get()),
+            start: position,
+            slot: self.slot,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn position(&self) -> *mut u8 {
+        self.position.get()
+    }
+
+    /// Moves the position. It must lie between this cursor's start and its limit, and keep the alignment.
+    #[inline(always)]
+    pub(super) fn set_position(&self, position: *mut u8) {
+        debug_assert!(position.addr().is_multiple_of(MIN_ALIGN), "the position keeps the minimum alignment");
+        debug_assert!(position >= self.start, "the position stays at or after the cursor's start");
+        self.position.set(position);
+    }
+
+    pub(super) fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub(super) fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
+    /// Bytes between the region's first one and the position.
+    pub(super) fn used(&self) -> usize {
+        self.position.get().addr() - self.slot.base().addr()
+    }
+
+    /// Bytes that may be used in all.
+    pub(super) fn most(&self) -> usize {
+        let allocation_limit = match self.slot.allocation_limit.load(Relaxed) {
+            usize::MAX => None,
+            bytes => Some(bytes),
+        };
+        limit_offset(self.slot.reserved(), Some(self.slot.limit.load(Relaxed)), allocation_limit)
+    }
+
+    /// Computes the limit again, after a change of what it is made of.
+    pub(super) fn refresh_limit(&self) {
+        let most = self.most();
+        let offset = if cfg!(highwater_fault) { most } else { most.min(self.slot.frontier.get()) };
+        self.limit.set(self.slot.base().wrapping_add(offset));
+    }
+
+    /// The block for `size` bytes at the position.
+    #[inline(always)]
+    fn block(&self, size: usize, align: usize) -> Block {
+        bump_up(self.position.get().addr(), size, align, MIN_ALIGN)
+    }
+
+    /// Takes a block that passed the check.
+    #[inline(always)]
+    fn take(&self, block: Block) -> *mut u8 {
+        let position = self.position.get();
+        self.position.set(position.with_addr(block.end));
+        position.with_addr(block.start)
+    }
+
+    /// The check, and a block of `size` bytes. The block may not be committed: it is going to be written,
+    /// and that is what commits it. On the failing side nothing comes back, so there is nothing to merge and
+    /// the compiler folds through it.
+    #[inline(always)]
+    fn place(&self, size: usize, align: usize) -> *mut u8 {
+        if size == 0 {
+            return nowhere(align);
+        }
+        let block = self.block(size, align);
+        if block.end > self.limit.get().addr() {
+            #[cfg(highwater_fault)]
+            refuse(self.slot, self.position.get(), size, align);
+            #[cfg(not(highwater_fault))]
+            self.limit.set(extend(self.slot, self.position.get(), block, size, align));
+        }
+        self.take(block)
+    }
+
+    /// The check, and a block of `size` bytes that is committed.
+    #[inline(always)]
+    fn try_place(&self, size: usize, align: usize, why: Why) -> Result<*mut u8, OutOfMemory> {
+        if size == 0 {
+            return Ok(nowhere(align));
+        }
+        let block = self.block(size, align);
+        if block.end > self.committed_limit() {
+            let limit = commit(self.slot, self.position.get(), block, (size, align), why)?;
+            self.limit.set(limit);
+        }
+        Ok(self.take(block))
+    }
+
+    /// The address below which everything is both allowed and committed.
+    #[inline(always)]
+    fn committed_limit(&self) -> usize {
+        let limit = self.limit.get().addr();
+        if cfg!(highwater_fault) {
+            limit.min(self.slot.base().addr() + self.slot.frontier.get())
+        } else {
+            limit
+        }
+    }
+
+    /// Commits the `bytes` after the position, exactly.
+    pub(super) fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        let used = self.used();
+        let to = used.saturating_add(bytes);
+        let result = if to > self.most() {
+            Err(beyond(to, self.most(), self.slot.reserved()))
+        } else {
+            grow(self.slot, used, to, Why::Ahead)
+        };
+        let request = Request::Allocation { requested: bytes, effective: bytes };
+        result.map_err(|refusal| OutOfMemory::new(self.slot, request, used, refusal))?;
+        self.refresh_limit();
+        Ok(())
+    }
+
+    /// Commits a range of this region; other memory is left alone.
+    pub(super) fn ensure_committed(&self, start: *const u8, len: usize) -> Result<(), OutOfMemory> {
+        let offset = start.addr().wrapping_sub(self.slot.base().addr());
+        if len == 0 || offset >= self.slot.reserved() {
+            return Ok(());
+        }
+        let request = Request::Allocation { requested: len, effective: len };
+        grow(self.slot, offset, offset.saturating_add(len), Why::Ahead)
+            .map_err(|refusal| OutOfMemory::new(self.slot, request, self.used(), refusal))?;
+        self.refresh_limit();
+        Ok(())
+    }
+
+    /// Whether `[start, start + len)` is the last block that this very cursor handed out.
+    #[inline(always)]
+    pub(super) fn is_last(&self, start: *const u8, len: usize) -> bool {
+        len > 0
+            && start.addr() >= self.start.addr()
+            && align_up(start.addr().wrapping_add(len), MIN_ALIGN) == Some(self.position.get().addr())
+    }
+
+    /// Changes the length of the last block from `old` to `new` bytes in place, if it is the last and there
+    /// is room; the added bytes are committed like those of a fallible allocation.
+    pub(super) fn resize_last(&self, start: *mut u8, old: usize, new: usize) -> Result<bool, OutOfMemory> {
+        if !self.is_last(start, old) || !start.addr().is_multiple_of(MIN_ALIGN) {
+            return Ok(false);
+        }
+        let before = self.position.get();
+        self.position.set(before.with_addr(start.addr()));
+        let moved = self.try_place(new, 1, Why::Request);
+        if moved.is_err() {
+            self.position.set(before);
+        }
+        moved.map(|_| true)
+    }
+}
+
+/// How a call answers when there is no memory: by diverging or by returning an error. Every allocation call
+/// is written once, over this.
+pub(super) trait Mode {
+    /// What a failing call returns.
+    type Error;
+
+    /// A block of `size` bytes that is going to be written at once.
+    fn place<const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Self::Error>;
+
+    /// A block that is handed out uninitialised: committed in any case.
+    fn place_committed<const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Self::Error>;
+
+    /// `len` values of `T`; more than `isize::MAX` bytes are no layout.
+    fn array<T, const M: usize, const C: bool>(cursor: &Cursor<M, C>, len: usize) -> Result<Layout, Self::Error>;
+}
+
+/// The plain calls: they panic.
+pub(super) struct Plain;
+/// The `try_` calls: they return the error, never enter the handler and never diverge.
+pub(super) struct Try;
+
+impl Mode for Plain {
+    type Error = Infallible;
+
+    #[inline(always)]
+    fn place<const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Infallible> {
+        Ok(cursor.place(size, align))
+    }
+
+    #[inline(always)]
+    fn place_committed<const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Infallible> {
+        match cursor.try_place(size, align, Why::Request) {
+            Ok(block) => Ok(block),
+            Err(error) => panic_with(error),
+        }
+    }
+
+    #[inline(always)]
+    fn array<T, const M: usize, const C: bool>(cursor: &Cursor<M, C>, len: usize) -> Result<Layout, Infallible> {
+        match Layout::array::<T>(len) {
+            Ok(layout) => Ok(layout),
+            Err(_) => panic_with(no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>())),
+        }
+    }
+}
+
+impl Mode for Try {
+    type Error = OutOfMemory;
+
+    #[inline(always)]
+    fn place<const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, OutOfMemory> {
+        cursor.try_place(size, align, Why::Write)
+    }
+
+    #[inline(always)]
+    fn place_committed<const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, OutOfMemory> {
+        cursor.try_place(size, align, Why::Request)
+    }
+
+    #[inline(always)]
+    fn array<T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        len: usize,
+    ) -> Result<Layout, OutOfMemory> {
+        Layout::array::<T>(len).map_err(|_| no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>()))
+    }
+}
+
+/// Where a value of no size is: nowhere, but aligned.
+#[inline(always)]
+fn nowhere(align: usize) -> *mut u8 {
+    core::ptr::without_provenance_mut(align)
+}
+
+/// The error of a check that failed.
+#[cold]
+#[inline(never)]
+fn check_error(slot: &'static Slot, position: *mut u8, size: usize, align: usize) -> OutOfMemory {
+    let used = position.addr() - slot.base().addr();
+    let padding = position.addr().wrapping_neg() & (align - 1);
+    let effective = size.saturating_add(padding);
+    let most = slot.limit.load(Relaxed).min(slot.allocation_limit.load(Relaxed));
+    let refusal = beyond(used.saturating_add(effective), most, slot.reserved());
+    OutOfMemory::new(slot, Request::Allocation { requested: size, effective }, used, refusal)
+}
+
+/// The error of a length that no layout can have.
+#[cold]
+#[inline(never)]
+fn no_layout(slot: &'static Slot, position: *mut u8, len: usize, size: usize) -> OutOfMemory {
+    check_error(slot, position, len.saturating_mul(size), 1)
+}
+
+/// The failing side of the check: the first line of a report, as a panic.
+#[cfg(highwater_fault)]
+#[cold]
+#[inline(never)]
+fn refuse(slot: &'static Slot, position: *mut u8, size: usize, align: usize) -> ! {
+    panic_with(check_error(slot, position, size, align))
+}
+
+#[cold]
+#[inline(never)]
+pub(super) fn panic_with(error: OutOfMemory) -> ! {
+    panic!("highwater: {error}")
+}
+
+/// Commits a block that ends beyond what is committed, and returns the new limit of the cursor.
+#[cold]
+#[inline(never)]
+fn commit(
+    slot: &'static Slot,
+    position: *mut u8,
+    block: Block,
+    (size, align): (usize, usize),
+    why: Why,
+) -> Result<*mut u8, OutOfMemory> {
+    let base = slot.base();
+    let most = slot.reserved().min(slot.limit.load(Relaxed)).min(slot.allocation_limit.load(Relaxed));
+    if block.end - base.addr() > most {
+        return Err(check_error(slot, position, size, align));
+    }
+    let (used, to) = (position.addr() - base.addr(), block.end - base.addr());
+    grow(slot, used, to, why).map_err(|refusal: Refusal| {
+        let request = Request::Allocation { requested: size, effective: block.end - position.addr() };
+        OutOfMemory::new(slot, request, used, refusal)
+    })?;
+    let offset = if cfg!(highwater_fault) { most } else { most.min(slot.frontier.get()) };
+    Ok(base.wrapping_add(offset))
+}
+
+/// The cold side of the check in the explicit engine: it commits and returns.
+#[cfg(not(highwater_fault))]
+#[cold]
+#[inline(never)]
+fn extend(slot: &'static Slot, position: *mut u8, block: Block, size: usize, align: usize) -> *mut u8 {
+    match commit(slot, position, block, (size, align), Why::Write) {
+        Ok(limit) => limit,
+        Err(error) => panic_with(error),
+    }
+}

@@ -1,0 +1,141 @@
+//! Asking for a region, or for what stands on one.
+
+use crate::policy::{Backing, Growth, GuardPolicy, HugePages, Reserve};
+use crate::region::{BuildError, Options, Region, Source};
+use core::fmt;
+use core::marker::PhantomData;
+use std::fs::File;
+
+/// The policies of a [`Region`] or of something over one, an [`Arena`](crate::Arena) for example.
+///
+/// Every size is in bytes and rounded up to whole pages, limits excepted, which are exact. Nothing is
+/// reserved before [`build`](Builder::build) or [`try_build`](Builder::try_build).
+///
+/// ```
+/// use highwater::{Arena, Growth};
+///
+/// let arena = Arena::builder()
+///     .name("parser")
+///     .reserve(1 << 30)
+///     .growth(Growth::Fixed(1 << 20))
+///     .limit(100 << 20)
+///     .build();
+/// assert_eq!(arena.reserved_bytes(), 1 << 30);
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder<T> {
+    options: Options,
+    what: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.options.fmt(f)
+    }
+}
+
+impl<T> Builder<T> {
+    pub(crate) fn new() -> Self {
+        Builder { options: Options::default(), what: PhantomData }
+    }
+
+    pub(crate) fn retarget<U>(self) -> Builder<U> {
+        Builder { options: self.options, what: PhantomData }
+    }
+
+    /// The name that reports and `/proc/PID/maps` show; the first 48 bytes of it are kept.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = name.into();
+        self
+    }
+
+    /// How much address space to reserve: a number of bytes or a [`Reserve`].
+    pub fn reserve(mut self, reserve: impl Into<Reserve>) -> Self {
+        self.options.reserve = reserve.into();
+        self
+    }
+
+    /// How many bytes to commit at once. Default 64 KiB, or the reserve where that is less.
+    pub fn head(mut self, bytes: usize) -> Self {
+        self.options.head = Some(bytes);
+        self
+    }
+
+    /// How the frontier moves.
+    pub fn growth(mut self, growth: Growth) -> Self {
+        self.options.growth = growth;
+        self
+    }
+
+    /// Whether the pages of a growth step are made present at once (Linux 5.14 and later), which is faster
+    /// when they are going to be used, or one by one as they are touched. The default is the growth
+    /// policy's: yes for [`Growth::Fixed`] and [`Growth::Geometric`]. A gap that was jumped over, and a
+    /// range that was committed by request, are never populated.
+    pub fn populate(mut self, populate: bool) -> Self {
+        self.options.populate = Some(populate);
+        self
+    }
+
+    /// Whether to ask for huge pages.
+    pub fn huge_pages(mut self, huge_pages: HugePages) -> Self {
+        self.options.huge_pages = huge_pages;
+        self
+    }
+
+    /// Which bytes around the region must never become accessible.
+    pub fn guard(mut self, guard: GuardPolicy) -> Self {
+        self.options.guard = guard;
+        self
+    }
+
+    /// How many bytes of the region may be used, exact to the byte.
+    pub fn limit(mut self, bytes: usize) -> Self {
+        self.options.limit = Some(bytes);
+        self
+    }
+
+    /// What the bytes live on.
+    pub fn backing(mut self, backing: Backing) -> Self {
+        self.options.source = match backing {
+            Backing::Anonymous => Source::Anonymous,
+            Backing::Temp(dir) => Source::Temp(dir),
+        };
+        self
+    }
+
+    /// Lets the region live in `file` from its first byte on: the file is made as long as the reservation
+    /// and keeps the contents afterwards. The guard before the head is left out, since the file starts there.
+    ///
+    /// # Safety
+    /// Until the region is dropped nobody writes to the file, maps it writable or changes its length, in
+    /// this process or another: the bytes are lent out as references, and a page beyond the file's end
+    /// raises SIGBUS.
+    pub unsafe fn file_backing(mut self, file: File) -> Self {
+        self.options.guard.before = 0;
+        self.options.source = Source::File(file);
+        self
+    }
+}
+
+impl<T: From<Region>> Builder<T> {
+    /// Makes what was asked for.
+    ///
+    /// # Panics
+    /// With the text of the [`BuildError`] when that cannot be had.
+    #[track_caller]
+    pub fn build(self) -> T {
+        match self.try_build() {
+            Ok(built) => built,
+            Err(error) => panic!("highwater: {error}"),
+        }
+    }
+
+    /// Makes what was asked for.
+    ///
+    /// # Errors
+    /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
+    pub fn try_build(self) -> Result<T, BuildError> {
+        crate::fault::install().map_err(BuildError::Handler)?;
+        Region::make(self.options).map(T::from)
+    }
+}

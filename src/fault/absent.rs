@@ -1,0 +1,41 @@
+//! The explicit engine has no signal to handle.
+
+use core::ffi::{c_int, c_void};
+use std::io;
+
+/// Nothing to install.
+///
+/// # Errors
+/// None.
+pub fn install() -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether our handler is the one that SIGSEGV goes to first: it is not, there is none.
+pub fn is_front() -> bool {
+    false
+}
+
+/// Nothing to put in front.
+///
+/// # Errors
+/// None.
+pub fn ensure_front() -> io::Result<()> {
+    Ok(())
+}
+
+/// Nothing to prepare.
+///
+/// # Errors
+/// None.
+pub fn prepare_thread() -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether a fault was a growth of ours: it never is.
+///
+/// # Safety
+/// None is needed; the signature is the fault engine's.
+pub unsafe fn try_handle(_signal: c_int, _info: *mut c_void, _context: *mut c_void) -> bool {
+    false
+}

@@ -1,0 +1,247 @@
+//! Everything inside the signal.
+//!
+//! Rules of this file: no allocation, no lock, no waiting, no panic, no thread-local but errno, no library
+//! but libc, little stack (std's alternate stack leaves about 5 KB at entry; a growth takes under 1 KB of
+//! it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
+//! or passed on to whoever handled SIGSEGV before us.
+
+use super::context;
+use super::imp::current;
+use crate::grow::{Why, grow};
+use crate::guard::{Fault, Verdict, View, judge};
+use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::region::{self, Slot};
+use crate::{report, sys};
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
+
+/// The handler that the kernel calls.
+pub(super) unsafe extern "C" fn entry(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: called with a handler's arguments.
+    unsafe {
+        if !serve(info, context) {
+            pass_on(signal, info, context);
+        }
+    }
+}
+
+/// Serves the fault if it is a growth of ours; false if somebody else has to.
+///
+/// # Safety
+/// `info` and `context` are arguments of a `SA_SIGINFO` handler.
+pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
+    /// The fault was refused by a protection key (`SEGV_PKUERR`).
+    const KEY: c_int = 4;
+    // SAFETY: the kernel passes a siginfo; for SIGSEGV from the kernel it holds an address.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
+    // Sent by a process (kill, tgkill, sigqueue): never a growth, whatever stands in the address field.
+    if code <= 0 {
+        return false;
+    }
+    // By address first: the codes of the kernel differ between kinds of inaccessible pages.
+    let Some(slot) = region::find(address).filter(|slot| slot.is_live() && !slot.was_left_behind()) else {
+        return false;
+    };
+    // SAFETY: the caller's promise.
+    let interrupted = unsafe { context::read(context, address) };
+    let view =
+        View { base: slot.base().addr(), reserved: slot.reserved(), frontier: slot.frontier.get() };
+    match judge(view, Fault { address, fetch: interrupted.fetch, key: code == KEY }) {
+        Verdict::Growth { offset } => {
+            // SAFETY: errno is this thread's own.
+            let errno = unsafe { *libc::__errno_location() };
+            if let Err(refusal) = grow(slot, offset, offset.wrapping_add(1), Why::Fault) {
+                refused(slot, offset, refusal);
+            }
+            // SAFETY: as above.
+            unsafe { *libc::__errno_location() = errno };
+            true
+        }
+        Verdict::Covered => !seen_before(slot, address, interrupted.pc),
+        Verdict::Guard | Verdict::Foreign => false,
+    }
+}
+
+/// A refused commit cannot return to the write that needs it, and must not unwind out of a signal.
+#[cold]
+#[inline(never)]
+fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) -> ! {
+    let step = slot.growth().step(slot.need(slot.frontier.get(), offset, offset.wrapping_add(1)));
+    let step = step.frontier.saturating_sub(slot.frontier.get());
+    let error = OutOfMemory::new(slot, Request::Growth { step }, offset, refusal);
+    report::out_of_memory(slot, &error);
+    // SAFETY: abort has no preconditions.
+    unsafe { libc::abort() }
+}
+
+/// Whether this thread faulted at this address and instruction before with the page committed: then
+/// returning would fault for ever (somebody protected the page), and the fault is not ours.
+///
+/// A thread that lost the race for a page faults once and finds it committed. The page stays so until
+/// memory is given back, which changes what is remembered; so the same fault twice is never such a race.
+fn seen_before(slot: &Slot, address: usize, pc: usize) -> bool {
+    static SEEN: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+    let thread = sys::thread_id();
+    let facts =
+        [address as u64, pc as u64, u64::from(thread), slot.id.load(Relaxed), slot.trims.load(Relaxed)];
+    let mix = |hash: u64, fact: u64| (hash.rotate_left(23) ^ fact).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = facts.into_iter().fold(0, mix) | 1;
+    // The remainder is below the length: no bounds check is left.
+    SEEN[thread as usize % 1024].swap(hash, Relaxed) == hash
+}
+
+/// Whoever handled SIGSEGV before us, as words that can be read inside the signal.
+pub(super) struct Previous {
+    action: AtomicUsize,
+    flags: AtomicI32,
+    /// The kernel's signals, 1 to 64: the first word of a signal set.
+    mask: AtomicU64,
+}
+
+/// The handler that was in front when ours was put there last.
+static PREVIOUS: Previous = Previous::none();
+/// The one that was there when ours was put there first: where a circle of handlers is broken.
+static FIRST: Previous = Previous::none();
+static REMEMBERED: AtomicUsize = AtomicUsize::new(0);
+
+impl Previous {
+    const fn none() -> Self {
+        Previous {
+            action: AtomicUsize::new(libc::SIG_DFL),
+            flags: AtomicI32::new(0),
+            mask: AtomicU64::new(0),
+        }
+    }
+
+    /// Outside the signal: keeps what is in front for the time when ours is.
+    pub(super) fn remember(action: &libc::sigaction) {
+        // SAFETY: a signal set is at least one word long and has no invalid values.
+        let mask = unsafe { core::ptr::from_ref(&action.sa_mask).cast::<u64>().read_unaligned() };
+        if REMEMBERED.fetch_add(1, AcqRel) == 0 {
+            FIRST.store(action, mask);
+        }
+        PREVIOUS.store(action, mask);
+    }
+
+    fn store(&self, action: &libc::sigaction, mask: u64) {
+        self.flags.store(action.sa_flags, Relaxed);
+        self.mask.store(mask, Relaxed);
+        self.action.store(action.sa_sigaction, Release);
+    }
+
+    /// Calls the handler as the kernel would have, its signal mask included.
+    ///
+    /// # Safety
+    /// Inside a signal, with its arguments; the action is a function.
+    unsafe fn call(&self, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+        let action = self.action.load(Acquire);
+        let flags = self.flags.load(Relaxed);
+        let segv = if flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
+        let (blocked, mut before) = (signal_set(self.mask.load(Relaxed) | segv), signal_set(0));
+        // SAFETY: both sets are initialised; the action is what sigaction(2) gave us, so it is a function
+        // with the arguments that its flags say.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut before);
+            if flags & libc::SA_SIGINFO != 0 {
+                let handler: unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+                    core::mem::transmute(action);
+                handler(signal, info, context);
+            } else {
+                let handler: unsafe extern "C" fn(c_int) = core::mem::transmute(action);
+                handler(signal);
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
+        }
+        if flags & libc::SA_RESETHAND != 0 {
+            self.action.store(libc::SIG_DFL, Release);
+        }
+    }
+}
+
+fn signal_set(word: u64) -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: a set is at least one word long; the rest is zero, which is the empty set.
+    unsafe {
+        set.as_mut_ptr().cast::<u64>().write_unaligned(word);
+        set.assume_init()
+    }
+}
+
+/// Passes a fault on that is not ours.
+///
+/// # Safety
+/// Inside a signal, with its arguments.
+unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel passes a siginfo.
+    let sent = unsafe { (*info).si_code } <= 0;
+    // A handler that was installed after us and passes faults on to us was put behind us by `ensure_front`:
+    // a fault of nobody's would go round and round. The second time it comes by it goes to the first.
+    let visit = Visit::enter(info.addr());
+    let previous = if visit.again { &FIRST } else { &PREVIOUS };
+    match previous.action.load(Acquire) {
+        libc::SIG_IGN if sent => {}
+        // The kernel ignores SIG_IGN for a real fault as well.
+        libc::SIG_DFL | libc::SIG_IGN => restore_default(),
+        // SAFETY: the caller's promise; neither of the two special values.
+        _ => unsafe { previous.call(signal, info, context) },
+    }
+    drop(visit);
+    // Returning to a real fault repeats it, and the default action then ends the process at the very
+    // instruction. A signal that was sent is over when we return: std's handler, for one, restores the
+    // default and counts on the repetition.
+    if sent && current().is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
+        // SAFETY: both numbers are our own.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), sys::thread_id(), signal) };
+    }
+}
+
+fn restore_default() {
+    let action =
+        libc::sigaction { sa_sigaction: libc::SIG_DFL, sa_mask: signal_set(0), sa_flags: 0, sa_restorer: None };
+    // SAFETY: the action is a valid one.
+    unsafe { libc::sigaction(libc::SIGSEGV, &action, null_mut()) };
+}
+
+/// The faults that are being passed on at this moment, on any thread: the address of their siginfo, and how
+/// deep the stack was. A thread that comes by again with the same siginfo from deeper down is in a circle.
+struct Visit {
+    place: Option<&'static (AtomicUsize, AtomicUsize)>,
+    again: bool,
+}
+
+static VISITS: [(AtomicUsize, AtomicUsize); 64] =
+    [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; 64];
+
+impl Visit {
+    fn enter(info: usize) -> Self {
+        let here = 0u8;
+        let depth = core::ptr::from_ref(&here).addr();
+        // A handler that left by siglongjmp left its place behind; it is the next fault's on that stack.
+        if let Some(place) = VISITS.iter().find(|place| place.0.load(Relaxed) == info) {
+            let again = depth < place.1.load(Relaxed);
+            if !again {
+                place.1.store(depth, Relaxed);
+            }
+            return Visit { place: (!again).then_some(place), again };
+        }
+        let claim = |place: &&(AtomicUsize, AtomicUsize)| {
+            place.0.compare_exchange(0, info, Relaxed, Relaxed).is_ok()
+        };
+        let place = VISITS.iter().find(claim);
+        if let Some(place) = place {
+            place.1.store(depth, Relaxed);
+        }
+        Visit { place, again: false }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            place.0.store(0, Relaxed);
+        }
+    }
+}

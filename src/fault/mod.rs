@@ -1,0 +1,40 @@
+//! The fault engine: SIGSEGV, and what is done about it.
+//!
+//! [`install`] is called by every builder, so most programs need nothing of this module. It is for
+//! programs that install SIGSEGV handlers themselves, block signals, or own the handler and want to ask us
+//! ([`try_handle`]).
+//!
+//! With the `explicit` engine the same functions exist and say that there is nothing to handle.
+
+#[cfg(highwater_fault)]
+mod context;
+#[cfg(highwater_fault)]
+mod handler;
+#[cfg_attr(highwater_fault, path = "install.rs")]
+#[cfg_attr(not(highwater_fault), path = "absent.rs")]
+mod imp;
+
+pub use imp::{ensure_front, install, is_front, prepare_thread, try_handle};
+
+/// How a region grows in this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A SIGSEGV handler commits what a write touches.
+    Fault,
+    /// The allocation check is made against the frontier, and its failing side commits.
+    Explicit,
+}
+
+/// The growth engine of this build.
+pub const fn engine() -> Engine {
+    if cfg!(highwater_fault) { Engine::Fault } else { Engine::Explicit }
+}
+
+impl core::fmt::Display for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Engine::Fault => "fault",
+            Engine::Explicit => "explicit",
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! The path of every growth: step, admit, commit. The handler takes it after the judgement, both engines'
+//! allocations take it when they need committed memory, and nothing else commits.
+
+use crate::oom::admit::admit;
+use crate::oom::{OutOfMemory, Refusal, Request, explain};
+use crate::policy::Growth;
+use crate::region::{Advance, Region, Slot};
+use crate::stats::{GrowthEvent, remember};
+use crate::sys;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Why a region grows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// A touch past the frontier, seen by the handler.
+    #[cfg(highwater_fault)]
+    Fault,
+    /// An allocation past the frontier that is going to be written at once.
+    Write,
+    /// An allocation that somebody may write to in any order, or never.
+    Request,
+    /// Exactly these bytes, ahead of their use.
+    Ahead,
+}
+
+impl Why {
+    /// Whether the step around the need is about to be written.
+    fn is_touch(self) -> bool {
+        self.is_fault() || self == Why::Write
+    }
+
+    #[cfg(highwater_fault)]
+    fn is_fault(self) -> bool {
+        self == Why::Fault
+    }
+
+    #[cfg(not(highwater_fault))]
+    fn is_fault(self) -> bool {
+        false
+    }
+}
+
+/// Commits the bytes below `to`; `from` is the first one that is wanted. Signal-safe, waits for nobody.
+pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), Refusal> {
+    if to <= slot.frontier.get() {
+        return Ok(());
+    }
+    let began = sys::monotonic_ns();
+    if let Growth::Stress { seed } = slot.growth() {
+        dawdle(seed ^ slot.counters.commits.load(Relaxed), began);
+    }
+    let mut populate_from = to;
+    let plan = |frontier| {
+        admit(slot, to)?;
+        let step = match why {
+            Why::Ahead => crate::math::step::exact(slot.need(frontier, from, to)),
+            _ => slot.growth().step(slot.need(frontier, from, to)),
+        };
+        populate_from = step.populate_from;
+        Ok(step.frontier)
+    };
+    let commit = |from: usize, to: usize| {
+        slot.make_accessible(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
+    };
+    let Advance::Grown { from: before, to: after } = slot.frontier.advance(to, plan, commit)? else {
+        return Ok(());
+    };
+    let counters = &slot.counters;
+    if why.is_touch() && slot.populates() {
+        let (start, len) = (slot.base().wrapping_add(populate_from), after.wrapping_sub(populate_from));
+        // SAFETY: the range lies in the mapping of a live region, below the new frontier.
+        if unsafe { sys::populate(start, len) } {
+            counters.populated.fetch_add(len as u64, Relaxed);
+        }
+    }
+    let took = sys::monotonic_ns().wrapping_sub(began);
+    counters.commits.fetch_add(1, Relaxed);
+    counters.growth_ns.fetch_add(took, Relaxed);
+    counters.peak.fetch_max(after, Relaxed);
+    if why.is_fault() {
+        counters.faults.fetch_add(1, Relaxed);
+    }
+    if why != Why::Ahead {
+        counters.touched.fetch_max(to, Relaxed);
+    }
+    remember(&GrowthEvent {
+        region: slot.id.load(Relaxed),
+        offset: before,
+        bytes: after.wrapping_sub(before),
+        at_ns: began,
+        duration_ns: took,
+        thread: sys::thread_id(),
+    });
+    Ok(())
+}
+
+/// Wastes up to 20 µs: what [`Growth::Stress`] shakes schedules with. A splitmix64 step draws the time.
+fn dawdle(seed: u64, began: u64) {
+    let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let wait = (mixed >> 32) % 20_000;
+    while sys::monotonic_ns().wrapping_sub(began) < wait {
+        core::hint::spin_loop();
+    }
+}
+
+impl Region {
+    /// Commits the first `end` bytes, exactly, rounded up to a page. Bytes that are committed already stay
+    /// as they are; nothing is populated.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when `end` is beyond the limit or the reservation, or the system refuses.
+    ///
+    /// ```
+    /// let region = highwater::Region::builder().reserve(1 << 20).head(0).build();
+    /// region.ensure(5000)?;
+    /// assert_eq!(region.committed_bytes(), 8192);
+    /// assert!(region.ensure((1 << 20) + 1).is_err());
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
+    pub fn ensure(&self, end: usize) -> Result<(), OutOfMemory> {
+        let slot = self.slot();
+        grow(slot, slot.frontier.get(), end, Why::Ahead).map_err(|refusal| {
+            let request = Request::Allocation { requested: end, effective: end };
+            OutOfMemory::new(slot, request, slot.stats().used, refusal)
+        })
+    }
+}

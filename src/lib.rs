@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
+
+mod arena;
+mod builder;
+pub mod fault;
+mod grow;
+mod guard;
+pub mod math;
+pub mod oom;
+mod policy;
+mod region;
+mod report;
+pub mod stats;
+mod sys;
+
+pub use arena::*;
+pub use builder::Builder;
+pub use fault::{Engine, engine};
+pub use oom::{AllocErr, AllocOrInitError, Cause, OutOfMemory};
+pub use policy::{Backing, Growth, GuardPolicy, HugePages, Reserve};
+pub use region::{BuildError, Monitor, Region};
+pub use stats::{GrowthEvent, Stats};

@@ -1,0 +1,162 @@
+//! How far one growth goes.
+//!
+//! All values are offsets from the region's base, in bytes.
+
+use super::page::{HUGE_PAGE, align_down, align_up_saturating};
+
+/// What a growth has to start from.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// The frontier: the end of what is committed, a multiple of the page size.
+    pub frontier: usize,
+    /// The first byte that is wanted; at or past the frontier.
+    pub from: usize,
+    /// The byte after the last one that is wanted.
+    pub to: usize,
+    /// Where growth ends: the reservation or the byte limit, rounded up to a page.
+    pub end: usize,
+    /// The page size, a power of two.
+    pub page: usize,
+}
+
+/// What a growth does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The new frontier.
+    pub frontier: usize,
+    /// Where populating starts. A gap that was jumped over is committed but not populated.
+    pub populate_from: usize,
+}
+
+/// A step of `step` bytes at a time: the frontier moves by as many whole steps as the need takes.
+///
+/// `need.to <= need.end` is the caller's promise; the frontier never passes `need.end`.
+pub const fn fixed(need: Need, step: usize) -> Step {
+    let step = align_up_saturating(if step == 0 { 1 } else { step }, need.page);
+    let missing = need.to.saturating_sub(need.frontier);
+    let steps = missing.div_ceil(step);
+    let frontier = need.frontier.saturating_add(steps.saturating_mul(step));
+    let frontier = if frontier > need.end { need.end } else { frontier };
+    let around = need.frontier + (need.from.saturating_sub(need.frontier) / step) * step;
+    Step { frontier, populate_from: around }
+}
+
+/// Steps that grow with what is used, between `first` and `max` bytes.
+///
+/// Small regions double until a step is a huge page; from there a step is a quarter of what is used, and
+/// the frontier stays on huge page boundaries, so that a step can be served by whole huge pages. With the
+/// default `first` (64 KiB) what is committed ahead of the need stays below a quarter of it plus 4 MiB:
+/// the part under 2 MiB that doubles, and the rounding, are what the 4 MiB pay for.
+pub const fn geometric(need: Need, first: usize, max: usize) -> Step {
+    let huge = HUGE_PAGE;
+    let used = need.from;
+    let wanted = if used < huge {
+        used
+    } else if used / 4 < huge {
+        huge
+    } else {
+        used / 4
+    };
+    let step = clamp(wanted, first, max);
+    // Rounding to huge pages must not turn a small maximum into a large step.
+    let grain = if step >= huge { huge } else { need.page };
+    let ahead = need.from.saturating_add(step);
+    let frontier = align_up_saturating(if ahead > need.to { ahead } else { need.to }, grain);
+    let frontier = if frontier > need.end { need.end } else { frontier };
+    let around = align_down(need.from, grain);
+    let around = if around < need.frontier { need.frontier } else { around };
+    Step { frontier, populate_from: around }
+}
+
+/// Exactly the pages that are wanted.
+pub const fn exact(need: Need) -> Step {
+    let frontier = align_up_saturating(need.to, need.page);
+    let frontier = if frontier > need.end { need.end } else { frontier };
+    Step { frontier, populate_from: align_down(need.from, need.page) }
+}
+
+const fn clamp(value: usize, low: usize, high: usize) -> usize {
+    if value > high {
+        high
+    } else if value < low {
+        if low < high { low } else { high }
+    } else {
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::page::{KIB, MIB};
+    use proptest::prelude::*;
+
+    const PAGE: usize = 4096;
+
+    fn needs() -> impl Strategy<Value = Need> {
+        (0usize..1 << 30, 0usize..1 << 30, 1usize..1 << 26, 0usize..1 << 24).prop_map(|(frontier, gap, len, rest)| {
+            let frontier = align_down(frontier, PAGE);
+            let from = frontier + gap;
+            let to = from + len;
+            Need { frontier, from, to, end: align_up_saturating(to + rest, PAGE), page: PAGE }
+        })
+    }
+
+    fn check(need: Need, step: Step) -> Result<(), TestCaseError> {
+        prop_assert!(step.frontier >= need.to && step.frontier <= need.end, "{need:?} {step:?}");
+        prop_assert!(step.frontier.is_multiple_of(PAGE));
+        prop_assert!(step.frontier > need.frontier);
+        prop_assert!(step.populate_from >= need.frontier && step.populate_from <= need.from, "{need:?} {step:?}");
+        prop_assert!(step.populate_from.is_multiple_of(PAGE));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn every_policy_covers_the_need_and_stays_inside(need in needs(), step in 1usize..1 << 27) {
+            check(need, fixed(need, step))?;
+            check(need, geometric(need, 64 * KIB, 16 * MIB))?;
+            check(need, geometric(need, step, step))?;
+            check(need, exact(need))?;
+        }
+
+        #[test]
+        fn what_is_committed_ahead_stays_under_a_quarter_and_4_mib(need in needs()) {
+            let used = need.to;
+            let ahead = geometric(need, 64 * KIB, 16 * MIB).frontier - used;
+            prop_assert!(ahead <= used / 4 + 4 * MIB, "{ahead} ahead of {used}");
+        }
+    }
+
+    #[test]
+    fn filling_from_empty_doubles_then_takes_aligned_huge_steps() {
+        let mut frontier = 64 * KIB;
+        let mut seen = Vec::new();
+        while frontier < 128 * MIB {
+            let need = Need { frontier, from: frontier, to: frontier + 8, end: 1 << 36, page: PAGE };
+            frontier = geometric(need, 64 * KIB, 16 * MIB).frontier;
+            seen.push(frontier);
+        }
+        assert_eq!(seen[..6], [128 * KIB, 256 * KIB, 512 * KIB, MIB, 2 * MIB, 4 * MIB]);
+        assert!(seen.iter().filter(|&&f| f >= 2 * MIB).all(|f| f % HUGE_PAGE == 0));
+        assert!(seen.windows(2).all(|w| w[1] - w[0] <= 16 * MIB));
+        assert_eq!(seen[seen.len() - 1] - seen[seen.len() - 2], 16 * MIB);
+    }
+
+    #[test]
+    fn fixed_steps_are_counted_from_the_frontier() {
+        let need = Need { frontier: 65536, from: 65536, to: 65540, end: 1 << 30, page: PAGE };
+        assert_eq!(fixed(need, 65536), Step { frontier: 131072, populate_from: 65536 });
+        let jump = Need { from: 300_000, to: 300_001, ..need };
+        assert_eq!(fixed(jump, 65536), Step { frontier: 65536 * 5, populate_from: 65536 * 4 });
+        assert_eq!(fixed(need, 1).frontier, 65536 + PAGE);
+    }
+
+    #[test]
+    fn the_end_cuts_a_step_short() {
+        let need = Need { frontier: 0, from: 0, to: 1, end: 2 * PAGE, page: PAGE };
+        assert_eq!(fixed(need, MIB).frontier, 2 * PAGE);
+        assert_eq!(geometric(need, 64 * KIB, 16 * MIB).frontier, 2 * PAGE);
+        assert_eq!(exact(need).frontier, PAGE);
+    }
+}

@@ -1,0 +1,68 @@
+//! Why there was a "no": found out from evidence after the failing call, never guessed from errno alone.
+
+use crate::report::Bytes;
+use crate::sys::{self, Errno, Limit};
+use core::fmt;
+
+/// Why memory ran out. A refusal has exactly one cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The bytes end beyond the address space reserved.
+    ReservationExhausted,
+    /// The bytes end beyond the region's limit, or the arena's allocation limit.
+    RegionLimit,
+    /// All regions together may take a quarter of the address space, and they do.
+    AddressSpace,
+    /// The process may have no more address space (`RLIMIT_AS`).
+    RlimitAs,
+    /// The process may have no more private writable memory (`RLIMIT_DATA`).
+    RlimitData,
+    /// The file system of a backing file is full.
+    DiskFull,
+    /// The kernel refused with this error number, and nothing else explains it.
+    Kernel(i32),
+}
+
+/// A "no", with the figures that prove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) cause: Cause,
+    /// The limit that was met, in bytes, 0 where the cause has none.
+    pub(crate) limit: u64,
+    /// What was, or would have been, taken of it.
+    pub(crate) usage: u64,
+}
+
+/// What stood behind a failed commit of `bytes` bytes. Signal-safe.
+pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
+    const NO_SPACE: Errno = Errno(28);
+    let found = |cause, (limit, usage)| Refusal { cause, limit, usage };
+    match errno {
+        NO_SPACE => found(Cause::DiskFull, (0, 0)),
+        sys::NO_MEMORY => sys::limit_in_the_way(Limit::Data, bytes)
+            .map(|figures| found(Cause::RlimitData, figures))
+            .or_else(|| {
+                sys::limit_in_the_way(Limit::AddressSpace, bytes).map(|figures| found(Cause::RlimitAs, figures))
+            })
+            .unwrap_or(found(Cause::Kernel(errno.0), (0, 0))),
+        Errno(number) => found(Cause::Kernel(number), (0, 0)),
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (limit, usage) = (Bytes(self.limit), Bytes(self.usage));
+        match self.cause {
+            Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
+            Cause::RegionLimit => write!(f, "region limit {limit} reached"),
+            Cause::AddressSpace => {
+                write!(f, "address space: regions may take {limit} together, {usage} with this one")
+            }
+            Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
+            Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
+            Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),
+            Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The error of a fallible call.
+
+use super::cause::{Cause, Refusal};
+use crate::region::{BuildError, Monitor, Slot};
+use crate::report::Headline;
+use core::fmt;
+
+/// What was wanted when memory ran out. Sizes are bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// An allocation: its size, and what it takes with its padding.
+    Allocation { requested: usize, effective: usize },
+    /// A growth by fault: all that is known is how far the frontier should have moved.
+    Growth { step: usize },
+}
+
+/// Memory ran out, and this is why.
+///
+/// The text is the first line of a report:
+///
+/// ```
+/// let arena = highwater::Arena::builder().name("parser").limit(1 << 20).build();
+/// let error = arena.try_alloc([0u8; 2 << 20]).unwrap_err();
+/// assert_eq!(error.cause(), highwater::Cause::RegionLimit);
+/// assert_eq!(
+///     error.to_string(),
+///     "arena \"parser\" out of memory: requested 2 MiB (effective 2 MiB), used 0 B, \
+///      committed 64 KiB, reserved 64 GiB: region limit 1 MiB reached"
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct OutOfMemory {
+    region: Option<Monitor>,
+    pub(crate) refusal: Refusal,
+    pub(crate) request: Request,
+    pub(crate) used: usize,
+    pub(crate) committed: usize,
+    pub(crate) reserved: usize,
+}
+
+impl OutOfMemory {
+    #[cold]
+    pub(crate) fn new(slot: &'static Slot, request: Request, used: usize, refusal: Refusal) -> Self {
+        let (committed, reserved) = (slot.frontier.get(), slot.reserved());
+        OutOfMemory { region: Some(Monitor::new(slot)), refusal, request, used, committed, reserved }
+    }
+
+    /// Why.
+    pub fn cause(&self) -> Cause {
+        self.refusal.cause
+    }
+
+    /// The bytes that were asked for.
+    pub fn requested(&self) -> usize {
+        match self.request {
+            Request::Allocation { requested, .. } => requested,
+            Request::Growth { step } => step,
+        }
+    }
+
+    /// The limit that was met, in bytes, where the cause has one.
+    pub fn limit(&self) -> Option<u64> {
+        (self.refusal.limit != 0).then_some(self.refusal.limit)
+    }
+
+    /// The bytes in use when it happened.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+}
+
+impl PartialEq for OutOfMemory {
+    fn eq(&self, other: &Self) -> bool {
+        let region = |error: &Self| error.region.and_then(|region| region.id());
+        let rest = |error: &Self| (error.refusal, error.request, error.used, error.committed, error.reserved);
+        region(self) == region(other) && rest(self) == rest(other)
+    }
+}
+
+impl Eq for OutOfMemory {}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.region.and_then(|region| region.name()).unwrap_or_default();
+        let id = self.region.and_then(|region| region.id()).unwrap_or(0);
+        Headline {
+            name: &name,
+            id,
+            request: self.request,
+            used: self.used,
+            committed: self.committed,
+            reserved: self.reserved,
+            refusal: self.refusal,
+        }
+        .fmt(f)
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
+impl From<BuildError> for OutOfMemory {
+    /// A region that could not be made, as the error that `try_new` returns.
+    fn from(error: BuildError) -> Self {
+        let none = Refusal { cause: Cause::Kernel(0), limit: 0, usage: 0 };
+        let (refusal, requested) = match error {
+            BuildError::AddressSpace { reserve, left } => {
+                (Refusal { cause: Cause::AddressSpace, limit: left as u64, usage: reserve as u64 }, reserve)
+            }
+            BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
+            BuildError::Refused { bytes, limit: Some((name, limit, usage)), .. } => {
+                let cause = if name == "RLIMIT_AS" { Cause::RlimitAs } else { Cause::RlimitData };
+                (Refusal { cause, limit, usage }, bytes)
+            }
+            BuildError::Refused { bytes, error, .. } => {
+                let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
+                (Refusal { cause, ..none }, bytes)
+            }
+            BuildError::File { error, .. } | BuildError::Handler(error) => {
+                let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
+                (Refusal { cause, ..none }, 0)
+            }
+            BuildError::ZeroReserve | BuildError::Step { .. } => {
+                (Refusal { cause: Cause::ReservationExhausted, ..none }, 0)
+            }
+        };
+        let request = Request::Allocation { requested, effective: requested };
+        OutOfMemory { region: None, refusal, request, used: 0, committed: 0, reserved: 0 }
+    }
+}
+
+/// bumpalo's name for [`OutOfMemory`].
+pub type AllocErr = OutOfMemory;
+
+/// The error of a call that may fail to allocate or fail to initialise, as bumpalo names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllocOrInitError<E> {
+    /// There was no memory.
+    Alloc(OutOfMemory),
+    /// The initialiser returned an error; it may borrow from the arena.
+    Init(E),
+}
+
+impl<E> From<OutOfMemory> for AllocOrInitError<E> {
+    fn from(error: OutOfMemory) -> Self {
+        AllocOrInitError::Alloc(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for AllocOrInitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AllocOrInitError::Alloc(error) => error.fmt(f),
+            AllocOrInitError::Init(error) => write!(f, "initialisation failed: {error}"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for AllocOrInitError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            AllocOrInitError::Alloc(error) => Some(error),
+            AllocOrInitError::Init(error) => Some(error),
+        }
+    }
+}

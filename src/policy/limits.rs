@@ -1,0 +1,38 @@
+//! How much address space, and on what.
+
+use std::path::PathBuf;
+
+/// How much address space a region reserves.
+///
+/// A reservation costs no memory. When the system refuses one, half of it is tried, and so on down to a
+/// floor of 64 MiB (or what was asked for, if that is less);
+/// [`reserved_bytes`](crate::Region::reserved_bytes) tells what was got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reserve {
+    /// 64 GiB, and less as the regions of the process add up: never more than a 256th of what is left of
+    /// the quarter of the address space that all regions together may take.
+    #[default]
+    Default,
+    /// This many bytes, rounded up to whole pages. More than is left of that quarter is refused.
+    Bytes(usize),
+    /// As much as the machine has physical memory.
+    Physical,
+}
+
+impl From<usize> for Reserve {
+    fn from(bytes: usize) -> Self {
+        Reserve::Bytes(bytes)
+    }
+}
+
+/// What a region's bytes live on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Backing {
+    /// Private anonymous memory; a forked child has its own copy.
+    #[default]
+    Anonymous,
+    /// A sparse file of our own in this directory: unlinked at once, readable by nobody else (mode 0600),
+    /// closed on exec, extended with `fallocate` at every step so that a full disk is a refusal. A forked
+    /// child does not inherit it.
+    Temp(PathBuf),
+}

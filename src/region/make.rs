@@ -1,0 +1,258 @@
+//! From what was asked for to a region.
+
+use super::Region;
+use super::mapping::{Mapping, Plan};
+use super::slot::{self, Init, NAME_BYTES};
+use super::{registry, space};
+use crate::math::page::{KIB, align_up_saturating};
+use crate::policy::{Growth, GuardPolicy, HugePages, Reserve};
+use crate::sys::{self, Access, Errno, Limit};
+use core::fmt;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// The head when none is asked for, in bytes.
+const DEFAULT_HEAD: usize = 64 * KIB;
+
+/// All that can be asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) name: String,
+    pub(crate) reserve: Reserve,
+    pub(crate) head: Option<usize>,
+    pub(crate) growth: Growth,
+    pub(crate) populate: Option<bool>,
+    pub(crate) huge_pages: HugePages,
+    pub(crate) guard: GuardPolicy,
+    pub(crate) limit: Option<usize>,
+    pub(crate) source: Source,
+}
+
+/// Where the bytes are to come from.
+#[derive(Debug, Default)]
+pub(crate) enum Source {
+    #[default]
+    Anonymous,
+    Temp(PathBuf),
+    File(File),
+}
+
+impl Region {
+    /// Makes a region that nobody's faults grow yet: installing the handler is the caller's business.
+    pub(crate) fn make(options: Options) -> Result<Self, BuildError> {
+        options.make()
+    }
+}
+
+impl Options {
+    fn make(self) -> Result<Region, BuildError> {
+        let page = sys::page_size();
+        match self.growth {
+            Growth::Fixed(0) => return Err(BuildError::Step { first: 0, max: 0 }),
+            Growth::Geometric { first, max } if first == 0 || first > max => {
+                return Err(BuildError::Step { first, max });
+            }
+            _ => {}
+        }
+        if self.reserve == Reserve::Bytes(0) {
+            return Err(BuildError::ZeroReserve);
+        }
+        let upfront = self.growth == Growth::Upfront;
+        let default_head = if matches!(self.growth, Growth::Stress { .. }) { page } else { DEFAULT_HEAD };
+        let wanted = space::wanted(self.reserve, self.head.unwrap_or(0));
+        let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
+        let head = match self.head {
+            Some(head) if head > most => return Err(BuildError::Head { head, most }),
+            Some(head) => align_up_saturating(head, page).min(most),
+            None if upfront => 0,
+            None => default_head.min(most),
+        };
+        let (mapping, taken) = self.map(wanted, head)?;
+        let mut name = self.name;
+        name.truncate(name.floor_char_boundary(NAME_BYTES));
+        let slot = match slot::acquire() {
+            Ok(slot) => slot,
+            Err(errno) => {
+                space::give(taken);
+                return Err(BuildError::from_errno(errno, size_of::<slot::Slot>()));
+            }
+        };
+        slot.begin(Init {
+            base: mapping.base,
+            reserved: mapping.reserved,
+            limit: self.limit,
+            growth: self.growth,
+            populate: self.populate.unwrap_or(self.growth.populates()),
+            file: mapping.file(),
+            name: &name,
+        });
+        // From here on dropping the region undoes everything.
+        let (start, len) = mapping.territory();
+        let region = Region { slot, mapping, taken };
+        registry::insert(start, len, slot).map_err(|errno| BuildError::from_errno(errno, len))?;
+        let head = if upfront { region.mapping.reserved } else { head };
+        if head > 0 {
+            let anonymous_upfront = upfront && region.mapping.file().is_none();
+            if !anonymous_upfront {
+                slot.make_accessible(0, head).map_err(|errno| BuildError::from_errno(errno, head))?;
+            }
+            slot.frontier.set(head);
+        }
+        Ok(region)
+    }
+
+    /// Reserves `wanted` bytes, or half as much and so on; what was taken of the budget comes with it.
+    fn map(&self, wanted: usize, head: usize) -> Result<(Mapping, usize), BuildError> {
+        let page = sys::page_size();
+        let least = space::FLOOR.min(wanted).max(head);
+        let access = if self.growth == Growth::Upfront { Access::ReadWrite } else { Access::None };
+        let mut reserved = wanted;
+        loop {
+            if !space::take(reserved) {
+                return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
+            }
+            let plan =
+                Plan { reserved, guard: self.guard, access, huge_pages: self.huge_pages, name: &self.name };
+            let refused = match self.map_once(&plan) {
+                Ok(mapping) => return Ok((mapping, reserved)),
+                Err(error) => error,
+            };
+            space::give(reserved);
+            let half = (reserved / 2) & !(page - 1);
+            match refused {
+                BuildError::Refused { .. } if half >= least => reserved = half,
+                error => return Err(error),
+            }
+        }
+    }
+
+    fn map_once(&self, plan: &Plan<'_>) -> Result<Mapping, BuildError> {
+        match &self.source {
+            Source::Anonymous => {
+                Mapping::anonymous(plan).map_err(|errno| BuildError::from_errno(errno, plan.reserved))
+            }
+            #[cfg(not(highwater_portable))]
+            Source::Temp(dir) => Mapping::temporary_file(dir)
+                .map_err(|error| BuildError::File { what: format!("in {}", dir.display()), error })
+                .and_then(|file| Self::map_file(plan, file)),
+            #[cfg(not(highwater_portable))]
+            Source::File(file) => file
+                .try_clone()
+                .map_err(|error| BuildError::File { what: "given".into(), error })
+                .and_then(|file| Self::map_file(plan, file)),
+            #[cfg(highwater_portable)]
+            Source::Temp(_) | Source::File(_) => Err(BuildError::File {
+                what: "to back a region".into(),
+                error: std::io::ErrorKind::Unsupported.into(),
+            }),
+        }
+    }
+
+    #[cfg(not(highwater_portable))]
+    fn map_file(plan: &Plan<'_>, file: File) -> Result<Mapping, BuildError> {
+        Mapping::over_file(plan, file).map_err(|error| match error.raw_os_error() {
+            Some(errno) if Errno(errno) == sys::NO_MEMORY => {
+                BuildError::from_errno(Errno(errno), plan.reserved)
+            }
+            _ => BuildError::File { what: format!("of {} bytes", plan.reserved), error },
+        })
+    }
+}
+
+/// Why a region could not be made. Its text is one line and names the value or the limit.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A reserve of no bytes.
+    ZeroReserve,
+    /// A head of more bytes than the reserve or the byte limit allows.
+    Head {
+        /// The head asked for, in bytes.
+        head: usize,
+        /// The most it could be, in bytes.
+        most: usize,
+    },
+    /// A growth step of no bytes, or a first step beyond the largest.
+    Step {
+        /// The first step asked for, in bytes.
+        first: usize,
+        /// The largest step asked for, in bytes.
+        max: usize,
+    },
+    /// All regions together may take a quarter of the address space, and this one does not fit.
+    AddressSpace {
+        /// The reserve asked for, in bytes.
+        reserve: usize,
+        /// What is left for regions, in bytes.
+        left: usize,
+    },
+    /// The system refused address space or memory.
+    Refused {
+        /// The bytes asked for last.
+        bytes: usize,
+        /// The resource limit that stood in the way, its bytes, and what the process had of it.
+        limit: Option<(&'static str, u64, u64)>,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// A backing file cannot be had or cannot be used.
+    File {
+        /// Which.
+        what: String,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// The SIGSEGV handler cannot be installed.
+    Handler(std::io::Error),
+}
+
+impl BuildError {
+    fn from_errno(errno: Errno, bytes: usize) -> Self {
+        let limits = [("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data)];
+        let in_the_way = |&(name, resource): &(&'static str, Limit)| {
+            sys::limit_in_the_way(resource, bytes).map(|(limit, size)| (name, limit, size))
+        };
+        let limit = if errno == sys::NO_MEMORY { limits.iter().find_map(in_the_way) } else { None };
+        BuildError::Refused { bytes, limit, error: errno.into() }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::ZeroReserve => f.write_str("a reserve of 0 bytes holds nothing"),
+            BuildError::Head { head, most } => {
+                write!(f, "a head of {head} bytes is more than the {most} bytes that may be committed")
+            }
+            BuildError::Step { first: 0, .. } => f.write_str("a growth step of 0 bytes never arrives"),
+            BuildError::Step { first, max } => {
+                write!(f, "a first growth step of {first} bytes is more than the largest, {max} bytes")
+            }
+            BuildError::AddressSpace { reserve, left } => write!(
+                f,
+                "a reserve of {reserve} bytes is more than the {left} bytes left of the quarter of the address \
+                 space that all regions together may take"
+            ),
+            BuildError::Refused { bytes, limit: Some((name, limit, size)), .. } => write!(
+                f,
+                "out of memory: {bytes} bytes refused by {name}, whose limit is {limit} bytes of which {size} are taken"
+            ),
+            BuildError::Refused { bytes, limit: None, error } => {
+                write!(f, "out of memory: {bytes} bytes refused by the system: {error}")
+            }
+            BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
+            BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BuildError::Refused { error, .. } | BuildError::File { error, .. } | BuildError::Handler(error) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+}

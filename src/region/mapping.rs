@@ -1,0 +1,252 @@
+//! The address range behind a region and what it is mapped to.
+
+use crate::math::page::{HUGE_PAGE, align_up_saturating};
+use crate::policy::{GuardPolicy, HugePages};
+use crate::sys::{self, Access, Errno};
+use core::ptr::NonNull;
+use std::ffi::CString;
+use std::fs::File;
+
+/// A range that is reserved, the guards on both sides of it, and what has to be restored when a part of
+/// it is mapped over.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    /// The region's first byte.
+    pub(crate) base: NonNull<u8>,
+    /// The region's bytes.
+    pub(crate) reserved: usize,
+    /// Bytes of the guard before `base` and of the one after the reservation.
+    guard: (usize, usize),
+    access: Access,
+    huge_pages: HugePages,
+    name: CString,
+    memory: Memory,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Anonymous {
+        start: NonNull<u8>,
+        len: usize,
+    },
+    #[cfg(not(highwater_portable))]
+    File {
+        // The mapping is dropped before the file; in a forked child neither is ours to unmap.
+        map: core::mem::ManuallyDrop<memmap2::MmapRaw>,
+        file: File,
+        owner: u32,
+    },
+}
+
+/// What a mapping is made from.
+pub(crate) struct Plan<'a> {
+    pub(crate) reserved: usize,
+    pub(crate) guard: GuardPolicy,
+    pub(crate) access: Access,
+    pub(crate) huge_pages: HugePages,
+    pub(crate) name: &'a str,
+}
+
+impl Plan<'_> {
+    /// Guard bytes before and after, whole pages.
+    fn guards(&self) -> (usize, usize) {
+        if !sys::PROTECTS {
+            return (0, 0);
+        }
+        let round = |bytes| align_up_saturating(bytes, sys::page_size());
+        (round(self.guard.before), round(self.guard.after))
+    }
+
+    fn sum(&self, parts: &[usize]) -> Result<usize, Errno> {
+        parts.iter().try_fold(self.reserved, |sum, part| sum.checked_add(*part)).ok_or(sys::NO_MEMORY)
+    }
+}
+
+impl Mapping {
+    pub(crate) fn anonymous(plan: &Plan<'_>) -> Result<Self, Errno> {
+        let guard = plan.guards();
+        // A base on a huge page boundary costs address space only: the slack before it is never given back
+        // separately, which would be two more calls.
+        let align = if sys::PROTECTS && plan.reserved >= HUGE_PAGE { HUGE_PAGE } else { sys::page_size() };
+        let len = plan.sum(&[guard.0, guard.1, align - sys::page_size()])?;
+        let start = sys::reserve(len, plan.access)?;
+        let first = align_up_saturating(start.addr().get() + guard.0, align) - start.addr().get();
+        // SAFETY: the slack was reserved above, so the base and all of the region lie in the range.
+        let base = unsafe { start.add(first) };
+        let mapping = Mapping {
+            base,
+            reserved: plan.reserved,
+            guard,
+            access: plan.access,
+            huge_pages: plan.huge_pages,
+            name: vma_name(plan.name),
+            memory: Memory::Anonymous { start, len },
+        };
+        mapping.dress(start, len);
+        if plan.access == Access::ReadWrite && sys::PROTECTS {
+            let after = base.as_ptr().wrapping_add(plan.reserved);
+            // SAFETY: both ranges lie in the mapping, and nothing refers to them.
+            unsafe {
+                sys::protect(start.as_ptr(), first)?;
+                sys::protect(after, len - first - plan.reserved)?;
+            }
+        }
+        Ok(mapping)
+    }
+
+    /// Name, advice and dump flag of an inaccessible range, after it was mapped.
+    fn dress(&self, start: NonNull<u8>, len: usize) {
+        // SAFETY: the range lies in this mapping.
+        unsafe {
+            sys::name(start, len, &self.name);
+            if self.access == Access::None {
+                sys::dump(start.as_ptr(), len, false);
+            }
+            match self.huge_pages {
+                HugePages::Advise if self.reserved >= HUGE_PAGE => sys::advise_huge(start, len, true),
+                HugePages::Advise => {}
+                HugePages::Never => sys::advise_huge(start, len, false),
+            }
+        }
+    }
+
+    /// The first byte and the length of the range that is the region's: guards included.
+    pub(crate) fn territory(&self) -> (usize, usize) {
+        let (before, after) = self.guard;
+        (self.base.addr().get() - before, before + self.reserved + after)
+    }
+
+    /// Gives `[from, to)` of the region back to the system and makes it what it was at first.
+    ///
+    /// # Safety
+    /// Nothing refers to the contents of that range any more.
+    pub(crate) unsafe fn discard(&self, from: usize, to: usize) -> Result<(), Errno> {
+        debug_assert!(from <= to && to <= self.reserved, "a part of the region");
+        let len = to - from;
+        // SAFETY: `from` is at most the region's length.
+        let start = unsafe { self.base.add(from) };
+        match &self.memory {
+            Memory::Anonymous { .. } => {
+                // SAFETY: the caller's promise; the range is ours.
+                unsafe { sys::reserve_over(start, len, self.access)? };
+                self.dress(start, len);
+            }
+            #[cfg(not(highwater_portable))]
+            Memory::File { file, .. } => {
+                use std::os::fd::AsRawFd;
+                sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len)?;
+                if self.access == Access::None {
+                    // SAFETY: the caller's promise; the range is ours.
+                    unsafe { sys::protect(start.as_ptr(), len)? };
+                    // SAFETY: as above.
+                    unsafe { sys::dump(start.as_ptr(), len, false) };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The backing file and where in it the region's first byte is.
+    pub(crate) fn file(&self) -> Option<(i32, usize)> {
+        match &self.memory {
+            Memory::Anonymous { .. } => None,
+            #[cfg(not(highwater_portable))]
+            Memory::File { file, .. } => {
+                use std::os::fd::AsRawFd;
+                Some((file.as_raw_fd(), self.guard.0))
+            }
+        }
+    }
+}
+
+#[cfg(not(highwater_portable))]
+impl Mapping {
+    /// Maps a file that is ours alone; it is made as long as the region and its guards, without blocks.
+    pub(crate) fn over_file(plan: &Plan<'_>, file: File) -> std::io::Result<Self> {
+        let guard = plan.guards();
+        let len = plan.sum(&[guard.0, guard.1])?;
+        // The guards are inaccessible, so the file need not reach below the one after.
+        file.set_len((guard.0 + plan.reserved) as u64)?;
+        let map = memmap2::MmapOptions::new().len(len).map_raw(&file)?;
+        let start = NonNull::new(map.as_mut_ptr()).ok_or(sys::NO_MEMORY)?;
+        // SAFETY: the whole range is ours, and nothing refers to it yet.
+        unsafe {
+            sys::dont_fork(start, len)?;
+            sys::protect(start.as_ptr(), len)?;
+            sys::dump(start.as_ptr(), len, false);
+        }
+        Ok(Mapping {
+            // SAFETY: the guard before is a part of the range.
+            base: unsafe { start.add(guard.0) },
+            reserved: plan.reserved,
+            guard,
+            access: Access::None,
+            huge_pages: plan.huge_pages,
+            name: vma_name(plan.name),
+            memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: sys::process_id() },
+        })
+    }
+
+    /// A file of our own in `dir`: without a name (or with one for a moment, where the file system knows no
+    /// other way), mode 0600, closed on exec.
+    pub(crate) fn temporary_file(dir: &std::path::Path) -> std::io::Result<File> {
+        use nix::fcntl::{OFlag, open};
+        use nix::sys::stat::Mode;
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        match open(dir, flags | OFlag::O_TMPFILE, mode) {
+            Ok(file) => return Ok(File::from(file)),
+            // Some file systems, and kernels that read the flag as O_DIRECTORY, answer with one of these.
+            Err(nix::Error::EOPNOTSUPP | nix::Error::EISDIR | nix::Error::EINVAL) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        for attempt in 0..100u32 {
+            let unique = sys::monotonic_ns().wrapping_add(u64::from(attempt));
+            let path = dir.join(format!(".highwater-{}-{unique:016x}", sys::process_id()));
+            match open(&path, flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW, mode) {
+                Ok(file) => {
+                    std::fs::remove_file(&path)?;
+                    return Ok(File::from(file));
+                }
+                Err(nix::Error::EEXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(nix::Error::EEXIST.into())
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        match &mut self.memory {
+            // SAFETY: the whole mapping is ours, and its region is gone.
+            Memory::Anonymous { start, len } => unsafe { sys::release(*start, *len) },
+            #[cfg(not(highwater_portable))]
+            Memory::File { map, owner, .. } => {
+                if *owner == sys::process_id() {
+                    // SAFETY: dropped once, here.
+                    unsafe { core::mem::ManuallyDrop::drop(map) };
+                }
+            }
+        }
+    }
+}
+
+/// The name as the kernel takes it: printable ASCII without the characters that would confuse a reader of
+/// the maps file, at most 79 bytes.
+fn vma_name(name: &str) -> CString {
+    let printable = |c: char| if (c.is_ascii_graphic() || c == ' ') && !"\\`$[]".contains(c) { c } else { '_' };
+    let text: String = "highwater:".chars().chain(name.chars().map(printable)).take(79).collect();
+    CString::new(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_safe_for_the_maps_file() {
+        assert_eq!(vma_name("a[b]$\n").to_str().unwrap(), "highwater:a_b___");
+        assert_eq!(vma_name(&"x".repeat(200)).as_bytes().len(), 79);
+    }
+}

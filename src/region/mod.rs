@@ -1,0 +1,179 @@
+//! The one concept everything stands on: a reserved address range with a committed frontier.
+
+mod frontier;
+mod make;
+mod mapping;
+mod monitor;
+mod registry;
+pub(crate) mod slot;
+mod space;
+
+/// The atomics of this room, in one place so that the frontier protocol also runs under loom.
+mod atomic {
+    pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+}
+
+use crate::policy::Growth;
+use crate::stats::Stats;
+use crate::sys;
+use core::fmt;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
+pub use make::BuildError;
+pub(crate) use make::{Options, Source};
+use mapping::Mapping;
+pub use monitor::Monitor;
+#[cfg(highwater_fault)]
+pub(crate) use registry::find;
+pub(crate) use frontier::Advance;
+pub(crate) use slot::Slot;
+
+/// A reserved range of addresses, the first part of which is committed: raw memory, for whoever builds an
+/// allocator or a container of their own.
+///
+/// The range never moves. With the `fault` engine a touch past the frontier commits more; with either
+/// engine [`ensure`](Region::ensure) does so by request, which is what memory needs that is handed to the
+/// kernel. The range is given back when the region is dropped.
+///
+/// ```
+/// use highwater::Region;
+///
+/// let region = Region::builder().name("scratch").reserve(1 << 30).build();
+/// region.ensure(1 << 20)?;
+/// // SAFETY: the first mebibyte is committed, and nobody else knows of this region.
+/// unsafe { region.as_ptr().write_bytes(7, 1 << 20) };
+/// assert!(region.committed_bytes() >= 1 << 20);
+/// # Ok::<(), highwater::OutOfMemory>(())
+/// ```
+#[must_use = "dropping a region unmaps it"]
+pub struct Region {
+    slot: &'static Slot,
+    mapping: Mapping,
+    /// What was taken of the process's budget of address space.
+    taken: usize,
+}
+
+// SAFETY: a region is a range of memory and a control block of atomics. Nothing in it belongs to a thread;
+// what is written through its pointer is the business of whoever writes.
+unsafe impl Send for Region {}
+// SAFETY: shared calls only read, or grow by the lock-free frontier protocol.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// The first byte; aligned to a page, and to a huge page (2 MiB) where the reservation is that large.
+    #[inline]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.mapping.base.as_ptr()
+    }
+
+    #[inline]
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.mapping.base
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
+    /// A number that no other region of this process has had or will have.
+    pub fn id(&self) -> u64 {
+        self.slot.id.load(Relaxed)
+    }
+
+    /// The bytes reserved: what was got, which may be less than what was asked for.
+    #[inline]
+    pub fn reserved_bytes(&self) -> usize {
+        self.mapping.reserved
+    }
+
+    /// The bytes committed: where the frontier stands.
+    #[inline]
+    pub fn committed_bytes(&self) -> usize {
+        self.slot.frontier.get()
+    }
+
+    /// The bytes that may be used: the byte limit, or the reservation where there is none.
+    #[inline]
+    pub fn limit(&self) -> usize {
+        self.slot.limit.load(Relaxed)
+    }
+
+    /// How the frontier moves.
+    pub fn growth(&self) -> Growth {
+        self.slot.growth()
+    }
+
+    /// Whether an address lies in the reservation.
+    #[inline]
+    pub fn contains(&self, address: *const u8) -> bool {
+        address.addr().wrapping_sub(self.mapping.base.addr().get()) < self.mapping.reserved
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> Stats {
+        self.slot.stats()
+    }
+
+    /// A view of the figures for other threads.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.slot)
+    }
+
+    /// Gives the memory past the first `keep` bytes (rounded up to a page) back to the system and returns
+    /// how many bytes that were. The reservation stays; what is committed again reads as zero. With
+    /// [`Growth::Upfront`] the range stays accessible and only its pages go. Should the system refuse (it
+    /// may run out of mappings) nothing is given back, and 0 is returned.
+    ///
+    /// # Safety
+    /// Nothing refers to the contents past `keep` any more.
+    pub unsafe fn trim(&mut self, keep: usize) -> usize {
+        let committed = self.committed_bytes();
+        let keep = crate::math::page::align_up_saturating(keep, sys::page_size());
+        if keep >= committed {
+            return 0;
+        }
+        // SAFETY: the caller's promise.
+        if unsafe { self.mapping.discard(keep, committed) }.is_err() {
+            return 0;
+        }
+        if self.growth() != Growth::Upfront {
+            self.slot.frontier.set(keep);
+        }
+        // A page of this range may fault again at the same place in the program, and be ours again.
+        self.slot.trims.fetch_add(1, Relaxed);
+        committed - keep
+    }
+
+    /// [`trim`](Region::trim) of everything.
+    ///
+    /// # Safety
+    /// Nothing refers to the contents of the region any more.
+    pub unsafe fn decommit(&mut self) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.trim(0) }
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut name = [0; slot::NAME_BYTES];
+        f.debug_struct("Region")
+            .field("id", &self.id())
+            .field("name", &self.slot.name(&mut name))
+            .field("base", &self.mapping.base)
+            .field("committed", &self.committed_bytes())
+            .field("reserved", &self.reserved_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // First nobody finds it, then the block is free, then (as the mapping is dropped) so is the range.
+        let (start, len) = self.mapping.territory();
+        registry::remove(start, len, self.slot);
+        self.slot.end_and_free();
+        space::give(self.taken);
+    }
+}

@@ -1,0 +1,71 @@
+//! Watching a region from another thread.
+
+use super::registry;
+use super::slot::{NAME_BYTES, Slot};
+use crate::stats::Stats;
+use core::fmt;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// A view of a region's figures that any thread may hold, before and after the region is gone: for
+/// progress bars and for reports.
+///
+/// ```
+/// let arena = highwater::Arena::builder().name("job").build();
+/// let monitor = arena.monitor();
+/// let watcher = std::thread::spawn(move || monitor.stats().map(|stats| stats.committed));
+/// assert!(watcher.join().unwrap().is_some());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Monitor {
+    slot: &'static Slot,
+    generation: u64,
+}
+
+impl Monitor {
+    pub(crate) fn new(slot: &'static Slot) -> Self {
+        Monitor { slot, generation: slot.generation() }
+    }
+
+    /// The region that an address lies in, its guards included; wait-free.
+    pub fn of(address: *const u8) -> Option<Self> {
+        registry::find(address.addr()).map(Monitor::new).filter(Monitor::is_live)
+    }
+
+    /// Monitors of all regions of the process.
+    pub fn all() -> Vec<Self> {
+        super::slot::live().map(Monitor::new).filter(Monitor::is_live).collect()
+    }
+
+    /// Whether the region exists still.
+    pub fn is_live(&self) -> bool {
+        self.generation & 1 == 1 && self.slot.generation() == self.generation
+    }
+
+    /// What `read` reads, if the region existed from before to after.
+    fn while_live<T>(&self, read: impl FnOnce(&Slot) -> T) -> Option<T> {
+        let value = read(self.slot);
+        core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
+        self.is_live().then_some(value)
+    }
+
+    /// The figures of this moment; `None` once the region is gone.
+    pub fn stats(&self) -> Option<Stats> {
+        self.while_live(Slot::stats)
+    }
+
+    /// The region's number; `None` once it is gone.
+    pub fn id(&self) -> Option<u64> {
+        self.while_live(|slot| slot.id.load(Relaxed))
+    }
+
+    /// The region's name, empty if it has none; `None` once it is gone.
+    pub fn name(&self) -> Option<String> {
+        self.while_live(|slot| slot.name(&mut [0; NAME_BYTES]).to_owned())
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("id", &self.id()).field("stats", &self.stats()).finish()
+    }
+}

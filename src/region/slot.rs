@@ -1,0 +1,318 @@
+//! A region's control block: everything the handler needs to know, in memory that is never given back.
+//!
+//! A handler may hold a block whose region is being dropped by another thread. So blocks are reused but
+//! never freed, every field is an atomic, and a generation tells a live region from the one before it.
+
+use super::atomic::{AtomicU64, AtomicUsize};
+use super::frontier::Frontier;
+use crate::math::page::align_up_saturating;
+use crate::math::step::Need;
+use crate::policy::Growth;
+use crate::stats::{Counters, Stats};
+use crate::sys::{self, Errno};
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
+
+/// The longest region name that is kept, in bytes.
+pub(crate) const NAME_BYTES: usize = 48;
+
+/// A region as the rest of the library sees it.
+#[repr(align(128))] // two cache lines: one region's counters do not slow down its neighbour's frontier
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Odd while a region lives here.
+    generation: AtomicU64,
+    pub(crate) id: AtomicU64,
+    /// The region's first byte, with the provenance of the whole mapping.
+    pub(crate) base: AtomicPtr<u8>,
+    pub(crate) reserved: AtomicUsize,
+    /// The byte limit; the reservation's length where there is none.
+    pub(crate) limit: AtomicUsize,
+    /// The arena's own limit on top of it, `usize::MAX` where there is none.
+    pub(crate) allocation_limit: AtomicUsize,
+    pub(crate) frontier: Frontier,
+    growth: AtomicU64,
+    growth_args: [AtomicU64; 2],
+    populate: AtomicBool,
+    /// The backing file, -1 for anonymous memory, and where in it the region's first byte is.
+    pub(crate) file: AtomicI32,
+    pub(crate) file_offset: AtomicUsize,
+    /// The process that a file-backed region exists in: a forked child does not have the mapping.
+    pub(crate) owner: AtomicU32,
+    /// How often memory was given back: what a repeated fault is told from a new one by.
+    pub(crate) trims: AtomicU64,
+    name: [AtomicU64; NAME_BYTES / 8],
+    pub(crate) counters: Counters,
+    index: AtomicU32,
+    next_free: AtomicU32,
+}
+
+/// What a region is told when it comes to life.
+pub(crate) struct Init<'a> {
+    pub(crate) base: NonNull<u8>,
+    pub(crate) reserved: usize,
+    pub(crate) limit: Option<usize>,
+    pub(crate) growth: Growth,
+    pub(crate) populate: bool,
+    pub(crate) file: Option<(i32, usize)>,
+    pub(crate) name: &'a str,
+}
+
+impl Slot {
+    fn new(index: u32) -> Self {
+        Slot {
+            generation: AtomicU64::new(0),
+            id: AtomicU64::new(0),
+            base: AtomicPtr::new(core::ptr::null_mut()),
+            reserved: AtomicUsize::new(0),
+            limit: AtomicUsize::new(0),
+            allocation_limit: AtomicUsize::new(usize::MAX),
+            frontier: Frontier::new(0),
+            growth: AtomicU64::new(0),
+            growth_args: [const { AtomicU64::new(0) }; 2],
+            populate: AtomicBool::new(false),
+            file: AtomicI32::new(-1),
+            file_offset: AtomicUsize::new(0),
+            owner: AtomicU32::new(0),
+            trims: AtomicU64::new(0),
+            name: [const { AtomicU64::new(0) }; NAME_BYTES / 8],
+            counters: Counters::new(),
+            index: AtomicU32::new(index),
+            next_free: AtomicU32::new(0),
+        }
+    }
+
+    /// The generation, odd while a region lives here.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Acquire)
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.generation() & 1 == 1
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base.load(Relaxed)
+    }
+
+    pub(crate) fn reserved(&self) -> usize {
+        self.reserved.load(Relaxed)
+    }
+
+    /// Where growth ends: the reservation, or the byte limit rounded up to a page.
+    pub(crate) fn end(&self) -> usize {
+        align_up_saturating(self.limit.load(Relaxed), sys::page_size()).min(self.reserved())
+    }
+
+    pub(crate) fn growth(&self) -> Growth {
+        let [first, second] = [&self.growth_args[0], &self.growth_args[1]].map(|arg| arg.load(Relaxed));
+        match self.growth.load(Relaxed) {
+            0 => Growth::Upfront,
+            1 => Growth::Fixed(first as usize),
+            2 => Growth::Geometric { first: first as usize, max: second as usize },
+            _ => Growth::Stress { seed: first },
+        }
+    }
+
+    /// What a growth that is to serve the bytes `from..to` has to start from.
+    pub(crate) fn need(&self, frontier: usize, from: usize, to: usize) -> Need {
+        Need { frontier, from: from.max(frontier), to, end: self.end(), page: sys::page_size() }
+    }
+
+    pub(crate) fn populates(&self) -> bool {
+        self.populate.load(Relaxed)
+    }
+
+    /// Whether this is a file-backed region that the process was forked away from: its range is not mapped
+    /// here, and may be somebody else's by now. Signal-safe.
+    #[cfg(not(highwater_portable))]
+    pub(crate) fn was_left_behind(&self) -> bool {
+        self.file.load(Relaxed) >= 0 && self.owner.load(Relaxed) != sys::process_id()
+    }
+
+    /// Makes `[from, to)` readable and writable, and a part of core dumps; idempotent. Signal-safe.
+    pub(crate) fn make_accessible(&self, from: usize, to: usize) -> Result<(), Errno> {
+        debug_assert!(from < to && to <= self.reserved(), "a part of the region");
+        let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
+        #[cfg(not(highwater_portable))]
+        {
+            // Before the pages are accessible: a write to a page without blocks on a full disk is SIGBUS.
+            let file = self.file.load(Relaxed);
+            if file >= 0 {
+                let offset = self.file_offset.load(Relaxed);
+                sys::allocate_blocks(file, offset.wrapping_add(from), len)?;
+            }
+        }
+        // SAFETY: the range lies in the mapping of a live region.
+        unsafe {
+            sys::commit(start, len)?;
+            sys::dump(start, len, true);
+        }
+        Ok(())
+    }
+
+    /// Copies the name into `to` and returns it; empty for a region without one.
+    pub(crate) fn name<'a>(&self, to: &'a mut [u8; NAME_BYTES]) -> &'a str {
+        for (bytes, word) in to.chunks_exact_mut(8).zip(&self.name) {
+            bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        }
+        let len = to.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
+        // Another region's name may be moving in while we read: then the bytes need not be text.
+        core::str::from_utf8(to.get(..len).unwrap_or_default()).unwrap_or_default()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let committed = self.frontier.get();
+        let counters = &self.counters;
+        Stats {
+            reserved: self.reserved(),
+            committed,
+            peak_committed: counters.peak.load(Relaxed).max(committed),
+            used: counters.touched.load(Relaxed),
+            faults: counters.faults.load(Relaxed),
+            commits: counters.commits.load(Relaxed),
+            populated: counters.populated.load(Relaxed),
+            growth_ns: counters.growth_ns.load(Relaxed),
+        }
+    }
+
+    /// Fills the block for a new region. It is not found by anybody yet.
+    pub(crate) fn begin(&self, init: Init<'_>) {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        debug_assert!(!self.is_live(), "a block serves one region at a time");
+        let (kind, first, second) = match init.growth {
+            Growth::Upfront => (0, 0, 0),
+            Growth::Fixed(step) => (1, step as u64, 0),
+            Growth::Geometric { first, max } => (2, first as u64, max as u64),
+            Growth::Stress { seed } => (3, seed, 0),
+        };
+        let (file, file_offset) = init.file.unwrap_or((-1, 0));
+        self.id.store(NEXT_ID.fetch_add(1, Relaxed), Relaxed);
+        self.base.store(init.base.as_ptr(), Relaxed);
+        self.reserved.store(init.reserved, Relaxed);
+        self.limit.store(init.limit.unwrap_or(init.reserved).min(init.reserved), Relaxed);
+        self.allocation_limit.store(usize::MAX, Relaxed);
+        self.frontier.set(0);
+        self.growth.store(kind, Relaxed);
+        self.growth_args[0].store(first, Relaxed);
+        self.growth_args[1].store(second, Relaxed);
+        self.populate.store(init.populate, Relaxed);
+        self.file.store(file, Relaxed);
+        self.file_offset.store(file_offset, Relaxed);
+        self.owner.store(sys::process_id(), Relaxed);
+        self.counters.clear();
+        let mut bytes = [0; NAME_BYTES];
+        let name = init.name.as_bytes();
+        bytes[..name.len()].copy_from_slice(name);
+        for (word, bytes) in self.name.iter().zip(bytes.chunks_exact(8)) {
+            word.store(u64::from_ne_bytes(bytes.try_into().expect("chunks of eight")), Relaxed);
+        }
+        self.generation.fetch_add(1, Release);
+    }
+
+    /// Ends the region and puts the block back. Nobody finds it by address any more.
+    pub(crate) fn end_and_free(&'static self) {
+        debug_assert!(self.is_live(), "a region ends once");
+        self.generation.fetch_add(1, AcqRel);
+        free(self);
+    }
+}
+
+// The pool: blocks are numbered; block n lies in chunk k, which has FIRST << k of them.
+const FIRST: u32 = 64;
+const CHUNKS: usize = 20;
+static CHUNK: [AtomicPtr<Slot>; CHUNKS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS];
+static NUMBERED: AtomicU32 = AtomicU32::new(0);
+/// A stack of free blocks: the low half is a number plus one, the high half counts changes, so that a pop
+/// which was overtaken does not mistake the same number for the same stack.
+static FREE: AtomicU64 = AtomicU64::new(0);
+
+fn locate(number: u32) -> Option<(usize, usize)> {
+    let chunk = (number / FIRST + 1).ilog2();
+    let first_of_chunk = FIRST.checked_mul((1 << chunk) - 1)?;
+    Some((chunk as usize, (number - first_of_chunk) as usize))
+}
+
+fn get(number: u32) -> Option<&'static Slot> {
+    let (chunk, place) = locate(number)?;
+    let slots = NonNull::new(CHUNK.get(chunk)?.load(Acquire))?;
+    // SAFETY: a published chunk holds FIRST << chunk initialised blocks and is never given back.
+    Some(unsafe { slots.add(place).as_ref() })
+}
+
+/// A free block, or the system's error when there is no memory for more.
+pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
+    let mut head = FREE.load(Acquire);
+    while let Some(slot) = (head as u32).checked_sub(1).and_then(get) {
+        let next = u64::from(slot.next_free.load(Relaxed)) | ((head >> 32).wrapping_add(1) << 32);
+        match FREE.compare_exchange_weak(head, next, AcqRel, Acquire) {
+            Ok(_) => return Ok(slot),
+            Err(now) => head = now,
+        }
+    }
+    let number = NUMBERED.fetch_add(1, Relaxed);
+    let (chunk, place) = locate(number).filter(|&(chunk, _)| chunk < CHUNKS).ok_or(sys::NO_MEMORY)?;
+    let mut slots = CHUNK[chunk].load(Acquire);
+    if slots.is_null() {
+        let count = FIRST << chunk;
+        let bytes = count as usize * size_of::<Slot>();
+        let fresh = sys::reserve(bytes, sys::Access::ReadWrite)?.cast::<Slot>();
+        for i in 0..count {
+            // SAFETY: the range is ours, writable, page-aligned, and has room for `count` blocks.
+            unsafe { fresh.add(i as usize).write(Slot::new(number - place as u32 + i)) };
+        }
+        slots = match CHUNK[chunk].compare_exchange(slots, fresh.as_ptr(), AcqRel, Acquire) {
+            Ok(_) => fresh.as_ptr(),
+            Err(theirs) => {
+                // SAFETY: nobody has seen this chunk.
+                unsafe { sys::release(fresh.cast(), bytes) };
+                theirs
+            }
+        };
+    }
+    // SAFETY: as in `get`.
+    Ok(unsafe { &*slots.add(place) })
+}
+
+fn free(slot: &'static Slot) {
+    let number = slot.index.load(Relaxed);
+    let mut head = FREE.load(Acquire);
+    loop {
+        slot.next_free.store(head as u32, Relaxed);
+        let next = u64::from(number + 1) | ((head >> 32).wrapping_add(1) << 32);
+        match FREE.compare_exchange_weak(head, next, AcqRel, Acquire) {
+            Ok(_) => return,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// A block that was acquired and not used.
+#[cfg(test)]
+pub(crate) fn give_back(slot: &'static Slot) {
+    debug_assert!(!slot.is_live(), "only an unused block is given back");
+    free(slot);
+}
+
+/// The blocks of all live regions. Signal-safe.
+pub(crate) fn live() -> impl Iterator<Item = &'static Slot> {
+    (0..NUMBERED.load(Acquire)).filter_map(get).filter(|slot| slot.is_live())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_map_to_chunks_without_gaps() {
+        let mut expected = (0, 0);
+        for number in 0..100_000 {
+            assert_eq!(locate(number), Some(expected), "{number}");
+            expected.1 += 1;
+            if expected.1 == (FIRST as usize) << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+    }
+}

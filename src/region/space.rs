@@ -1,0 +1,58 @@
+//! How much address space all regions together may take: a quarter.
+//!
+//! The rest is for `malloc`, thread stacks, shared objects and whoever else maps memory: a process must not
+//! find `pthread_create` failing because its arenas reserved what they will never use.
+
+use crate::math::page::{MIB, align_down, align_up_saturating};
+use crate::policy::Reserve;
+use crate::sys;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
+
+const BUDGET: usize = sys::ADDRESS_SPACE / 4;
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Where halving a refused reservation ends.
+pub(crate) const FLOOR: usize = if cfg!(miri) { MIB } else { 64 * MIB };
+
+/// What is left of the budget, in bytes.
+pub(crate) fn left() -> usize {
+    BUDGET.saturating_sub(TAKEN.load(Relaxed))
+}
+
+/// The bytes to try first for what was asked; `None` when even the floor does not fit the budget. `least`
+/// is what the reservation has to hold in any case.
+pub(crate) fn wanted(reserve: Reserve, least: usize) -> usize {
+    let page = sys::page_size();
+    let bytes = match reserve {
+        Reserve::Bytes(bytes) => return align_up_saturating(bytes, page),
+        Reserve::Physical => sys::physical_memory().max(FLOOR),
+        Reserve::Default => sys::DEFAULT_RESERVE.min(left() / 256).max(FLOOR),
+    };
+    align_down(bytes, page).max(align_up_saturating(least, page))
+}
+
+/// Takes `bytes` of the budget; false when they do not fit.
+pub(crate) fn take(bytes: usize) -> bool {
+    let fits = |taken: usize| taken.checked_add(bytes).filter(|&sum| sum <= BUDGET);
+    TAKEN.fetch_update(Relaxed, Relaxed, fits).is_ok()
+}
+
+/// Gives `bytes` back that were taken before.
+pub(crate) fn give(bytes: usize) {
+    let before = TAKEN.fetch_sub(bytes, Relaxed);
+    debug_assert!(before >= bytes, "more address space given back than was taken");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absurd_wish_is_not_taken() {
+        assert!(!take(usize::MAX));
+        assert!(!take(BUDGET + 1));
+        assert_eq!(wanted(Reserve::Bytes(1), 0), sys::page_size());
+        assert!(wanted(Reserve::Default, 1 << 40) >= 1 << 40);
+    }
+}

@@ -1,0 +1,103 @@
+//! Words for figures. Formatting allocates nothing and takes no lock, so the same text serves an error's
+//! `Display` and the handler.
+
+use crate::oom::{Refusal, Request};
+use core::fmt;
+
+/// A number of bytes as people read it: one decimal at most, in the largest unit that leaves a whole part.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        let Bytes(bytes) = *self;
+        if bytes < 1 << 13 {
+            // Small figures are shown exactly: requests are compared with them.
+            return match bytes {
+                1024 | 2048 | 4096 => write!(f, "{} KiB", bytes >> 10),
+                _ => write!(f, "{bytes} B"),
+            };
+        }
+        // Whole numbers only: formatting a float takes more stack than a signal has.
+        let mut shift = 10;
+        let mut unit = UNITS[0];
+        for name in UNITS.iter().skip(1) {
+            if bytes >> shift < 1024 {
+                break;
+            }
+            shift += 10;
+            unit = name;
+        }
+        let whole = bytes >> shift;
+        let tenth = ((bytes & ((1 << shift) - 1)) >> (shift - 10)) * 10 / 1024;
+        if tenth == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole}.{tenth} {unit}") }
+    }
+}
+
+/// The first line of a report, which says it all.
+pub(crate) struct Headline<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: u64,
+    pub(crate) request: Request,
+    pub(crate) used: usize,
+    pub(crate) committed: usize,
+    pub(crate) reserved: usize,
+    pub(crate) refusal: Refusal,
+}
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = |bytes: usize| Bytes(bytes as u64);
+        write!(f, "{} out of memory: ", Who(self.name, self.id))?;
+        match self.request {
+            Request::Allocation { requested, effective } => write!(
+                f,
+                "requested {} (effective {}), used {}",
+                bytes(requested),
+                bytes(effective),
+                bytes(self.used)
+            )?,
+            Request::Growth { step } => {
+                write!(f, "growing by {}, used ≥ {}", bytes(step), bytes(self.used))?;
+            }
+        }
+        let (committed, reserved) = (bytes(self.committed), bytes(self.reserved));
+        write!(f, ", committed {committed}, reserved {reserved}: {}", self.refusal)
+    }
+}
+
+/// Which arena is spoken of: its name and its number.
+pub(crate) struct Who<'a>(pub(crate) &'a str, pub(crate) u64);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who("", 0) => f.write_str("new arena"),
+            Who("", id) => write!(f, "arena #{id}"),
+            Who(name, _) => write!(f, "arena \"{name}\""),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_readable_and_small_ones_exact() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1, "1 B"),
+            (4096, "4 KiB"),
+            (4104, "4104 B"),
+            (65536, "64 KiB"),
+            (1 << 20, "1 MiB"),
+            ((1 << 30) + (1 << 28), "1.2 GiB"),
+            (64 << 30, "64 GiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+}

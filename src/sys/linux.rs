@@ -1,0 +1,303 @@
+//! Linux. Outside the signal nix makes the calls; what may run inside it calls libc directly.
+
+use super::Errno;
+use core::ffi::{CStr, c_int, c_void};
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
+
+/// The default reserve.
+pub(crate) const DEFAULT_RESERVE: usize = if cfg!(target_pointer_width = "64") { 64 << 30 } else { 256 << 20 };
+
+/// Whether what is not committed costs nothing and refuses access: what guards and growth by fault need.
+pub(crate) const PROTECTS: bool = true;
+
+fn errno() -> Errno {
+    Errno(nix::errno::Errno::last_raw())
+}
+
+impl From<nix::errno::Errno> for Errno {
+    fn from(errno: nix::errno::Errno) -> Self {
+        Errno(errno as i32)
+    }
+}
+
+fn checked(result: c_int) -> Result<(), Errno> {
+    if result == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// The page size in bytes. Signal-safe.
+pub(crate) fn page_size() -> usize {
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+    match PAGE.load(Relaxed) {
+        0 => {
+            // SAFETY: sysconf has no preconditions.
+            let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let page = usize::try_from(page).unwrap_or(4096);
+            PAGE.store(page, Relaxed);
+            page
+        }
+        page => page,
+    }
+}
+
+/// What a fresh range allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// `PROT_NONE`: charged to nobody until it is committed.
+    None,
+    /// Read and write from the start and `MAP_NORESERVE`, without which the kernel's heuristic refuses a
+    /// writable range larger than the machine.
+    ReadWrite,
+}
+
+impl Access {
+    fn flags(self) -> (ProtFlags, MapFlags) {
+        // No MAP_NORESERVE on inaccessible ranges: they are not charged anyway, and without the flag a
+        // commit that cannot be honoured is ENOMEM instead of an invitation to the OOM killer.
+        match self {
+            Access::None => (ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE),
+            Access::ReadWrite => {
+                (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE)
+            }
+        }
+    }
+}
+
+/// Reserves `len` bytes of address space, aligned to a page.
+pub(crate) fn reserve(len: usize, access: Access) -> Result<NonNull<u8>, Errno> {
+    let len = NonZeroUsize::new(len).ok_or(Errno(libc::EINVAL))?;
+    let (protection, flags) = access.flags();
+    // SAFETY: without MAP_FIXED the kernel picks a range that overlaps nothing.
+    let range = unsafe { mman::mmap_anonymous(None, len, protection, flags) }?;
+    Ok(range.cast())
+}
+
+/// Maps `[start, start + len)` over afresh: the pages, their charge, name and advice are gone.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, access: Access) -> Result<(), Errno> {
+    let Some(len) = NonZeroUsize::new(len) else { return Ok(()) };
+    let (protection, flags) = access.flags();
+    let address = Some(start.addr());
+    // SAFETY: MAP_FIXED replaces only what the caller owns.
+    unsafe { mman::mmap_anonymous(address, len, protection, flags | MapFlags::MAP_FIXED) }?;
+    Ok(())
+}
+
+/// Gives a range back to the system.
+///
+/// # Safety
+/// The range is a whole mapping of the caller's, and nothing refers to it any more.
+pub(crate) unsafe fn release(start: NonNull<u8>, len: usize) {
+    // SAFETY: the caller owns the range.
+    let result = unsafe { mman::munmap(start.cast(), len) };
+    debug_assert!(result.is_ok(), "munmap of a range of our own: {result:?}");
+}
+
+/// Makes `[start, start + len)` readable and writable; idempotent. Signal-safe.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn commit(start: *mut u8, len: usize) -> Result<(), Errno> {
+    // SAFETY: changing the protection of the caller's own range to more access breaks no reference.
+    checked(unsafe { libc::mprotect(start.cast(), len, libc::PROT_READ | libc::PROT_WRITE) })
+}
+
+/// Makes `[start, start + len)` inaccessible.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn protect(start: *mut u8, len: usize) -> Result<(), Errno> {
+    // SAFETY: nobody accesses the range through a reference.
+    checked(unsafe { libc::mprotect(start.cast(), len, libc::PROT_NONE) })
+}
+
+/// Makes the pages of a committed range present, as if written to; returns whether that was done. It is a
+/// matter of speed only: a page that is not populated is paged in when it is touched. Signal-safe.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn populate(start: *mut u8, len: usize) -> bool {
+    // Linux 5.14 and later.
+    const MADV_POPULATE_WRITE: c_int = 23;
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if len == 0 || MISSING.load(Relaxed) {
+        return false;
+    }
+    // SAFETY: the advice changes no contents.
+    match checked(unsafe { libc::madvise(start.cast(), len, MADV_POPULATE_WRITE) }) {
+        Ok(()) => true,
+        // EINVAL also says that the range holds something that cannot be populated, which is never so for
+        // ours: the advice itself is unknown.
+        Err(Errno(libc::EINVAL)) => {
+            MISSING.store(true, Relaxed);
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// Asks for huge pages in a range, or forbids them. Best effort.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn advise_huge(start: NonNull<u8>, len: usize, wanted: bool) {
+    let advice = if wanted { MmapAdvise::MADV_HUGEPAGE } else { MmapAdvise::MADV_NOHUGEPAGE };
+    // SAFETY: the advice changes no contents.
+    let _ = unsafe { mman::madvise(start.cast(), len, advice) };
+}
+
+/// Includes a range in core dumps, or leaves it out: a debugger's dump would write the whole reserve.
+/// Best effort. Signal-safe.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn dump(start: *mut u8, len: usize, wanted: bool) {
+    let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
+    // SAFETY: the advice changes no contents.
+    unsafe { libc::madvise(start.cast(), len, advice) };
+}
+
+/// Keeps a range out of forked children.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn dont_fork(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
+    // SAFETY: the advice changes no contents in this process.
+    Ok(unsafe { mman::madvise(start.cast(), len, MmapAdvise::MADV_DONTFORK) }?)
+}
+
+/// Names a range in `/proc/self/maps` where the kernel can (`CONFIG_ANON_VMA_NAME`). Best effort.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn name(start: NonNull<u8>, len: usize, name: &CStr) {
+    const PR_SET_VMA: c_int = 0x53_56_4d_41;
+    const PR_SET_VMA_ANON_NAME: libc::c_ulong = 0;
+    let (start, len) = (start.addr().get() as libc::c_ulong, len as libc::c_ulong);
+    // SAFETY: the kernel copies the name; a range or a name that it does not like is only refused.
+    unsafe { libc::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, len, name.as_ptr()) };
+}
+
+/// Gives `[offset, offset + len)` of a file its blocks, so that writing there cannot find the disk full.
+/// Signal-safe.
+pub(crate) fn allocate_blocks(fd: c_int, offset: usize, len: usize) -> Result<(), Errno> {
+    let (offset, len) = (offset as libc::off64_t, len as libc::off64_t);
+    loop {
+        // SAFETY: fallocate takes any numbers.
+        match checked(unsafe { libc::fallocate64(fd, 0, offset, len) }) {
+            Err(Errno(libc::EINTR)) => continue,
+            result => return result,
+        }
+    }
+}
+
+/// Takes the blocks of `[offset, offset + len)` of a file away again: it reads as zeroes.
+pub(crate) fn punch_hole(fd: c_int, offset: usize, len: usize) -> Result<(), Errno> {
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: fallocate takes any numbers.
+    checked(unsafe { libc::fallocate64(fd, mode, offset as libc::off64_t, len as libc::off64_t) })
+}
+
+/// Nanoseconds on the monotonic clock. Signal-safe.
+pub(crate) fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a timespec to write to.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+}
+
+/// The kernel's number of this thread. Signal-safe.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: gettid has no preconditions.
+    (unsafe { libc::syscall(libc::SYS_gettid) }) as u32
+}
+
+/// This process's number. Signal-safe.
+pub(crate) fn process_id() -> u32 {
+    // SAFETY: getpid has no preconditions.
+    (unsafe { libc::getpid() }) as u32
+}
+
+/// Bytes of physical memory.
+pub(crate) fn physical_memory() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+    usize::try_from(pages).unwrap_or(0).saturating_mul(page_size())
+}
+
+/// The soft limit of a resource in bytes, `None` where there is none. Signal-safe.
+pub(crate) fn resource_limit(resource: Limit) -> Option<u64> {
+    let resource = match resource {
+        Limit::AddressSpace => libc::RLIMIT_AS,
+        Limit::Data => libc::RLIMIT_DATA,
+    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is an rlimit to write to.
+    let result = unsafe { libc::getrlimit(resource, &mut limit) };
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// A resource that the system limits.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    /// `RLIMIT_AS`
+    AddressSpace,
+    /// `RLIMIT_DATA`
+    Data,
+}
+
+/// The address space and the private writable memory of this process in bytes, as the kernel counts them
+/// against [`Limit::AddressSpace`] and [`Limit::Data`]. Signal-safe.
+pub(crate) fn process_size() -> Option<(u64, u64)> {
+    let mut text = [0u8; 128];
+    let len = read_file(c"/proc/self/statm", &mut text)?;
+    let mut fields = text.get(..len)?.split(|&byte| byte == b' ').map(decimal);
+    let total = fields.next()??;
+    let data = fields.nth(4)??;
+    let page = page_size() as u64;
+    Some((total.saturating_mul(page), data.saturating_mul(page)))
+}
+
+fn decimal(text: &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
+            b'\n' => break,
+            _ => return None,
+        }
+    }
+    Some(value)
+}
+
+/// Reads the start of a file, as much as fits; the bytes read. Signal-safe.
+fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
+    // SAFETY: `path` is a string, `to` is memory to write to, and the descriptor is closed by nobody else.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd < 0 {
+            return None;
+        }
+        let len = libc::read(fd, to.as_mut_ptr().cast::<c_void>(), to.len());
+        libc::close(fd);
+        usize::try_from(len).ok()
+    }
+}
+
+/// Writes all of `text` to a file descriptor, as far as it takes it. Signal-safe.
+pub(crate) fn write(fd: c_int, mut text: &[u8]) {
+    while !text.is_empty() {
+        // SAFETY: `text` is readable memory.
+        let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
+        match usize::try_from(written) {
+            Ok(0) => return,
+            Ok(written) => text = text.get(written..).unwrap_or_default(),
+            Err(_) if errno() == Errno(libc::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The few calls to the operating system, the same small set of functions for every system.
+//!
+//! Only one of the two files is compiled. `linux.rs` reserves inaccessible address space and commits parts
+//! of it; `portable.rs` takes zeroed memory from the global allocator and relies on the system to page it
+//! in. What is marked *signal-safe* may be called inside the SIGSEGV handler: it allocates nothing, takes
+//! no lock, touches no thread-local but errno (which the handler preserves), and cannot panic.
+
+#[cfg_attr(not(highwater_portable), path = "linux.rs")]
+#[cfg_attr(highwater_portable, path = "portable.rs")]
+mod imp;
+
+pub(crate) use imp::*;
+
+/// An error number of the operating system.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) i32);
+
+impl core::fmt::Debug for Errno {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::fmt::Display for Errno {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        std::io::Error::from_raw_os_error(self.0).fmt(f)
+    }
+}
+
+impl From<Errno> for std::io::Error {
+    fn from(errno: Errno) -> Self {
+        std::io::Error::from_raw_os_error(errno.0)
+    }
+}
+
+/// ENOMEM, also where there is no libc to ask.
+pub(crate) const NO_MEMORY: Errno = Errno(12);
+
+/// The limit on `resource` and what the process has of it, in bytes, if `more` bytes do not fit under it:
+/// the evidence behind an ENOMEM. Signal-safe.
+pub(crate) fn limit_in_the_way(resource: Limit, more: usize) -> Option<(u64, u64)> {
+    let limit = resource_limit(resource)?;
+    let (total, data) = process_size()?;
+    let size = match resource {
+        Limit::AddressSpace => total,
+        Limit::Data => data,
+    };
+    (size.saturating_add(more as u64) > limit).then_some((limit, size))
+}
+
+/// The bytes of user address space on this target: what regions may take a quarter of.
+pub(crate) const ADDRESS_SPACE: usize = if cfg!(target_pointer_width = "32") {
+    3 << 30
+} else if cfg!(target_arch = "aarch64") {
+    // Kernels built with 39-bit addresses have less; there the halving ladder finds what there is.
+    (1u64 << 48) as usize
+} else {
+    (1u64 << 47) as usize
+};

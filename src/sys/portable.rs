@@ -1,0 +1,144 @@
+//! Every other system: zeroed memory of the global allocator, which large systems page in when it is
+//! touched. Committing is bookkeeping here and guards protect nothing; the check is still made against
+//! the frontier, so limits, statistics and refusals are the same everywhere.
+
+use super::{Errno, NO_MEMORY};
+use core::ffi::{CStr, c_int};
+use core::ptr::NonNull;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+
+/// The default reserve: it may have to be backed by memory, so it is modest.
+pub(crate) const DEFAULT_RESERVE: usize = if cfg!(miri) { 4 << 20 } else { 1 << 30 };
+
+/// See the other file.
+pub(crate) const PROTECTS: bool = false;
+
+/// The page size in bytes; a grain without meaning to the system.
+pub(crate) fn page_size() -> usize {
+    4096
+}
+
+/// What a fresh range allows; here always everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing until it is committed.
+    None,
+    /// Everything.
+    ReadWrite,
+}
+
+/// The allocation behind a range: a page more, because asking the allocator for a page's alignment would
+/// make it write zeroes to all of it instead of taking fresh memory.
+fn layout(len: usize) -> Result<Layout, Errno> {
+    let padded = len.checked_add(2 * page_size()).ok_or(NO_MEMORY)?;
+    Layout::from_size_align(padded, align_of::<usize>()).map_err(|_| NO_MEMORY)
+}
+
+/// Reserves `len` bytes, aligned to a page. The allocation's own address stands in the word before them.
+pub(crate) fn reserve(len: usize, _access: Access) -> Result<NonNull<u8>, Errno> {
+    // SAFETY: the layout is not empty; it holds the padding, the word before the range and the range.
+    unsafe {
+        let start = NonNull::new(alloc_zeroed(layout(len)?)).ok_or(NO_MEMORY)?;
+        let past_word = start.as_ptr().add(size_of::<usize>());
+        let range = past_word.add(past_word.align_offset(page_size()));
+        range.cast::<*mut u8>().sub(1).write(start.as_ptr());
+        Ok(NonNull::new_unchecked(range))
+    }
+}
+
+/// Zeroes a range.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, _access: Access) -> Result<(), Errno> {
+    // SAFETY: the range is the caller's own writable memory.
+    unsafe { start.write_bytes(0, len) };
+    Ok(())
+}
+
+/// Gives a range back to the allocator.
+///
+/// # Safety
+/// The range was reserved with this length, and nothing refers to it any more.
+pub(crate) unsafe fn release(start: NonNull<u8>, len: usize) {
+    let Ok(layout) = layout(len) else { return };
+    // SAFETY: `reserve` left the allocation's address there and used this layout.
+    unsafe { dealloc(start.cast::<*mut u8>().sub(1).read(), layout) };
+}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn commit(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> bool {
+    false
+}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn advise_huge(_start: NonNull<u8>, _len: usize, _wanted: bool) {}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn dump(_start: *mut u8, _len: usize, _wanted: bool) {}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn name(_start: NonNull<u8>, _len: usize, _name: &CStr) {}
+
+/// Nanoseconds since the first call.
+pub(crate) fn monotonic_ns() -> u64 {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
+}
+
+/// A number of this thread.
+pub(crate) fn thread_id() -> u32 {
+    static NEXT: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(1);
+    thread_local!(static ID: u32 = NEXT.fetch_add(1, core::sync::atomic::Ordering::Relaxed));
+    ID.with(|id| *id)
+}
+
+/// Bytes of physical memory: not known here, so the default reserve stands for it.
+pub(crate) fn physical_memory() -> usize {
+    DEFAULT_RESERVE
+}
+
+/// A resource that the system limits.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    /// Address space.
+    AddressSpace,
+    /// Private writable memory.
+    Data,
+}
+
+/// Not known here.
+pub(crate) fn resource_limit(_resource: Limit) -> Option<u64> {
+    None
+}
+
+/// Not known here.
+pub(crate) fn process_size() -> Option<(u64, u64)> {
+    None
+}
+
+/// Writes to standard error, whatever the descriptor.
+pub(crate) fn write(_fd: c_int, text: &[u8]) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(text);
+}

@@ -1,0 +1,135 @@
+//! What the integration tests share: skipping, children that may die, and building other packages.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Says that the running test cannot run here, and why: to descriptor 2 directly, because the harness
+/// swallows what a passing test prints, and to the file named by `HIGHWATER_SKIPS`. Return afterwards.
+pub fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIP {}: {reason}\n", thread.name().unwrap_or("?"));
+    // SAFETY: descriptor 2 is open for as long as the process lives, and is not closed here.
+    let mut stderr = std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(2) });
+    let _ = stderr.write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("HIGHWATER_SKIPS") {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("HIGHWATER_SKIPS can be written");
+    }
+}
+
+/// Whether this build grows by fault; skips the running test otherwise.
+pub fn has_faults() -> bool {
+    let has = highwater::engine() == highwater::Engine::Fault;
+    if !has {
+        skip("the explicit engine has no faults");
+    }
+    has
+}
+
+const CASE: &str = "HIGHWATER_TEST_CASE";
+
+/// How a child ended and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The number of the signal that ended it.
+    pub fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    #[track_caller]
+    pub fn assert_success(&self) {
+        assert!(self.status.success(), "the child failed: {self:#?}");
+    }
+
+    #[track_caller]
+    pub fn assert_signal(&self, signal: i32) {
+        assert_eq!(self.signal(), Some(signal), "the child ended otherwise: {self:#?}");
+    }
+}
+
+/// Runs one case of this test binary in a child process: the test named `children` of the binary, which
+/// calls [`child_main`]. A child that takes longer than a minute is killed, and the test fails.
+pub fn child(case: &str) -> Ended {
+    child_with(case, |_| {})
+}
+
+/// [`child`] with changes to the command: limits, environment.
+pub fn child_with(case: &str, change: impl FnOnce(&mut Command)) -> Ended {
+    let mut command = Command::new(std::env::current_exe().expect("a test binary has a path"));
+    command.args(["children", "--exact", "--nocapture", "--test-threads=1"]).env(CASE, case);
+    change(&mut command);
+    run(command)
+}
+
+/// Runs a command to its end, at most a minute, and keeps what it said.
+pub fn run(mut command: Command) -> Ended {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    let status = wait(&mut child, Duration::from_secs(60));
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    let Some(status) = status else { panic!("{command:?} did not end in time\n{stdout}\n{stderr}") };
+    Ended { status, stdout, stderr }
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.expect("the output is piped").read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn wait(child: &mut Child, at_most: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + at_most;
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+/// The body of a binary's test named `children`: in a child it runs the case it was started for and exits
+/// with 0 when that returns; in the ordinary run it does nothing.
+pub fn child_main(cases: &[(&str, fn())]) {
+    let Ok(case) = std::env::var(CASE) else { return };
+    let (_, run) = cases.iter().find(|(name, _)| *name == case).unwrap_or_else(|| panic!("no case {case}"));
+    run();
+    std::process::exit(0);
+}
+
+/// Builds a package's artefacts with `cargo build` once per test run, and returns the directory they are
+/// in: a workspace test run builds neither dynamic libraries nor other packages' binaries.
+pub fn build_once(arguments: &'static [&'static str]) -> PathBuf {
+    static DONE: OnceLock<std::sync::Mutex<Vec<&'static [&'static str]>>> = OnceLock::new();
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/for-tests");
+    let release = arguments.contains(&"--release");
+    let mut done = DONE.get_or_init(Default::default).lock().unwrap();
+    if !done.contains(&arguments) {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.arg("build").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.env("CARGO_TARGET_DIR", &target);
+        let output = cargo.output().expect("cargo starts");
+        assert!(output.status.success(), "{cargo:?}\n{}", String::from_utf8_lossy(&output.stderr));
+        done.push(arguments);
+    }
+    target.join(if release { "release" } else { "debug" })
+}
