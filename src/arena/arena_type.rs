@@ -220,7 +220,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     }
 
     /// A scope on top of the arena: what is allocated in it is given back when it ends, that is, when its
-    /// borrow does. See [`Scope`].
+    /// borrow does. See [`Scope`]. The arena's own position does not move, so its figures do not show what a
+    /// scope uses: ask the scope.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();

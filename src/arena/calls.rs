@@ -161,7 +161,7 @@ pub(super) mod body {
     ) -> Raw<[T], F> {
         let iter = iter.into_iter();
         // The lower bound is a hint that may lie, in either direction: an absurd one must not fail.
-        let hint = iter.size_hint().0.min(1 << 16);
+        let hint = iter.size_hint().0.min((1 << 16) / size_of::<T>().max(1));
         let mut grower = Grower::<T, M, C, F>::with_capacity(cursor, hint)?;
         for value in iter {
             grower.push(value)?;

@@ -30,12 +30,19 @@ pub struct Step {
 
 /// A step of `step` bytes at a time: the frontier moves by as many whole steps as the need takes.
 ///
+/// Steps that are made of huge pages also end on huge page boundaries, so that each can be served by whole
+/// ones: a head that is no such multiple makes the first step shorter, or by less than a huge page longer.
+///
 /// `need.to <= need.end` is the caller's promise; the frontier never passes `need.end`.
 pub const fn fixed(need: Need, step: usize) -> Step {
     let step = align_up_saturating(if step == 0 { 1 } else { step }, need.page);
     let missing = need.to.saturating_sub(need.frontier);
     let steps = missing.div_ceil(step);
-    let frontier = need.frontier.saturating_add(steps.saturating_mul(step));
+    let mut frontier = need.frontier.saturating_add(steps.saturating_mul(step));
+    if step.is_multiple_of(HUGE_PAGE) {
+        let down = align_down(frontier, HUGE_PAGE);
+        frontier = if down >= need.to { down } else { align_up_saturating(frontier, HUGE_PAGE) };
+    }
     let frontier = if frontier > need.end { need.end } else { frontier };
     let around = need.frontier + (need.from.saturating_sub(need.frontier) / step) * step;
     Step { frontier, populate_from: around }
@@ -150,6 +157,15 @@ mod tests {
         let jump = Need { from: 300_000, to: 300_001, ..need };
         assert_eq!(fixed(jump, 65536), Step { frontier: 65536 * 5, populate_from: 65536 * 4 });
         assert_eq!(fixed(need, 1).frontier, 65536 + PAGE);
+    }
+
+    #[test]
+    fn fixed_steps_of_huge_pages_end_on_huge_page_boundaries() {
+        let need = Need { frontier: 65536, from: 65536, to: 65540, end: 1 << 30, page: PAGE };
+        assert_eq!(fixed(need, 4 * MIB).frontier, 4 * MIB);
+        let late = Need { from: 4 * MIB + 1000, to: 4 * MIB + 2000, ..need };
+        assert_eq!(fixed(late, 4 * MIB).frontier, 6 * MIB);
+        assert_eq!(fixed(Need { frontier: 4 * MIB, from: 4 * MIB, to: 4 * MIB + 1, ..need }, 4 * MIB).frontier, 8 * MIB);
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl From<BuildError> for OutOfMemory {
                 let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
                 (Refusal { cause, ..none }, 0)
             }
-            BuildError::ZeroReserve | BuildError::Step { .. } => {
+            BuildError::ZeroReserve | BuildError::Step { .. } | BuildError::Limit { .. } => {
                 (Refusal { cause: Cause::ReservationExhausted, ..none }, 0)
             }
         };

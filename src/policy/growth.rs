@@ -12,7 +12,8 @@ pub enum Growth {
     /// Everything is accessible from the start and the kernel pages it in: no faults of ours, and no
     /// refusal either. Only this policy maps with `MAP_NORESERVE`.
     Upfront,
-    /// Steps of this many bytes, each populated.
+    /// Steps of this many bytes, each populated. Multiples of 2 MiB also end on 2 MiB boundaries, so that
+    /// each step is made of whole huge pages; the first one may be shorter for that.
     Fixed(usize),
     /// Steps that grow with what is used, from `first` to `max` bytes: they double until a step is a huge
     /// page (2 MiB), and are a quarter of what is used from there. The default, with 64 KiB and 16 MiB:

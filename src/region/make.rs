@@ -57,6 +57,13 @@ impl Options {
         if self.reserve == Reserve::Bytes(0) {
             return Err(BuildError::ZeroReserve);
         }
+        match (self.limit, self.reserve) {
+            (Some(0), _) => return Err(BuildError::Limit { limit: 0, reserve: 0 }),
+            (Some(limit), Reserve::Bytes(reserve)) if limit > reserve => {
+                return Err(BuildError::Limit { limit, reserve });
+            }
+            _ => {}
+        }
         let upfront = self.growth == Growth::Upfront;
         let default_head = if matches!(self.growth, Growth::Stress { .. }) { page } else { DEFAULT_HEAD };
         let wanted = space::wanted(self.reserve, self.head.unwrap_or(0));
@@ -172,6 +179,13 @@ pub enum BuildError {
         /// The most it could be, in bytes.
         most: usize,
     },
+    /// A byte limit of nothing, or of more than the reserve.
+    Limit {
+        /// The limit asked for, in bytes.
+        limit: usize,
+        /// The reserve asked for, in bytes.
+        reserve: usize,
+    },
     /// A growth step of no bytes, or a first step beyond the largest.
     Step {
         /// The first step asked for, in bytes.
@@ -223,6 +237,10 @@ impl fmt::Display for BuildError {
             BuildError::ZeroReserve => f.write_str("a reserve of 0 bytes holds nothing"),
             BuildError::Head { head, most } => {
                 write!(f, "a head of {head} bytes is more than the {most} bytes that may be committed")
+            }
+            BuildError::Limit { limit: 0, .. } => f.write_str("a limit of 0 bytes allows nothing"),
+            BuildError::Limit { limit, reserve } => {
+                write!(f, "a limit of {limit} bytes is more than the reserve of {reserve} bytes")
             }
             BuildError::Step { first: 0, .. } => f.write_str("a growth step of 0 bytes never arrives"),
             BuildError::Step { first, max } => {

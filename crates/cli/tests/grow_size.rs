@@ -98,6 +98,13 @@ fn options_reach_the_arena() {
 }
 
 #[test]
+fn a_warmed_run_is_the_same_run() {
+    let run = grow_json(["2MiB", "--warm"]);
+    assert_eq!(run["allocator"], "highwater");
+    assert_eq!(number(&run, "used"), 2097152.0);
+}
+
+#[test]
 fn threads_share_a_size() {
     for threads in ["1", "2", "3"] {
         let run = grow_json(["6MiB", "--threads", threads]);

@@ -41,6 +41,10 @@ pub fn run(aim: &Aim, args: &GrowArgs) -> Result<ExitCode, Failure> {
                 // It has said why.
                 return Ok(ExitCode::from(status));
             }
+            Ended::Badly { .. } if interrupt::requested() => {
+                all.partial = true;
+                break;
+            }
             Ended::Badly { reason, .. } => {
                 output::note(&format!("{}: {reason}", allocator.name()));
                 all.failed.push(Failed { allocator: allocator.name(), reason });

@@ -64,7 +64,7 @@ impl Inputs {
                     Ok((data, _)) if data.is_dir() => {}
                     Ok(_) => inputs.passed_over += 1,
                     Err(error) => {
-                        tell_unreadable(inputs.unreadable, &error.to_string());
+                        tell_unreadable(inputs.unreadable, &plainly(&error));
                         inputs.unreadable += 1;
                     }
                 }
@@ -107,6 +107,14 @@ pub fn tell_unreadable(before: u64, error: &str) {
         ..TOLD => output::note(&format!("cannot read {error}")),
         TOLD => output::note("cannot read more files; the result has their number"),
         _ => {}
+    }
+}
+
+/// In the same words as for a file that cannot be opened.
+fn plainly(error: &walkdir::Error) -> String {
+    match (error.path(), error.io_error()) {
+        (Some(path), Some(error)) => format!("{}: {error}", path.display()),
+        _ => error.to_string(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use highwater::stats::now_ns;
@@ -54,8 +55,8 @@ pub fn measure<C: Candidate, J: Job>(
     let (done, finished) = (Done::default(), AtomicBool::new(false));
     let barrier = Barrier::new(plan.threads);
     let page_faults = machine::page_faults();
-    let start_ns = now_ns();
-    let (shares, samples, end_ns) = thread::scope(|scope| {
+    let (start, start_ns) = (Instant::now(), now_ns());
+    let (shares, samples) = thread::scope(|scope| {
         let (done, finished, barrier) = (&done, &finished, &barrier);
         let label = allocator.as_str();
         let watcher = scope.spawn(move || progress::watch(label, job.total(), done, finished, &frontiers));
@@ -69,10 +70,9 @@ pub fn measure<C: Candidate, J: Job>(
             .into_iter()
             .collect();
         shares.extend(others.into_iter().map(|other| other.join().unwrap_or_else(Err)));
-        let end_ns = now_ns();
         finished.store(true, Ordering::Release);
         watcher.thread().unpark();
-        (shares, watcher.join().unwrap_or_default(), end_ns)
+        (shares, watcher.join().unwrap_or_default())
     });
     // Before anything is put together on the heap.
     let (page_faults, peak_rss) = (machine::page_faults() - page_faults, machine::peak_rss());
@@ -96,6 +96,7 @@ pub fn measure<C: Candidate, J: Job>(
     let partial = interrupt::requested() && done.bytes() < job.total();
     let regions: Vec<_> = candidates.iter().filter_map(Candidate::region).collect();
     let trace = plan.traced.then(|| {
+        let end_ns = start_ns + elapsed.map_or(0, |(end, _)| (end - start).as_nanos() as u64);
         let mut samples = samples.into_iter();
         let lines = candidates.iter().zip(&regions).zip(&heads).map(|((candidate, region), head)| Line {
             steps: candidate.steps(),

@@ -39,7 +39,7 @@ use self::{
 use crate::{
     failure::Failure,
     interrupt::{self, Second},
-    output, warm,
+    machine, output, warm,
 };
 
 /// Does what the command line says.
@@ -59,6 +59,9 @@ pub fn run(args: &GrowArgs) -> Result<ExitCode, Failure> {
     let run = if args.warm {
         // What warms the machine has a peak of its own.
         warm_up(Allocator::Highwater, &aim, preflight::needs_of_all(&aim, false))?;
+        if interrupt::requested() {
+            return Err(Failure::interrupted());
+        }
         match child::measure(Allocator::Highwater)? {
             Ended::Well(run) => *run,
             Ended::Badly { status: Some(status), .. } => return Ok(ExitCode::from(status)),
@@ -131,7 +134,9 @@ fn warm_up(allocator: Allocator, aim: &Aim, bytes: u64) -> Result<(), Failure> {
     if let Aim::Inputs(inputs) = aim {
         warm::files(inputs.files.iter().map(|input| &input.path));
     }
-    warm::memory(usize::try_from(bytes).unwrap_or(usize::MAX))
-        .map_err(|error| Failure::during(format!("cannot warm the machine up: {error}")))?;
-    if interrupt::requested() { Err(Failure::interrupted()) } else { Ok(()) }
+    // Some more than the run takes, since it will not get just the same pages.
+    let bytes = bytes.saturating_add(bytes / 4).saturating_add(32 << 20);
+    let most = machine::available().map_or(u64::MAX, |available| available.bytes / 8 * 7);
+    warm::memory(usize::try_from(bytes.min(most)).unwrap_or(usize::MAX))
+        .map_err(|error| Failure::during(format!("cannot warm the machine up: {error}")))
 }

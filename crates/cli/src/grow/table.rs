@@ -89,7 +89,8 @@ pub fn of_comparison(all: &Comparison) -> String {
     }
     right_align(&mut table, 1..head.len());
     let asked = all.runs.iter().filter_map(|run| run.options.as_ref()).any(|o| o.huge_pages == "advise");
-    let pages = if asked { "\nhighwater asked for huge pages; --huge-pages never compares without" } else { "" };
+    let pages =
+        if asked { "\nhighwater asked for huge pages; --huge-pages never compares without" } else { "" };
     format!("{text}{table}\nx: times highwater's; above 1, highwater is better{pages}")
 }
 
