@@ -5,6 +5,7 @@ mod arena;
 mod builder;
 pub mod fault;
 mod grow;
+#[cfg(any(highwater_fault, test))]
 mod guard;
 pub mod math;
 pub mod oom;

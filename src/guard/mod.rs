@@ -2,4 +2,5 @@
 
 mod judge;
 
+#[cfg(highwater_fault)]
 pub(crate) use judge::{Fault, Verdict, View, judge};

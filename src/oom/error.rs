@@ -11,6 +11,7 @@ pub(crate) enum Request {
     /// An allocation: its size, and what it takes with its padding.
     Allocation { requested: usize, effective: usize },
     /// A growth by fault: all that is known is how far the frontier should have moved.
+    #[cfg_attr(not(highwater_fault), expect(dead_code, reason = "only a fault knows no more"))]
     Growth { step: usize },
 }
 
@@ -19,13 +20,13 @@ pub(crate) enum Request {
 /// The text is the first line of a report:
 ///
 /// ```
-/// let arena = highwater::Arena::builder().name("parser").limit(1 << 20).build();
+/// let arena = highwater::Arena::builder().name("parser").reserve(1 << 30).limit(1 << 20).build();
 /// let error = arena.try_alloc([0u8; 2 << 20]).unwrap_err();
 /// assert_eq!(error.cause(), highwater::Cause::RegionLimit);
 /// assert_eq!(
 ///     error.to_string(),
 ///     "arena \"parser\" out of memory: requested 2 MiB (effective 2 MiB), used 0 B, \
-///      committed 64 KiB, reserved 64 GiB: region limit 1 MiB reached"
+///      committed 64 KiB, reserved 1 GiB: region limit 1 MiB reached"
 /// );
 /// ```
 #[derive(Clone, Debug)]

@@ -148,10 +148,15 @@ impl Options {
                 .map_err(|error| BuildError::File { what: "given".into(), error })
                 .and_then(|file| Self::map_file(plan, file)),
             #[cfg(highwater_portable)]
-            Source::Temp(_) | Source::File(_) => Err(BuildError::File {
-                what: "to back a region".into(),
-                error: std::io::ErrorKind::Unsupported.into(),
-            }),
+            Source::Temp(dir) => {
+                let (what, error) = (format!("in {}", dir.display()), std::io::ErrorKind::Unsupported.into());
+                Err(BuildError::File { what, error })
+            }
+            #[cfg(highwater_portable)]
+            Source::File(file) => {
+                let (what, error) = (format!("{file:?}"), std::io::ErrorKind::Unsupported.into());
+                Err(BuildError::File { what, error })
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use crate::policy::{GuardPolicy, HugePages};
 use crate::sys::{self, Access, Errno};
 use core::ptr::NonNull;
 use std::ffi::CString;
+#[cfg(not(highwater_portable))]
 use std::fs::File;
 
 /// A range that is reserved, the guards on both sides of it, and what has to be restored when a part of

@@ -126,7 +126,7 @@ impl Slot {
 
     /// Whether this is a file-backed region that the process was forked away from: its range is not mapped
     /// here, and may be somebody else's by now. Signal-safe.
-    #[cfg(not(highwater_portable))]
+    #[cfg(highwater_fault)]
     pub(crate) fn was_left_behind(&self) -> bool {
         self.file.load(Relaxed) >= 0 && self.owner.load(Relaxed) != sys::process_id()
     }

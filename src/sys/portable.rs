@@ -78,6 +78,14 @@ pub(crate) unsafe fn commit(_start: *mut u8, _len: usize) -> Result<(), Errno> {
 ///
 /// # Safety
 /// None is needed.
+pub(crate) unsafe fn protect(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
 pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> bool {
     false
 }
@@ -111,6 +119,11 @@ pub(crate) fn thread_id() -> u32 {
     static NEXT: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(1);
     thread_local!(static ID: u32 = NEXT.fetch_add(1, core::sync::atomic::Ordering::Relaxed));
     ID.with(|id| *id)
+}
+
+/// This process's number.
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
 }
 
 /// Bytes of physical memory: not known here, so the default reserve stands for it.
