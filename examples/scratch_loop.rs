@@ -7,7 +7,12 @@ use highwater::Arena;
 /// A line of some log, made of a seed: the program needs no input.
 fn line(seed: u64) -> String {
     let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-    format!("level={} user=u{} took={}ms", ["info", "warn", "error"][mixed as usize % 3], mixed % 97, mixed % 1000)
+    format!(
+        "level={} user=u{} took={}ms",
+        ["info", "warn", "error"][mixed as usize % 3],
+        mixed % 97,
+        mixed % 1000
+    )
 }
 
 fn main() {

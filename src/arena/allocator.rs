@@ -28,7 +28,11 @@ fn allocate<const M: usize, const C: bool>(cursor: &Cursor<M, C>, layout: Layout
 ///
 /// # Safety
 /// The trait's: the block is one of this allocator's, the layout fits it, and it is not used any more.
-unsafe fn deallocate<const M: usize, const C: bool>(cursor: &Cursor<M, C>, block: NonNull<u8>, layout: Layout) {
+unsafe fn deallocate<const M: usize, const C: bool>(
+    cursor: &Cursor<M, C>,
+    block: NonNull<u8>,
+    layout: Layout,
+) {
     if cursor.is_last(block.as_ptr(), layout.size()) {
         end_at(cursor, block, 0);
     }
@@ -131,10 +135,12 @@ fn again<const M: usize, const C: bool>(cursor: &Cursor<M, C>, block: NonNull<u8
 
 /// The trait of one home for one type with a `cursor()`.
 macro_rules! allocator {
-    ($($home:ident)::+, $type:ty) => {
+    ($(#[$doc:meta])* $($home:ident)::+, $type:ty) => {
+        $(#[$doc])*
         // SAFETY: blocks lie in the region, which stays for as long as the arena or the scope's parent is
         // borrowed; clones of the reference are the same cursor; nothing but `deallocate`, `grow` and
-        // `shrink` gives up a block while the reference lives, since going back takes `&mut` or `unsafe`.
+        // `shrink` gives up a block while the reference lives: going back takes `&mut` or `unsafe`, and a
+        // failed initialiser's space is taken back only when nothing lies after it.
         unsafe impl<const MIN_ALIGN: usize, const CHECKED: bool> $($home)::+::Allocator for $type {
             #[inline]
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $($home)::+::AllocError> {
@@ -184,10 +190,62 @@ macro_rules! allocator {
 }
 
 #[cfg(feature = "allocator-api2")]
-allocator!(allocator_api2::alloc, &Arena<MIN_ALIGN, CHECKED>);
+allocator!(
+    /// Collections on stable compilers. Growing or freeing the last block costs nothing; other blocks are
+    /// copied when they grow, and freed with the arena.
+    ///
+    /// ```
+    /// use allocator_api2::vec::Vec;
+    ///
+    /// let arena = highwater::Arena::new();
+    /// let mut squares = Vec::new_in(&arena);
+    /// squares.extend((0..100u64).map(|n| n * n));
+    /// assert_eq!(squares[99], 9801);
+    /// drop(squares);
+    /// assert_eq!(arena.allocated_bytes(), 0);
+    /// ```
+    allocator_api2::alloc,
+    &Arena<MIN_ALIGN, CHECKED>
+);
 #[cfg(feature = "allocator-api2")]
-allocator!(allocator_api2::alloc, &Scope<'_, MIN_ALIGN, CHECKED>);
+allocator!(
+    /// Collections on stable compilers, as with [`Arena`]. What was allocated before the scope began is
+    /// never resized or freed through it.
+    ///
+    /// ```
+    /// use allocator_api2::vec::Vec;
+    ///
+    /// let mut arena = highwater::Arena::new();
+    /// let mut root = arena.scope();
+    /// let kept = root.alloc_str("kept");
+    /// let scope = root.scope();
+    /// let mut words = Vec::new_in(&scope);
+    /// words.extend(["a", "b"]);
+    /// assert_eq!((words.len(), kept.len()), (2, 4));
+    /// ```
+    allocator_api2::alloc,
+    &Scope<'_, MIN_ALIGN, CHECKED>
+);
 #[cfg(feature = "nightly")]
-allocator!(core::alloc, &Arena<MIN_ALIGN, CHECKED>);
+allocator!(
+    /// The standard library's collections. Growing or freeing the last block costs nothing; other blocks are
+    /// copied when they grow, and freed with the arena.
+    ///
+    /// ```
+    /// #![feature(allocator_api)]
+    ///
+    /// let arena = highwater::Arena::new();
+    /// let mut squares = Vec::new_in(&arena);
+    /// squares.extend((0..100u64).map(|n| n * n));
+    /// assert_eq!(squares[99], 9801);
+    /// ```
+    core::alloc,
+    &Arena<MIN_ALIGN, CHECKED>
+);
 #[cfg(feature = "nightly")]
-allocator!(core::alloc, &Scope<'_, MIN_ALIGN, CHECKED>);
+allocator!(
+    /// The standard library's collections, as with [`Arena`]. What was allocated before the scope began is
+    /// never resized or freed through it.
+    core::alloc,
+    &Scope<'_, MIN_ALIGN, CHECKED>
+);

@@ -137,6 +137,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         Ok(builder.try_build()?)
     }
 
+    #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
+    pub(super) fn cursor(&self) -> &Cursor<MIN_ALIGN, CHECKED> {
+        &self.cursor
+    }
+
     calls!("arena");
 
     /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept

@@ -160,9 +160,7 @@ pub(super) mod body {
         iter: impl IntoIterator<Item = T>,
     ) -> Raw<[T], F> {
         let iter = iter.into_iter();
-        // The lower bound is a hint that may lie, in either direction: an absurd one must not fail.
-        let hint = iter.size_hint().0.min((1 << 16) / size_of::<T>().max(1));
-        let mut grower = Grower::<T, M, C, F>::with_capacity(cursor, hint)?;
+        let mut grower = Grower::<T, M, C, F>::with_hint(cursor, iter.size_hint().0)?;
         for value in iter {
             grower.push(value)?;
         }
@@ -182,13 +180,15 @@ pub(super) mod body {
         if let Some(text) = text {
             return copy::<F, u8, M, C>(cursor, text.as_bytes());
         }
-        let grower = Grower::<u8, M, C, F>::with_capacity(cursor, 0)?;
+        let grower = Grower::<u8, M, C, F>::with_hint(cursor, 0)?;
         let mut to = FormatTo { grower, failure: None };
-        if fmt::write(&mut to, arguments).is_err() {
-            match to.failure {
-                Some(error) => return Err(error),
-                None => panic!("a formatting trait implementation returned an error without the writer failing"),
-            }
+        let written = fmt::write(&mut to, arguments);
+        // Also where a `Display` implementation went on after the failure: the text has a hole.
+        if let Some(error) = to.failure {
+            return Err(error);
+        }
+        if written.is_err() {
+            panic!("a formatting trait implementation returned an error without the writer failing");
         }
         let (start, len) = to.grower.finish();
         Ok(ptr::slice_from_raw_parts_mut(start, len))

@@ -38,7 +38,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     pub(super) fn over(region: &Region) -> Self {
         let () = Self::SUPPORTED;
         let start = region.base().as_ptr();
-        let cursor = Cursor { position: Cell::new(start), limit: Cell::new(start), start, slot: region.slot() };
+        let cursor =
+            Cursor { position: Cell::new(start), limit: Cell::new(start), start, slot: region.slot() };
         cursor.refresh_limit();
         cursor
     }
@@ -182,6 +183,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         Ok(())
     }
 
+    /// Whether a block of `size` bytes would pass the check now.
+    pub(super) fn fits(&self, size: usize, align: usize) -> bool {
+        size == 0 || self.block(size, align).end - self.slot.base().addr() <= self.most()
+    }
+
     /// Whether `[start, start + len)` is the last block that this very cursor handed out.
     #[inline(always)]
     pub(super) fn is_last(&self, start: *const u8, len: usize) -> bool {
@@ -227,7 +233,10 @@ pub(super) trait Mode {
     ) -> Result<*mut u8, Self::Error>;
 
     /// `len` values of `T`; more than `isize::MAX` bytes are no layout.
-    fn array<T, const M: usize, const C: bool>(cursor: &Cursor<M, C>, len: usize) -> Result<Layout, Self::Error>;
+    fn array<T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        len: usize,
+    ) -> Result<Layout, Self::Error>;
 }
 
 /// The plain calls: they panic.
@@ -260,7 +269,10 @@ impl Mode for Plain {
     }
 
     #[inline(always)]
-    fn array<T, const M: usize, const C: bool>(cursor: &Cursor<M, C>, len: usize) -> Result<Layout, Infallible> {
+    fn array<T, const M: usize, const C: bool>(
+        cursor: &Cursor<M, C>,
+        len: usize,
+    ) -> Result<Layout, Infallible> {
         match Layout::array::<T>(len) {
             Ok(layout) => Ok(layout),
             Err(_) => panic_with(no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>())),
@@ -294,7 +306,8 @@ impl Mode for Try {
         cursor: &Cursor<M, C>,
         len: usize,
     ) -> Result<Layout, OutOfMemory> {
-        Layout::array::<T>(len).map_err(|_| no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>()))
+        Layout::array::<T>(len)
+            .map_err(|_| no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>()))
     }
 }
 

@@ -21,8 +21,11 @@ pub struct Frame<'a, const N: usize, const MIN_ALIGN: usize = 8> {
 unsafe impl<const N: usize, const MIN_ALIGN: usize> Send for Frame<'_, N, MIN_ALIGN> {}
 
 impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
-    /// The bytes that the frame takes.
-    pub(super) const BYTES: usize = N.next_multiple_of(MIN_ALIGN);
+    /// The bytes that the frame takes: a size like any other, so that the check's sums cannot wrap.
+    pub(super) const BYTES: usize = {
+        assert!(N <= isize::MAX as usize - (MIN_ALIGN - 1), "a frame has at most isize::MAX bytes");
+        N.next_multiple_of(MIN_ALIGN)
+    };
 
     #[inline(always)]
     pub(super) fn new(start: *mut u8) -> Self {

@@ -1,14 +1,23 @@
 //! A block of unknown final length, built in place at the top of a cursor.
 
 use super::cursor::{Cursor, Mode};
+use core::alloc::Layout;
 use core::marker::PhantomData;
+
+/// Bytes that are taken ahead on an iterator's word; beyond that the block grows as it fills.
+const HINT: usize = 64 << 10;
 
 /// Values that are pushed one by one onto the end of a cursor.
 ///
 /// Whatever produces the values may allocate from the same cursor between two pushes. Then the block is no
 /// longer the last one, and moves to the top when it is full.
+///
+/// Dropped before it is finished (memory ran out, or what produces the values panicked), the block is taken
+/// back if it is still the last one. The values in it are not dropped.
 pub(super) struct Grower<'c, T, const M: usize, const C: bool, F: Mode> {
     cursor: &'c Cursor<M, C>,
+    /// The position before the block and its padding.
+    before: *mut u8,
     start: *mut T,
     len: usize,
     capacity: usize,
@@ -16,34 +25,50 @@ pub(super) struct Grower<'c, T, const M: usize, const C: bool, F: Mode> {
 }
 
 impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
-    pub(super) fn with_capacity(cursor: &'c Cursor<M, C>, capacity: usize) -> Result<Self, F::Error> {
-        let layout = F::array::<T, M, C>(cursor, capacity)?;
-        let start = F::place(cursor, layout.size(), layout.align())?.cast();
-        let capacity = if size_of::<T>() == 0 { usize::MAX } else { capacity };
-        Ok(Grower { cursor, start, len: 0, capacity, mode: PhantomData })
+    /// Begins a block for perhaps `hint` values. A hint may lie, in either direction: one that is absurd, or
+    /// that does not fit, must not fail.
+    pub(super) fn with_hint(cursor: &'c Cursor<M, C>, hint: usize) -> Result<Self, F::Error> {
+        let before = cursor.position();
+        if size_of::<T>() == 0 {
+            let start = F::place(cursor, 0, align_of::<T>())?.cast();
+            return Ok(Grower { cursor, before, start, len: 0, capacity: usize::MAX, mode: PhantomData });
+        }
+        let capacity = hint.min(HINT / size_of::<T>());
+        let bytes = capacity * size_of::<T>();
+        let capacity = if cursor.fits(bytes, align_of::<T>()) { capacity } else { 0 };
+        let start = F::place(cursor, capacity * size_of::<T>(), align_of::<T>())?.cast();
+        Ok(Grower { cursor, before, start, len: 0, capacity, mode: PhantomData })
+    }
+
+    /// Bytes of the block; of none when its values have no size.
+    fn bytes(&self) -> usize {
+        if size_of::<T>() == 0 { 0 } else { self.capacity * size_of::<T>() }
     }
 
     /// Room for at least `more` values after the ones that are there.
     #[cold]
     #[inline(never)]
     fn reserve(&mut self, more: usize) -> Result<(), F::Error> {
-        let wanted = self.len.saturating_add(more).max(self.capacity.saturating_mul(2)).max(4);
-        let new = F::array::<T, M, C>(self.cursor, wanted)?;
-        let old = self.capacity * size_of::<T>();
+        let exact = self.len.saturating_add(more);
+        let double = exact.max(self.capacity.saturating_mul(2)).max(4);
         // Twice as much may be more than the limit allows where exactly enough is not.
-        for (capacity, bytes) in [(wanted, new.size()), (self.len.saturating_add(more), 0)] {
-            let bytes = if bytes == 0 { capacity.saturating_mul(size_of::<T>()) } else { bytes };
-            if bytes <= isize::MAX as usize
-                && self.cursor.resize_last(self.start.cast(), old, bytes).is_ok_and(|done| done)
+        for capacity in [double, exact] {
+            if let Ok(layout) = Layout::array::<T>(capacity)
+                && self.cursor.resize_last(self.start.cast(), self.bytes(), layout.size()) == Ok(true)
             {
                 self.capacity = capacity;
                 return Ok(());
             }
         }
-        let start = F::place(self.cursor, new.size(), new.align())?.cast::<T>();
+        let double_fits =
+            Layout::array::<T>(double).is_ok_and(|layout| self.cursor.fits(layout.size(), layout.align()));
+        let capacity = if double_fits { double } else { exact };
+        let layout = F::array::<T, M, C>(self.cursor, capacity)?;
+        let before = self.cursor.position();
+        let start = F::place(self.cursor, layout.size(), layout.align())?.cast::<T>();
         // SAFETY: the new block has room for more than `len` values and overlaps no other.
         unsafe { start.copy_from_nonoverlapping(self.start, self.len) };
-        (self.start, self.capacity) = (start, wanted);
+        (self.before, self.start, self.capacity) = (before, start, capacity);
         Ok(())
     }
 
@@ -58,14 +83,24 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
         Ok(())
     }
 
-    /// Gives back what was not used, if the block is still the last one.
+    /// The values, after what was not used was given back, if the block is still the last one.
     pub(super) fn finish(self) -> (*mut T, usize) {
-        if size_of::<T>() != 0 && self.len < self.capacity {
-            let (old, new) = (self.capacity * size_of::<T>(), self.len * size_of::<T>());
-            // Shrinking commits nothing, so it cannot fail.
-            let _ = self.cursor.resize_last(self.start.cast(), old, new);
+        let grower = core::mem::ManuallyDrop::new(self);
+        let used = grower.len * size_of::<T>();
+        if used < grower.bytes() {
+            // A smaller block commits nothing. It is refused only when a limit was set below it meanwhile,
+            // and then the block stays as it is.
+            let _ = grower.cursor.resize_last(grower.start.cast(), grower.bytes(), used);
         }
-        (self.start, self.len)
+        (grower.start, grower.len)
+    }
+}
+
+impl<T, const M: usize, const C: bool, F: Mode> Drop for Grower<'_, T, M, C, F> {
+    fn drop(&mut self) {
+        if self.cursor.is_last(self.start.cast(), self.bytes()) {
+            self.cursor.set_position(self.before);
+        }
     }
 }
 

@@ -47,8 +47,7 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
     };
     // SAFETY: the caller's promise.
     let interrupted = unsafe { context::read(context, address) };
-    let view =
-        View { base: slot.base().addr(), reserved: slot.reserved(), frontier: slot.frontier.get() };
+    let view = View { base: slot.base().addr(), reserved: slot.reserved(), frontier: slot.frontier.get() };
     match judge(view, Fault { address, fetch: interrupted.fetch, key: code == KEY }) {
         Verdict::Growth { offset } => {
             // SAFETY: errno is this thread's own.
@@ -72,7 +71,7 @@ fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) -> ! {
     let step = slot.growth().step(slot.need(slot.frontier.get(), offset, offset.wrapping_add(1)));
     let step = step.frontier.saturating_sub(slot.frontier.get());
     let error = OutOfMemory::new(slot, Request::Growth { step }, offset, refusal);
-    report::out_of_memory(slot, &error);
+    report::out_of_memory(&error);
     // SAFETY: abort has no preconditions.
     unsafe { libc::abort() }
 }
@@ -137,14 +136,22 @@ impl Previous {
     /// # Safety
     /// Inside a signal, with its arguments; the action is a function.
     unsafe fn call(&self, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-        let action = self.action.load(Acquire);
         let flags = self.flags.load(Relaxed);
+        // As the kernel does it: before the handler runs, since that may fault itself or leave by siglongjmp.
+        let action = if flags & libc::SA_RESETHAND != 0 {
+            self.action.swap(libc::SIG_DFL, AcqRel)
+        } else {
+            self.action.load(Acquire)
+        };
+        // Another thread was faster with a handler that is called once.
+        if action == libc::SIG_DFL {
+            return restore_default();
+        }
         let segv = if flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
-        let (blocked, mut before) = (signal_set(self.mask.load(Relaxed) | segv), signal_set(0));
-        // SAFETY: both sets are initialised; the action is what sigaction(2) gave us, so it is a function
-        // with the arguments that its flags say.
+        let before = change_mask(libc::SIG_BLOCK, self.mask.load(Relaxed) | segv);
+        // SAFETY: the action is what sigaction(2) gave us, so it is a function with the arguments that its
+        // flags say.
         unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut before);
             if flags & libc::SA_SIGINFO != 0 {
                 let handler: unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
                     core::mem::transmute(action);
@@ -153,21 +160,19 @@ impl Previous {
                 let handler: unsafe extern "C" fn(c_int) = core::mem::transmute(action);
                 handler(signal);
             }
-            libc::pthread_sigmask(libc::SIG_SETMASK, &before, null_mut());
         }
-        if flags & libc::SA_RESETHAND != 0 {
-            self.action.store(libc::SIG_DFL, Release);
-        }
+        change_mask(libc::SIG_SETMASK, before);
     }
 }
 
-fn signal_set(word: u64) -> libc::sigset_t {
-    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: a set is at least one word long; the rest is zero, which is the empty set.
-    unsafe {
-        set.as_mut_ptr().cast::<u64>().write_unaligned(word);
-        set.assume_init()
-    }
+/// Changes the signals that this thread blocks, and returns which it did before. Not by libc's call: its sets
+/// take 128 bytes each of a stack that several handlers, ours and others, may have to share.
+fn change_mask(how: c_int, set: u64) -> u64 {
+    let mut before = 0u64;
+    let (new, old) = (&raw const set, &raw mut before);
+    // SAFETY: the kernel's sets are one word, which is what the last argument says.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, size_of::<u64>()) };
+    before
 }
 
 /// Passes a fault on that is not ours.
@@ -192,17 +197,25 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     // Returning to a real fault repeats it, and the default action then ends the process at the very
     // instruction. A signal that was sent is over when we return: std's handler, for one, restores the
     // default and counts on the repetition.
-    if sent && current().is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
+    if sent {
+        repeat_by_default(signal);
+    }
+}
+
+/// Sends a signal again if the default action waits for it.
+#[inline(never)]
+fn repeat_by_default(signal: c_int) {
+    if current().is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
         // SAFETY: both numbers are our own.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), sys::thread_id(), signal) };
     }
 }
 
+#[inline(never)]
 fn restore_default() {
-    let action =
-        libc::sigaction { sa_sigaction: libc::SIG_DFL, sa_mask: signal_set(0), sa_flags: 0, sa_restorer: None };
-    // SAFETY: the action is a valid one.
-    unsafe { libc::sigaction(libc::SIGSEGV, &action, null_mut()) };
+    let action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all zeroes is an action: the default one, no flags and an empty mask.
+    unsafe { libc::sigaction(libc::SIGSEGV, action.as_ptr(), null_mut()) };
 }
 
 /// The faults that are being passed on at this moment, on any thread: the address of their siginfo, and how
@@ -212,8 +225,7 @@ struct Visit {
     again: bool,
 }
 
-static VISITS: [(AtomicUsize, AtomicUsize); 64] =
-    [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; 64];
+static VISITS: [(AtomicUsize, AtomicUsize); 64] = [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; 64];
 
 impl Visit {
     fn enter(info: usize) -> Self {
@@ -227,9 +239,8 @@ impl Visit {
             }
             return Visit { place: (!again).then_some(place), again };
         }
-        let claim = |place: &&(AtomicUsize, AtomicUsize)| {
-            place.0.compare_exchange(0, info, Relaxed, Relaxed).is_ok()
-        };
+        let claim =
+            |place: &&(AtomicUsize, AtomicUsize)| place.0.compare_exchange(0, info, Relaxed, Relaxed).is_ok();
         let place = VISITS.iter().find(claim);
         if let Some(place) = place {
             place.1.store(depth, Relaxed);

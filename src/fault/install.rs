@@ -6,7 +6,9 @@ use core::mem::MaybeUninit;
 use core::ptr::null;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
+};
 use std::io;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);

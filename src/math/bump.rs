@@ -56,7 +56,11 @@ const fn add(a: usize, b: usize) -> usize {
 /// The limit an allocation is compared with, as an offset: the smallest of the reservation, the region's
 /// byte limit and the allocation limit, either of which may be absent.
 #[inline]
-pub const fn limit_offset(reserved: usize, region_limit: Option<usize>, allocation_limit: Option<usize>) -> usize {
+pub const fn limit_offset(
+    reserved: usize,
+    region_limit: Option<usize>,
+    allocation_limit: Option<usize>,
+) -> usize {
     let mut limit = reserved;
     if let Some(bytes) = region_limit
         && bytes < limit

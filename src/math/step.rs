@@ -101,19 +101,24 @@ mod tests {
     const PAGE: usize = 4096;
 
     fn needs() -> impl Strategy<Value = Need> {
-        (0usize..1 << 30, 0usize..1 << 30, 1usize..1 << 26, 0usize..1 << 24).prop_map(|(frontier, gap, len, rest)| {
-            let frontier = align_down(frontier, PAGE);
-            let from = frontier + gap;
-            let to = from + len;
-            Need { frontier, from, to, end: align_up_saturating(to + rest, PAGE), page: PAGE }
-        })
+        (0usize..1 << 30, 0usize..1 << 30, 1usize..1 << 26, 0usize..1 << 24).prop_map(
+            |(frontier, gap, len, rest)| {
+                let frontier = align_down(frontier, PAGE);
+                let from = frontier + gap;
+                let to = from + len;
+                Need { frontier, from, to, end: align_up_saturating(to + rest, PAGE), page: PAGE }
+            },
+        )
     }
 
     fn check(need: Need, step: Step) -> Result<(), TestCaseError> {
         prop_assert!(step.frontier >= need.to && step.frontier <= need.end, "{need:?} {step:?}");
         prop_assert!(step.frontier.is_multiple_of(PAGE));
         prop_assert!(step.frontier > need.frontier);
-        prop_assert!(step.populate_from >= need.frontier && step.populate_from <= need.from, "{need:?} {step:?}");
+        prop_assert!(
+            step.populate_from >= need.frontier && step.populate_from <= need.from,
+            "{need:?} {step:?}"
+        );
         prop_assert!(step.populate_from.is_multiple_of(PAGE));
         Ok(())
     }
@@ -165,7 +170,10 @@ mod tests {
         assert_eq!(fixed(need, 4 * MIB).frontier, 4 * MIB);
         let late = Need { from: 4 * MIB + 1000, to: 4 * MIB + 2000, ..need };
         assert_eq!(fixed(late, 4 * MIB).frontier, 6 * MIB);
-        assert_eq!(fixed(Need { frontier: 4 * MIB, from: 4 * MIB, to: 4 * MIB + 1, ..need }, 4 * MIB).frontier, 8 * MIB);
+        assert_eq!(
+            fixed(Need { frontier: 4 * MIB, from: 4 * MIB, to: 4 * MIB + 1, ..need }, 4 * MIB).frontier,
+            8 * MIB
+        );
     }
 
     #[test]

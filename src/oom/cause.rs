@@ -1,8 +1,6 @@
 //! Why there was a "no": found out from evidence after the failing call, never guessed from errno alone.
 
-use crate::report::Bytes;
 use crate::sys::{self, Errno, Limit};
-use core::fmt;
 
 /// Why memory ran out. A refusal has exactly one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,26 +41,10 @@ pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
         sys::NO_MEMORY => sys::limit_in_the_way(Limit::Data, bytes)
             .map(|figures| found(Cause::RlimitData, figures))
             .or_else(|| {
-                sys::limit_in_the_way(Limit::AddressSpace, bytes).map(|figures| found(Cause::RlimitAs, figures))
+                sys::limit_in_the_way(Limit::AddressSpace, bytes)
+                    .map(|figures| found(Cause::RlimitAs, figures))
             })
             .unwrap_or(found(Cause::Kernel(errno.0), (0, 0))),
         Errno(number) => found(Cause::Kernel(number), (0, 0)),
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (limit, usage) = (Bytes(self.limit), Bytes(self.usage));
-        match self.cause {
-            Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
-            Cause::RegionLimit => write!(f, "region limit {limit} reached"),
-            Cause::AddressSpace => {
-                write!(f, "address space: regions may take {limit} together, {usage} with this one")
-            }
-            Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
-            Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
-            Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),
-            Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
-        }
     }
 }

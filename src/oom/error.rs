@@ -2,7 +2,6 @@
 
 use super::cause::{Cause, Refusal};
 use crate::region::{BuildError, Monitor, Slot};
-use crate::report::Headline;
 use core::fmt;
 
 /// What was wanted when memory ran out. Sizes are bytes.
@@ -31,7 +30,7 @@ pub(crate) enum Request {
 /// ```
 #[derive(Clone, Debug)]
 pub struct OutOfMemory {
-    region: Option<Monitor>,
+    pub(crate) region: Option<Monitor>,
     pub(crate) refusal: Refusal,
     pub(crate) request: Request,
     pub(crate) used: usize,
@@ -79,23 +78,6 @@ impl PartialEq for OutOfMemory {
 }
 
 impl Eq for OutOfMemory {}
-
-impl fmt::Display for OutOfMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.region.and_then(|region| region.name()).unwrap_or_default();
-        let id = self.region.and_then(|region| region.id()).unwrap_or(0);
-        Headline {
-            name: &name,
-            id,
-            request: self.request,
-            used: self.used,
-            committed: self.committed,
-            reserved: self.reserved,
-            refusal: self.refusal,
-        }
-        .fmt(f)
-    }
-}
 
 impl std::error::Error for OutOfMemory {}
 

@@ -272,9 +272,9 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            BuildError::Refused { error, .. } | BuildError::File { error, .. } | BuildError::Handler(error) => {
-                Some(error)
-            }
+            BuildError::Refused { error, .. }
+            | BuildError::File { error, .. }
+            | BuildError::Handler(error) => Some(error),
             _ => None,
         }
     }

@@ -236,7 +236,8 @@ impl Drop for Mapping {
 /// The name as the kernel takes it: printable ASCII without the characters that would confuse a reader of
 /// the maps file, at most 79 bytes.
 fn vma_name(name: &str) -> CString {
-    let printable = |c: char| if (c.is_ascii_graphic() || c == ' ') && !"\\`$[]".contains(c) { c } else { '_' };
+    let printable =
+        |c: char| if (c.is_ascii_graphic() || c == ' ') && !"\\`$[]".contains(c) { c } else { '_' };
     let text: String = "highwater:".chars().chain(name.chars().map(printable)).take(79).collect();
     CString::new(text).unwrap_or_default()
 }

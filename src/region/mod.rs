@@ -5,7 +5,7 @@ mod make;
 mod mapping;
 mod monitor;
 mod registry;
-pub(crate) mod slot;
+mod slot;
 mod space;
 
 /// The atomics of this room, in one place so that the frontier protocol also runs under loom.
@@ -19,14 +19,14 @@ use crate::sys;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
+pub(crate) use frontier::Advance;
 pub use make::BuildError;
 pub(crate) use make::{Options, Source};
 use mapping::Mapping;
 pub use monitor::Monitor;
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
-pub(crate) use frontier::Advance;
-pub(crate) use slot::Slot;
+pub(crate) use slot::{NAME_BYTES, Slot};
 
 /// A reserved range of addresses, the first part of which is committed: raw memory, for whoever builds an
 /// allocator or a container of their own.

@@ -33,7 +33,17 @@ impl Monitor {
 
     /// Monitors of all regions of the process.
     pub fn all() -> Vec<Self> {
-        super::slot::live().map(Monitor::new).filter(Monitor::is_live).collect()
+        Monitor::live().collect()
+    }
+
+    /// [`all`](Monitor::all), one by one. Signal-safe.
+    pub(crate) fn live() -> impl Iterator<Item = Self> {
+        super::slot::live().map(Monitor::new).filter(Monitor::is_live)
+    }
+
+    /// The region's name and number. Signal-safe.
+    pub(crate) fn who<'a>(&self, name: &'a mut [u8; NAME_BYTES]) -> Option<(&'a str, u64)> {
+        self.while_live(|slot| (slot.name(name), slot.id.load(Relaxed)))
     }
 
     /// Whether the region exists still.
@@ -60,7 +70,7 @@ impl Monitor {
 
     /// The region's name, empty if it has none; `None` once it is gone.
     pub fn name(&self) -> Option<String> {
-        self.while_live(|slot| slot.name(&mut [0; NAME_BYTES]).to_owned())
+        self.who(&mut [0; NAME_BYTES]).map(|(name, _)| name.to_owned())
     }
 }
 

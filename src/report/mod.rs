@@ -3,49 +3,55 @@
 mod sink;
 mod text;
 
-pub(crate) use sink::line;
-pub(crate) use text::{Bytes, Headline};
-
-use crate::oom::OutOfMemory;
-use crate::region::Slot;
+use crate::region::{Monitor, NAME_BYTES};
+use sink::line;
+use text::Bytes;
 
 /// Standard error.
 const STDERR: i32 = 2;
 
 /// The report of a refusal that cannot be returned to anybody. Signal-safe.
-#[cfg_attr(not(highwater_fault), expect(dead_code, reason = "only a fault cannot return its refusal"))]
-pub(crate) fn out_of_memory(slot: &Slot, error: &OutOfMemory) {
-    let mut name = [0; crate::region::slot::NAME_BYTES];
-    let headline = Headline {
-        name: slot.name(&mut name),
-        id: slot.id.load(core::sync::atomic::Ordering::Relaxed),
-        request: error.request,
-        used: error.used,
-        committed: error.committed,
-        reserved: error.reserved,
-        refusal: error.refusal,
-    };
-    line(STDERR, format_args!("highwater: {headline}"));
+#[cfg(highwater_fault)]
+pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) {
+    line(STDERR, format_args!("highwater: {error}"));
 }
 
 /// One line for every live region. Signal-safe.
-pub(crate) fn dump() {
-    let mut name = [0; crate::region::slot::NAME_BYTES];
-    for slot in crate::region::slot::live() {
-        let stats = slot.stats();
-        let bytes = |bytes: usize| Bytes(bytes as u64);
+fn dump() {
+    let mut name = [0; NAME_BYTES];
+    for region in Monitor::live() {
+        let (Some((name, id)), Some(stats)) = (region.who(&mut name), region.stats()) else { continue };
+        let [used, committed, peak, reserved] =
+            [stats.used, stats.committed, stats.peak_committed, stats.reserved]
+                .map(|bytes| Bytes(bytes as u64));
+        let (who, growths, faults) = (text::Who(name, id), stats.commits, stats.faults);
         line(
             STDERR,
             format_args!(
-                "highwater: {}: used ≥ {}, committed {} (peak {}), reserved {}, {} growths, {} faults",
-                text::Who(slot.name(&mut name), slot.id.load(core::sync::atomic::Ordering::Relaxed)),
-                bytes(stats.used),
-                bytes(stats.committed),
-                bytes(stats.peak_committed),
-                bytes(stats.reserved),
-                stats.commits,
-                stats.faults,
+                "highwater: {who}: used ≥ {used}, committed {committed} (peak {peak}), reserved {reserved}, \
+                 {growths} growths, {faults} faults"
             ),
         );
     }
+}
+
+/// Prints one line per live region of this process to standard error whenever `signal` (`SIGUSR1`, say)
+/// arrives: what each has in use, committed and reserved. Other actions for the signal stay in force.
+///
+/// # Errors
+/// The system's, if the signal cannot be handled.
+///
+/// # Panics
+/// For SIGSEGV, SIGILL, SIGFPE, SIGKILL and SIGSTOP, which cannot be listened to this way.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// highwater::oom::dump_on_signal(libc::SIGUSR1)?;
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn dump_on_signal(signal: i32) -> std::io::Result<()> {
+    // SAFETY: writing the lines is async-signal-safe.
+    unsafe { signal_hook_registry::register(signal, dump) }?;
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! Words for figures. Formatting allocates nothing and takes no lock, so the same text serves an error's
 //! `Display` and the handler.
 
-use crate::oom::{Refusal, Request};
+use crate::oom::{Cause, OutOfMemory, Refusal, Request};
+use crate::region::NAME_BYTES;
 use core::fmt;
 
 /// A number of bytes as people read it: one decimal at most, in the largest unit that leaves a whole part.
@@ -35,21 +36,26 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// The first line of a report, which says it all.
-pub(crate) struct Headline<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) id: u64,
-    pub(crate) request: Request,
-    pub(crate) used: usize,
-    pub(crate) committed: usize,
-    pub(crate) reserved: usize,
-    pub(crate) refusal: Refusal,
+/// Which arena is spoken of: its name and its number.
+pub(crate) struct Who<'a>(pub(crate) &'a str, pub(crate) u64);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who("", 0) => f.write_str("new arena"),
+            Who("", id) => write!(f, "arena #{id}"),
+            Who(name, _) => write!(f, "arena \"{name}\""),
+        }
+    }
 }
 
-impl fmt::Display for Headline<'_> {
+/// The first line of a report, which says it all.
+impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |bytes: usize| Bytes(bytes as u64);
-        write!(f, "{} out of memory: ", Who(self.name, self.id))?;
+        let mut name = [0; NAME_BYTES];
+        let (name, id) = self.region.and_then(|region| region.who(&mut name)).unwrap_or_default();
+        write!(f, "{} out of memory: ", Who(name, id))?;
         match self.request {
             Request::Allocation { requested, effective } => write!(
                 f,
@@ -67,15 +73,19 @@ impl fmt::Display for Headline<'_> {
     }
 }
 
-/// Which arena is spoken of: its name and its number.
-pub(crate) struct Who<'a>(pub(crate) &'a str, pub(crate) u64);
-
-impl fmt::Display for Who<'_> {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Who("", 0) => f.write_str("new arena"),
-            Who("", id) => write!(f, "arena #{id}"),
-            Who(name, _) => write!(f, "arena \"{name}\""),
+        let (limit, usage) = (Bytes(self.limit), Bytes(self.usage));
+        match self.cause {
+            Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
+            Cause::RegionLimit => write!(f, "region limit {limit} reached"),
+            Cause::AddressSpace => {
+                write!(f, "address space: regions may take {limit} together, {usage} with this one")
+            }
+            Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
+            Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
+            Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),
+            Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
         }
     }
 }

@@ -8,7 +8,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
 
 /// The default reserve.
-pub(crate) const DEFAULT_RESERVE: usize = if cfg!(target_pointer_width = "64") { 64 << 30 } else { 256 << 20 };
+pub(crate) const DEFAULT_RESERVE: usize =
+    if cfg!(target_pointer_width = "64") { 64 << 30 } else { 256 << 20 };
 
 /// Whether what is not committed costs nothing and refuses access: what guards and growth by fault need.
 pub(crate) const PROTECTS: bool = true;
@@ -58,9 +59,10 @@ impl Access {
         // commit that cannot be honoured is ENOMEM instead of an invitation to the OOM killer.
         match self {
             Access::None => (ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE),
-            Access::ReadWrite => {
-                (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE)
-            }
+            Access::ReadWrite => (
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
+            ),
         }
     }
 }
