@@ -43,7 +43,7 @@ impl<T> Builder<T> {
         Builder { options: self.options, what: PhantomData }
     }
 
-    /// The name that reports and `/proc/PID/maps` show; the first 48 bytes of it are kept.
+    /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = name.into();
         self
@@ -103,15 +103,15 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Lets the region live in `file` from its first byte on: the file is made as long as the reservation
-    /// and keeps the contents afterwards. The guard before the head is left out, since the file starts there.
+    /// Lets the region live in `file` from its first byte on: the file is made as long as the reservation if it
+    /// is shorter, its contents are the region's, and stay in it afterwards, except for what is given back
+    /// (`trim`), which becomes a hole. There is no guard before the head, since the file starts there.
     ///
     /// # Safety
     /// Until the region is dropped nobody writes to the file, maps it writable or changes its length, in
     /// this process or another: the bytes are lent out as references, and a page beyond the file's end
     /// raises SIGBUS.
     pub unsafe fn file_backing(mut self, file: File) -> Self {
-        self.options.guard.before = 0;
         self.options.source = Source::File(file);
         self
     }

@@ -1,6 +1,7 @@
 //! The path of every growth: step, admit, commit. The handler takes it after the judgement, both engines'
 //! allocations take it when they need committed memory, and nothing else commits.
 
+use crate::math::step;
 use crate::oom::admit::admit;
 use crate::oom::{OutOfMemory, Refusal, Request, explain};
 use crate::policy::Growth;
@@ -49,28 +50,37 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     if let Growth::Stress { seed } = slot.growth() {
         dawdle(seed ^ slot.counters.commits.load(Relaxed), began);
     }
+    admit(slot, to)?;
     let mut populate_from = to;
-    let plan = |frontier| {
-        admit(slot, to)?;
-        let step = match why {
-            Why::Ahead => crate::math::step::exact(slot.need(frontier, from, to)),
-            _ => slot.growth().step(slot.need(frontier, from, to)),
+    let mut advance = |exactly: bool| {
+        let plan = |frontier| {
+            let need = slot.need(frontier, from, to);
+            let step = if exactly { step::exact(need) } else { slot.growth().step(need) };
+            populate_from = step.populate_from;
+            Ok(step.frontier)
         };
-        populate_from = step.populate_from;
-        Ok(step.frontier)
+        let commit = |from: usize, to: usize| {
+            slot.make_accessible(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
+        };
+        slot.frontier.advance(to, plan, commit)
     };
-    let commit = |from: usize, to: usize| {
-        slot.make_accessible(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
+    // Where there is no room for a whole step there may be room for what is needed.
+    let advance = match advance(why == Why::Ahead) {
+        Err(_) if why != Why::Ahead => advance(true),
+        result => result,
     };
-    let Advance::Grown { from: before, to: after } = slot.frontier.advance(to, plan, commit)? else {
+    let Advance::Grown { from: before, to: after } = advance? else {
         return Ok(());
     };
     let counters = &slot.counters;
     if why.is_touch() && slot.populates() {
         let (start, len) = (slot.base().wrapping_add(populate_from), after.wrapping_sub(populate_from));
         // SAFETY: the range lies in the mapping of a live region, below the new frontier.
-        if unsafe { sys::populate(start, len) } {
-            counters.populated.fetch_add(len as u64, Relaxed);
+        match unsafe { sys::populate(start, len) } {
+            Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),
+            Err(sys::NOT_SUPPORTED) => slot.stop_populating(),
+            // Speed only: what is not populated is paged in when it is touched, or refused then.
+            Err(_) => {}
         }
     }
     let took = sys::monotonic_ns().wrapping_sub(began);

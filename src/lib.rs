@@ -7,6 +7,7 @@ pub mod fault;
 mod grow;
 #[cfg(any(highwater_fault, test))]
 mod guard;
+#[doc(hidden)] // public for fuzzing, and no part of the contract
 pub mod math;
 pub mod oom;
 mod policy;

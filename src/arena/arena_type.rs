@@ -1,6 +1,6 @@
 //! [`Arena`]: a region with a cursor of its own.
 
-use super::calls::{always, body};
+use super::body::{self, always};
 use super::checkpoint::Checkpoint;
 use super::cursor::{Cursor, Plain, Try};
 use super::scope::Scope;
@@ -158,7 +158,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         self.cursor.set_position(self.region.as_ptr());
         self.cursor.slot().counters.touched.store(0, Relaxed);
         if let Growth::Stress { .. } = self.region.growth() {
-            self.trim(crate::sys::page_size());
+            self.trim(self.cursor.slot().head.load(Relaxed));
         }
     }
 

@@ -1,208 +1,7 @@
 //! The allocation calls of arenas and scopes.
 //!
-//! `calls!(Type, 'lifetime)` writes them once for each. They are thin: what a call does is said by
-//! [`Mode`](super::cursor::Mode) (diverge or return an error) and by the functions of [`body`].
-
-use super::cursor::{Cursor, Mode};
-use super::grower::{FormatTo, Grower};
-use core::alloc::Layout;
-use core::convert::Infallible;
-use core::ffi::CStr;
-use core::fmt;
-use core::mem::MaybeUninit;
-use core::ptr::{self, NonNull};
-
-/// The value of a result that cannot be an error.
-#[inline(always)]
-pub(super) fn always<T>(result: Result<T, Infallible>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
-}
-
-/// The calls, for either mode. They return raw pointers: the lifetime is the caller's to give.
-pub(super) mod body {
-    use super::*;
-
-    type Raw<T, F> = Result<*mut T, <F as Mode>::Error>;
-
-    #[inline(always)]
-    pub(in super::super) fn value<F: Mode, T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        value: T,
-    ) -> Raw<T, F> {
-        let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
-        // SAFETY: the block is ours, aligned and as large as a `T`, and the check passed.
-        unsafe { place.write(value) };
-        Ok(place)
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn with<F: Mode, T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        make: impl FnOnce() -> T,
-    ) -> Raw<T, F> {
-        let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
-        // SAFETY: as in `value`; what `make` allocates comes after the block.
-        unsafe { place.write(make()) };
-        Ok(place)
-    }
-
-    /// A block whose initialiser may fail: it is taken back unless the initialiser allocated after it, in
-    /// which case the error may borrow from there.
-    #[inline(always)]
-    pub(in super::super) fn try_with<F: Mode, T, E, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        make: impl FnOnce() -> Result<T, E>,
-    ) -> Result<Result<*mut T, E>, F::Error> {
-        let before = cursor.position();
-        let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
-        let after = cursor.position();
-        Ok(match make() {
-            Ok(value) => {
-                // SAFETY: as in `value`.
-                unsafe { place.write(value) };
-                Ok(place)
-            }
-            Err(error) => {
-                if cursor.position() == after {
-                    cursor.set_position(before);
-                }
-                Err(error)
-            }
-        })
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn layout<F: Mode, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        layout: Layout,
-    ) -> Result<NonNull<u8>, F::Error> {
-        let place = F::place_committed(cursor, layout.size(), layout.align())?;
-        // SAFETY: neither an address in a region nor an alignment is zero.
-        Ok(unsafe { NonNull::new_unchecked(place) })
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn uninit<F: Mode, T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-    ) -> Raw<MaybeUninit<T>, F> {
-        Ok(F::place_committed(cursor, size_of::<T>(), align_of::<T>())?.cast())
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn uninit_slice<F: Mode, T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        len: usize,
-    ) -> Raw<[MaybeUninit<T>], F> {
-        let layout = F::array::<T, M, C>(cursor, len)?;
-        let start = F::place_committed(cursor, layout.size(), layout.align())?;
-        Ok(ptr::slice_from_raw_parts_mut(start.cast(), len))
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn copy<F: Mode, T: Copy, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        source: &[T],
-    ) -> Raw<[T], F> {
-        // A slice that exists has a layout.
-        let start = F::place(cursor, size_of_val(source), align_of::<T>())?.cast::<T>();
-        // SAFETY: the block is ours, aligned and long enough; it is fresh, so it does not overlap.
-        unsafe { start.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
-        Ok(ptr::slice_from_raw_parts_mut(start, source.len()))
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn fill<F: Mode, T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        len: usize,
-        mut make: impl FnMut(usize) -> T,
-    ) -> Raw<[T], F> {
-        let layout = F::array::<T, M, C>(cursor, len)?;
-        let start = F::place(cursor, layout.size(), layout.align())?.cast::<T>();
-        for i in 0..len {
-            // SAFETY: `i` is below the length of the block, which is ours; what `make` allocates comes after.
-            unsafe { start.add(i).write(make(i)) };
-        }
-        Ok(ptr::slice_from_raw_parts_mut(start, len))
-    }
-
-    /// Like [`fill`], with the rule of [`try_with`] for errors.
-    #[inline(always)]
-    pub(in super::super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        len: usize,
-        mut make: impl FnMut(usize) -> Result<T, E>,
-    ) -> Result<Result<*mut [T], E>, F::Error> {
-        let before = cursor.position();
-        let layout = F::array::<T, M, C>(cursor, len)?;
-        let start = F::place(cursor, layout.size(), layout.align())?.cast::<T>();
-        let after = cursor.position();
-        for i in 0..len {
-            match make(i) {
-                // SAFETY: as in `fill`.
-                Ok(value) => unsafe { start.add(i).write(value) },
-                Err(error) => {
-                    if cursor.position() == after {
-                        cursor.set_position(before);
-                    }
-                    return Ok(Err(error));
-                }
-            }
-        }
-        Ok(Ok(ptr::slice_from_raw_parts_mut(start, len)))
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn iter<F: Mode, T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        iter: impl IntoIterator<Item = T>,
-    ) -> Raw<[T], F> {
-        let iter = iter.into_iter();
-        let mut grower = Grower::<T, M, C, F>::with_hint(cursor, iter.size_hint().0)?;
-        for value in iter {
-            grower.push(value)?;
-        }
-        let (start, len) = grower.finish();
-        Ok(ptr::slice_from_raw_parts_mut(start, len))
-    }
-
-    /// The bytes of a formatted text.
-    ///
-    /// # Panics
-    /// When a `Display` implementation returns an error of its own, as `format!` does.
-    pub(in super::super) fn format<F: Mode, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        arguments: fmt::Arguments<'_>,
-    ) -> Raw<[u8], F> {
-        let text = arguments.as_str();
-        if let Some(text) = text {
-            return copy::<F, u8, M, C>(cursor, text.as_bytes());
-        }
-        let grower = Grower::<u8, M, C, F>::with_hint(cursor, 0)?;
-        let mut to = FormatTo { grower, failure: None };
-        let written = fmt::write(&mut to, arguments);
-        // Also where a `Display` implementation went on after the failure: the text has a hole.
-        if let Some(error) = to.failure {
-            return Err(error);
-        }
-        if written.is_err() {
-            panic!("a formatting trait implementation returned an error without the writer failing");
-        }
-        let (start, len) = to.grower.finish();
-        Ok(ptr::slice_from_raw_parts_mut(start, len))
-    }
-
-    #[inline(always)]
-    pub(in super::super) fn c_str<F: Mode, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        text: &CStr,
-    ) -> Result<*const CStr, F::Error> {
-        let bytes = copy::<F, u8, M, C>(cursor, text.to_bytes_with_nul())?;
-        Ok(bytes as *const CStr)
-    }
-}
+//! `calls!("type", 'lifetime)` writes them once for each. They are thin: what a call does is said by
+//! [`Mode`](super::cursor::Mode) (diverge or return an error) and by the functions of `body`.
 
 /// Writes the allocation calls into an `impl` block of a type with a field `cursor`.
 macro_rules! calls {
@@ -801,6 +600,29 @@ macro_rules! calls {
         {
             let mut iter = iter.into_iter();
             self.alloc_slice_try_fill_with(iter.len(), |_| {
+                iter.next().expect("the iterator yielded too few values")
+            })
+        }
+
+        /// [`alloc_slice_try_fill_iter`](Self::alloc_slice_try_fill_iter) that returns either error.
+        ///
+        /// # Errors
+        /// [`AllocOrInitError::Alloc`] when there is no memory, [`AllocOrInitError::Init`] with the iterator's.
+        ///
+        /// # Panics
+        /// When the iterator yields fewer values than it said.
+        #[inline(always)]
+        #[allow(clippy::mut_from_ref)]
+        pub fn try_alloc_slice_try_fill_iter<T, I, E>(
+            &self,
+            iter: I,
+        ) -> Result<&$($life)? mut [T], AllocOrInitError<E>>
+        where
+            I: IntoIterator<Item = Result<T, E>>,
+            I::IntoIter: ExactSizeIterator,
+        {
+            let mut iter = iter.into_iter();
+            self.try_alloc_slice_try_fill_with(iter.len(), |_| {
                 iter.next().expect("the iterator yielded too few values")
             })
         }

@@ -5,15 +5,14 @@
 //! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
 
 use crate::grow::{Why, grow};
-use crate::math::bump::{Block, bump_up, limit_offset};
+use crate::math::bump::{Block, bump_up};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::oom::{OutOfMemory, Request};
 use crate::region::{Region, Slot};
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::convert::Infallible;
-use core::sync::atomic::Ordering::Relaxed;
 
 /// Where the next block goes, and how far blocks may go.
 pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
@@ -84,11 +83,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// Bytes that may be used in all.
     pub(super) fn most(&self) -> usize {
-        let allocation_limit = match self.slot.allocation_limit.load(Relaxed) {
-            usize::MAX => None,
-            bytes => Some(bytes),
-        };
-        limit_offset(self.slot.reserved(), Some(self.slot.limit.load(Relaxed)), allocation_limit)
+        self.slot.most()
     }
 
     /// Computes the limit again, after a change of what it is made of.
@@ -123,9 +118,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let block = self.block(size, align);
         if block.end > self.limit.get().addr() {
             #[cfg(highwater_fault)]
-            refuse(self.slot, self.position.get(), size, align);
+            refuse(self.slot, self.position.get(), size, block.end);
             #[cfg(not(highwater_fault))]
-            self.limit.set(extend(self.slot, self.position.get(), block, size, align));
+            self.limit.set(extend(self.slot, self.position.get(), size, block.end));
         }
         self.take(block)
     }
@@ -138,7 +133,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
-            let limit = commit(self.slot, self.position.get(), block, (size, align), why)?;
+            let limit = commit(self.slot, self.position.get(), size, block.end, why)?;
             self.limit.set(limit);
         }
         Ok(self.take(block))
@@ -317,15 +312,13 @@ fn nowhere(align: usize) -> *mut u8 {
     core::ptr::without_provenance_mut(align)
 }
 
-/// The error of a check that failed.
+/// The error of a check that failed: `size` bytes would end at the address `end`, their padding included.
 #[cold]
 #[inline(never)]
-fn check_error(slot: &'static Slot, position: *mut u8, size: usize, align: usize) -> OutOfMemory {
+fn check_error(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> OutOfMemory {
     let used = position.addr() - slot.base().addr();
-    let padding = position.addr().wrapping_neg() & (align - 1);
-    let effective = size.saturating_add(padding);
-    let most = slot.limit.load(Relaxed).min(slot.allocation_limit.load(Relaxed));
-    let refusal = beyond(used.saturating_add(effective), most, slot.reserved());
+    let effective = end.saturating_sub(position.addr());
+    let refusal = beyond(used.saturating_add(effective), slot.most(), slot.reserved());
     OutOfMemory::new(slot, Request::Allocation { requested: size, effective }, used, refusal)
 }
 
@@ -333,15 +326,15 @@ fn check_error(slot: &'static Slot, position: *mut u8, size: usize, align: usize
 #[cold]
 #[inline(never)]
 fn no_layout(slot: &'static Slot, position: *mut u8, len: usize, size: usize) -> OutOfMemory {
-    check_error(slot, position, len.saturating_mul(size), 1)
+    check_error(slot, position, len.saturating_mul(size), usize::MAX)
 }
 
 /// The failing side of the check: the first line of a report, as a panic.
 #[cfg(highwater_fault)]
 #[cold]
 #[inline(never)]
-fn refuse(slot: &'static Slot, position: *mut u8, size: usize, align: usize) -> ! {
-    panic_with(check_error(slot, position, size, align))
+fn refuse(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> ! {
+    panic_with(check_error(slot, position, size, end))
 }
 
 #[cold]
@@ -356,18 +349,17 @@ pub(super) fn panic_with(error: OutOfMemory) -> ! {
 fn commit(
     slot: &'static Slot,
     position: *mut u8,
-    block: Block,
-    (size, align): (usize, usize),
+    size: usize,
+    end: usize,
     why: Why,
 ) -> Result<*mut u8, OutOfMemory> {
-    let base = slot.base();
-    let most = slot.reserved().min(slot.limit.load(Relaxed)).min(slot.allocation_limit.load(Relaxed));
-    if block.end - base.addr() > most {
-        return Err(check_error(slot, position, size, align));
+    let (base, most) = (slot.base(), slot.most());
+    let (used, to) = (position.addr() - base.addr(), end - base.addr());
+    if to > most {
+        return Err(check_error(slot, position, size, end));
     }
-    let (used, to) = (position.addr() - base.addr(), block.end - base.addr());
-    grow(slot, used, to, why).map_err(|refusal: Refusal| {
-        let request = Request::Allocation { requested: size, effective: block.end - position.addr() };
+    grow(slot, used, to, why).map_err(|refusal| {
+        let request = Request::Allocation { requested: size, effective: end - position.addr() };
         OutOfMemory::new(slot, request, used, refusal)
     })?;
     let offset = if cfg!(highwater_fault) { most } else { most.min(slot.frontier.get()) };
@@ -378,8 +370,8 @@ fn commit(
 #[cfg(not(highwater_fault))]
 #[cold]
 #[inline(never)]
-fn extend(slot: &'static Slot, position: *mut u8, block: Block, size: usize, align: usize) -> *mut u8 {
-    match commit(slot, position, block, (size, align), Why::Write) {
+fn extend(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> *mut u8 {
+    match commit(slot, position, size, end, Why::Write) {
         Ok(limit) => limit,
         Err(error) => panic_with(error),
     }

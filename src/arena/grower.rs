@@ -85,6 +85,9 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
 
     /// The values, after what was not used was given back, if the block is still the last one.
     pub(super) fn finish(self) -> (*mut T, usize) {
+        if self.len == 0 {
+            return (self.start, 0); // dropped, which takes all of the block back
+        }
         let grower = core::mem::ManuallyDrop::new(self);
         let used = grower.len * size_of::<T>();
         if used < grower.bytes() {

@@ -8,6 +8,7 @@ mod calls;
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 mod allocator;
 mod arena_type;
+mod body;
 mod checkpoint;
 mod cursor;
 mod frame;

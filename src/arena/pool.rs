@@ -63,7 +63,7 @@ impl ArenaPool {
     pub fn try_get(&self) -> Result<PooledArena<'_>, OutOfMemory> {
         let waiting = self.waiting().pop();
         let arena = waiting.map_or_else(Arena::try_new, Ok)?;
-        Ok(PooledArena { arena: ManuallyDrop::new(arena), pool: self })
+        Ok(PooledArena { id: arena.id(), arena: ManuallyDrop::new(arena), pool: self })
     }
 
     /// [`get`](ArenaPool::get) for whoever fills somebody else's arena and needs another one for
@@ -96,6 +96,9 @@ fn prepare(arena: &mut Arena) {
 #[must_use = "dropping the guard gives the arena back"]
 pub struct PooledArena<'p> {
     arena: ManuallyDrop<Arena>,
+    /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is
+    /// not kept for strangers.
+    id: u64,
     pool: &'p ArenaPool,
 }
 
@@ -103,6 +106,9 @@ impl Drop for PooledArena<'_> {
     fn drop(&mut self) {
         // SAFETY: taken once; the guard is gone afterwards.
         let mut arena = unsafe { ManuallyDrop::take(&mut self.arena) };
+        if arena.id() != self.id {
+            return;
+        }
         prepare(&mut arena);
         let mut waiting = self.pool.waiting();
         if waiting.len() < WAITING {
@@ -147,19 +153,24 @@ pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
     let waiting = SCRATCH.try_with(|list| list.borrow_mut().pop()).ok().flatten();
     let arena = waiting.unwrap_or_else(|| Arena::builder().name("scratch").build());
     assert_distinct(&arena, conflicts);
-    Scratch { arena: ManuallyDrop::new(arena) }
+    Scratch { id: arena.id(), arena: ManuallyDrop::new(arena) }
 }
 
 /// A scratch arena of a thread, which gets it back, reset, when this is dropped. See [`scratch`].
 #[must_use = "dropping the guard gives the arena back"]
 pub struct Scratch {
     arena: ManuallyDrop<Arena>,
+    /// As in [`PooledArena`].
+    id: u64,
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // SAFETY: taken once; the guard is gone afterwards.
         let mut arena = unsafe { ManuallyDrop::take(&mut self.arena) };
+        if arena.id() != self.id {
+            return;
+        }
         prepare(&mut arena);
         let mut arena = Some(arena);
         let _ = SCRATCH.try_with(|list| {

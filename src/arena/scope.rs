@@ -1,6 +1,6 @@
 //! [`Scope`]: a cursor by value.
 
-use super::calls::{always, body};
+use super::body::{self, always};
 use super::checkpoint::Checkpoint;
 use super::cursor::{Cursor, Mode, Plain, Try};
 use super::frame::Frame;

@@ -16,7 +16,7 @@ use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize};
 
 /// The handler that the kernel calls.
 pub(super) unsafe extern "C" fn entry(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -52,7 +52,10 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         Verdict::Growth { offset } => {
             // SAFETY: errno is this thread's own.
             let errno = unsafe { *libc::__errno_location() };
-            if let Err(refusal) = grow(slot, offset, offset.wrapping_add(1), Why::Fault) {
+            if let Err(refusal) = grow(slot, offset, offset.wrapping_add(1), Why::Fault)
+                // Another thread may have had better luck with a smaller step.
+                && slot.frontier.get() <= offset
+            {
                 refused(slot, offset, refusal);
             }
             // SAFETY: as above.
@@ -92,23 +95,31 @@ fn seen_before(slot: &Slot, address: usize, pc: usize) -> bool {
     SEEN[thread as usize % 1024].swap(hash, Relaxed) == hash
 }
 
-/// Whoever handled SIGSEGV before us, as words that can be read inside the signal.
+/// A handler that was in front of SIGSEGV before ours, as words that can be read inside the signal.
 pub(super) struct Previous {
+    /// The words below are there.
+    ready: AtomicBool,
     action: AtomicUsize,
     flags: AtomicI32,
     /// The kernel's signals, 1 to 64: the first word of a signal set.
     mask: AtomicU64,
 }
 
-/// The handler that was in front when ours was put there last.
-static PREVIOUS: Previous = Previous::none();
-/// The one that was there when ours was put there first: where a circle of handlers is broken.
-static FIRST: Previous = Previous::none();
+/// All of them, in the order in which ours was put in front of them: one, unless `ensure_front` had to repair
+/// something. They are only ever added, so that no handler is lost that a later one passes faults on to through
+/// us. Should a program do so more often than there are places, the last place is the newest's.
+static PREVIOUS: [Previous; 32] = [const { Previous::none() }; 32];
 static REMEMBERED: AtomicUsize = AtomicUsize::new(0);
+
+/// The handler to pass a fault on to that has come by `visits` times before: the newest first.
+fn previous(visits: usize) -> Option<&'static Previous> {
+    PREVIOUS.iter().rev().filter(|previous| previous.ready.load(Acquire)).nth(visits)
+}
 
 impl Previous {
     const fn none() -> Self {
         Previous {
+            ready: AtomicBool::new(false),
             action: AtomicUsize::new(libc::SIG_DFL),
             flags: AtomicI32::new(0),
             mask: AtomicU64::new(0),
@@ -117,18 +128,16 @@ impl Previous {
 
     /// Outside the signal: keeps what is in front for the time when ours is.
     pub(super) fn remember(action: &libc::sigaction) {
-        // SAFETY: a signal set is at least one word long and has no invalid values.
-        let mask = unsafe { core::ptr::from_ref(&action.sa_mask).cast::<u64>().read_unaligned() };
-        if REMEMBERED.fetch_add(1, AcqRel) == 0 {
-            FIRST.store(action, mask);
+        let known = |previous: &Previous| previous.action.load(Relaxed) == action.sa_sigaction;
+        if previous(0).is_some_and(known) {
+            return;
         }
-        PREVIOUS.store(action, mask);
-    }
-
-    fn store(&self, action: &libc::sigaction, mask: u64) {
-        self.flags.store(action.sa_flags, Relaxed);
-        self.mask.store(mask, Relaxed);
-        self.action.store(action.sa_sigaction, Release);
+        let place = REMEMBERED.fetch_add(1, AcqRel).min(PREVIOUS.len() - 1);
+        let Some(place) = PREVIOUS.get(place) else { return };
+        place.flags.store(action.sa_flags, Relaxed);
+        place.mask.store(first_word(&action.sa_mask), Relaxed);
+        place.action.store(action.sa_sigaction, Release);
+        place.ready.store(true, Release);
     }
 
     /// Calls the handler as the kernel would have, its signal mask included.
@@ -148,21 +157,26 @@ impl Previous {
             return restore_default();
         }
         let segv = if flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
-        let before = change_mask(libc::SIG_BLOCK, self.mask.load(Relaxed) | segv);
-        // SAFETY: the action is what sigaction(2) gave us, so it is a function with the arguments that its
-        // flags say.
+        // SAFETY: the kernel passes a ucontext.
+        let interrupted = first_word(unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask });
+        // What the kernel would have blocked for this handler. Ours runs with nearly everything blocked, and
+        // so it does again afterwards.
+        let before = change_mask(libc::SIG_SETMASK, interrupted | self.mask.load(Relaxed) | segv);
+        // SAFETY: the action is what sigaction(2) gave us, so it is a function. One without SA_SIGINFO ignores
+        // the arguments that it does not expect.
         unsafe {
-            if flags & libc::SA_SIGINFO != 0 {
-                let handler: unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
-                    core::mem::transmute(action);
-                handler(signal, info, context);
-            } else {
-                let handler: unsafe extern "C" fn(c_int) = core::mem::transmute(action);
-                handler(signal);
-            }
+            let handler: unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+                core::mem::transmute(action);
+            handler(signal, info, context);
         }
         change_mask(libc::SIG_SETMASK, before);
     }
+}
+
+/// The kernel's signals of a set.
+fn first_word(set: &libc::sigset_t) -> u64 {
+    // SAFETY: a signal set is at least one word long and has no invalid values.
+    unsafe { core::ptr::from_ref(set).cast::<u64>().read_unaligned() }
 }
 
 /// Changes the signals that this thread blocks, and returns which it did before. Not by libc's call: its sets
@@ -183,15 +197,15 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     // SAFETY: the kernel passes a siginfo.
     let sent = unsafe { (*info).si_code } <= 0;
     // A handler that was installed after us and passes faults on to us was put behind us by `ensure_front`:
-    // a fault of nobody's would go round and round. The second time it comes by it goes to the first.
+    // a fault of nobody's would go round and round. Each time it comes by again it goes to an older one.
     let visit = Visit::enter(info.addr());
-    let previous = if visit.again { &FIRST } else { &PREVIOUS };
-    match previous.action.load(Acquire) {
+    let previous = previous(visit.before);
+    match previous.map_or(libc::SIG_DFL, |previous| previous.action.load(Acquire)) {
         libc::SIG_IGN if sent => {}
         // The kernel ignores SIG_IGN for a real fault as well.
         libc::SIG_DFL | libc::SIG_IGN => restore_default(),
         // SAFETY: the caller's promise; neither of the two special values.
-        _ => unsafe { previous.call(signal, info, context) },
+        _ => unsafe { previous.into_iter().for_each(|previous| previous.call(signal, info, context)) },
     }
     drop(visit);
     // Returning to a real fault repeats it, and the default action then ends the process at the very
@@ -218,41 +232,57 @@ fn restore_default() {
     unsafe { libc::sigaction(libc::SIGSEGV, action.as_ptr(), null_mut()) };
 }
 
-/// The faults that are being passed on at this moment, on any thread: the address of their siginfo, and how
-/// deep the stack was. A thread that comes by again with the same siginfo from deeper down is in a circle.
-struct Visit {
-    place: Option<&'static (AtomicUsize, AtomicUsize)>,
-    again: bool,
+/// A fault that is being passed on at this moment, on any thread: the address of its siginfo, how deep the stack
+/// was at its first visit, and how often it has come by. A thread that comes by again with the same siginfo from
+/// deeper down is in a circle. No thread-local: in a dynamic library the first access to one may allocate.
+struct Passing {
+    info: AtomicUsize,
+    depth: AtomicUsize,
+    visits: AtomicUsize,
 }
 
-static VISITS: [(AtomicUsize, AtomicUsize); 64] = [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; 64];
+static PASSING: [Passing; 64] = [const {
+    Passing { info: AtomicUsize::new(0), depth: AtomicUsize::new(0), visits: AtomicUsize::new(0) }
+}; 64];
+
+/// One visit of a fault that is passed on.
+struct Visit {
+    /// How often it came by before.
+    before: usize,
+    /// What the first visit has to give back.
+    place: Option<&'static Passing>,
+}
 
 impl Visit {
     fn enter(info: usize) -> Self {
         let here = 0u8;
         let depth = core::ptr::from_ref(&here).addr();
-        // A handler that left by siglongjmp left its place behind; it is the next fault's on that stack.
-        if let Some(place) = VISITS.iter().find(|place| place.0.load(Relaxed) == info) {
-            let again = depth < place.1.load(Relaxed);
-            if !again {
-                place.1.store(depth, Relaxed);
+        if let Some(place) = PASSING.iter().find(|place| place.info.load(Relaxed) == info) {
+            if depth < place.depth.load(Relaxed) {
+                return Visit { before: place.visits.fetch_add(1, Relaxed), place: None };
             }
-            return Visit { place: (!again).then_some(place), again };
+            // A handler that left by siglongjmp left its place behind: it is this fault's, on the same stack.
+            place.begin(depth);
+            return Visit { before: 0, place: Some(place) };
         }
-        let claim =
-            |place: &&(AtomicUsize, AtomicUsize)| place.0.compare_exchange(0, info, Relaxed, Relaxed).is_ok();
-        let place = VISITS.iter().find(claim);
-        if let Some(place) = place {
-            place.1.store(depth, Relaxed);
-        }
-        Visit { place, again: false }
+        let claim = |place: &&Passing| place.info.compare_exchange(0, info, Relaxed, Relaxed).is_ok();
+        let place = PASSING.iter().find(claim);
+        place.into_iter().for_each(|place| place.begin(depth));
+        Visit { before: 0, place }
+    }
+}
+
+impl Passing {
+    fn begin(&self, depth: usize) {
+        self.depth.store(depth, Relaxed);
+        self.visits.store(1, Relaxed);
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            place.0.store(0, Relaxed);
+            place.info.store(0, Relaxed);
         }
     }
 }

@@ -28,9 +28,34 @@ fn is_ours(action: &libc::sigaction) -> bool {
     action.sa_sigaction == handler::entry as *const () as usize
 }
 
+/// Keeps this code mapped for good where it came with a dynamic library that may be closed: the kernel knows
+/// the handler's address, and so do handlers that were installed later.
+fn stay_loaded() {
+    #[cfg(not(target_feature = "crt-static"))]
+    {
+        let image = |address: *const c_void| {
+            let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+            // SAFETY: any address may be asked for.
+            let is_known = unsafe { libc::dladdr(address, found.as_mut_ptr()) } != 0;
+            // SAFETY: the answer was filled in.
+            is_known.then(|| unsafe { found.assume_init() })
+        };
+        // SAFETY: getauxval has no preconditions.
+        let program = core::ptr::with_exposed_provenance(unsafe { libc::getauxval(libc::AT_PHDR) } as usize);
+        let Some(ours) = image(handler::entry as *const c_void) else { return };
+        if image(program).is_some_and(|program| program.dli_fbase == ours.dli_fbase) {
+            return;
+        }
+        let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+        // SAFETY: the name is a string of the loader's; nothing is loaded that is not there already.
+        unsafe { libc::dlopen(ours.dli_fname, flags) };
+    }
+}
+
 /// Puts our handler in front and remembers whom it replaced. No lock: two threads that do this at once
 /// remember the same predecessor, and ours is never its own.
 fn put_in_front() -> io::Result<()> {
+    stay_loaded();
     // Remembered before ours can run, so that it never runs without a predecessor to pass faults on to.
     let before = current()?;
     if !is_ours(&before) {
@@ -39,6 +64,13 @@ fn put_in_front() -> io::Result<()> {
     // SA_ONSTACK: a stack that overflowed has no room for us. SA_NODEFER: a second fault inside the handler
     // (of the one we pass a fault on to, say) ends the process instead of hanging it.
     let flags = SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK | SaFlags::SA_NODEFER;
+    // Everything else waits until a growth is over, but for what the processor raises: std's alternate stack has
+    // room for our handler and not for a profiler's on top of it. Handlers that a fault is passed on to get the
+    // mask they asked for.
+    let mut blocked = SigSet::all();
+    for raised in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGTRAP] {
+        blocked.remove(raised);
+    }
     // SAFETY: the two types of the context pointer differ in name only.
     let entry = unsafe {
         core::mem::transmute::<
@@ -46,7 +78,7 @@ fn put_in_front() -> io::Result<()> {
             extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void),
         >(handler::entry)
     };
-    let action = SigAction::new(SigHandler::SigAction(entry), flags, SigSet::empty());
+    let action = SigAction::new(SigHandler::SigAction(entry), flags, blocked);
     // SAFETY: the handler keeps to what is allowed inside a signal.
     let replaced = libc::sigaction::from(unsafe { sigaction(Signal::SIGSEGV, &action) }?);
     if !is_ours(&replaced) {
@@ -107,7 +139,8 @@ pub fn prepare_thread() -> io::Result<()> {
 }
 
 /// For a program whose own SIGSEGV handler stays in front: serves the fault if it is a growth of ours, and
-/// says whether it was. Call it first; when it returns true, return from the signal. errno is preserved.
+/// says whether it was. Call it first; when it returns true, return from the signal. errno is preserved. A
+/// growth may take milliseconds: block other signals in the handler's mask unless its stack has room for theirs.
 ///
 /// # Safety
 /// Called inside a SIGSEGV handler that was installed with `SA_SIGINFO`, with that handler's arguments.

@@ -53,28 +53,6 @@ const fn add(a: usize, b: usize) -> usize {
     a.saturating_add(b)
 }
 
-/// The limit an allocation is compared with, as an offset: the smallest of the reservation, the region's
-/// byte limit and the allocation limit, either of which may be absent.
-#[inline]
-pub const fn limit_offset(
-    reserved: usize,
-    region_limit: Option<usize>,
-    allocation_limit: Option<usize>,
-) -> usize {
-    let mut limit = reserved;
-    if let Some(bytes) = region_limit
-        && bytes < limit
-    {
-        limit = bytes;
-    }
-    if let Some(bytes) = allocation_limit
-        && bytes < limit
-    {
-        limit = bytes;
-    }
-    limit
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,13 +88,5 @@ mod tests {
             assert!(block.end >= block.start);
             assert!(block.end >= 1 << 57, "{size} {align} wrapped");
         }
-    }
-
-    #[test]
-    fn the_smallest_limit_counts() {
-        assert_eq!(limit_offset(100, None, None), 100);
-        assert_eq!(limit_offset(100, Some(50), None), 50);
-        assert_eq!(limit_offset(100, Some(50), Some(20)), 20);
-        assert_eq!(limit_offset(100, None, Some(200)), 100);
     }
 }

@@ -35,7 +35,10 @@ pub struct Step {
 ///
 /// `need.to <= need.end` is the caller's promise; the frontier never passes `need.end`.
 pub const fn fixed(need: Need, step: usize) -> Step {
-    let step = align_up_saturating(if step == 0 { 1 } else { step }, need.page);
+    let step = align_up_saturating(step, need.page);
+    let step = if step < need.page { need.page } else { step };
+    // No page is empty; said so that the compiler sees it too and links no division by zero into the handler.
+    let step = if step == 0 { 1 } else { step };
     let missing = need.to.saturating_sub(need.frontier);
     let steps = missing.div_ceil(step);
     let mut frontier = need.frontier.saturating_add(steps.saturating_mul(step));

@@ -34,10 +34,9 @@ pub(crate) struct Refusal {
 
 /// What stood behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
-    const NO_SPACE: Errno = Errno(28);
     let found = |cause, (limit, usage)| Refusal { cause, limit, usage };
     match errno {
-        NO_SPACE => found(Cause::DiskFull, (0, 0)),
+        sys::DISK_FULL => found(Cause::DiskFull, (0, 0)),
         sys::NO_MEMORY => sys::limit_in_the_way(Limit::Data, bytes)
             .map(|figures| found(Cause::RlimitData, figures))
             .or_else(|| {

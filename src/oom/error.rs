@@ -1,7 +1,8 @@
 //! The error of a fallible call.
 
 use super::cause::{Cause, Refusal};
-use crate::region::{BuildError, Monitor, Slot};
+use crate::region::{BuildError, NAME_BYTES, Slot};
+use crate::sys;
 use core::fmt;
 
 /// What was wanted when memory ran out. Sizes are bytes.
@@ -28,9 +29,11 @@ pub(crate) enum Request {
 ///      committed 64 KiB, reserved 1 GiB: region limit 1 MiB reached"
 /// );
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutOfMemory {
-    pub(crate) region: Option<Monitor>,
+    /// The region's number and name, copied: the error may outlive it. 0 for one that could not be made.
+    pub(crate) region: u64,
+    pub(crate) name: [u8; NAME_BYTES],
     pub(crate) refusal: Refusal,
     pub(crate) request: Request,
     pub(crate) used: usize,
@@ -42,7 +45,10 @@ impl OutOfMemory {
     #[cold]
     pub(crate) fn new(slot: &'static Slot, request: Request, used: usize, refusal: Refusal) -> Self {
         let (committed, reserved) = (slot.frontier.get(), slot.reserved());
-        OutOfMemory { region: Some(Monitor::new(slot)), refusal, request, used, committed, reserved }
+        let mut name = [0; NAME_BYTES];
+        slot.name(&mut name);
+        let region = slot.id.load(core::sync::atomic::Ordering::Relaxed);
+        OutOfMemory { region, name, refusal, request, used, committed, reserved }
     }
 
     /// Why.
@@ -69,15 +75,11 @@ impl OutOfMemory {
     }
 }
 
-impl PartialEq for OutOfMemory {
-    fn eq(&self, other: &Self) -> bool {
-        let region = |error: &Self| error.region.and_then(|region| region.id());
-        let rest = |error: &Self| (error.refusal, error.request, error.used, error.committed, error.reserved);
-        region(self) == region(other) && rest(self) == rest(other)
+impl fmt::Debug for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutOfMemory({self})")
     }
 }
-
-impl Eq for OutOfMemory {}
 
 impl std::error::Error for OutOfMemory {}
 
@@ -91,7 +93,11 @@ impl From<BuildError> for OutOfMemory {
             }
             BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
             BuildError::Refused { bytes, limit: Some((name, limit, usage)), .. } => {
-                let cause = if name == "RLIMIT_AS" { Cause::RlimitAs } else { Cause::RlimitData };
+                let cause = match name {
+                    "RLIMIT_AS" => Cause::RlimitAs,
+                    "RLIMIT_DATA" => Cause::RlimitData,
+                    _ => Cause::Kernel(sys::FILE_TOO_LARGE.0),
+                };
                 (Refusal { cause, limit, usage }, bytes)
             }
             BuildError::Refused { bytes, error, .. } => {
@@ -107,7 +113,7 @@ impl From<BuildError> for OutOfMemory {
             }
         };
         let request = Request::Allocation { requested, effective: requested };
-        OutOfMemory { region: None, refusal, request, used: 0, committed: 0, reserved: 0 }
+        OutOfMemory { region: 0, name: [0; NAME_BYTES], refusal, request, used: 0, committed: 0, reserved: 0 }
     }
 }
 

@@ -12,7 +12,7 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardPolicy {
-    /// Bytes before the head. A file somebody else made starts at its first byte: there it must be 0.
+    /// Bytes before the head; none where the region lives in a file that was given, which starts there.
     pub before: usize,
     /// Bytes after the reservation's last one.
     pub after: usize,

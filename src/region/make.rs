@@ -8,6 +8,7 @@ use crate::math::page::{KIB, align_up_saturating};
 use crate::policy::{Growth, GuardPolicy, HugePages, Reserve};
 use crate::sys::{self, Access, Errno, Limit};
 use core::fmt;
+use core::sync::atomic::Ordering::Relaxed;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -45,7 +46,7 @@ impl Region {
 }
 
 impl Options {
-    fn make(self) -> Result<Region, BuildError> {
+    fn make(mut self) -> Result<Region, BuildError> {
         let page = sys::page_size();
         match self.growth {
             Growth::Fixed(0) => return Err(BuildError::Step { first: 0, max: 0 }),
@@ -64,9 +65,13 @@ impl Options {
             }
             _ => {}
         }
+        if let Source::File(_) = self.source {
+            // The file starts at the region's first byte, so there is no room for a guard before it.
+            self.guard.before = 0;
+        }
         let upfront = self.growth == Growth::Upfront;
         let default_head = if matches!(self.growth, Growth::Stress { .. }) { page } else { DEFAULT_HEAD };
-        let wanted = space::wanted(self.reserve, self.head.unwrap_or(0));
+        let wanted = space::wanted(self.reserve, self.head.unwrap_or(0).max(self.limit.unwrap_or(0)));
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
         let head = match self.head {
             Some(head) if head > most => return Err(BuildError::Head { head, most }),
@@ -87,6 +92,7 @@ impl Options {
         slot.begin(Init {
             base: mapping.base,
             reserved: mapping.reserved,
+            tail_end: mapping.tail_end,
             limit: self.limit,
             growth: self.growth,
             populate: self.populate.unwrap_or(self.growth.populates()),
@@ -101,9 +107,17 @@ impl Options {
         if head > 0 {
             let anonymous_upfront = upfront && region.mapping.file().is_none();
             if !anonymous_upfront {
-                slot.make_accessible(0, head).map_err(|errno| BuildError::from_errno(errno, head))?;
+                slot.make_accessible(0, head).map_err(|errno| match region.mapping.file() {
+                    Some(_) if errno != sys::NO_MEMORY => BuildError::File {
+                        what: format!("cannot be extended by {head} bytes"),
+                        error: errno.into(),
+                    },
+                    _ => BuildError::from_errno(errno, head),
+                })?;
             }
             slot.frontier.set(head);
+            slot.counters.peak.store(head, Relaxed);
+            slot.head.store(head, Relaxed);
         }
         Ok(region)
     }
@@ -115,16 +129,17 @@ impl Options {
         let access = if self.growth == Growth::Upfront { Access::ReadWrite } else { Access::None };
         let mut reserved = wanted;
         loop {
-            if !space::take(reserved) {
-                return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
-            }
             let plan =
                 Plan { reserved, guard: self.guard, access, huge_pages: self.huge_pages, name: &self.name };
+            let mapped = plan.mapped().unwrap_or(usize::MAX);
+            if !space::take(mapped) {
+                return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
+            }
             let refused = match self.map_once(&plan) {
-                Ok(mapping) => return Ok((mapping, reserved)),
+                Ok(mapping) => return Ok((mapping, mapped)),
                 Err(error) => error,
             };
-            space::give(reserved);
+            space::give(mapped);
             let half = (reserved / 2) & !(page - 1);
             match refused {
                 BuildError::Refused { .. } if half >= least => reserved = half,
@@ -136,7 +151,7 @@ impl Options {
     fn map_once(&self, plan: &Plan<'_>) -> Result<Mapping, BuildError> {
         match &self.source {
             Source::Anonymous => {
-                Mapping::anonymous(plan).map_err(|errno| BuildError::from_errno(errno, plan.reserved))
+                Mapping::anonymous(plan).map_err(|errno| BuildError::from_mapping(errno, plan))
             }
             #[cfg(not(highwater_portable))]
             Source::Temp(dir) => Mapping::temporary_file(dir)
@@ -166,6 +181,12 @@ impl Options {
             Some(errno) if Errno(errno) == sys::NO_MEMORY => {
                 BuildError::from_errno(Errno(errno), plan.reserved)
             }
+            // A shorter file may be allowed: this is a refusal like any other.
+            _ if error.kind() == std::io::ErrorKind::FileTooLarge => BuildError::Refused {
+                bytes: plan.reserved,
+                limit: sys::resource_limit(Limit::FileSize).map(|limit| ("RLIMIT_FSIZE", limit, 0)),
+                error,
+            },
             _ => BuildError::File { what: format!("of {} bytes", plan.reserved), error },
         })
     }
@@ -226,6 +247,17 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// A mapping that was refused: it takes more than the bytes that were asked for, and that more may be
+    /// what a limit does not allow.
+    fn from_mapping(errno: Errno, plan: &Plan<'_>) -> Self {
+        match Self::from_errno(errno, plan.mapped().unwrap_or(usize::MAX)) {
+            BuildError::Refused { limit, error, .. } => {
+                BuildError::Refused { bytes: plan.reserved, limit, error }
+            }
+            other => other,
+        }
+    }
+
     fn from_errno(errno: Errno, bytes: usize) -> Self {
         let limits = [("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data)];
         let in_the_way = |&(name, resource): &(&'static str, Limit)| {
@@ -253,8 +285,8 @@ impl fmt::Display for BuildError {
             }
             BuildError::AddressSpace { reserve, left } => write!(
                 f,
-                "a reserve of {reserve} bytes is more than the {left} bytes left of the quarter of the address \
-                 space that all regions together may take"
+                "a reserve of {reserve} bytes and its guards is more than the {left} bytes left of the quarter \
+                 of the address space that all regions together may take"
             ),
             BuildError::Refused { bytes, limit: Some((name, limit, size)), .. } => write!(
                 f,

@@ -2,6 +2,8 @@
 
 use crate::math::page::{HUGE_PAGE, align_up_saturating};
 use crate::policy::{GuardPolicy, HugePages};
+#[cfg(not(highwater_portable))]
+use crate::sys::Limit;
 use crate::sys::{self, Access, Errno};
 use core::ptr::NonNull;
 use std::ffi::CString;
@@ -18,6 +20,8 @@ pub(crate) struct Mapping {
     pub(crate) reserved: usize,
     /// Bytes of the guard before `base` and of the one after the reservation.
     guard: (usize, usize),
+    /// Where the whole range ends, in bytes from `base`: after the guard and what is left of the slack.
+    pub(crate) tail_end: usize,
     access: Access,
     huge_pages: HugePages,
     name: CString,
@@ -58,6 +62,18 @@ impl Plan<'_> {
         (round(self.guard.before), round(self.guard.after))
     }
 
+    /// Where an anonymous region begins. A base on a huge page boundary costs address space only: the slack
+    /// before it is never given back separately, which would be two more calls.
+    fn align(&self) -> usize {
+        if sys::PROTECTS && self.reserved >= HUGE_PAGE { HUGE_PAGE } else { sys::page_size() }
+    }
+
+    /// The bytes that are mapped for an anonymous region: with its guards and the slack.
+    pub(crate) fn mapped(&self) -> Result<usize, Errno> {
+        let (before, after) = self.guards();
+        self.sum(&[before, after, self.align() - sys::page_size()])
+    }
+
     fn sum(&self, parts: &[usize]) -> Result<usize, Errno> {
         parts.iter().try_fold(self.reserved, |sum, part| sum.checked_add(*part)).ok_or(sys::NO_MEMORY)
     }
@@ -66,10 +82,7 @@ impl Plan<'_> {
 impl Mapping {
     pub(crate) fn anonymous(plan: &Plan<'_>) -> Result<Self, Errno> {
         let guard = plan.guards();
-        // A base on a huge page boundary costs address space only: the slack before it is never given back
-        // separately, which would be two more calls.
-        let align = if sys::PROTECTS && plan.reserved >= HUGE_PAGE { HUGE_PAGE } else { sys::page_size() };
-        let len = plan.sum(&[guard.0, guard.1, align - sys::page_size()])?;
+        let (align, len) = (plan.align(), plan.mapped()?);
         let start = sys::reserve(len, plan.access)?;
         let first = align_up_saturating(start.addr().get() + guard.0, align) - start.addr().get();
         // SAFETY: the slack was reserved above, so the base and all of the region lie in the range.
@@ -78,6 +91,7 @@ impl Mapping {
             base,
             reserved: plan.reserved,
             guard,
+            tail_end: len - first,
             access: plan.access,
             huge_pages: plan.huge_pages,
             name: vma_name(plan.name),
@@ -117,6 +131,11 @@ impl Mapping {
         (self.base.addr().get() - before, before + self.reserved + after)
     }
 
+    /// Whether every byte is accessible at any time, given back or not.
+    pub(crate) fn stays_accessible(&self) -> bool {
+        self.access == Access::ReadWrite
+    }
+
     /// Gives `[from, to)` of the region back to the system and makes it what it was at first.
     ///
     /// # Safety
@@ -133,8 +152,12 @@ impl Mapping {
                 self.dress(start, len);
             }
             #[cfg(not(highwater_portable))]
-            Memory::File { file, .. } => {
+            Memory::File { file, owner, .. } => {
                 use std::os::fd::AsRawFd;
+                // A forked child has the file and not the mapping: a hole would be in the parent's memory.
+                if *owner != sys::process_id() {
+                    return Err(sys::NOT_MAPPED);
+                }
                 sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len)?;
                 if self.access == Access::None {
                     // SAFETY: the caller's promise; the range is ours.
@@ -162,12 +185,21 @@ impl Mapping {
 
 #[cfg(not(highwater_portable))]
 impl Mapping {
-    /// Maps a file that is ours alone; it is made as long as the region and its guards, without blocks.
+    /// Maps a file that is ours alone; it is made long enough for the region, without blocks.
     pub(crate) fn over_file(plan: &Plan<'_>, file: File) -> std::io::Result<Self> {
         let guard = plan.guards();
         let len = plan.sum(&[guard.0, guard.1])?;
-        // The guards are inaccessible, so the file need not reach below the one after.
-        file.set_len((guard.0 + plan.reserved) as u64)?;
+        // The guards are inaccessible, so the file need not reach below the one after. A longer one keeps what
+        // it has.
+        let needed = (guard.0 + plan.reserved) as u64;
+        if file.metadata()?.len() < needed {
+            // Beyond this limit the call would not fail but end the process.
+            if sys::resource_limit(Limit::FileSize).is_some_and(|limit| needed > limit) {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+            file.set_len(needed)?;
+        }
+        super::fork::keep_addresses();
         let map = memmap2::MmapOptions::new().len(len).map_raw(&file)?;
         let start = NonNull::new(map.as_mut_ptr()).ok_or(sys::NO_MEMORY)?;
         // SAFETY: the whole range is ours, and nothing refers to it yet.
@@ -181,6 +213,7 @@ impl Mapping {
             base: unsafe { start.add(guard.0) },
             reserved: plan.reserved,
             guard,
+            tail_end: len - guard.0,
             access: Access::None,
             huge_pages: plan.huge_pages,
             name: vma_name(plan.name),

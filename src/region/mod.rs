@@ -1,5 +1,8 @@
 //! The one concept everything stands on: a reserved address range with a committed frontier.
 
+#[cfg(not(highwater_portable))]
+mod fork;
+mod free;
 mod frontier;
 mod make;
 mod mapping;
@@ -8,9 +11,9 @@ mod registry;
 mod slot;
 mod space;
 
-/// The atomics of this room, in one place so that the frontier protocol also runs under loom.
+/// The atomics of this room, in one place so that its lock-free protocols also run under loom.
 mod atomic {
-    pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 }
 
 use crate::policy::Growth;
@@ -26,7 +29,7 @@ use mapping::Mapping;
 pub use monitor::Monitor;
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
-pub(crate) use slot::{NAME_BYTES, Slot};
+pub(crate) use slot::{NAME_BYTES, Slot, text_of};
 
 /// A reserved range of addresses, the first part of which is committed: raw memory, for whoever builds an
 /// allocator or a container of their own.
@@ -122,8 +125,9 @@ impl Region {
 
     /// Gives the memory past the first `keep` bytes (rounded up to a page) back to the system and returns
     /// how many bytes that were. The reservation stays; what is committed again reads as zero. With
-    /// [`Growth::Upfront`] the range stays accessible and only its pages go. Should the system refuse (it
-    /// may run out of mappings) nothing is given back, and 0 is returned.
+    /// [`Growth::Upfront`] the range stays accessible and only its pages go, touched or not. Should the system
+    /// refuse (it may run out of mappings) nothing is given back, and 0 is returned; a forked child that a
+    /// file-backed region was not inherited by has nothing to give back either.
     ///
     /// # Safety
     /// Nothing refers to the contents past `keep` any more.
@@ -137,7 +141,7 @@ impl Region {
         if unsafe { self.mapping.discard(keep, committed) }.is_err() {
             return 0;
         }
-        if self.growth() != Growth::Upfront {
+        if !self.mapping.stays_accessible() {
             self.slot.frontier.set(keep);
         }
         // A page of this range may fault again at the same place in the program, and be ours again.

@@ -4,6 +4,7 @@
 //! never freed, every field is an atomic, and a generation tells a live region from the one before it.
 
 use super::atomic::{AtomicU64, AtomicUsize};
+use super::free::FreeList;
 use super::frontier::Frontier;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
@@ -12,10 +13,10 @@ use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
 
 /// The longest region name that is kept, in bytes.
-pub(crate) const NAME_BYTES: usize = 48;
+pub(crate) const NAME_BYTES: usize = 40;
 
 /// A region as the rest of the library sees it.
 #[repr(align(128))] // two cache lines: one region's counters do not slow down its neighbour's frontier
@@ -32,6 +33,10 @@ pub(crate) struct Slot {
     /// The arena's own limit on top of it, `usize::MAX` where there is none.
     pub(crate) allocation_limit: AtomicUsize,
     pub(crate) frontier: Frontier,
+    /// Where the range that is mapped ends, in bytes from the base: after the reservation, its guard and slack.
+    tail_end: AtomicUsize,
+    /// The bytes that were committed at first.
+    pub(crate) head: AtomicUsize,
     growth: AtomicU64,
     growth_args: [AtomicU64; 2],
     populate: AtomicBool,
@@ -48,10 +53,18 @@ pub(crate) struct Slot {
     next_free: AtomicU32,
 }
 
+/// A name from its bytes, up to the first zero.
+pub(crate) fn text_of(name: &[u8; NAME_BYTES]) -> &str {
+    let len = name.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
+    // Another region's name may have been moving in while the bytes were read: then they need not be text.
+    core::str::from_utf8(name.get(..len).unwrap_or_default()).unwrap_or_default()
+}
+
 /// What a region is told when it comes to life.
 pub(crate) struct Init<'a> {
     pub(crate) base: NonNull<u8>,
     pub(crate) reserved: usize,
+    pub(crate) tail_end: usize,
     pub(crate) limit: Option<usize>,
     pub(crate) growth: Growth,
     pub(crate) populate: bool,
@@ -69,6 +82,8 @@ impl Slot {
             limit: AtomicUsize::new(0),
             allocation_limit: AtomicUsize::new(usize::MAX),
             frontier: Frontier::new(0),
+            tail_end: AtomicUsize::new(0),
+            head: AtomicUsize::new(0),
             growth: AtomicU64::new(0),
             growth_args: [const { AtomicU64::new(0) }; 2],
             populate: AtomicBool::new(false),
@@ -100,6 +115,11 @@ impl Slot {
         self.reserved.load(Relaxed)
     }
 
+    /// Where the range that is mapped ends, in bytes from the base: after the reservation, its guard and slack.
+    pub(crate) fn tail_end(&self) -> usize {
+        self.tail_end.load(Relaxed)
+    }
+
     /// Where growth ends: the reservation, or the byte limit rounded up to a page.
     pub(crate) fn end(&self) -> usize {
         align_up_saturating(self.limit.load(Relaxed), sys::page_size()).min(self.reserved())
@@ -124,9 +144,21 @@ impl Slot {
         self.populate.load(Relaxed)
     }
 
+    /// The kernel does not populate this region.
+    pub(crate) fn stop_populating(&self) {
+        self.populate.store(false, Relaxed);
+    }
+
+    /// The bytes that may be used in all: the smallest of the reservation, the region's limit and the
+    /// allocation limit.
+    #[inline]
+    pub(crate) fn most(&self) -> usize {
+        self.limit.load(Relaxed).min(self.allocation_limit.load(Relaxed))
+    }
+
     /// Whether this is a file-backed region that the process was forked away from: its range is not mapped
     /// here, and may be somebody else's by now. Signal-safe.
-    #[cfg(highwater_fault)]
+    #[cfg(not(highwater_portable))]
     pub(crate) fn was_left_behind(&self) -> bool {
         self.file.load(Relaxed) >= 0 && self.owner.load(Relaxed) != sys::process_id()
     }
@@ -140,16 +172,41 @@ impl Slot {
             // Before the pages are accessible: a write to a page without blocks on a full disk is SIGBUS.
             let file = self.file.load(Relaxed);
             if file >= 0 {
+                // In a forked child the range is not ours, and may be somebody else's.
+                if self.was_left_behind() {
+                    return Err(sys::NOT_MAPPED);
+                }
                 let offset = self.file_offset.load(Relaxed);
                 sys::allocate_blocks(file, offset.wrapping_add(from), len)?;
             }
         }
+        // The dump flag first: the pages become accessible and a part of the committed mapping in one step. The
+        // other way round another thread may touch them in between, and the kernel never joins two mappings
+        // that were paged in separately.
         // SAFETY: the range lies in the mapping of a live region.
-        unsafe {
-            sys::commit(start, len)?;
+        let result = unsafe {
             sys::dump(start, len, true);
+            sys::commit(start, len)
+        };
+        if result == Err(sys::NO_MEMORY) {
+            // At the limit of mappings there is no room for the piece that has one flag of either side. With the
+            // whole tail a part of core dumps, nothing has to be split.
+            let rest = self.tail_end().wrapping_sub(from);
+            // SAFETY: the tail and the guard behind it are a part of the mapping.
+            let again = unsafe {
+                sys::dump(start, rest, true);
+                sys::commit(start, len)
+            };
+            if again.is_ok() {
+                return again;
+            }
         }
-        Ok(())
+        if result.is_err() {
+            let tail = self.frontier.get().clamp(from, to);
+            // SAFETY: as above.
+            unsafe { sys::dump(self.base().wrapping_add(tail), self.tail_end().wrapping_sub(tail), false) };
+        }
+        result
     }
 
     /// Copies the name into `to` and returns it; empty for a region without one.
@@ -157,9 +214,7 @@ impl Slot {
         for (bytes, word) in to.chunks_exact_mut(8).zip(&self.name) {
             bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
         }
-        let len = to.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
-        // Another region's name may be moving in while we read: then the bytes need not be text.
-        core::str::from_utf8(to.get(..len).unwrap_or_default()).unwrap_or_default()
+        text_of(to)
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -181,6 +236,8 @@ impl Slot {
     pub(crate) fn begin(&self, init: Init<'_>) {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         debug_assert!(!self.is_live(), "a block serves one region at a time");
+        // Whoever reads one of the new values finds the generation changed afterwards.
+        fence(Release);
         let (kind, first, second) = match init.growth {
             Growth::Upfront => (0, 0, 0),
             Growth::Fixed(step) => (1, step as u64, 0),
@@ -194,6 +251,8 @@ impl Slot {
         self.limit.store(init.limit.unwrap_or(init.reserved).min(init.reserved), Relaxed);
         self.allocation_limit.store(usize::MAX, Relaxed);
         self.frontier.set(0);
+        self.head.store(0, Relaxed);
+        self.tail_end.store(init.tail_end, Relaxed);
         self.growth.store(kind, Relaxed);
         self.growth_args[0].store(first, Relaxed);
         self.growth_args[1].store(second, Relaxed);
@@ -224,9 +283,7 @@ const FIRST: u32 = 64;
 const CHUNKS: usize = 20;
 static CHUNK: [AtomicPtr<Slot>; CHUNKS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS];
 static NUMBERED: AtomicU32 = AtomicU32::new(0);
-/// A stack of free blocks: the low half is a number plus one, the high half counts changes, so that a pop
-/// which was overtaken does not mistake the same number for the same stack.
-static FREE: AtomicU64 = AtomicU64::new(0);
+static FREE: FreeList = FreeList(AtomicU64::new(0));
 
 fn locate(number: u32) -> Option<(usize, usize)> {
     let chunk = (number / FIRST + 1).ilog2();
@@ -243,13 +300,8 @@ fn get(number: u32) -> Option<&'static Slot> {
 
 /// A free block, or the system's error when there is no memory for more.
 pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
-    let mut head = FREE.load(Acquire);
-    while let Some(slot) = (head as u32).checked_sub(1).and_then(get) {
-        let next = u64::from(slot.next_free.load(Relaxed)) | ((head >> 32).wrapping_add(1) << 32);
-        match FREE.compare_exchange_weak(head, next, AcqRel, Acquire) {
-            Ok(_) => return Ok(slot),
-            Err(now) => head = now,
-        }
+    if let Some(slot) = FREE.pop(|number| get(number).map(|slot| &slot.next_free)).and_then(get) {
+        return Ok(slot);
     }
     let number = NUMBERED.fetch_add(1, Relaxed);
     let (chunk, place) = locate(number).filter(|&(chunk, _)| chunk < CHUNKS).ok_or(sys::NO_MEMORY)?;
@@ -276,16 +328,7 @@ pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
 }
 
 fn free(slot: &'static Slot) {
-    let number = slot.index.load(Relaxed);
-    let mut head = FREE.load(Acquire);
-    loop {
-        slot.next_free.store(head as u32, Relaxed);
-        let next = u64::from(number + 1) | ((head >> 32).wrapping_add(1) << 32);
-        match FREE.compare_exchange_weak(head, next, AcqRel, Acquire) {
-            Ok(_) => return,
-            Err(now) => head = now,
-        }
-    }
+    FREE.push(slot.index.load(Relaxed), &slot.next_free);
 }
 
 /// A block that was acquired and not used.

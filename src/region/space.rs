@@ -20,8 +20,8 @@ pub(crate) fn left() -> usize {
     BUDGET.saturating_sub(TAKEN.load(Relaxed))
 }
 
-/// The bytes to try first for what was asked; `None` when even the floor does not fit the budget. `least`
-/// is what the reservation has to hold in any case.
+/// The bytes to try first for what was asked. `least` is what a reservation whose size was not said has to
+/// hold in any case.
 pub(crate) fn wanted(reserve: Reserve, least: usize) -> usize {
     let page = sys::page_size();
     let bytes = match reserve {

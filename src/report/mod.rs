@@ -51,7 +51,13 @@ fn dump() {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn dump_on_signal(signal: i32) -> std::io::Result<()> {
-    // SAFETY: writing the lines is async-signal-safe.
-    unsafe { signal_hook_registry::register(signal, dump) }?;
+    /// The signals that dump already: asking twice must not print twice.
+    static SIGNALS: std::sync::Mutex<Vec<i32>> = std::sync::Mutex::new(Vec::new());
+    let mut signals = SIGNALS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !signals.contains(&signal) {
+        // SAFETY: writing the lines is async-signal-safe.
+        unsafe { signal_hook_registry::register(signal, dump) }?;
+        signals.push(signal);
+    }
     Ok(())
 }

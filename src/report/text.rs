@@ -2,7 +2,7 @@
 //! `Display` and the handler.
 
 use crate::oom::{Cause, OutOfMemory, Refusal, Request};
-use crate::region::NAME_BYTES;
+use crate::region::text_of;
 use core::fmt;
 
 /// A number of bytes as people read it: one decimal at most, in the largest unit that leaves a whole part.
@@ -53,9 +53,7 @@ impl fmt::Display for Who<'_> {
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |bytes: usize| Bytes(bytes as u64);
-        let mut name = [0; NAME_BYTES];
-        let (name, id) = self.region.and_then(|region| region.who(&mut name)).unwrap_or_default();
-        write!(f, "{} out of memory: ", Who(name, id))?;
+        write!(f, "{} out of memory: ", Who(text_of(&self.name), self.region))?;
         match self.request {
             Request::Allocation { requested, effective } => write!(
                 f,

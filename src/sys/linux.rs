@@ -4,7 +4,7 @@ use super::Errno;
 use core::ffi::{CStr, c_int, c_void};
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
 
 /// The default reserve.
@@ -94,9 +94,14 @@ pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, access: Access
 /// # Safety
 /// The range is a whole mapping of the caller's, and nothing refers to it any more.
 pub(crate) unsafe fn release(start: NonNull<u8>, len: usize) {
+    // At the limit of mappings a part of a joined one cannot be unmapped. Then its addresses are lost, and its
+    // memory at least is not.
     // SAFETY: the caller owns the range.
-    let result = unsafe { mman::munmap(start.cast(), len) };
-    debug_assert!(result.is_ok(), "munmap of a range of our own: {result:?}");
+    unsafe {
+        if mman::munmap(start.cast(), len).is_err() {
+            let _ = mman::madvise(start.cast(), len, MmapAdvise::MADV_DONTNEED);
+        }
+    }
 }
 
 /// Makes `[start, start + len)` readable and writable; idempotent. Signal-safe.
@@ -117,29 +122,16 @@ pub(crate) unsafe fn protect(start: *mut u8, len: usize) -> Result<(), Errno> {
     checked(unsafe { libc::mprotect(start.cast(), len, libc::PROT_NONE) })
 }
 
-/// Makes the pages of a committed range present, as if written to; returns whether that was done. It is a
-/// matter of speed only: a page that is not populated is paged in when it is touched. Signal-safe.
+/// Makes the pages of a committed range present, as if written to. It is a matter of speed only: a page that
+/// is not populated is paged in when it is touched. Signal-safe.
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's.
-pub(crate) unsafe fn populate(start: *mut u8, len: usize) -> bool {
+pub(crate) unsafe fn populate(start: *mut u8, len: usize) -> Result<(), Errno> {
     // Linux 5.14 and later.
     const MADV_POPULATE_WRITE: c_int = 23;
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    if len == 0 || MISSING.load(Relaxed) {
-        return false;
-    }
     // SAFETY: the advice changes no contents.
-    match checked(unsafe { libc::madvise(start.cast(), len, MADV_POPULATE_WRITE) }) {
-        Ok(()) => true,
-        // EINVAL also says that the range holds something that cannot be populated, which is never so for
-        // ours: the advice itself is unknown.
-        Err(Errno(libc::EINVAL)) => {
-            MISSING.store(true, Relaxed);
-            false
-        }
-        Err(_) => false,
-    }
+    checked(unsafe { libc::madvise(start.cast(), len, MADV_POPULATE_WRITE) })
 }
 
 /// Asks for huge pages in a range, or forbids them. Best effort.
@@ -170,6 +162,22 @@ pub(crate) unsafe fn dump(start: *mut u8, len: usize, wanted: bool) {
 pub(crate) unsafe fn dont_fork(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
     // SAFETY: the advice changes no contents in this process.
     Ok(unsafe { mman::madvise(start.cast(), len, MmapAdvise::MADV_DONTFORK) }?)
+}
+
+/// Has a function called in every forked child, before `fork` returns there.
+pub(crate) fn on_fork_in_child(call: unsafe extern "C" fn()) {
+    // SAFETY: the function keeps to what is allowed in the child of a process with threads.
+    unsafe { libc::pthread_atfork(None, None, Some(call)) };
+}
+
+/// Makes `[start, start + len)` inaccessible if nothing is mapped there. Best effort. Signal-safe.
+///
+/// # Safety
+/// The range may be taken.
+pub(crate) unsafe fn occupy(start: *mut u8, len: usize) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: what is mapped there already is not replaced.
+    unsafe { libc::mmap(start.cast(), len, libc::PROT_NONE, flags, -1, 0) };
 }
 
 /// Names a range in `/proc/self/maps` where the kernel can (`CONFIG_ANON_VMA_NAME`). Best effort.
@@ -235,6 +243,7 @@ pub(crate) fn physical_memory() -> usize {
 pub(crate) fn resource_limit(resource: Limit) -> Option<u64> {
     let resource = match resource {
         Limit::AddressSpace => libc::RLIMIT_AS,
+        Limit::FileSize => libc::RLIMIT_FSIZE,
         Limit::Data => libc::RLIMIT_DATA,
     };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -250,6 +259,8 @@ pub(crate) enum Limit {
     AddressSpace,
     /// `RLIMIT_DATA`
     Data,
+    /// `RLIMIT_FSIZE`
+    FileSize,
 }
 
 /// The address space and the private writable memory of this process in bytes, as the kernel counts them

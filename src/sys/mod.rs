@@ -33,8 +33,21 @@ impl From<Errno> for std::io::Error {
     }
 }
 
+/// EINVAL: this kernel knows no such advice, or the range holds something that it does not apply to.
+pub(crate) const NOT_SUPPORTED: Errno = Errno(22);
+
+/// EFBIG: a file may not be that long.
+pub(crate) const FILE_TOO_LARGE: Errno = Errno(27);
+
+/// ENOSPC: the file system is full.
+pub(crate) const DISK_FULL: Errno = Errno(28);
+
 /// ENOMEM, also where there is no libc to ask.
 pub(crate) const NO_MEMORY: Errno = Errno(12);
+
+/// EFAULT: the range is not mapped in this process.
+#[cfg(not(highwater_portable))]
+pub(crate) const NOT_MAPPED: Errno = Errno(14);
 
 /// The limit on `resource` and what the process has of it, in bytes, if `more` bytes do not fit under it:
 /// the evidence behind an ENOMEM. Signal-safe.
@@ -44,6 +57,7 @@ pub(crate) fn limit_in_the_way(resource: Limit, more: usize) -> Option<(u64, u64
     let size = match resource {
         Limit::AddressSpace => total,
         Limit::Data => data,
+        Limit::FileSize => 0,
     };
     (size.saturating_add(more as u64) > limit).then_some((limit, size))
 }

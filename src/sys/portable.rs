@@ -86,8 +86,8 @@ pub(crate) unsafe fn protect(_start: *mut u8, _len: usize) -> Result<(), Errno> 
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> bool {
-    false
+pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Err(super::NOT_SUPPORTED)
 }
 
 /// Nothing to do.
@@ -138,6 +138,9 @@ pub(crate) enum Limit {
     AddressSpace,
     /// Private writable memory.
     Data,
+    /// The length of a file.
+    #[expect(dead_code, reason = "there are no file-backed regions here")]
+    FileSize,
 }
 
 /// Not known here.

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod maps;
+pub mod raw;
+
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
@@ -32,6 +35,15 @@ pub fn has_faults() -> bool {
         skip("the explicit engine has no faults");
     }
     has
+}
+
+/// Whether this build reserves inaccessible address space, as Linux does; skips the running test otherwise.
+pub fn reserves() -> bool {
+    let reserves = !cfg!(highwater_portable);
+    if !reserves {
+        skip("portable memory is accessible from the start and belongs to the global allocator");
+    }
+    reserves
 }
 
 const CASE: &str = "HIGHWATER_TEST_CASE";

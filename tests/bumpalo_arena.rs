@@ -1,0 +1,9 @@
+//! The programs of `bumpalo_body` after `use highwater::Arena as Bump`.
+
+mod library {
+    pub use highwater::{AllocErr, AllocOrInitError, Arena as Bump};
+}
+
+mod bumpalo_body;
+#[path = "bumpalo_body/constructors.rs"]
+mod constructors;

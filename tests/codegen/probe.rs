@@ -1,0 +1,158 @@
+//! The functions whose machine code `tests/codegen.rs` reads. They are compiled alone, as a library, with
+//! the flags that test gives; nothing calls them.
+
+use bump_scope::Bump as BumpScope;
+use bumpalo::Bump;
+use highwater::{Arena, Scope};
+
+/// The sum of two hard-coded vectors, all three in a scope of the function's own.
+#[unsafe(no_mangle)]
+pub fn constant_sum(arena: &mut Arena) -> u32 {
+    let scope = arena.scope();
+    let a = scope.alloc([1u32, 2, 3, 4]);
+    let b = scope.alloc([0u32, 1, 1, 0]);
+    let sum = scope.alloc_with(|| [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]);
+    sum[2]
+}
+
+/// The same with slices.
+#[unsafe(no_mangle)]
+pub fn constant_sum_of_slices(arena: &mut Arena) -> u32 {
+    let scope = arena.scope();
+    let a = scope.alloc_slice_copy(&[1u32, 2, 3, 4]);
+    let b = scope.alloc_slice_copy(&[0u32, 1, 1, 0]);
+    let sum = scope.alloc_slice_fill_with(a.len(), |i| a[i] + b[i]);
+    sum[2]
+}
+
+/// The same from a frame.
+#[unsafe(no_mangle)]
+pub fn constant_sum_in_a_frame(arena: &mut Arena) -> u32 {
+    let scope = arena.scope();
+    let frame = scope.frame::<48>();
+    let a = frame.alloc([1u32, 2, 3, 4]);
+    let b = frame.alloc([0u32, 1, 1, 0]);
+    let sum = frame.alloc([a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]);
+    sum[2]
+}
+
+/// Three values through a scope: three checks.
+#[unsafe(no_mangle)]
+pub fn three_from_a_scope<'a>(scope: &Scope<'a>, x: u64, y: u64, z: u64) -> [&'a mut u64; 3] {
+    [scope.alloc(x), scope.alloc(y), scope.alloc(z)]
+}
+
+/// Three values through a frame: one check.
+#[unsafe(no_mangle)]
+pub fn three_from_a_frame<'a>(scope: &Scope<'a>, x: u64, y: u64, z: u64) -> &'a mut u64 {
+    let frame = scope.frame::<24>();
+    let first = frame.alloc(x);
+    frame.alloc(y);
+    frame.alloc(z);
+    first
+}
+
+/// A frame and nothing in it: what the three above cost beyond this are their stores.
+#[unsafe(no_mangle)]
+pub fn empty_frame<'a>(scope: &Scope<'a>) -> &'a mut () {
+    let frame = scope.frame::<24>();
+    frame.alloc(())
+}
+
+/// Adjacent small values.
+#[unsafe(no_mangle)]
+pub fn adjacent_in_a_frame<'a>(scope: &Scope<'a>) -> &'a mut u32 {
+    let frame = scope.frame::<16>();
+    let first = frame.alloc(1u32);
+    frame.alloc(2u32);
+    frame.alloc(3u32);
+    frame.alloc(4u32);
+    first
+}
+
+/// One value in a local scope.
+#[unsafe(no_mangle)]
+pub fn in_a_scope(arena: &mut Arena, seen: fn(&mut u64), value: u64) {
+    let scope = arena.scope();
+    seen(scope.alloc(value));
+}
+
+/// One value in a scope nested in a local scope.
+#[unsafe(no_mangle)]
+pub fn in_a_nested_scope(arena: &mut Arena, seen: fn(&mut u64), value: u64) {
+    let mut scope = arena.scope();
+    let inner = scope.scope();
+    seen(inner.alloc(value));
+}
+
+/// One value directly.
+#[unsafe(no_mangle)]
+pub fn without_a_scope(arena: &mut Arena, seen: fn(&mut u64), value: u64) {
+    seen(arena.alloc(value));
+}
+
+/// A scope left again before another allocation.
+#[unsafe(no_mangle)]
+pub fn after_a_scope<'a>(scope: &mut Scope<'a>, value: u64) -> &'a mut u64 {
+    {
+        let inner = scope.scope();
+        inner.alloc(value);
+    }
+    scope.alloc(value)
+}
+
+/// [`after_a_scope`] without the scope.
+#[unsafe(no_mangle)]
+pub fn after_nothing<'a>(scope: &mut Scope<'a>, value: u64) -> &'a mut u64 {
+    scope.alloc(value)
+}
+
+/// bump-scope with a minimum alignment of 8, as ours has.
+pub type AlignedBumpScope = BumpScope<bump_scope::alloc::Global, bump_scope::settings::BumpSettings<8>>;
+
+macro_rules! single {
+    ($($type:ty: $arena:ident $scope:ident $bumpalo:ident $bumpalo8:ident $bump_scope:ident $bump_scope8:ident;)+) => {$(
+        /// Through `&Arena`.
+        #[unsafe(no_mangle)]
+        pub fn $arena(arena: &Arena, value: $type) -> &mut $type {
+            arena.alloc(value)
+        }
+
+        /// Through `&Scope`.
+        #[unsafe(no_mangle)]
+        pub fn $scope<'a>(scope: &Scope<'a>, value: $type) -> &'a mut $type {
+            scope.alloc(value)
+        }
+
+        /// bumpalo as it comes.
+        #[unsafe(no_mangle)]
+        pub fn $bumpalo(bump: &Bump, value: $type) -> &mut $type {
+            bump.alloc(value)
+        }
+
+        /// bumpalo with a minimum alignment of 8.
+        #[unsafe(no_mangle)]
+        pub fn $bumpalo8(bump: &Bump<8>, value: $type) -> &mut $type {
+            bump.alloc(value)
+        }
+
+        /// bump-scope as it comes.
+        #[unsafe(no_mangle)]
+        pub fn $bump_scope(bump: &BumpScope, value: $type) -> &mut $type {
+            bump_scope::BumpBox::leak(bump.alloc(value))
+        }
+
+        /// bump-scope with a minimum alignment of 8.
+        #[unsafe(no_mangle)]
+        pub fn $bump_scope8(bump: &AlignedBumpScope, value: $type) -> &mut $type {
+            bump_scope::BumpBox::leak(bump.alloc(value))
+        }
+    )+};
+}
+
+single! {
+    u8: arena_u8 scope_u8 bumpalo_u8 bumpalo8_u8 bump_scope_u8 bump_scope8_u8;
+    u32: arena_u32 scope_u32 bumpalo_u32 bumpalo8_u32 bump_scope_u32 bump_scope8_u32;
+    u64: arena_u64 scope_u64 bumpalo_u64 bumpalo8_u64 bump_scope_u64 bump_scope8_u64;
+    [u32; 16]: arena_words scope_words bumpalo_words bumpalo8_words bump_scope_words bump_scope8_words;
+}

@@ -1,0 +1,199 @@
+//! Growth where there is little: stack, signals, or time left in a thread.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use core::ffi::c_void;
+use highwater::{Growth, Region, fault};
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use support::raw::{self, get, page, put};
+
+#[test]
+fn children() {
+    support::child_main(&[
+        ("blocked", blocked_and_not_prepared),
+        ("what a growth takes", what_a_growth_takes),
+        ("an alternate stack", growth_on_an_alternate_stack),
+    ]);
+}
+
+/// Grows a region a hundred times from a thread of C's, which has no alternate stack.
+extern "C" fn grow_a_hundred_times(region: *mut c_void) -> *mut c_void {
+    // SAFETY: the thread that started us keeps the region until we end.
+    let region = unsafe { &*region.cast::<Region>() };
+    for i in 0..100 {
+        put(region, i * page(), 1);
+    }
+    std::ptr::null_mut()
+}
+
+#[test]
+fn a_stack_of_16_kib_is_enough() {
+    if !support::has_faults() {
+        return;
+    }
+    let region = Region::builder().reserve(64 << 20).head(0).growth(Growth::Fixed(page())).build();
+    // SAFETY: sysconf has no preconditions.
+    let least = unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) };
+    let size = usize::try_from(least).unwrap_or(0).max(16 << 10);
+    let mut attributes = MaybeUninit::uninit();
+    let mut thread = MaybeUninit::uninit();
+    // SAFETY: everything is initialised before it is used, and the region outlives the thread.
+    unsafe {
+        assert_eq!(libc::pthread_attr_init(attributes.as_mut_ptr()), 0);
+        assert_eq!(libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), size), 0);
+        let argument = (&raw const region).cast_mut().cast();
+        let started =
+            libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), grow_a_hundred_times, argument);
+        assert_eq!(started, 0);
+        assert_eq!(libc::pthread_join(thread.assume_init(), std::ptr::null_mut()), 0);
+    }
+    assert_eq!(region.stats().faults, 100);
+}
+
+/// Grows a region when its thread ends.
+struct AtTheEnd(Arc<Region>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        for i in 0..100 {
+            put(&self.0, i * page(), 7);
+        }
+    }
+}
+
+#[test]
+fn a_thread_local_destructor_may_grow() {
+    thread_local!(static LAST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) });
+    if !support::has_faults() {
+        return;
+    }
+    let region = Region::builder().reserve(64 << 20).head(0).growth(Growth::Fixed(page())).build();
+    let region = Arc::new(region);
+    let theirs = AtTheEnd(region.clone());
+    std::thread::spawn(|| LAST.set(Some(theirs))).join().unwrap();
+    assert_eq!((region.stats().faults, get(&region, 99 * page())), (100, 7));
+}
+
+fn block_all_signals() {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the set is filled before it is used.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+#[test]
+fn a_thread_with_blocked_signals_grows_once_it_is_prepared() {
+    if !support::has_faults() {
+        return;
+    }
+    let faults = std::thread::spawn(|| {
+        block_all_signals();
+        fault::prepare_thread().unwrap();
+        assert!(raw::is_blocked(libc::SIGUSR1), "only the one that growth needs is unblocked");
+        raw::grown(10).stats().faults
+    });
+    assert_eq!(faults.join().unwrap(), 10);
+    let ended = support::child("blocked");
+    assert!(ended.stdout.contains("ready"), "{ended:#?}");
+    ended.assert_signal(libc::SIGSEGV);
+}
+
+fn blocked_and_not_prepared() {
+    drop(raw::grown(10));
+    block_all_signals();
+    println!("ready");
+    drop(raw::grown(1));
+}
+
+#[test]
+fn a_growth_takes_little_stack() {
+    if support::has_faults() {
+        support::child("an alternate stack").assert_success();
+        let ended = support::child("what a growth takes");
+        ended.assert_success();
+        // The harness has written half a line before.
+        let (_, figure) = ended.stdout.split_once("bytes: ").expect("the child says a figure");
+        let bytes: usize = figure.trim_end().parse().unwrap();
+        // Unoptimised code keeps everything in memory, several times over.
+        let most = if cfg!(debug_assertions) { 4096 } else { 1024 };
+        assert!((1..=most).contains(&bytes), "a growth took {bytes} bytes of stack");
+    }
+}
+
+/// An alternate stack that ends in an inaccessible page.
+struct SignalStack {
+    start: *mut u8,
+    size: usize,
+}
+
+const PATTERN: u8 = 0xa5;
+
+impl SignalStack {
+    fn install(size: usize) -> Self {
+        let len = size.next_multiple_of(page());
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a fresh mapping whose first page is made a guard; it is never unmapped.
+        unsafe {
+            let map = libc::mmap(std::ptr::null_mut(), len + page(), access, flags, -1, 0);
+            assert_ne!(map, libc::MAP_FAILED);
+            assert_eq!(libc::mprotect(map, page(), libc::PROT_NONE), 0);
+            let start = map.cast::<u8>().add(page());
+            start.write_bytes(PATTERN, len);
+            let stack = libc::stack_t { ss_sp: start.cast(), ss_flags: 0, ss_size: size };
+            assert_eq!(libc::sigaltstack(&stack, std::ptr::null_mut()), 0);
+            SignalStack { start, size }
+        }
+    }
+
+    /// The lowest address that was written to.
+    fn low(&self) -> usize {
+        // SAFETY: the stack is mapped for good, and no handler runs on it now.
+        let bytes = unsafe { std::slice::from_raw_parts(self.start, self.size) };
+        self.start.addr() + bytes.iter().take_while(|&&byte| byte == PATTERN).count()
+    }
+}
+
+/// What the kernel's frame needs at most on this machine.
+fn kernel_frame() -> usize {
+    // SAFETY: getauxval has no preconditions.
+    let told = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    told.max(libc::MINSIGSTKSZ)
+}
+
+/// About what the alternate stack of std leaves.
+fn growth_on_an_alternate_stack() {
+    let stack = SignalStack::install(kernel_frame() + 5120);
+    let region = raw::grown(1000);
+    assert_eq!(region.stats().faults, 1000);
+    let used = stack.start.addr() + stack.size - stack.low();
+    assert!(used > 256, "the growths ran on that stack");
+}
+
+static ENTRY: AtomicUsize = AtomicUsize::new(0);
+
+/// A handler that asks ours, and remembers where the stack stood.
+unsafe extern "C" fn ask(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let here = 0u8;
+    ENTRY.store((&raw const here).addr(), SeqCst);
+    // SAFETY: these are a handler's arguments.
+    if !unsafe { fault::try_handle(signal, info.cast(), context) } {
+        raw::exit_now(42);
+    }
+}
+
+fn what_a_growth_takes() {
+    fault::install().unwrap();
+    let stack = SignalStack::install(kernel_frame() + (64 << 10));
+    raw::set_action(ask as raw::Handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK, &[]);
+    let region = Region::builder().reserve(1 << 30).build();
+    (0..128 << 20).step_by(page()).for_each(|offset| put(&region, offset, 1));
+    assert!(region.stats().faults > 10);
+    println!("bytes: {}", ENTRY.load(SeqCst) - stack.low());
+}

@@ -1,0 +1,121 @@
+//! File-backed regions with every policy, after forks, and under a limit on the length of files.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use highwater::{Arena, Backing, BuildError, Cause, Growth, GuardPolicy, Region};
+use std::io::{Read, Seek, SeekFrom, Write};
+use support::raw::forked;
+
+fn temporary() -> Backing {
+    Backing::Temp(std::env::temp_dir())
+}
+
+#[test]
+fn upfront_in_a_file_is_usable_after_everything_was_given_back() {
+    if !support::reserves() {
+        return;
+    }
+    let mut arena = Arena::builder().reserve(4 << 20).growth(Growth::Upfront).backing(temporary()).build();
+    for round in 0..3u8 {
+        arena.alloc_slice_fill_copy(3 << 20, round);
+        arena.reset();
+        arena.trim(0);
+        let zeroes = arena.try_alloc_uninit_slice::<u8>(1 << 20).unwrap();
+        // SAFETY: memory that was given back reads as zero, and so it is initialised.
+        assert!(zeroes.iter().all(|byte| unsafe { byte.assume_init() } == 0));
+        arena.reset();
+    }
+}
+
+#[test]
+fn a_forked_child_gives_nothing_of_the_parents_back() {
+    if !support::reserves() {
+        return;
+    }
+    let mut arena = Some(Arena::builder().reserve(64 << 20).backing(temporary()).build());
+    let kept = arena.as_ref().unwrap().alloc_slice_fill_copy(1 << 20, 7u8).as_ptr();
+    let status = forked(|| {
+        let mut arena = arena.take().unwrap();
+        let refused = arena.try_alloc_slice_fill_copy(8 << 20, 1u8).unwrap_err();
+        assert!(matches!(refused.cause(), Cause::Kernel(_)), "{refused}");
+        arena.reset();
+        assert_eq!(arena.trim(0), 0);
+        drop(arena);
+    });
+    assert_eq!(status, 0);
+    // SAFETY: the parent's arena was not changed, and its contents are alive.
+    let kept = unsafe { std::slice::from_raw_parts(kept, 1 << 20) };
+    assert!(kept.iter().all(|&byte| byte == 7));
+}
+
+#[test]
+fn the_addresses_stay_taken_in_a_forked_child() {
+    if !support::reserves() {
+        return;
+    }
+    let region = Region::builder().reserve(64 << 20).backing(temporary()).build();
+    let status = forked(|| {
+        // SAFETY: a fresh mapping overlaps nothing; the hint asks for the addresses of the region.
+        let mapped = unsafe {
+            let hint = region.as_ptr().cast();
+            libc::mmap(hint, 4096, libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+        };
+        assert!(!region.contains(mapped.cast()));
+    });
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn a_file_that_was_given_starts_at_the_first_byte_and_keeps_its_length() {
+    if !support::reserves() {
+        return;
+    }
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"the first bytes").unwrap();
+    file.set_len(8 << 20).unwrap();
+    // SAFETY: nobody else knows of the file.
+    let builder = unsafe { Region::builder().reserve(1 << 20).file_backing(file.try_clone().unwrap()) };
+    let region = builder.guard(GuardPolicy::default()).build();
+    // SAFETY: the head is committed, and nobody else has the region.
+    unsafe {
+        assert_eq!(std::slice::from_raw_parts(region.as_ptr(), 15), b"the first bytes");
+        region.as_ptr().write(b'T');
+    }
+    drop(region);
+    assert_eq!(file.metadata().unwrap().len(), 8 << 20);
+    let mut text = [0; 15];
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"The first bytes");
+}
+
+fn under_a_limit_on_the_length_of_files() {
+    let limit = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
+    // SAFETY: the limit is a valid one.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+    let arena = Arena::builder().reserve(1 << 30).backing(temporary()).build();
+    assert!((64 << 20..256 << 20).contains(&arena.reserved_bytes()));
+    arena.alloc_slice_fill_copy(100 << 20, 1u8);
+    let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 256 << 20 };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
+    match Arena::builder().reserve(1 << 30).backing(temporary()).try_build() {
+        Err(error @ BuildError::Refused { limit: Some(("RLIMIT_FSIZE", ..)), .. }) => {
+            assert!(error.to_string().contains("RLIMIT_FSIZE"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn children() {
+    support::child_main(&[("length", under_a_limit_on_the_length_of_files)]);
+}
+
+#[test]
+fn a_limit_on_the_length_of_files_is_a_refusal_and_no_signal() {
+    if support::reserves() {
+        support::child("length").assert_success();
+    }
+}

@@ -1,0 +1,99 @@
+//! Growth where a whole step is refused: what is needed may still fit.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use highwater::{Arena, Cause, Growth};
+
+/// The private writable memory of this process, as `RLIMIT_DATA` counts it.
+fn data_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs is mounted");
+    statm.split(' ').nth(5).and_then(|pages| pages.parse::<u64>().ok()).expect("the sixth field") * 4096
+}
+
+fn limit_data(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is a valid one.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) }, 0);
+}
+
+/// An arena of 64 MiB that is used up to its frontier, so that the next step is 16 MiB.
+fn full() -> Arena {
+    let arena = Arena::builder().name("tight").reserve(1 << 30).build();
+    arena.alloc_slice_fill_copy(64 << 20, 1u8);
+    arena.alloc_slice_fill_copy(arena.committed_bytes() - arena.allocated_bytes(), 1u8);
+    arena
+}
+
+fn a_try_call_takes_what_is_left() {
+    let arena = full();
+    limit_data(data_bytes() + (8 << 20));
+    assert_eq!(arena.try_alloc(7u64).as_deref(), Ok(&7));
+    let error = arena.try_alloc_slice_fill_copy(12 << 20, 1u8).unwrap_err();
+    assert_eq!(error.cause(), Cause::RlimitData);
+    assert_eq!(arena.try_alloc(8u64).as_deref(), Ok(&8));
+}
+
+fn a_fault_takes_what_is_left() {
+    let arena = full();
+    limit_data(data_bytes() + (8 << 20));
+    assert_eq!(*arena.alloc(7u64), 7);
+}
+
+/// Splits mappings until the kernel has no more of them.
+fn use_up_mappings() -> bool {
+    let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else { return false };
+    let most: usize = text.trim().parse().expect("a number");
+    if most > 200_000 {
+        return false;
+    }
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let len = (most + 1000) * 8192;
+    // SAFETY: fresh mappings overlap nothing, and every second page of ours changes its protection.
+    unsafe {
+        let start = libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
+        assert_ne!(start, libc::MAP_FAILED);
+        let mut page = start;
+        while libc::mprotect(page, 4096, libc::PROT_READ) == 0 {
+            page = page.byte_add(8192);
+        }
+    }
+    true
+}
+
+fn growth_needs_no_further_mapping() {
+    let arena = Arena::builder().reserve(1 << 30).growth(Growth::Fixed(1 << 16)).build();
+    arena.alloc_slice_fill_copy(200 << 10, 1u8);
+    if !use_up_mappings() {
+        return support::skip("the limit of mappings is unknown or too large to be used up");
+    }
+    assert!(arena.try_alloc_slice_fill_copy(200 << 10, 2u8).is_ok());
+    arena.alloc_slice_fill_copy(200 << 10, 3u8);
+}
+
+#[test]
+fn children() {
+    support::child_main(&[
+        ("try", a_try_call_takes_what_is_left),
+        ("fault", a_fault_takes_what_is_left),
+        ("mappings", growth_needs_no_further_mapping),
+    ]);
+}
+
+#[test]
+fn a_refused_step_is_tried_again_with_what_is_needed() {
+    if !support::reserves() {
+        return;
+    }
+    for case in ["try", "fault"] {
+        support::child(case).assert_success();
+    }
+}
+
+#[test]
+fn growth_goes_on_at_the_limit_of_mappings() {
+    if !support::reserves() {
+        return;
+    }
+    support::child("mappings").assert_success();
+}
