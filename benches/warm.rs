@@ -142,7 +142,7 @@ fn main() {
     });
     table.row("bump-scope, scope", || {
         each(&mut || {
-            black_box(bump_scope_for_scopes.scoped(|scope| bump_scope_scope_arrays(scope)));
+            black_box(bump_scope_for_scopes.scoped(bump_scope_scope_arrays));
         })
     });
     report(table.run());

@@ -69,7 +69,8 @@ impl<T> Builder<T> {
 
     /// Whether the pages of a growth step are made present at once (Linux 5.14 and later), which is faster
     /// when they are going to be used, or one by one as they are touched. The default is the growth
-    /// policy's: yes for [`Growth::Fixed`] and [`Growth::Geometric`]. A gap that was jumped over, and a
+    /// policy's: yes for [`Growth::Fixed`] and [`Growth::Geometric`], but with huge pages only the first 4 MiB
+    /// of a step, because they need it least. A gap that was jumped over, and a
     /// range that was committed by request, are never populated.
     pub fn populate(mut self, populate: bool) -> Self {
         self.options.populate = Some(populate);

@@ -73,8 +73,9 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
         return Ok(());
     };
     let counters = &slot.counters;
-    if why.is_touch() && slot.populates() {
-        let (start, len) = (slot.base().wrapping_add(populate_from), after.wrapping_sub(populate_from));
+    let populate = slot.populates().min(after.wrapping_sub(populate_from));
+    if why.is_touch() && populate > 0 {
+        let (start, len) = (slot.base().wrapping_add(populate_from), populate);
         // SAFETY: the range lies in the mapping of a live region, below the new frontier.
         match unsafe { sys::populate(start, len) } {
             Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),

@@ -54,7 +54,7 @@ fn a_slice_with_room_left_stays_though_the_iterator_allocates() {
             arena.alloc(7u64);
         }
     }));
-    assert_eq!((slice.as_ptr().addr(), slice.as_ref()), (mark + 8, &[0, 1, 2, 3][..]));
+    assert_eq!((slice.as_ptr().addr(), &*slice), (mark + 8, &[0, 1, 2, 3][..]));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn exactly_what_fits_fits() {
             arena.alloc(7u64);
         }
     }));
-    assert_eq!((moved.as_ref(), arena.remaining()), (&[0, 1, 2, 3, 4][..], 0));
+    assert_eq!((&*moved, arena.remaining()), (&[0, 1, 2, 3, 4][..], 0));
 }
 
 #[test]

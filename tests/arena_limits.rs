@@ -122,7 +122,7 @@ fn try_calls_never_panic_and_change_nothing() {
             arena.try_alloc_slice_clone(&vec![String::new(); 100]),
             arena.try_alloc_slice_fill_with(1000, |i| i),
             arena.try_alloc_slice_fill_with(usize::MAX, |i| i),
-            arena.try_alloc_slice_try_fill_with(1000, |i| Ok::<_, ()>(i)),
+            arena.try_alloc_slice_try_fill_with(1000, Ok::<usize, ()>),
             arena.try_alloc_slice_fill_copy(1000, 1u8),
             arena.try_alloc_slice_fill_clone(1000, &1u8),
             arena.try_alloc_slice_fill_default::<u128>(usize::MAX / 2),

@@ -101,18 +101,23 @@ fn a_panic_gives_the_arena_back() {
 }
 
 #[test]
-fn what_is_put_in_a_guards_place_is_what_waits() {
+fn an_arena_put_in_a_guards_place_is_not_kept_for_strangers() {
     let pool = ArenaPool::new();
-    let mut mine = Arena::builder().name("mine").build();
-    let id = mine.id();
+    let mut mine = Arena::builder().name("mine").limit(4096).build();
+    let (id, monitor) = (mine.id(), mine.monitor());
     {
         let mut pooled = pool.get();
         std::mem::swap(&mut *pooled, &mut mine);
         pooled.alloc(1u64);
         assert_eq!(pooled.id(), id);
     }
-    assert_eq!(*mine.alloc(2u64), 2);
-    assert_eq!((pool.get().id(), pool.get().allocated_bytes()), (id, 0));
+    assert!(!monitor.is_live());
+    assert_eq!((pool.idle(), *mine.alloc(2u64)), (0, 2));
+    let mut own = Arena::builder().limit(8).build();
+    let monitor = own.monitor();
+    std::mem::swap(&mut *scratch(&[]), &mut own);
+    assert!(!monitor.is_live());
+    assert_eq!(scratch(&[]).alloc([3u64; 2]), &[3; 2]);
 }
 
 fn nested<'a>(out: &Scope<'a>, depth: u32, seen: &mut Vec<u64>) -> &'a [u32] {

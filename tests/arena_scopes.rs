@@ -43,7 +43,8 @@ fn a_scope_goes_on_after_what_the_arena_holds() {
 #[test]
 fn forgetting_or_leaking_a_scope_gives_everything_back_too() {
     let mut arena = Arena::new();
-    std::mem::forget(arena.scope());
+    let scope = std::mem::ManuallyDrop::new(arena.scope());
+    scope.alloc([0u64; 10]);
     let scope = Box::new(arena.scope());
     scope.alloc([1u64; 10]);
     let _: *mut Scope<'_> = Box::into_raw(scope);
@@ -90,7 +91,7 @@ fn a_function_returns_what_it_allocated_from_its_callers_scope() {
     let mut arena = Arena::new();
     let mut root = arena.scope();
     let (a, b) = (pair(&mut root, 1), pair(&mut root, 2));
-    assert_eq!((a.as_ref(), b.as_ref(), root.allocated_bytes()), (&[100, 1][..], &[200, 2][..], 32));
+    assert_eq!((&*a, &*b, root.allocated_bytes()), (&[100, 1][..], &[200, 2][..], 32));
 }
 
 #[test]

@@ -137,8 +137,8 @@ fn c_strings_keep_their_zero() {
     let empty = arena.try_alloc_cstr(c"").unwrap();
     assert_eq!((copy, empty), (c"name", c""));
     assert_eq!(arena.allocated_bytes(), 6);
-    // SAFETY: reading up to the terminating zero, which was copied too.
-    assert_eq!(unsafe { libc::strlen(copy.as_ptr()) }, 4);
+    // SAFETY: the terminating zero was copied too.
+    assert_eq!(unsafe { copy.as_ptr().add(4).read() }, 0);
     let full = Arena::builder().limit(4).build();
     assert!(full.try_alloc_cstr(c"name").is_err());
     assert_eq!(full.allocated_bytes(), 0);

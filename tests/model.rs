@@ -145,8 +145,8 @@ macro_rules! calls_on {
                 }
                 Call::Uninit(len) => {
                     if let Ok(slice) = on.try_alloc_uninit_slice::<u32>(len) {
+                        assert!(on.committed_bytes() >= on.allocated_bytes(), "handed out uncommitted");
                         model.add_slice(slice);
-                        assert!(on.committed_bytes() >= on.allocated_bytes());
                         let buffer = on.try_alloc_uninit_slice::<u8>(len).ok();
                         if let Some(buffer) = buffer {
                             on.ensure_committed(buffer).unwrap();

@@ -6,7 +6,6 @@ use super::cursor::{Cursor, Plain, Try};
 use super::scope::Scope;
 use crate::builder::Builder;
 use crate::oom::{AllocOrInitError, OutOfMemory};
-use crate::policy::Growth;
 use crate::region::{Monitor, Region};
 use crate::stats::Stats;
 use core::alloc::Layout;
@@ -146,7 +145,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
 
     /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept
     /// and not cleared, values are not dropped; it takes a few nanoseconds, whatever was allocated. With
-    /// [`Growth::Stress`] memory is given back to the system as well.
+    /// [`Growth::Stress`](crate::Growth::Stress) memory is given back to the system as well.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();
@@ -154,10 +153,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     /// arena.reset();
     /// assert_eq!(arena.alloc(2u64) as *const u64, first);
     /// ```
+    #[inline]
     pub fn reset(&mut self) {
         self.cursor.set_position(self.region.as_ptr());
         self.cursor.slot().counters.touched.store(0, Relaxed);
-        if let Growth::Stress { .. } = self.region.growth() {
+        if self.cursor.slot().is_stressed() {
             self.trim(self.cursor.slot().head.load(Relaxed));
         }
     }

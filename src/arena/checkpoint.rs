@@ -2,7 +2,19 @@
 
 use super::cursor::Cursor;
 
-/// A position of an arena or a scope.
+/// A position of an arena or a scope, for going back without a borrow that ends: what [`Scope`](crate::Scope)
+/// does safely.
+///
+/// ```
+/// let arena = highwater::Arena::new();
+/// let checkpoint = arena.checkpoint();
+/// for _ in 0..1000 {
+///     arena.alloc([0u8; 1000]);
+///     // SAFETY: the array is not used any more.
+///     unsafe { arena.reset_to(checkpoint) };
+/// }
+/// assert_eq!(arena.allocated_bytes(), 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Checkpoint {
     position: *mut u8,

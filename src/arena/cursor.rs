@@ -118,9 +118,22 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let block = self.block(size, align);
         if block.end > self.limit.get().addr() {
             #[cfg(highwater_fault)]
-            refuse(self.slot, self.position.get(), size, block.end);
+            refuse::<MIN_ALIGN>(self.slot, self.position.get(), size, align);
             #[cfg(not(highwater_fault))]
-            self.limit.set(extend(self.slot, self.position.get(), size, block.end));
+            self.limit.set(extend(self.slot, self.position.get(), size, block.end, Why::Write));
+        }
+        self.take(block)
+    }
+
+    /// The check, and a block of `size` bytes that is committed although it may never be written.
+    #[inline(always)]
+    fn place_committed(&self, size: usize, align: usize) -> *mut u8 {
+        if size == 0 {
+            return nowhere(align);
+        }
+        let block = self.block(size, align);
+        if block.end > self.committed_limit() {
+            self.limit.set(extend(self.slot, self.position.get(), size, block.end, Why::Request));
         }
         self.take(block)
     }
@@ -257,10 +270,7 @@ impl Mode for Plain {
         size: usize,
         align: usize,
     ) -> Result<*mut u8, Infallible> {
-        match cursor.try_place(size, align, Why::Request) {
-            Ok(block) => Ok(block),
-            Err(error) => panic_with(error),
-        }
+        Ok(cursor.place_committed(size, align))
     }
 
     #[inline(always)]
@@ -329,11 +339,13 @@ fn no_layout(slot: &'static Slot, position: *mut u8, len: usize, size: usize) ->
     check_error(slot, position, len.saturating_mul(size), usize::MAX)
 }
 
-/// The failing side of the check: the first line of a report, as a panic.
+/// The failing side of the check: the first line of a report, as a panic. Where the block would end is
+/// computed again, so that what the caller holds in registers is the position alone.
 #[cfg(highwater_fault)]
 #[cold]
 #[inline(never)]
-fn refuse(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> ! {
+fn refuse<const MIN_ALIGN: usize>(slot: &'static Slot, position: *mut u8, size: usize, align: usize) -> ! {
+    let end = bump_up(position.addr(), size, align, MIN_ALIGN).end;
     panic_with(check_error(slot, position, size, end))
 }
 
@@ -366,12 +378,12 @@ fn commit(
     Ok(base.wrapping_add(offset))
 }
 
-/// The cold side of the check in the explicit engine: it commits and returns.
-#[cfg(not(highwater_fault))]
+/// The cold side of a check that commits: what [`commit`] returns, or a panic. The error stays in here, so
+/// that the caller needs no stack for it.
 #[cold]
 #[inline(never)]
-fn extend(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> *mut u8 {
-    match commit(slot, position, size, end, Why::Write) {
+fn extend(slot: &'static Slot, position: *mut u8, size: usize, end: usize, why: Why) -> *mut u8 {
+    match commit(slot, position, size, end, why) {
         Ok(limit) => limit,
         Err(error) => panic_with(error),
     }

@@ -10,6 +10,15 @@ use core::marker::PhantomData;
 /// compiling the comparison with `N` folds away and what is left are the stores. A value that does not fit
 /// makes the call panic, as everywhere; one that needs more alignment than the scope guarantees does not
 /// compile.
+///
+/// ```
+/// let mut arena = highwater::Arena::new();
+/// let scope = arena.scope();
+/// let frame = scope.frame::<16>();
+/// let (x, y) = (frame.alloc(3.0f64), frame.alloc(4.0f64));
+/// assert_eq!((*x * *x + *y * *y).sqrt(), 5.0);
+/// assert_eq!(frame.try_alloc(1u8), Err(1)); // it is full
+/// ```
 #[must_use = "a frame that is not allocated from is lost until its scope ends"]
 pub struct Frame<'a, const N: usize, const MIN_ALIGN: usize = 8> {
     start: *mut u8,

@@ -18,6 +18,8 @@ pub enum Cause {
     RlimitData,
     /// The file system of a backing file is full.
     DiskFull,
+    /// The region lives in a file and belongs to the process that this one was forked from.
+    NotInherited,
     /// The kernel refused with this error number, and nothing else explains it.
     Kernel(i32),
 }
@@ -36,6 +38,8 @@ pub(crate) struct Refusal {
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
     let found = |cause, (limit, usage)| Refusal { cause, limit, usage };
     match errno {
+        #[cfg(not(highwater_portable))]
+        sys::NOT_MAPPED => found(Cause::NotInherited, (0, 0)),
         sys::DISK_FULL => found(Cause::DiskFull, (0, 0)),
         sys::NO_MEMORY => sys::limit_in_the_way(Limit::Data, bytes)
             .map(|figures| found(Cause::RlimitData, figures))

@@ -35,6 +35,7 @@ impl Frontier {
     }
 
     /// Everything below the returned offset is accessible.
+    #[inline]
     pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::Acquire)
     }

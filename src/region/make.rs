@@ -4,7 +4,7 @@ use super::Region;
 use super::mapping::{Mapping, Plan};
 use super::slot::{self, Init, NAME_BYTES};
 use super::{registry, space};
-use crate::math::page::{KIB, align_up_saturating};
+use crate::math::page::{HUGE_PAGE, KIB, align_up_saturating};
 use crate::policy::{Growth, GuardPolicy, HugePages, Reserve};
 use crate::sys::{self, Access, Errno, Limit};
 use core::fmt;
@@ -80,6 +80,7 @@ impl Options {
             None => default_head.min(most),
         };
         let (mapping, taken) = self.map(wanted, head)?;
+        let populate = self.populated(&mapping);
         let mut name = self.name;
         name.truncate(name.floor_char_boundary(NAME_BYTES));
         let slot = match slot::acquire() {
@@ -95,7 +96,7 @@ impl Options {
             tail_end: mapping.tail_end,
             limit: self.limit,
             growth: self.growth,
-            populate: self.populate.unwrap_or(self.growth.populates()),
+            populate,
             file: mapping.file(),
             name: &name,
         });
@@ -120,6 +121,21 @@ impl Options {
             slot.head.store(head, Relaxed);
         }
         Ok(region)
+    }
+
+    /// How many bytes of a step are made present at once, at most.
+    fn populated(&self, mapping: &Mapping) -> usize {
+        match self.populate {
+            Some(true) => usize::MAX,
+            None if self.growth.populates() => {
+                let huge = self.huge_pages == HugePages::Advise
+                    && mapping.reserved >= HUGE_PAGE
+                    && mapping.file().is_none()
+                    && sys::huge_pages_on_advice();
+                if huge { Growth::POPULATED_HUGE } else { usize::MAX }
+            }
+            _ => 0,
+        }
     }
 
     /// Reserves `wanted` bytes, or half as much and so on; what was taken of the budget comes with it.

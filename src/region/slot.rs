@@ -13,10 +13,13 @@ use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, fence};
 
 /// The longest region name that is kept, in bytes.
 pub(crate) const NAME_BYTES: usize = 40;
+
+/// The number that [`Growth::Stress`] is kept as.
+const STRESS: u64 = 3;
 
 /// A region as the rest of the library sees it.
 #[repr(align(128))] // two cache lines: one region's counters do not slow down its neighbour's frontier
@@ -39,7 +42,8 @@ pub(crate) struct Slot {
     pub(crate) head: AtomicUsize,
     growth: AtomicU64,
     growth_args: [AtomicU64; 2],
-    populate: AtomicBool,
+    /// How many bytes of a step are made present at once, at most.
+    populate: AtomicUsize,
     /// The backing file, -1 for anonymous memory, and where in it the region's first byte is.
     pub(crate) file: AtomicI32,
     pub(crate) file_offset: AtomicUsize,
@@ -67,7 +71,7 @@ pub(crate) struct Init<'a> {
     pub(crate) tail_end: usize,
     pub(crate) limit: Option<usize>,
     pub(crate) growth: Growth,
-    pub(crate) populate: bool,
+    pub(crate) populate: usize,
     pub(crate) file: Option<(i32, usize)>,
     pub(crate) name: &'a str,
 }
@@ -86,7 +90,7 @@ impl Slot {
             head: AtomicUsize::new(0),
             growth: AtomicU64::new(0),
             growth_args: [const { AtomicU64::new(0) }; 2],
-            populate: AtomicBool::new(false),
+            populate: AtomicUsize::new(0),
             file: AtomicI32::new(-1),
             file_offset: AtomicUsize::new(0),
             owner: AtomicU32::new(0),
@@ -107,10 +111,12 @@ impl Slot {
         self.generation() & 1 == 1
     }
 
+    #[inline]
     pub(crate) fn base(&self) -> *mut u8 {
         self.base.load(Relaxed)
     }
 
+    #[inline]
     pub(crate) fn reserved(&self) -> usize {
         self.reserved.load(Relaxed)
     }
@@ -123,6 +129,12 @@ impl Slot {
     /// Where growth ends: the reservation, or the byte limit rounded up to a page.
     pub(crate) fn end(&self) -> usize {
         align_up_saturating(self.limit.load(Relaxed), sys::page_size()).min(self.reserved())
+    }
+
+    /// Whether the growth policy is [`Growth::Stress`]: one load, where `growth` takes three.
+    #[inline]
+    pub(crate) fn is_stressed(&self) -> bool {
+        self.growth.load(Relaxed) == STRESS
     }
 
     pub(crate) fn growth(&self) -> Growth {
@@ -140,13 +152,14 @@ impl Slot {
         Need { frontier, from: from.max(frontier), to, end: self.end(), page: sys::page_size() }
     }
 
-    pub(crate) fn populates(&self) -> bool {
+    /// How many bytes of a step are made present at once, at most.
+    pub(crate) fn populates(&self) -> usize {
         self.populate.load(Relaxed)
     }
 
     /// The kernel does not populate this region.
     pub(crate) fn stop_populating(&self) {
-        self.populate.store(false, Relaxed);
+        self.populate.store(0, Relaxed);
     }
 
     /// The bytes that may be used in all: the smallest of the reservation, the region's limit and the
@@ -242,7 +255,7 @@ impl Slot {
             Growth::Upfront => (0, 0, 0),
             Growth::Fixed(step) => (1, step as u64, 0),
             Growth::Geometric { first, max } => (2, first as u64, max as u64),
-            Growth::Stress { seed } => (3, seed, 0),
+            Growth::Stress { seed } => (STRESS, seed, 0),
         };
         let (file, file_offset) = init.file.unwrap_or((-1, 0));
         self.id.store(NEXT_ID.fetch_add(1, Relaxed), Relaxed);

@@ -83,6 +83,7 @@ impl fmt::Display for Refusal {
             Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
             Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
             Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),
+            Cause::NotInherited => f.write_str("a region in a file is not inherited by a forked process"),
             Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
         }
     }

@@ -144,6 +144,25 @@ pub(crate) unsafe fn advise_huge(start: NonNull<u8>, len: usize, wanted: bool) {
     let _ = unsafe { mman::madvise(start.cast(), len, advice) };
 }
 
+/// Whether a range that is advised so gets huge pages when it is touched, as far as the system's setting
+/// says; asked once.
+pub(crate) fn huge_pages_on_advice() -> bool {
+    static ANSWER: AtomicUsize = AtomicUsize::new(UNKNOWN);
+    const UNKNOWN: usize = 2;
+    match ANSWER.load(Relaxed) {
+        UNKNOWN => {
+            let mut text = [0u8; 64];
+            let len = read_file(c"/sys/kernel/mm/transparent_hugepage/enabled", &mut text).unwrap_or(0);
+            let text = text.get(..len).unwrap_or_default();
+            let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+            let answer = has(b"[always]") || has(b"[madvise]");
+            ANSWER.store(usize::from(answer), Relaxed);
+            answer
+        }
+        answer => answer == 1,
+    }
+}
+
 /// Includes a range in core dumps, or leaves it out: a debugger's dump would write the whole reserve.
 /// Best effort. Signal-safe.
 ///

@@ -96,6 +96,11 @@ pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> Result<(), Errno>
 /// None is needed.
 pub(crate) unsafe fn advise_huge(_start: NonNull<u8>, _len: usize, _wanted: bool) {}
 
+/// Never.
+pub(crate) fn huge_pages_on_advice() -> bool {
+    false
+}
+
 /// Nothing to do.
 ///
 /// # Safety

@@ -33,7 +33,7 @@ fn a_panic_in_a_closure_leaves_the_arena_usable() {
     assert!(panics(|| bump.alloc_slice_fill_with(10, |i| if i == 5 { panic!("made to") } else { i })));
     assert!(panics(|| bump.try_alloc_with(|| -> u8 { panic!("made to") })));
     let after = bump.alloc_slice_copy(&[4u64, 5]);
-    assert_eq!((kept.as_ref(), after.as_ref()), (&[1, 2, 3][..], &[4, 5][..]));
+    assert_eq!((&*kept, &*after), (&[1, 2, 3][..], &[4, 5][..]));
 }
 
 #[test]
@@ -111,5 +111,5 @@ fn an_iterator_with_too_many_values_is_cut() {
     let slice = bump.alloc_slice_fill_iter(Liar { says: 3, has: 10 });
     let none = bump.alloc_slice_fill_iter(Liar { says: 0, has: 10 });
     let after = bump.alloc(u64::MAX);
-    assert_eq!((slice.as_ref(), none.len(), *after), (&[9, 8, 7][..], 0, u64::MAX));
+    assert_eq!((&*slice, none.len(), *after), (&[9, 8, 7][..], 0, u64::MAX));
 }

@@ -14,7 +14,7 @@ fn copies_and_clones() {
     copy[0] = 7;
     assert_eq!((numbers[0], copy[0], &copy[1..]), (0, 7, &numbers[1..]));
     assert_eq!(tried, &numbers[..10]);
-    assert_eq!((clones.as_ref(), tried_clones.as_ref()), (&names[..], &names[..]));
+    assert_eq!((&*clones, &*tried_clones), (&names[..], &names[..]));
     for name in clones.iter_mut().chain(tried_clones) {
         drop(std::mem::take(name)); // the arena would not
     }

@@ -107,6 +107,30 @@ pub fn after_nothing<'a>(scope: &mut Scope<'a>, value: u64) -> &'a mut u64 {
     scope.alloc(value)
 }
 
+/// A value that is committed before it is handed out.
+#[unsafe(no_mangle)]
+pub fn uninit<'a>(scope: &Scope<'a>) -> &'a mut std::mem::MaybeUninit<u64> {
+    scope.alloc_uninit()
+}
+
+/// The call that returns an error.
+#[unsafe(no_mangle)]
+pub fn fallible<'a>(scope: &Scope<'a>, value: u64) -> Option<&'a mut u64> {
+    scope.try_alloc(value).ok()
+}
+
+/// A layout that is not known while compiling.
+#[unsafe(no_mangle)]
+pub fn any_layout(arena: &Arena, layout: std::alloc::Layout) -> std::ptr::NonNull<u8> {
+    arena.alloc_layout(layout)
+}
+
+/// Giving everything back.
+#[unsafe(no_mangle)]
+pub fn reset(arena: &mut Arena) {
+    arena.reset();
+}
+
 /// bump-scope with a minimum alignment of 8, as ours has.
 pub type AlignedBumpScope = BumpScope<bump_scope::alloc::Global, bump_scope::settings::BumpSettings<8>>;
 
