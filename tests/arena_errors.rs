@@ -46,7 +46,7 @@ fn guards_count_as_address_space() {
     if cfg!(highwater_portable) {
         return; // nothing is guarded there
     }
-    let guard = GuardPolicy { before: 1, after: 1 << 46 };
+    let guard = GuardPolicy::default().after(1 << 46);
     let error = Region::builder().reserve(1 << 20).guard(guard).try_build().unwrap_err();
     assert!(matches!(error, BuildError::AddressSpace { reserve: 1048576, .. }), "{error}");
 }

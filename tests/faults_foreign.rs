@@ -96,7 +96,7 @@ fn guards_are_never_served() {
 }
 
 fn guarded() -> Region {
-    let guard = GuardPolicy { before: 4 * page(), after: 4 * page() };
+    let guard = GuardPolicy::default().before(4 * page()).after(4 * page());
     let region = Region::builder().reserve(RESERVE).guard(guard).build();
     region.ensure(RESERVE).unwrap();
     put(&region, 0, 1);

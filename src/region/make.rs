@@ -146,7 +146,7 @@ impl Options {
         let mut reserved = wanted;
         loop {
             let plan =
-                Plan { reserved, guard: self.guard, access, huge_pages: self.huge_pages, name: &self.name };
+                Plan { reserved, guard: &self.guard, access, huge_pages: self.huge_pages, name: &self.name };
             let mapped = plan.mapped().unwrap_or(usize::MAX);
             if !space::take(mapped) {
                 return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });

@@ -46,7 +46,7 @@ enum Memory {
 /// What a mapping is made from.
 pub(crate) struct Plan<'a> {
     pub(crate) reserved: usize,
-    pub(crate) guard: GuardPolicy,
+    pub(crate) guard: &'a GuardPolicy,
     pub(crate) access: Access,
     pub(crate) huge_pages: HugePages,
     pub(crate) name: &'a str,
