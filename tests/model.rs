@@ -1,118 +1,20 @@
 //! Random sequences of calls against a model: no two live allocations overlap, all are aligned, contents
 //! survive, and the counters agree.
 
-use highwater::{Arena, Checkpoint, Frame, Growth, Scope};
+#[path = "model/calls.rs"]
+mod calls;
+#[path = "model/state.rs"]
+mod state;
+
+use calls::{Call, Step, steps};
+use highwater::{Arena, Frame, Growth, Scope};
 use proptest::prelude::*;
+use state::Model;
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
-
-/// One call. Sizes and alignments are those of `Layout`s; `Child` runs its own calls in a child scope.
-#[derive(Clone, Debug)]
-enum Call {
-    Layout { size: usize, shift: u32, fallible: bool },
-    Uninit(usize),
-    Copy(usize),
-    Fill { len: usize, inner: usize },
-    Clone(usize),
-    TryWith { ok: bool, inner: usize },
-    TryFill { len: usize, fail_at: usize, inner: usize },
-    Iter { len: usize, every: usize, hint: usize },
-    Text { pieces: usize, inner: bool },
-    Panic(usize),
-    Wide(u8),
-    Nothing,
-    Frame(u8),
-    CommitAhead(usize),
-    Checkpoint,
-    ResetTo,
-    Child(Vec<Call>),
-}
-
-/// What only an arena can do, between sequences of calls.
-#[derive(Clone, Debug)]
-enum Step {
-    Calls(Vec<Call>),
-    Scope(Vec<Call>),
-    Reset,
-    Trim(usize),
-    Limit(Option<usize>),
-}
-
-/// A live allocation, filled with a pattern of its ordinal.
-#[derive(Clone, Copy, Debug)]
-struct Live {
-    start: *mut u8,
-    len: usize,
-    align: usize,
-    ordinal: u64,
-}
-
-fn pattern(ordinal: u64, i: usize) -> u8 {
-    (ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u8 ^ (i as u8).wrapping_mul(31)
-}
-
-#[derive(Default)]
-struct Model {
-    live: Vec<Live>,
-    checkpoints: Vec<(Checkpoint, usize)>,
-    ordinal: u64,
-    /// The address of the region's first byte.
-    base: usize,
-    /// What the arena or the scope in use reported after the last call.
-    used: usize,
-    limit: usize,
-    peak: usize,
-}
-
-impl Model {
-    /// Where a block goes, and where the position is afterwards, as offsets.
-    fn place<const MIN: usize>(&self, size: usize, align: usize) -> (usize, usize) {
-        let start = (self.base + self.used).next_multiple_of(align.max(MIN)) - self.base;
-        (start, start + size.next_multiple_of(MIN))
-    }
-
-    /// Fills a fresh allocation and remembers it.
-    fn add(&mut self, start: *mut u8, len: usize, align: usize) {
-        self.ordinal += 1;
-        let ordinal = self.ordinal;
-        for i in 0..len {
-            // SAFETY: the caller was handed `len` bytes there.
-            unsafe { start.add(i).write(pattern(ordinal, i)) };
-        }
-        self.live.push(Live { start, len, align, ordinal });
-    }
-
-    fn add_slice<T>(&mut self, slice: &mut [T]) {
-        self.add(slice.as_mut_ptr().cast(), size_of_val(slice), align_of::<T>());
-    }
-
-    /// Everything that lives is aligned, apart from everything else, below `used`, and holds its pattern.
-    fn verify(&self, min_align: usize) {
-        let mut ranges: Vec<(usize, usize)> = Vec::new();
-        for live in &self.live {
-            assert_eq!(live.start.addr() % live.align, 0, "{live:?}");
-            if live.len == 0 {
-                continue;
-            }
-            assert_eq!(live.start.addr() % min_align, 0, "{live:?}");
-            let from = live.start.addr() - self.base;
-            assert!(from + live.len <= self.used, "{live:?} beyond {}", self.used);
-            ranges.push((from, from + live.len));
-            for i in 0..live.len {
-                // SAFETY: the allocation lives, and all of it was written.
-                let byte = unsafe { live.start.add(i).read() };
-                assert_eq!(byte, pattern(live.ordinal, i), "{live:?} at {i}");
-            }
-        }
-        ranges.sort_unstable();
-        for pair in ranges.windows(2) {
-            assert!(pair[0].1 <= pair[1].0, "{pair:?} overlap");
-        }
-    }
-}
 
 /// The calls that arenas and scopes share, by whatever holds the position.
 macro_rules! calls_on {
@@ -431,45 +333,6 @@ fn quietly<R>(f: impl FnOnce() -> R) -> Option<R> {
     let result = catch_unwind(AssertUnwindSafe(f));
     QUIET.set(false);
     result.ok()
-}
-
-fn calls() -> impl Strategy<Value = Vec<Call>> {
-    let len = || prop_oneof![8 => 0usize..100, 1 => 0usize..8000];
-    let simple = prop_oneof![
-        4 => (prop_oneof![0usize..300, 0usize..40_000], 0u32..=16, prop::bool::weighted(0.8))
-            .prop_map(|(size, shift, fallible)| Call::Layout { size, shift, fallible }),
-        2 => len().prop_map(Call::Uninit),
-        2 => len().prop_map(Call::Copy),
-        2 => (len(), 0usize..4).prop_map(|(len, inner)| Call::Fill { len, inner }),
-        1 => len().prop_map(Call::Clone),
-        2 => (any::<bool>(), 0usize..3).prop_map(|(ok, inner)| Call::TryWith { ok, inner }),
-        2 => (0usize..50, 0usize..60, 0usize..60)
-            .prop_map(|(len, fail_at, inner)| Call::TryFill { len, fail_at, inner }),
-        3 => (len(), 1usize..200, prop_oneof![Just(0), 0usize..100, Just(usize::MAX)])
-            .prop_map(|(len, every, hint)| Call::Iter { len, every, hint }),
-        2 => (0usize..30, any::<bool>()).prop_map(|(pieces, inner)| Call::Text { pieces, inner }),
-        1 => (0usize..100).prop_map(Call::Panic),
-        1 => any::<u8>().prop_map(Call::Wide),
-        1 => Just(Call::Nothing),
-        2 => (0u8..3).prop_map(Call::Frame),
-        1 => (0usize..300_000).prop_map(Call::CommitAhead),
-        2 => Just(Call::Checkpoint),
-        2 => Just(Call::ResetTo),
-    ];
-    let call =
-        simple.prop_recursive(3, 48, 12, |inner| prop::collection::vec(inner, 0..12).prop_map(Call::Child));
-    prop::collection::vec(call, 0..16)
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        3 => calls().prop_map(Step::Calls),
-        4 => calls().prop_map(Step::Scope),
-        2 => Just(Step::Reset),
-        1 => (0usize..200_000).prop_map(Step::Trim),
-        1 => prop_oneof![Just(None), (0usize..300_000).prop_map(Some)].prop_map(Step::Limit),
-    ];
-    prop::collection::vec(step, 1..10)
 }
 
 proptest! {
