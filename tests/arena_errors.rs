@@ -16,6 +16,19 @@ fn an_error_knows_the_arena_that_is_gone() {
 }
 
 #[test]
+fn a_name_with_control_characters_stays_on_its_line() {
+    let arena = Arena::builder().name("red\n\x1b[31m").limit(4096).build();
+    let error = arena.try_alloc([0u8; 5000]).unwrap_err().to_string();
+    assert!(error.starts_with("arena \"red__[31m\" out of memory"), "{error}");
+}
+
+#[test]
+fn a_capacity_beyond_everything_is_named() {
+    let error = Arena::try_with_capacity(usize::MAX).unwrap_err();
+    assert_eq!((error.cause(), error.requested()), (Cause::AddressSpace, usize::MAX), "{error}");
+}
+
+#[test]
 fn the_effective_size_has_all_of_the_padding() {
     let arena = Arena::builder().limit(10).build();
     let error = arena.try_alloc([0u8; 9]).unwrap_err();

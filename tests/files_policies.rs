@@ -37,6 +37,10 @@ fn a_forked_child_gives_nothing_of_the_parents_back() {
     let kept = arena.as_ref().unwrap().alloc_slice_fill_copy(1 << 20, 7u8).as_ptr();
     let status = forked(|| {
         let mut arena = arena.take().unwrap();
+        // Below the frontier and past it: no call that asks first writes, or promises committed memory.
+        assert!(arena.try_alloc(1u8).is_err() && arena.try_alloc_str("abc").is_err());
+        assert!(arena.try_alloc_uninit::<u64>().is_err());
+        assert!(arena.commit_ahead(10).is_err() && arena.region().ensure(4096).is_err());
         let refused = arena.try_alloc_slice_fill_copy(8 << 20, 1u8).unwrap_err();
         assert_eq!(refused.cause(), Cause::NotInherited, "{refused}");
         arena.reset();

@@ -155,12 +155,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// The address below which everything is both allowed and committed.
     #[inline(always)]
     fn committed_limit(&self) -> usize {
-        let limit = self.limit.get().addr();
-        if cfg!(highwater_fault) {
-            limit.min(self.slot.base().addr() + self.slot.frontier.get())
-        } else {
-            limit
-        }
+        // With the explicit engine the limit is at most the frontier, but for a forked child that a file-backed
+        // region was not inherited by: there the frontier is back at the start.
+        self.limit.get().addr().min(self.slot.base().addr() + self.slot.frontier.get())
     }
 
     /// Commits the `bytes` after the position, exactly.

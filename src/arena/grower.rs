@@ -60,12 +60,17 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
                 return Ok(());
             }
         }
-        let double_fits =
-            Layout::array::<T>(double).is_ok_and(|layout| self.cursor.fits(layout.size(), layout.align()));
-        let capacity = if double_fits { double } else { exact };
-        let layout = F::array::<T, M, C>(self.cursor, capacity)?;
         let before = self.cursor.position();
-        let start = F::place(self.cursor, layout.size(), layout.align())?.cast::<T>();
+        let place = |layout: Layout| F::place(self.cursor, layout.size(), layout.align());
+        let doubled = Layout::array::<T>(double)
+            .ok()
+            .filter(|layout| self.cursor.fits(layout.size(), layout.align()))
+            .and_then(|layout| place(layout).ok());
+        let (start, capacity) = match doubled {
+            Some(start) => (start.cast::<T>(), double),
+            // Not allowed, or the system has not that much; there may be exactly enough.
+            None => (place(F::array::<T, M, C>(self.cursor, exact)?)?.cast::<T>(), exact),
+        };
         // SAFETY: the new block has room for more than `len` values and overlaps no other.
         unsafe { start.copy_from_nonoverlapping(self.start, self.len) };
         (self.before, self.start, self.capacity) = (before, start, capacity);

@@ -3,6 +3,13 @@
 use core::ffi::{c_int, c_void};
 use std::io;
 
+/// What the system says of a signal.
+#[cfg(unix)]
+type Info = libc::siginfo_t;
+/// There is no such thing here.
+#[cfg(not(unix))]
+type Info = c_void;
+
 /// Nothing to install.
 ///
 /// # Errors
@@ -36,6 +43,6 @@ pub fn prepare_thread() -> io::Result<()> {
 ///
 /// # Safety
 /// None is needed; the signature is the fault engine's.
-pub unsafe fn try_handle(_signal: c_int, _info: *mut c_void, _context: *mut c_void) -> bool {
+pub unsafe fn try_handle(_signal: c_int, _info: *mut Info, _context: *mut c_void) -> bool {
     false
 }

@@ -111,9 +111,13 @@ pub(super) struct Previous {
 static PREVIOUS: [Previous; 32] = [const { Previous::none() }; 32];
 static REMEMBERED: AtomicUsize = AtomicUsize::new(0);
 
-/// The handler to pass a fault on to that has come by `visits` times before: the newest first.
+/// The handler to pass a fault on to that has come by `visits` times before: the newest first, none twice.
 fn previous(visits: usize) -> Option<&'static Previous> {
-    PREVIOUS.iter().rev().filter(|previous| previous.ready.load(Acquire)).nth(visits)
+    let known = || PREVIOUS.iter().rev().filter(|previous| previous.ready.load(Acquire));
+    let is_repeated = |place: usize, previous: &Previous| {
+        known().take(place).any(|newer| newer.action.load(Relaxed) == previous.action.load(Relaxed))
+    };
+    known().enumerate().filter(|&(place, previous)| !is_repeated(place, previous)).nth(visits).map(|(_, p)| p)
 }
 
 impl Previous {
@@ -157,11 +161,16 @@ impl Previous {
             return restore_default();
         }
         let segv = if flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
-        // SAFETY: the kernel passes a ucontext.
-        let interrupted = first_word(unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask });
-        // What the kernel would have blocked for this handler. Ours runs with nearly everything blocked, and
-        // so it does again afterwards.
-        let before = change_mask(libc::SIG_SETMASK, interrupted | self.mask.load(Relaxed) | segv);
+        // What the kernel would have blocked for this handler: what the interrupted code did, and what the handler
+        // asks for. A handler in front that called ours has added its own to that, and not ours.
+        let before = change_mask(libc::SIG_BLOCK, 0);
+        let interrupted = if before & OURS == OURS {
+            // SAFETY: the kernel passes a ucontext.
+            first_word(unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask })
+        } else {
+            before
+        };
+        change_mask(libc::SIG_SETMASK, interrupted | self.mask.load(Relaxed) | segv);
         // SAFETY: the action is what sigaction(2) gave us, so it is a function. One without SA_SIGINFO ignores
         // the arguments that it does not expect.
         unsafe {
@@ -172,6 +181,23 @@ impl Previous {
         change_mask(libc::SIG_SETMASK, before);
     }
 }
+
+/// The signals up to 31 that the kernel blocks while our handler runs; see `install`.
+const OURS: u64 = {
+    let mut mask = (1 << 31) - 1;
+    let mut i = 0;
+    while i < UNBLOCKED.len() {
+        mask &= !(1 << (UNBLOCKED[i] - 1));
+        i += 1;
+    }
+    // These two cannot be blocked.
+    mask & !(1 << (libc::SIGKILL - 1)) & !(1 << (libc::SIGSTOP - 1))
+};
+
+/// The signals that may come in the middle of our handler: those that the thread raises itself, whose handlers
+/// must run or the process dies.
+pub(super) const UNBLOCKED: [c_int; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
 
 /// The kernel's signals of a set.
 fn first_word(set: &libc::sigset_t) -> u64 {
@@ -198,7 +224,8 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     let sent = unsafe { (*info).si_code } <= 0;
     // A handler that was installed after us and passes faults on to us was put behind us by `ensure_front`:
     // a fault of nobody's would go round and round. Each time it comes by again it goes to an older one.
-    let visit = Visit::enter(info.addr());
+    // SAFETY: the caller's promise.
+    let visit = unsafe { Visit::enter(info) };
     let previous = previous(visit.before);
     match previous.map_or(libc::SIG_DFL, |previous| previous.action.load(Acquire)) {
         libc::SIG_IGN if sent => {}
@@ -232,18 +259,34 @@ fn restore_default() {
     unsafe { libc::sigaction(libc::SIGSEGV, action.as_ptr(), null_mut()) };
 }
 
-/// A fault that is being passed on at this moment, on any thread: the address of its siginfo, how deep the stack
-/// was at its first visit, and how often it has come by. A thread that comes by again with the same siginfo from
-/// deeper down is in a circle. No thread-local: in a dynamic library the first access to one may allocate.
+/// A fault that is being passed on at this moment, on any thread: the address of its siginfo, the stamp that was
+/// put there, and how often it has come by. A thread that comes by again with the same siginfo and stamp is in a
+/// circle. No thread-local: in a dynamic library the first access to one may allocate.
 struct Passing {
     info: AtomicUsize,
-    depth: AtomicUsize,
+    stamp: AtomicU64,
     visits: AtomicUsize,
 }
 
-static PASSING: [Passing; 64] = [const {
-    Passing { info: AtomicUsize::new(0), depth: AtomicUsize::new(0), visits: AtomicUsize::new(0) }
-}; 64];
+static PASSING: [Passing; 64] =
+    [const { Passing { info: AtomicUsize::new(0), stamp: AtomicU64::new(0), visits: AtomicUsize::new(0) } };
+        64];
+
+/// The stamp of one delivery of a signal: kept in the last bytes of its siginfo, which the kernel leaves zero and
+/// nobody reads. The next delivery may have the same address, also when a handler left this one by siglongjmp.
+///
+/// # Safety
+/// `info` is the siginfo of a signal that is being handled.
+unsafe fn stamp(info: *mut libc::siginfo_t) -> u64 {
+    // SAFETY: the last eight bytes of a siginfo, aligned as the whole is.
+    unsafe {
+        let place = info.add(1).cast::<u64>().sub(1);
+        if place.read() == 0 {
+            place.write(sys::monotonic_ns() | 1);
+        }
+        place.read()
+    }
+}
 
 /// One visit of a fault that is passed on.
 struct Visit {
@@ -254,27 +297,30 @@ struct Visit {
 }
 
 impl Visit {
-    fn enter(info: usize) -> Self {
-        let here = 0u8;
-        let depth = core::ptr::from_ref(&here).addr();
+    /// # Safety
+    /// As for [`stamp`].
+    unsafe fn enter(info: *mut libc::siginfo_t) -> Self {
+        // SAFETY: the caller's promise.
+        let stamp = unsafe { stamp(info) };
+        let info = info.addr();
         if let Some(place) = PASSING.iter().find(|place| place.info.load(Relaxed) == info) {
-            if depth < place.depth.load(Relaxed) {
+            if place.stamp.load(Relaxed) == stamp {
                 return Visit { before: place.visits.fetch_add(1, Relaxed), place: None };
             }
-            // A handler that left by siglongjmp left its place behind: it is this fault's, on the same stack.
-            place.begin(depth);
+            // A handler that left by siglongjmp left its place behind.
+            place.begin(stamp);
             return Visit { before: 0, place: Some(place) };
         }
         let claim = |place: &&Passing| place.info.compare_exchange(0, info, Relaxed, Relaxed).is_ok();
         let place = PASSING.iter().find(claim);
-        place.into_iter().for_each(|place| place.begin(depth));
+        place.into_iter().for_each(|place| place.begin(stamp));
         Visit { before: 0, place }
     }
 }
 
 impl Passing {
-    fn begin(&self, depth: usize) {
-        self.depth.store(depth, Relaxed);
+    fn begin(&self, stamp: u64) {
+        self.stamp.store(stamp, Relaxed);
         self.visits.store(1, Relaxed);
     }
 }

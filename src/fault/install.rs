@@ -15,7 +15,8 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// What SIGSEGV goes to now. nix has no call that only asks.
 pub(super) fn current() -> io::Result<libc::sigaction> {
-    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // Zeroed: not every C library writes all of it.
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: no new action is given, and there is room for the old one.
     match unsafe { libc::sigaction(libc::SIGSEGV, null(), action.as_mut_ptr()) } {
         // SAFETY: the call filled it in.
@@ -64,12 +65,12 @@ fn put_in_front() -> io::Result<()> {
     // SA_ONSTACK: a stack that overflowed has no room for us. SA_NODEFER: a second fault inside the handler
     // (of the one we pass a fault on to, say) ends the process instead of hanging it.
     let flags = SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK | SaFlags::SA_NODEFER;
-    // Everything else waits until a growth is over, but for what the processor raises: std's alternate stack has
+    // Everything else waits until a growth is over, but for what the thread raises itself: std's alternate stack has
     // room for our handler and not for a profiler's on top of it. Handlers that a fault is passed on to get the
     // mask they asked for.
     let mut blocked = SigSet::all();
-    for raised in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGTRAP] {
-        blocked.remove(raised);
+    for raised in handler::UNBLOCKED {
+        blocked.remove(Signal::try_from(raised)?);
     }
     // SAFETY: the two types of the context pointer differ in name only.
     let entry = unsafe {

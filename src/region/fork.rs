@@ -7,20 +7,31 @@
 
 use super::slot;
 use crate::sys;
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
+use std::sync::OnceLock;
+
+/// How often this process's ancestors forked since they had file-backed regions.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// What tells a process from the ones it was forked from: a number alone is not enough, because in another
+/// namespace, or after its process has ended, the same one may be given out again. Signal-safe.
+pub(super) fn this_process() -> u64 {
+    u64::from(FORKS.load(Relaxed)) << 32 | u64::from(sys::process_id())
+}
 
 /// Sees to it that children forked from now on keep the addresses of file-backed regions.
-pub(super) fn keep_addresses() {
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    if !REGISTERED.swap(true, Relaxed) {
-        sys::on_fork_in_child(in_child);
-    }
+pub(super) fn keep_addresses() -> Result<(), sys::Errno> {
+    static REGISTERED: OnceLock<Result<(), sys::Errno>> = OnceLock::new();
+    *REGISTERED.get_or_init(|| sys::on_fork_in_child(in_child))
 }
 
 extern "C" fn in_child() {
+    FORKS.fetch_add(1, Relaxed);
     for slot in slot::live().filter(|slot| slot.was_left_behind()) {
         // SAFETY: nothing is mapped there, and what is would not be replaced.
         unsafe { sys::occupy(slot.base(), slot.tail_end()) };
+        // Nothing is committed here any more, so that a call which asks first is refused.
+        slot.frontier.set(0);
     }
 }

@@ -74,6 +74,9 @@ impl Options {
         let wanted = space::wanted(self.reserve, self.head.unwrap_or(0).max(self.limit.unwrap_or(0)));
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
         let head = match self.head {
+            Some(head) if head > space::left() && self.reserve == Reserve::Default => {
+                return Err(BuildError::AddressSpace { reserve: head, left: space::left() });
+            }
             Some(head) if head > most => return Err(BuildError::Head { head, most }),
             Some(head) => align_up_saturating(head, page).min(most),
             None if upfront => 0,
@@ -81,7 +84,8 @@ impl Options {
         };
         let (mapping, taken) = self.map(wanted, head)?;
         let populate = self.populated(&mapping);
-        let mut name = self.name;
+        // One line of a report stays one line, and a terminal is told nothing.
+        let mut name = self.name.replace(char::is_control, "_");
         name.truncate(name.floor_char_boundary(NAME_BYTES));
         let slot = match slot::acquire() {
             Ok(slot) => slot,

@@ -1,5 +1,7 @@
 //! The address range behind a region and what it is mapped to.
 
+#[cfg(not(highwater_portable))]
+use super::fork::this_process;
 use crate::math::page::{HUGE_PAGE, align_up_saturating};
 use crate::policy::{GuardPolicy, HugePages};
 #[cfg(not(highwater_portable))]
@@ -39,7 +41,7 @@ enum Memory {
         // The mapping is dropped before the file; in a forked child neither is ours to unmap.
         map: core::mem::ManuallyDrop<memmap2::MmapRaw>,
         file: File,
-        owner: u32,
+        owner: u64,
     },
 }
 
@@ -155,15 +157,19 @@ impl Mapping {
             Memory::File { file, owner, .. } => {
                 use std::os::fd::AsRawFd;
                 // A forked child has the file and not the mapping: a hole would be in the parent's memory.
-                if *owner != sys::process_id() {
+                if *owner != this_process() {
                     return Err(sys::NOT_MAPPED);
                 }
-                sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len)?;
-                if self.access == Access::None {
-                    // SAFETY: the caller's promise; the range is ours.
-                    unsafe { sys::protect(start.as_ptr(), len)? };
-                    // SAFETY: as above.
-                    unsafe { sys::dump(start.as_ptr(), len, false) };
+                let punch = || sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len);
+                if self.access == Access::ReadWrite {
+                    return punch();
+                }
+                // The access first: should that fail, the contents are still there.
+                // SAFETY: the caller's promise; the range is ours.
+                unsafe {
+                    sys::protect(start.as_ptr(), len)?;
+                    punch().inspect_err(|_| _ = sys::commit(start.as_ptr(), len))?;
+                    sys::dump(start.as_ptr(), len, false);
                 }
             }
         }
@@ -192,15 +198,19 @@ impl Mapping {
         // The guards are inaccessible, so the file need not reach below the one after. A longer one keeps what
         // it has.
         let needed = (guard.0 + plan.reserved) as u64;
-        if file.metadata()?.len() < needed {
+        let before = file.metadata()?.len();
+        if before < needed {
             // Beyond this limit the call would not fail but end the process.
             if sys::resource_limit(Limit::FileSize).is_some_and(|limit| needed > limit) {
                 return Err(std::io::ErrorKind::FileTooLarge.into());
             }
             file.set_len(needed)?;
         }
-        super::fork::keep_addresses();
-        let map = memmap2::MmapOptions::new().len(len).map_raw(&file)?;
+        super::fork::keep_addresses()?;
+        let map = memmap2::MmapOptions::new().len(len).map_raw(&file).inspect_err(|_| {
+            // A shorter reservation is going to be tried, and the file is to be as long as that one.
+            let _ = file.set_len(before);
+        })?;
         let start = NonNull::new(map.as_mut_ptr()).ok_or(sys::NO_MEMORY)?;
         // SAFETY: the whole range is ours, and nothing refers to it yet.
         unsafe {
@@ -217,7 +227,7 @@ impl Mapping {
             access: Access::None,
             huge_pages: plan.huge_pages,
             name: vma_name(plan.name),
-            memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: sys::process_id() },
+            memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: this_process() },
         })
     }
 
@@ -257,7 +267,7 @@ impl Drop for Mapping {
             Memory::Anonymous { start, len } => unsafe { sys::release(*start, *len) },
             #[cfg(not(highwater_portable))]
             Memory::File { map, owner, .. } => {
-                if *owner == sys::process_id() {
+                if *owner == this_process() {
                     // SAFETY: dropped once, here.
                     unsafe { core::mem::ManuallyDrop::drop(map) };
                 }

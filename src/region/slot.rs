@@ -4,6 +4,8 @@
 //! never freed, every field is an atomic, and a generation tells a live region from the one before it.
 
 use super::atomic::{AtomicU64, AtomicUsize};
+#[cfg(not(highwater_portable))]
+use super::fork::this_process;
 use super::free::FreeList;
 use super::frontier::Frontier;
 use crate::math::page::align_up_saturating;
@@ -48,7 +50,8 @@ pub(crate) struct Slot {
     pub(crate) file: AtomicI32,
     pub(crate) file_offset: AtomicUsize,
     /// The process that a file-backed region exists in: a forked child does not have the mapping.
-    pub(crate) owner: AtomicU32,
+    #[cfg(not(highwater_portable))]
+    owner: AtomicU64,
     /// How often memory was given back: what a repeated fault is told from a new one by.
     pub(crate) trims: AtomicU64,
     name: [AtomicU64; NAME_BYTES / 8],
@@ -93,7 +96,8 @@ impl Slot {
             populate: AtomicUsize::new(0),
             file: AtomicI32::new(-1),
             file_offset: AtomicUsize::new(0),
-            owner: AtomicU32::new(0),
+            #[cfg(not(highwater_portable))]
+            owner: AtomicU64::new(0),
             trims: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; NAME_BYTES / 8],
             counters: Counters::new(),
@@ -173,7 +177,7 @@ impl Slot {
     /// here, and may be somebody else's by now. Signal-safe.
     #[cfg(not(highwater_portable))]
     pub(crate) fn was_left_behind(&self) -> bool {
-        self.file.load(Relaxed) >= 0 && self.owner.load(Relaxed) != sys::process_id()
+        self.file.load(Relaxed) >= 0 && self.owner.load(Relaxed) != this_process()
     }
 
     /// Makes `[from, to)` readable and writable, and a part of core dumps; idempotent. Signal-safe.
@@ -215,7 +219,8 @@ impl Slot {
             }
         }
         if result.is_err() {
-            let tail = self.frontier.get().clamp(from, to);
+            // Not `clamp`, which panics for bounds that it cannot know to be in order.
+            let tail = self.frontier.get().max(from).min(to);
             // SAFETY: as above.
             unsafe { sys::dump(self.base().wrapping_add(tail), self.tail_end().wrapping_sub(tail), false) };
         }
@@ -272,7 +277,8 @@ impl Slot {
         self.populate.store(init.populate, Relaxed);
         self.file.store(file, Relaxed);
         self.file_offset.store(file_offset, Relaxed);
-        self.owner.store(sys::process_id(), Relaxed);
+        #[cfg(not(highwater_portable))]
+        self.owner.store(this_process(), Relaxed);
         self.counters.clear();
         let mut bytes = [0; NAME_BYTES];
         let name = init.name.as_bytes();

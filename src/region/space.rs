@@ -20,6 +20,17 @@ pub(crate) fn left() -> usize {
     BUDGET.saturating_sub(TAKEN.load(Relaxed))
 }
 
+/// What a default reservation may take under a limit on address space (`RLIMIT_AS`): a quarter of what is left of a
+/// quarter, so that several arenas and everything else find room.
+fn share_of_limit() -> usize {
+    match sys::resource_limit(sys::Limit::AddressSpace) {
+        Some(limit) => {
+            (usize::try_from(limit).unwrap_or(usize::MAX) / 4).saturating_sub(TAKEN.load(Relaxed)) / 4
+        }
+        None => usize::MAX,
+    }
+}
+
 /// The bytes to try first for what was asked. `least` is what a reservation whose size was not said has to
 /// hold in any case.
 pub(crate) fn wanted(reserve: Reserve, least: usize) -> usize {
@@ -27,7 +38,7 @@ pub(crate) fn wanted(reserve: Reserve, least: usize) -> usize {
     let bytes = match reserve {
         Reserve::Bytes(bytes) => return align_up_saturating(bytes, page),
         Reserve::Physical => sys::physical_memory().max(FLOOR),
-        Reserve::Default => sys::DEFAULT_RESERVE.min(left() / 256).max(FLOOR),
+        Reserve::Default => sys::DEFAULT_RESERVE.min(left() / 256).min(share_of_limit()).max(FLOOR),
     };
     align_down(bytes, page).max(align_up_saturating(least, page))
 }

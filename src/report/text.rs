@@ -77,9 +77,10 @@ impl fmt::Display for Refusal {
         match self.cause {
             Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
             Cause::RegionLimit => write!(f, "region limit {limit} reached"),
-            Cause::AddressSpace => {
-                write!(f, "address space: regions may take {limit} together, {usage} with this one")
-            }
+            Cause::AddressSpace => write!(
+                f,
+                "address space: {usage} is more than the {limit} left of what all regions together may reserve"
+            ),
             Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
             Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
             Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),

@@ -184,9 +184,12 @@ pub(crate) unsafe fn dont_fork(start: NonNull<u8>, len: usize) -> Result<(), Err
 }
 
 /// Has a function called in every forked child, before `fork` returns there.
-pub(crate) fn on_fork_in_child(call: unsafe extern "C" fn()) {
+pub(crate) fn on_fork_in_child(call: unsafe extern "C" fn()) -> Result<(), Errno> {
     // SAFETY: the function keeps to what is allowed in the child of a process with threads.
-    unsafe { libc::pthread_atfork(None, None, Some(call)) };
+    match unsafe { libc::pthread_atfork(None, None, Some(call)) } {
+        0 => Ok(()),
+        error => Err(Errno(error)),
+    }
 }
 
 /// Makes `[start, start + len)` inaccessible if nothing is mapped there. Best effort. Signal-safe.
@@ -282,28 +285,24 @@ pub(crate) enum Limit {
     FileSize,
 }
 
-/// The address space and the private writable memory of this process in bytes, as the kernel counts them
-/// against [`Limit::AddressSpace`] and [`Limit::Data`]. Signal-safe.
+/// The address space and the private writable memory (without stacks) of this process in bytes, as the kernel
+/// counts them against [`Limit::AddressSpace`] and [`Limit::Data`]. Signal-safe.
 pub(crate) fn process_size() -> Option<(u64, u64)> {
-    let mut text = [0u8; 128];
-    let len = read_file(c"/proc/self/statm", &mut text)?;
-    let mut fields = text.get(..len)?.split(|&byte| byte == b' ').map(decimal);
-    let total = fields.next()??;
-    let data = fields.nth(4)??;
-    let page = page_size() as u64;
-    Some((total.saturating_mul(page), data.saturating_mul(page)))
+    let mut text = [0u8; 1024];
+    let len = read_file(c"/proc/self/status", &mut text)?;
+    let text = text.get(..len)?;
+    Some((kib_after(text, b"\nVmSize:")?, kib_after(text, b"\nVmData:")?))
 }
 
-fn decimal(text: &[u8]) -> Option<u64> {
+/// The bytes of a line like `VmData:      1234 kB`.
+fn kib_after(text: &[u8], label: &[u8]) -> Option<u64> {
+    let at = text.windows(label.len()).position(|window| window == label)?;
+    let digits = text.get(at.checked_add(label.len())?..)?.trim_ascii_start();
     let mut value = 0u64;
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
-            b'\n' => break,
-            _ => return None,
-        }
+    for byte in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
+        value = value.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))?;
     }
-    Some(value)
+    value.checked_mul(1024)
 }
 
 /// Reads the start of a file, as much as fits; the bytes read. Signal-safe.

@@ -126,11 +126,6 @@ pub(crate) fn thread_id() -> u32 {
     ID.with(|id| *id)
 }
 
-/// This process's number.
-pub(crate) fn process_id() -> u32 {
-    std::process::id()
-}
-
 /// Bytes of physical memory: not known here, so the default reserve stands for it.
 pub(crate) fn physical_memory() -> usize {
     DEFAULT_RESERVE
