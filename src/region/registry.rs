@@ -120,13 +120,11 @@ fn fill(
 fn clear(table: &'static Table, shifts: &[u32], base: u64, start: u64, end: u64, slot: &'static Slot) {
     let Some((&shift, deeper)) = shifts.split_first() else { return };
     for (entry, at) in entries(table, shift, base, start, end) {
-        let value = entry.load(Acquire);
-        match read(value) {
+        match read(entry.load(Acquire)) {
             Entry::Table(below) => clear(below, deeper, at, start, end, slot),
-            // In a forked child the range of a region that was not inherited may have become another's.
-            Entry::Region(found) if core::ptr::eq(found, slot) => {
-                let _ = entry.compare_exchange(value, null_mut(), AcqRel, Relaxed);
-            }
+            // The entry is ours for as long as the mapping is: a store will do, and a large region has a thousand. (In
+            // a forked child another region may stand where one was not inherited; it is left alone.)
+            Entry::Region(found) if core::ptr::eq(found, slot) => entry.store(null_mut(), Release),
             _ => {}
         }
     }
