@@ -4,7 +4,7 @@ use super::Errno;
 use core::ffi::{CStr, c_int, c_void};
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
 
 /// The default reserve.
@@ -209,9 +209,17 @@ pub(crate) unsafe fn occupy(start: *mut u8, len: usize) {
 pub(crate) unsafe fn name(start: NonNull<u8>, len: usize, name: &CStr) {
     const PR_SET_VMA: c_int = 0x53_56_4d_41;
     const PR_SET_VMA_ANON_NAME: libc::c_ulong = 0;
+    static UNKNOWN: AtomicBool = AtomicBool::new(false);
+    if UNKNOWN.load(Relaxed) {
+        return;
+    }
     let (start, len) = (start.addr().get() as libc::c_ulong, len as libc::c_ulong);
     // SAFETY: the kernel copies the name; a range or a name that it does not like is only refused.
-    unsafe { libc::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, len, name.as_ptr()) };
+    let result = unsafe { libc::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, len, name.as_ptr()) };
+    // The name is made of what is allowed, so it is the call that this kernel does not know.
+    if checked(result) == Err(super::NOT_SUPPORTED) {
+        UNKNOWN.store(true, Relaxed);
+    }
 }
 
 /// Gives `[offset, offset + len)` of a file its blocks, so that writing there cannot find the disk full.

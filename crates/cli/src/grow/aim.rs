@@ -10,7 +10,7 @@ use crate::{
 
 /// Memory one byte of input is expected to need: a posting of 24 bytes for each word, words of four
 /// letters or so, and the words themselves.
-const FOR_A_BYTE_OF_INPUT: u64 = 8;
+const FOR_A_BYTE_OF_INPUT: u64 = 16;
 
 /// What `SIZE|PATH…` asks for.
 pub enum Aim {

@@ -31,7 +31,7 @@ followed, sockets, pipes and devices are not read. A file that cannot be read is
 and does not change the exit status.
 
 More than the machine (or its memory cgroup) has available is refused before anything is grown; \
-the need of PATHs is estimated at 8 bytes for each byte of input, that of --compare at 1.75 times \
+the need of PATHs is estimated at 16 bytes for each byte of input, that of --compare at 1.75 times \
 the job's, since the others take more.
 
 --compare runs the same job on highwater, bumpalo, bump-scope, a Vec of boxes and plain malloc \
@@ -42,10 +42,12 @@ should run meanwhile. Highwater asks for huge pages, the others do not; --huge-p
 remains without. The table of words is on the global heap for all of them.
 
 ns per allocation is the time of the threads, added up, over their allocations; with PATHs it \
-contains reading and looking up. Progress goes to stderr: a bar on a terminal, lines elsewhere.
+contains reading and looking up. What was made is then looked at again and checked, which is in no \
+figure. Progress goes to stderr: a bar on a terminal, lines elsewhere.
 
-Exit status: 0 done, 1 failed on the way, 2 refused (bad arguments, too large for the machine), \
-130 interrupted by Ctrl-C, after showing what there was.";
+Exit status: 0 done, 1 failed on the way, 2 refused (bad arguments, too large for the machine \
+or for the reserve, also where that turns out late), 130 interrupted by Ctrl-C, after showing what there was, 134 aborted because the system refused memory \
+in the middle of a write.";
 
 /// Fill an arena and say what that cost.
 #[derive(Args)]

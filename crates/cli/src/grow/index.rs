@@ -22,6 +22,8 @@ use super::{
 use crate::interrupt;
 
 /// Read at a time; also the longest run that is sure to be one word.
+/// Postings that are checked between two looks at whether Ctrl-C came.
+const CHECKED_AT_ONCE: u64 = 1 << 16;
 const BUFFER: usize = 256 << 10;
 /// The most frequent words that are shown.
 const SHOWN: usize = 10;
@@ -132,14 +134,18 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Every word's postings must be as many as were counted, and lead back in order.
-    fn check(&self) -> Result<(), String> {
+    /// Every word's postings must be as many as were counted, and lead back in order. False if Ctrl-C came
+    /// before all of them were seen.
+    fn check(&self) -> Result<bool, String> {
         let mut words = 0;
         for entry in &self.table {
             let mut places = 0;
             let mut at = entry.places;
             while let Some(place) = at {
                 places += 1;
+                if places % CHECKED_AT_ONCE == 0 && interrupt::requested() {
+                    return Ok(false);
+                }
                 if let Some(before) = place.before
                     && before.file == place.file
                     && before.at >= place.at
@@ -153,7 +159,7 @@ impl<'a> Index<'a> {
             }
             words += places;
         }
-        if words == self.words { Ok(()) } else { Err(format!("{words} postings for {} words", self.words)) }
+        if words == self.words { Ok(true) } else { Err(format!("{words} postings for {} words", self.words)) }
     }
 }
 
@@ -178,7 +184,7 @@ impl Job for IndexJob<'_> {
         }
         let end = Instant::now();
 
-        index.check()?;
+        let checked = index.check()?;
         let distinct = index.table.len() as u64;
         Ok(Share {
             allocations: index.words + 2 * distinct,
@@ -186,6 +192,7 @@ impl Job for IndexJob<'_> {
                 + distinct * size_of::<Entry<'_>>() as u64
                 + index.text,
             used: alloc.used(),
+            checked,
             time: (start, end),
             made: index,
         })

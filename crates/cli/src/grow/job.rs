@@ -38,6 +38,8 @@ pub struct Share<'a, J: Job> {
     pub asked: u64,
     /// Bytes used for them, if the allocator counts.
     pub used: Option<u64>,
+    /// All of it was looked at again and found right; Ctrl-C may come in between.
+    pub checked: bool,
     /// When the making began and ended.
     pub time: (Instant, Instant),
 }

@@ -59,7 +59,8 @@ pub fn measure<C: Candidate, J: Job>(
     let (shares, samples) = thread::scope(|scope| {
         let (done, finished, barrier) = (&done, &finished, &barrier);
         let label = allocator.as_str();
-        let watcher = scope.spawn(move || progress::watch(label, job.total(), done, finished, &frontiers));
+        let watcher =
+            scope.spawn(move || progress::watch(label, job.total(), done, finished, &frontiers, start));
         let mut candidates = candidates.iter_mut().enumerate();
         let first = candidates.next();
         let others: Vec<_> = candidates
@@ -80,8 +81,10 @@ pub fn measure<C: Candidate, J: Job>(
     let mut sum = Sum::default();
     let mut made = Vec::with_capacity(shares.len());
     let mut times = Vec::with_capacity(shares.len());
+    let mut verified = true;
     for share in shares {
         let share = share.map_err(failed)?.map_err(Failure::during)?;
+        verified &= share.checked;
         sum.allocations += share.allocations;
         sum.asked += share.asked;
         sum.used += share.used.unwrap_or(share.asked);
@@ -93,7 +96,7 @@ pub fn measure<C: Candidate, J: Job>(
     let index = job.facts(&made);
     drop(made);
 
-    let partial = interrupt::requested() && done.bytes() < job.total();
+    let partial = interrupt::requested() && (done.bytes() < job.total() || !verified);
     let regions: Vec<_> = candidates.iter().filter_map(Candidate::region).collect();
     let trace = plan.traced.then(|| {
         let end_ns = start_ns + elapsed.map_or(0, |(end, _)| (end - start).as_nanos() as u64);
@@ -116,7 +119,7 @@ pub fn measure<C: Candidate, J: Job>(
         engine: None,
         options: None,
         partial,
-        verified: true,
+        verified,
         threads: plan.threads,
         total_bytes: job.total(),
         done_bytes: done.bytes(),

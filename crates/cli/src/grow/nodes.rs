@@ -81,6 +81,7 @@ impl Job for Nodes {
 
         walk(last, made, seed)?;
         Ok(Share {
+            checked: true,
             made: (),
             allocations: made + u64::from(filled > 0),
             asked: made * NODE + filled,

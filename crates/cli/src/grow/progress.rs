@@ -30,8 +30,9 @@ pub fn watch(
     done: &Done,
     finished: &AtomicBool,
     frontiers: &[Frontier],
+    start: Instant,
 ) -> Vec<Vec<(u64, u64)>> {
-    let mut shown = Shown::new(label, total);
+    let mut shown = Shown::new(label, total, start);
     let mut samples = vec![Vec::new(); frontiers.len()];
     let mut pause = if frontiers.is_empty() { TICK } else { SAMPLE };
     loop {
@@ -64,11 +65,10 @@ enum Shown {
 }
 
 impl Shown {
-    fn new(label: &str, total: u64) -> Self {
+    fn new(label: &str, total: u64, start: Instant) -> Self {
         if !io::stderr().is_terminal() {
-            let now = Instant::now();
             output::note(&line(label, 0, total));
-            return Self::Lines { label: label.to_owned(), total, start: now, last: now };
+            return Self::Lines { label: label.to_owned(), total, start, last: start };
         }
         let bar = ProgressBar::new(total);
         let style = ProgressStyle::with_template(
@@ -83,7 +83,15 @@ impl Shown {
 
     fn update(&mut self, done: u64) {
         match self {
+            Self::Bar(bar) if done >= bar.length().unwrap_or(u64::MAX) => {
+                bar.set_position(done);
+                bar.set_prefix("checking");
+            }
             Self::Bar(bar) => bar.set_position(done),
+            Self::Lines { label, total, start, last } if done >= *total && last.elapsed() >= LINE => {
+                *last = Instant::now();
+                output::note(&format!("{label}: all there, checking it, {:.1?}", start.elapsed()));
+            }
             Self::Lines { label, total, last, .. } if last.elapsed() >= LINE => {
                 *last = Instant::now();
                 output::note(&line(label, done, *total));
