@@ -47,8 +47,13 @@ pub struct Arena<const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
     region: Region,
 }
 
-/// An arena for finding bugs: the same calls as [`Arena`], with the guard policies that have to see every
-/// allocation.
+/// The arena for finding bugs: the same calls as [`Arena`], in a type of its own, for policies that have to see
+/// every allocation. It has none of them yet, and so does what an `Arena` does.
+///
+/// ```
+/// let arena = highwater::DebugArena::default();
+/// assert_eq!(*arena.alloc(1), 1);
+/// ```
 pub type DebugArena = Arena<8, true>;
 
 // SAFETY: the cursor and the region belong to whoever has the arena; no part of them belongs to a thread.
