@@ -6,9 +6,10 @@ mod support;
 use highwater::{Arena, Backing, Growth, Region};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use support::files::directory;
 use support::raw::{self, get, page, put};
 
 const MIB: usize = 1 << 20;
@@ -16,30 +17,6 @@ const MIB: usize = 1 << 20;
 #[test]
 fn children() {
     support::child_main(&[("forked", forked)]);
-}
-
-/// Whether the file system of `dir` knows fallocate and holes, without which there are no such regions.
-fn has_fallocate(dir: &Path) -> bool {
-    let file = tempfile::tempfile_in(dir).unwrap();
-    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    // SAFETY: fallocate takes any numbers.
-    let works = unsafe {
-        libc::fallocate(file.as_raw_fd(), 0, 0, 8192) == 0
-            && libc::fallocate(file.as_raw_fd(), punch, 0, 4096) == 0
-    };
-    if !works {
-        support::skip("the file system of the temporary directory has no fallocate");
-    }
-    works
-}
-
-/// A directory to make files in.
-fn directory() -> Option<tempfile::TempDir> {
-    if !support::reserves() {
-        return None;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    has_fallocate(dir.path()).then_some(dir)
 }
 
 fn over(dir: &Path) -> highwater::Builder<Region> {

@@ -5,18 +5,19 @@ mod support;
 
 use highwater::{Arena, Backing, BuildError, Cause, Growth, GuardPolicy, Region};
 use std::io::{Read, Seek, SeekFrom, Write};
+use support::files::directory;
+use support::limits::limit_file_size;
 use support::raw::forked;
+use tempfile::TempDir;
 
-fn temporary() -> Backing {
-    Backing::Temp(std::env::temp_dir())
+fn over(dir: &TempDir) -> Backing {
+    Backing::Temp(dir.path().to_owned())
 }
 
 #[test]
 fn upfront_in_a_file_is_usable_after_everything_was_given_back() {
-    if !support::reserves() {
-        return;
-    }
-    let mut arena = Arena::builder().reserve(4 << 20).growth(Growth::Upfront).backing(temporary()).build();
+    let Some(dir) = directory() else { return };
+    let mut arena = Arena::builder().reserve(4 << 20).growth(Growth::Upfront).backing(over(&dir)).build();
     for round in 0..3u8 {
         arena.alloc_slice_fill_copy(3 << 20, round);
         arena.reset();
@@ -30,10 +31,8 @@ fn upfront_in_a_file_is_usable_after_everything_was_given_back() {
 
 #[test]
 fn a_forked_child_gives_nothing_of_the_parents_back() {
-    if !support::reserves() {
-        return;
-    }
-    let mut arena = Some(Arena::builder().reserve(64 << 20).backing(temporary()).build());
+    let Some(dir) = directory() else { return };
+    let mut arena = Some(Arena::builder().reserve(64 << 20).backing(over(&dir)).build());
     let kept = arena.as_ref().unwrap().alloc_slice_fill_copy(1 << 20, 7u8).as_ptr();
     let status = forked(|| {
         let mut arena = arena.take().unwrap();
@@ -55,10 +54,8 @@ fn a_forked_child_gives_nothing_of_the_parents_back() {
 
 #[test]
 fn the_addresses_stay_taken_in_a_forked_child() {
-    if !support::reserves() {
-        return;
-    }
-    let region = Region::builder().reserve(64 << 20).backing(temporary()).build();
+    let Some(dir) = directory() else { return };
+    let region = Region::builder().reserve(64 << 20).backing(over(&dir)).build();
     let status = forked(|| {
         // SAFETY: a fresh mapping overlaps nothing; the hint asks for the addresses of the region.
         let mapped = unsafe {
@@ -72,10 +69,8 @@ fn the_addresses_stay_taken_in_a_forked_child() {
 
 #[test]
 fn a_file_that_was_given_starts_at_the_first_byte_and_keeps_its_length() {
-    if !support::reserves() {
-        return;
-    }
-    let mut file = tempfile::tempfile().unwrap();
+    let Some(dir) = directory() else { return };
+    let mut file = tempfile::tempfile_in(&dir).unwrap();
     file.write_all(b"the first bytes").unwrap();
     file.set_len(8 << 20).unwrap();
     // SAFETY: nobody else knows of the file.
@@ -95,16 +90,13 @@ fn a_file_that_was_given_starts_at_the_first_byte_and_keeps_its_length() {
 }
 
 fn under_a_limit_on_the_length_of_files() {
-    let limit = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
-    // SAFETY: the limit is a valid one.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
-    let arena = Arena::builder().reserve(1 << 30).backing(temporary()).build();
+    let Some(dir) = directory() else { return };
+    limit_file_size(256 << 20);
+    let arena = Arena::builder().reserve(1 << 30).backing(over(&dir)).build();
     assert!((64 << 20..256 << 20).contains(&arena.reserved_bytes()));
     arena.alloc_slice_fill_copy(100 << 20, 1u8);
-    let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 256 << 20 };
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
-    match Arena::builder().reserve(1 << 30).backing(temporary()).try_build() {
+    limit_file_size(1 << 20);
+    match Arena::builder().reserve(1 << 30).backing(over(&dir)).try_build() {
         Err(error @ BuildError::Refused { limit: Some(("RLIMIT_FSIZE", ..)), .. }) => {
             assert!(error.to_string().contains("RLIMIT_FSIZE"));
         }

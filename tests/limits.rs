@@ -4,9 +4,9 @@
 mod support;
 
 use highwater::{Arena, Cause, Engine, Growth, OutOfMemory, engine};
-use libc::{SIGABRT, rlim_t};
+use libc::SIGABRT;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::maps::statm;
+use support::limits::{limit_address_space, limit_data};
 
 const MIB: usize = 1 << 20;
 
@@ -28,27 +28,6 @@ fn child(case: &str) -> support::Ended {
     support::child_with(case, |command| {
         command.env("RUST_BACKTRACE", "0");
     })
-}
-
-macro_rules! set_limit {
-    ($resource:expr, $bytes:expr) => {{
-        let limit = libc::rlimit { rlim_cur: $bytes as rlim_t, rlim_max: $bytes as rlim_t };
-        // SAFETY: the structure is initialised.
-        assert_eq!(unsafe { libc::setrlimit($resource, &limit) }, 0);
-    }};
-}
-
-/// Allows the process so many bytes more than it has now; returns the limit.
-fn limit_address_space(more: usize) -> usize {
-    let bytes = statm(0) + more;
-    set_limit!(libc::RLIMIT_AS, bytes);
-    bytes
-}
-
-fn limit_data(more: usize) -> usize {
-    let bytes = statm(5) + more;
-    set_limit!(libc::RLIMIT_DATA, bytes);
-    bytes
 }
 
 #[test]

@@ -4,18 +4,7 @@
 mod support;
 
 use highwater::{Arena, Cause, Growth};
-
-/// The private writable memory of this process, as `RLIMIT_DATA` counts it.
-fn data_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs is mounted");
-    statm.split(' ').nth(5).and_then(|pages| pages.parse::<u64>().ok()).expect("the sixth field") * 4096
-}
-
-fn limit_data(bytes: u64) {
-    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: the limit is a valid one.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) }, 0);
-}
+use support::limits::limit_data;
 
 /// An arena of 64 MiB that is used up to its frontier, so that the next step is 16 MiB.
 fn full() -> Arena {
@@ -27,7 +16,7 @@ fn full() -> Arena {
 
 fn a_try_call_takes_what_is_left() {
     let arena = full();
-    limit_data(data_bytes() + (8 << 20));
+    limit_data(8 << 20);
     assert_eq!(arena.try_alloc(7u64).as_deref(), Ok(&7));
     let error = arena.try_alloc_slice_fill_copy(12 << 20, 1u8).unwrap_err();
     assert_eq!(error.cause(), Cause::RlimitData);
@@ -36,7 +25,7 @@ fn a_try_call_takes_what_is_left() {
 
 fn a_fault_takes_what_is_left() {
     let arena = full();
-    limit_data(data_bytes() + (8 << 20));
+    limit_data(8 << 20);
     assert_eq!(*arena.alloc(7u64), 7);
 }
 

@@ -40,8 +40,7 @@ pub(super) fn with<F: Mode, T, const M: usize, const C: bool>(
     Ok(place)
 }
 
-/// A block whose initialiser may fail: it is taken back unless the initialiser allocated after it, in
-/// which case the error may borrow from there.
+/// A block whose initialiser may fail.
 #[inline(always)]
 pub(super) fn try_with<F: Mode, T, E, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
@@ -57,12 +56,19 @@ pub(super) fn try_with<F: Mode, T, E, const M: usize, const C: bool>(
             Ok(place)
         }
         Err(error) => {
-            if cursor.position() == after {
-                cursor.set_position(before);
-            }
+            take_back(cursor, before, after);
             Err(error)
         }
     })
+}
+
+/// Gives the space of a failed initialiser back, if the position is still where it was left: otherwise the
+/// initialiser allocated, and its error may borrow from there.
+#[inline(always)]
+fn take_back<const M: usize, const C: bool>(cursor: &Cursor<M, C>, before: *mut u8, after: *mut u8) {
+    if cursor.position() == after {
+        cursor.set_position(before);
+    }
 }
 
 #[inline(always)]
@@ -119,7 +125,7 @@ pub(super) fn fill<F: Mode, T, const M: usize, const C: bool>(
     Ok(ptr::slice_from_raw_parts_mut(start, len))
 }
 
-/// Like [`fill`], with the rule of [`try_with`] for errors.
+/// Like [`fill`], with values that may fail to be made.
 #[inline(always)]
 pub(super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
@@ -135,9 +141,7 @@ pub(super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
             // SAFETY: as in `fill`.
             Ok(value) => unsafe { start.add(i).write(value) },
             Err(error) => {
-                if cursor.position() == after {
-                    cursor.set_position(before);
-                }
+                take_back(cursor, before, after);
                 return Ok(Err(error));
             }
         }
@@ -167,8 +171,7 @@ pub(super) fn format<F: Mode, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     arguments: fmt::Arguments<'_>,
 ) -> Raw<[u8], F> {
-    let text = arguments.as_str();
-    if let Some(text) = text {
+    if let Some(text) = arguments.as_str() {
         return copy::<F, u8, M, C>(cursor, text.as_bytes());
     }
     let grower = Grower::<u8, M, C, F>::with_hint(cursor, 0)?;

@@ -8,7 +8,7 @@ use crate::grow::{Why, grow};
 use crate::math::bump::{Block, bump_up};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Request};
+use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{Region, Slot};
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -88,9 +88,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// Computes the limit again, after a change of what it is made of.
     pub(super) fn refresh_limit(&self) {
-        let most = self.most();
-        let offset = if cfg!(highwater_fault) { most } else { most.min(self.slot.frontier.get()) };
-        self.limit.set(self.slot.base().wrapping_add(offset));
+        self.limit.set(limit_of(self.slot));
     }
 
     /// The block for `size` bytes at the position.
@@ -164,15 +162,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     pub(super) fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
         let used = self.used();
         let to = used.saturating_add(bytes);
-        let result = if to > self.most() {
-            Err(beyond(to, self.most(), self.slot.reserved()))
-        } else {
-            grow(self.slot, used, to, Why::Ahead)
-        };
-        let request = Request::Allocation { requested: bytes, effective: bytes };
-        result.map_err(|refusal| OutOfMemory::new(self.slot, request, used, refusal))?;
-        self.refresh_limit();
-        Ok(())
+        if to > self.most() {
+            return Err(self.not_ahead(bytes, beyond(to, self.most(), self.slot.reserved())));
+        }
+        self.commit_exactly(used, bytes)
     }
 
     /// Commits a range of this region; other memory is left alone.
@@ -181,11 +174,21 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         if len == 0 || offset >= self.slot.reserved() {
             return Ok(());
         }
-        let request = Request::Allocation { requested: len, effective: len };
-        grow(self.slot, offset, offset.saturating_add(len), Why::Ahead)
-            .map_err(|refusal| OutOfMemory::new(self.slot, request, self.used(), refusal))?;
+        self.commit_exactly(offset, len)
+    }
+
+    /// Commits `bytes` bytes at an offset, and no more.
+    fn commit_exactly(&self, offset: usize, bytes: usize) -> Result<(), OutOfMemory> {
+        grow(self.slot, offset, offset.saturating_add(bytes), Why::Ahead)
+            .map_err(|refusal| self.not_ahead(bytes, refusal))?;
         self.refresh_limit();
         Ok(())
+    }
+
+    /// The error of bytes that could not be committed ahead.
+    fn not_ahead(&self, bytes: usize, refusal: Refusal) -> OutOfMemory {
+        let request = Request::Allocation { requested: bytes, effective: bytes };
+        OutOfMemory::new(self.slot, request, self.used(), refusal)
     }
 
     /// Whether a block of `size` bytes would pass the check now.
@@ -362,17 +365,23 @@ fn commit(
     end: usize,
     why: Why,
 ) -> Result<*mut u8, OutOfMemory> {
-    let (base, most) = (slot.base(), slot.most());
-    let (used, to) = (position.addr() - base.addr(), end - base.addr());
-    if to > most {
+    let base = slot.base().addr();
+    let (used, to) = (position.addr() - base, end - base);
+    if to > slot.most() {
         return Err(check_error(slot, position, size, end));
     }
     grow(slot, used, to, why).map_err(|refusal| {
         let request = Request::Allocation { requested: size, effective: end - position.addr() };
         OutOfMemory::new(slot, request, used, refusal)
     })?;
+    Ok(limit_of(slot))
+}
+
+/// The limit of a cursor over a region, as things stand.
+fn limit_of(slot: &Slot) -> *mut u8 {
+    let most = slot.most();
     let offset = if cfg!(highwater_fault) { most } else { most.min(slot.frontier.get()) };
-    Ok(base.wrapping_add(offset))
+    slot.base().wrapping_add(offset)
 }
 
 /// The cold side of a check that commits: what [`commit`] returns, or a panic. The error stays in here, so

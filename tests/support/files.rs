@@ -1,0 +1,28 @@
+//! Where the tests of file-backed regions make their files.
+
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+/// Whether the file system of `dir` knows fallocate and holes, without which there are no such regions.
+fn has_fallocate(dir: &Path) -> bool {
+    let file = tempfile::tempfile_in(dir).unwrap();
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: fallocate takes any numbers.
+    let works = unsafe {
+        libc::fallocate(file.as_raw_fd(), 0, 0, 8192) == 0
+            && libc::fallocate(file.as_raw_fd(), punch, 0, 4096) == 0
+    };
+    if !works {
+        super::skip("the file system of the temporary directory has no fallocate");
+    }
+    works
+}
+
+/// A directory to make files in.
+pub fn directory() -> Option<tempfile::TempDir> {
+    if !super::reserves() {
+        return None;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    has_fallocate(dir.path()).then_some(dir)
+}
