@@ -1,7 +1,8 @@
 //! Asking for a region, or for what stands on one.
 
+use crate::guard::Sink;
 use crate::policy::{Backing, Growth, GuardPolicy, HugePages, Reserve};
-use crate::region::{BuildError, Options, Region, Source};
+use crate::region::{BuildError, GuardError, Options, Region, Source};
 use core::fmt;
 use core::marker::PhantomData;
 use std::fs::File;
@@ -25,6 +26,7 @@ use std::fs::File;
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder<T> {
     options: Options,
+    log: Option<Sink>,
     what: PhantomData<fn() -> T>,
 }
 
@@ -36,11 +38,11 @@ impl<T> fmt::Debug for Builder<T> {
 
 impl<T> Builder<T> {
     pub(crate) fn new() -> Self {
-        Builder { options: Options::default(), what: PhantomData }
+        Builder { options: Options::default(), log: None, what: PhantomData }
     }
 
     pub(crate) fn retarget<U>(self) -> Builder<U> {
-        Builder { options: self.options, what: PhantomData }
+        Builder { options: self.options, log: self.log, what: PhantomData }
     }
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
@@ -83,7 +85,12 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Which bytes around the region must never become accessible.
+    pub(crate) fn sink(mut self, sink: Option<Sink>) -> Self {
+        self.log = sink;
+        self
+    }
+
+    /// Which bytes must never become accessible, and what follows when one is touched.
     pub fn guard(mut self, guard: GuardPolicy) -> Self {
         self.options.guard = guard;
         self
@@ -118,7 +125,25 @@ impl<T> Builder<T> {
     }
 }
 
-impl<T: From<Region>> Builder<T> {
+/// What a [`Builder`] makes of a region.
+#[doc(hidden)]
+pub trait Over: Sized {
+    /// Whether it places its allocations by a ledger.
+    const CHECKED: bool;
+
+    /// Itself, over a region that nobody else has.
+    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, GuardError>;
+}
+
+impl Over for Region {
+    const CHECKED: bool = false;
+
+    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, GuardError> {
+        Ok(region)
+    }
+}
+
+impl<T: Over> Builder<T> {
     /// Makes what was asked for.
     ///
     /// # Panics
@@ -137,6 +162,8 @@ impl<T: From<Region>> Builder<T> {
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
     pub fn try_build(self) -> Result<T, BuildError> {
         crate::fault::install().map_err(BuildError::Handler)?;
-        Region::make(self.options).map(T::from)
+        let guard = self.options.guard.clone();
+        let region = Region::make(Options { checked: T::CHECKED, ..self.options })?;
+        T::over(region, &guard, self.log).map_err(BuildError::Guard)
     }
 }

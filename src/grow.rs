@@ -60,7 +60,7 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
             Ok(step.frontier)
         };
         let commit = |from: usize, to: usize| {
-            slot.make_accessible(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
+            slot.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
         };
         slot.frontier.advance(to, plan, commit)
     };
@@ -91,7 +91,8 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     if why.is_fault() {
         counters.faults.fetch_add(1, Relaxed);
     }
-    if why != Why::Ahead {
+    // (A checked arena knows better what is in use.)
+    if why != Why::Ahead && !slot.is_checked() {
         counters.touched.fetch_max(to, Relaxed);
     }
     remember(&GrowthEvent {
@@ -116,7 +117,7 @@ fn dawdle(seed: u64, began: u64) {
 
 impl Region {
     /// Commits the first `end` bytes, exactly, rounded up to a page. Bytes that are committed already stay
-    /// as they are; nothing is populated.
+    /// as they are; nothing is populated. The region of a [`DebugArena`](crate::DebugArena) is left alone.
     ///
     /// # Errors
     /// [`OutOfMemory`] when `end` is beyond the limit or the reservation, or the system refuses.
@@ -130,6 +131,10 @@ impl Region {
     /// ```
     pub fn ensure(&self, end: usize) -> Result<(), OutOfMemory> {
         let slot = self.slot();
+        // What a checked arena commits it commits itself, and it has nobody beside it.
+        if slot.is_checked() {
+            return Ok(());
+        }
         grow(slot, slot.frontier.get(), end, Why::Ahead).map_err(|refusal| {
             let request = Request::Allocation { requested: end, effective: end };
             OutOfMemory::new(slot, request, slot.stats().used, refusal)

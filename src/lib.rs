@@ -5,8 +5,7 @@ mod arena;
 mod builder;
 pub mod fault;
 mod grow;
-#[cfg(any(highwater_fault, test))]
-mod guard;
+pub mod guard;
 #[doc(hidden)] // public for fuzzing, and no part of the contract
 pub mod math;
 pub mod oom;
@@ -20,6 +19,8 @@ pub use arena::*;
 pub use builder::Builder;
 pub use fault::{Engine, engine};
 pub use oom::{AllocErr, AllocOrInitError, Cause, OutOfMemory};
-pub use policy::{Backing, Growth, GuardPolicy, HugePages, Reserve};
-pub use region::{BuildError, Monitor, Region};
+pub use policy::{
+    Backing, Growth, GuardMechanism, GuardPolicy, HugePages, OnViolation, ReportFormat, Reserve,
+};
+pub use region::{BuildError, GuardError, Monitor, Region};
 pub use stats::{GrowthEvent, Stats};

@@ -201,3 +201,16 @@ fn scratch_works_in_a_threads_last_moments() {
     .unwrap();
     assert_eq!(LATE.load(SeqCst), 2);
 }
+
+#[test]
+fn an_arena_that_was_swapped_into_a_guard_is_not_handed_to_strangers() {
+    let pool = ArenaPool::new();
+    let mut tiny = Arena::builder().reserve(1 << 20).build();
+    {
+        let mut pooled = pool.get();
+        std::mem::swap(&mut *pooled, &mut tiny);
+    }
+    assert_eq!(pool.idle(), 0);
+    assert!(pool.get().reserved_bytes() > 1 << 20);
+    assert_eq!(pool.idle(), 1);
+}

@@ -2,6 +2,7 @@
 
 mod library {
     pub use highwater::{AllocErr, AllocOrInitError, Arena as Bump};
+    pub const SAME_MEMORY: bool = true;
 }
 
 mod bumpalo_body;

@@ -1,7 +1,10 @@
-//! The programs of `bumpalo_body` with an arena for finding bugs.
+//! The programs of `bumpalo_body` with `DebugArena`, here with the minimum alignment as a parameter again.
 
 mod library {
-    pub use highwater::{AllocErr, AllocOrInitError, DebugArena as Bump};
+    pub use highwater::{AllocErr, AllocOrInitError};
+    pub type Bump<const MIN: usize = 8> = highwater::Arena<MIN, true>;
+    /// A rewind does not go back to the same addresses.
+    pub const SAME_MEMORY: bool = false;
 }
 
 mod bumpalo_body;

@@ -3,6 +3,7 @@
 
 mod library {
     pub use bumpalo::{AllocErr, AllocOrInitError, Bump};
+    pub const SAME_MEMORY: bool = true;
 }
 
 mod bumpalo_body;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use highwater::{Arena, Cause, Engine, Growth, OutOfMemory, engine};
+use highwater::{Arena, Builder, Cause, Engine, Growth, OutOfMemory, engine};
 use libc::SIGABRT;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::limits::{limit_address_space, limit_data};
@@ -16,7 +16,8 @@ fn children() {
         ("a smaller reserve", a_smaller_reserve),
         ("no reserve", || no_reserve(32 * MIB)),
         ("almost a reserve", || no_reserve(64 * MIB + MIB / 2)),
-        ("data, try", data_try),
+        ("data, try", || data_try(greedy().build())),
+        ("data, try, checked", || data_try(greedy().checked().build())),
         ("data, plain", data_plain),
         ("data, plain, thread", || std::thread::spawn(data_plain).join().unwrap()),
         ("data, committed ahead", data_ahead),
@@ -79,6 +80,7 @@ fn no_reserve(more: usize) {
 fn rlimit_data_in_a_fallible_call_is_an_error_and_nothing_is_lost() {
     if support::reserves() {
         child("data, try").assert_success();
+        child("data, try, checked").assert_success();
         child("data, committed ahead").assert_success();
     }
 }
@@ -91,8 +93,11 @@ fn is_refused_by_data<T>(result: Result<T, OutOfMemory>, requested: usize, limit
     assert!(text.contains("\"greedy\"") && text.contains("RLIMIT_DATA"), "{text}");
 }
 
-fn data_try() {
-    let arena = Arena::builder().name("greedy").reserve(1 << 30).build();
+fn greedy() -> Builder<Arena> {
+    Arena::builder().name("greedy").reserve(1 << 30)
+}
+
+fn data_try<const CHECKED: bool>(arena: Arena<8, CHECKED>) {
     let before = arena.alloc_slice_fill_with(MIB, |i| i as u8);
     let limit = limit_data(32 * MIB);
     for round in 0..3 {
@@ -110,7 +115,7 @@ fn data_try() {
 }
 
 fn data_ahead() {
-    let arena = Arena::builder().name("greedy").reserve(1 << 30).build();
+    let arena = greedy().build();
     let limit = limit_data(32 * MIB);
     is_refused_by_data(arena.commit_ahead(64 * MIB), 64 * MIB, limit);
     arena.commit_ahead(8 * MIB).unwrap();
@@ -141,7 +146,7 @@ fn rlimit_data_in_a_plain_call_is_one_line_that_says_it_all() {
 }
 
 fn data_plain() {
-    let arena = Arena::builder().name("greedy").reserve(1 << 30).growth(Growth::Fixed(MIB)).build();
+    let arena = greedy().growth(Growth::Fixed(MIB)).build();
     limit_data(32 * MIB);
     // By fault there is nobody to return to; the explicit engine refuses before it writes.
     let panic = catch_unwind(AssertUnwindSafe(|| arena.alloc_slice_fill_copy(64 * MIB, 1u8))).unwrap_err();

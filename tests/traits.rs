@@ -52,12 +52,19 @@ fn sizes() {
 /// A scope, and what it allocated, may stand where a shorter lived one is wanted.
 #[test]
 fn scopes_and_frames_are_covariant() {
-    fn shorter<'s, 'l: 's>(scope: Scope<'l>, frame: Frame<'l, 8>, _: &'s u8) -> (Scope<'s>, Frame<'s, 8>) {
+    fn shorter<'s, 'l: 's, const C: bool>(
+        scope: Scope<'l, 8, C>,
+        frame: Frame<'l, 8>,
+        _: &'s u8,
+    ) -> (Scope<'s, 8, C>, Frame<'s, 8>) {
         (scope, frame)
     }
-    let mut arena = Arena::new();
-    let scope = arena.scope();
-    let frame = scope.frame::<8>();
-    let (scope, frame) = shorter(scope, frame, &0);
-    assert_eq!((*scope.alloc(1), *frame.alloc(2)), (1, 2));
+    fn check<const C: bool>(mut arena: Arena<8, C>) {
+        let scope = arena.scope();
+        let frame = scope.frame::<8>();
+        let (scope, frame) = shorter(scope, frame, &0);
+        assert_eq!((*scope.alloc(1), *frame.alloc(2)), (1, 2));
+    }
+    check(Arena::new());
+    check(DebugArena::default());
 }

@@ -9,7 +9,7 @@
 //! every block that is not the last.
 
 use super::arena_type::Arena;
-use super::cursor::{Cursor, Mode, Try};
+use super::cursor::{Cursor, Mode, Try, here};
 use super::scope::Scope;
 use crate::math::page::align_up;
 use core::alloc::Layout;
@@ -19,8 +19,10 @@ use core::ptr::NonNull;
 type Block = Option<NonNull<[u8]>>;
 
 /// A block that is committed, since nobody says that it will be written.
+#[inline]
+#[track_caller]
 fn allocate<const M: usize, const C: bool>(cursor: &Cursor<M, C>, layout: Layout) -> Block {
-    let start = Try::place_committed(cursor, layout.size(), layout.align()).ok()?;
+    let start = Try::place_committed(cursor, layout.size(), layout.align(), here::<C>()).ok()?;
     Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, layout.size()))
 }
 
@@ -33,6 +35,9 @@ unsafe fn deallocate<const M: usize, const C: bool>(
     block: NonNull<u8>,
     layout: Layout,
 ) {
+    if Cursor::<M, C>::WATCHED {
+        return cursor.free_watched(block.as_ptr(), layout.size());
+    }
     if cursor.is_last(block.as_ptr(), layout.size()) {
         end_at(cursor, block, 0);
     }
@@ -42,6 +47,7 @@ unsafe fn deallocate<const M: usize, const C: bool>(
 ///
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not smaller.
+#[track_caller]
 unsafe fn grow<const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     block: NonNull<u8>,
@@ -49,7 +55,12 @@ unsafe fn grow<const M: usize, const C: bool>(
     new: Layout,
 ) -> Block {
     debug_assert!(new.size() >= old.size(), "a block that grows gets no smaller");
-    if is_aligned(block, new.align()) && cursor.resize_last(block.as_ptr(), old.size(), new.size()).ok()? {
+    if Cursor::<M, C>::WATCHED {
+        // SAFETY: the caller's promise.
+        return unsafe { resize_watched(cursor, block, old, new, false) };
+    }
+    let resize = || cursor.resize_last(block.as_ptr(), old.size(), new.size());
+    if is_aligned(block, new.align()) && resize().ok()?.is_some() {
         return again(cursor, block, new.size());
     }
     // SAFETY: the caller's promise, and the old size is the smaller one.
@@ -60,6 +71,7 @@ unsafe fn grow<const M: usize, const C: bool>(
 ///
 /// # Safety
 /// That of [`grow`].
+#[track_caller]
 unsafe fn grow_zeroed<const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     block: NonNull<u8>,
@@ -79,6 +91,7 @@ unsafe fn grow_zeroed<const M: usize, const C: bool>(
 ///
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not larger.
+#[track_caller]
 unsafe fn shrink<const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     block: NonNull<u8>,
@@ -86,6 +99,10 @@ unsafe fn shrink<const M: usize, const C: bool>(
     new: Layout,
 ) -> Block {
     debug_assert!(new.size() <= old.size(), "a block that shrinks gets no larger");
+    if Cursor::<M, C>::WATCHED {
+        // SAFETY: the caller's promise.
+        return unsafe { resize_watched(cursor, block, old, new, true) };
+    }
     if !is_aligned(block, new.align()) {
         // SAFETY: the caller's promise, and the new size is the smaller one.
         return unsafe { relocate(cursor, block, new.size(), new) };
@@ -98,10 +115,40 @@ unsafe fn shrink<const M: usize, const C: bool>(
     Some(NonNull::slice_from_raw_parts(block, new.size()))
 }
 
+/// Grows or shrinks a block of a checked arena. The last one moves, because it has to end at its guard; another
+/// one that shrinks `stays`, and the bytes it gives up become slack; one that grows is a new one, and the old one
+/// is freed.
+///
+/// # Safety
+/// The trait's: the block is one of this allocator's and `old` fits it.
+#[track_caller]
+unsafe fn resize_watched<const M: usize, const C: bool>(
+    cursor: &Cursor<M, C>,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+    stays: bool,
+) -> Block {
+    let resized = cursor.resize_last_watched(block.as_ptr(), old.size(), new.size(), new.align());
+    if let Ok(Some(moved)) = resized {
+        return Some(NonNull::slice_from_raw_parts(NonNull::new(moved)?, new.size()));
+    }
+    if stays && is_aligned(block, new.align()) {
+        cursor.shrink_watched(block.as_ptr(), old.size(), new.size());
+        return Some(NonNull::slice_from_raw_parts(block, new.size()));
+    }
+    resized.ok()?;
+    // SAFETY: the caller's promise.
+    let fresh = unsafe { relocate(cursor, block, old.size().min(new.size()), new)? };
+    cursor.free_watched(block.as_ptr(), old.size());
+    Some(fresh)
+}
+
 /// Copies `bytes` bytes of a block to a new one; the old one is left to the end of the scope.
 ///
 /// # Safety
 /// The block and the new layout have that many bytes.
+#[track_caller]
 unsafe fn relocate<const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     block: NonNull<u8>,
@@ -143,6 +190,7 @@ macro_rules! allocator {
         // failed initialiser's space is taken back only when nothing lies after it.
         unsafe impl<const MIN_ALIGN: usize, const CHECKED: bool> $($home)::+::Allocator for $type {
             #[inline]
+            #[track_caller]
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $($home)::+::AllocError> {
                 allocate(self.cursor(), layout).ok_or($($home)::+::AllocError)
             }
@@ -154,6 +202,7 @@ macro_rules! allocator {
             }
 
             #[inline]
+            #[track_caller]
             unsafe fn grow(
                 &self,
                 block: NonNull<u8>,
@@ -165,6 +214,7 @@ macro_rules! allocator {
             }
 
             #[inline]
+            #[track_caller]
             unsafe fn grow_zeroed(
                 &self,
                 block: NonNull<u8>,
@@ -176,6 +226,7 @@ macro_rules! allocator {
             }
 
             #[inline]
+            #[track_caller]
             unsafe fn shrink(
                 &self,
                 block: NonNull<u8>,

@@ -4,16 +4,21 @@ use super::body::{self, always};
 use super::checkpoint::Checkpoint;
 use super::cursor::{Cursor, Plain, Try};
 use super::scope::Scope;
-use crate::builder::Builder;
+use super::watch::unbroken;
+use crate::builder::{Builder, Over};
+use crate::guard::{Event, Ledger, Sink};
 use crate::oom::{AllocOrInitError, OutOfMemory};
-use crate::region::{Monitor, Region};
+use crate::policy::GuardPolicy;
+use crate::region::{GuardError, Monitor, Region};
 use crate::stats::Stats;
 use core::alloc::Layout;
 use core::ffi::CStr;
 use core::fmt;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
 
 /// A bump allocator over a reserved range that commits memory as it is touched.
 ///
@@ -178,12 +183,52 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     /// assert_eq!(arena.committed_bytes(), 1 << 20);
     /// ```
     pub fn trim(&mut self, keep: usize) -> usize {
-        let keep = keep.max(self.cursor.used());
+        let in_use = if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
+            self.cursor.give_up_ended();
+            Ledger::of(self.region.slot()).map_or(0, Ledger::live_end)
+        } else {
+            self.cursor.used()
+        };
+        let keep = keep.max(in_use);
         // SAFETY: what is past the position was never handed out, or is given up, and we have the arena to
         // ourselves.
         let given_back = unsafe { self.region.trim(keep) };
         self.cursor.refresh_limit();
         given_back
+    }
+
+    /// Places a guard over a range of offsets from the region's first byte, in bytes, both multiples of the page
+    /// size: see [`Region::guard_at`]. An arena allocates up to its first guard, and is out of memory there (the
+    /// cause is [`Cause::RegionLimit`](crate::Cause::RegionLimit)); a [`DebugArena`] allocates around it.
+    ///
+    /// # Errors
+    /// A [`GuardError`] that names the range: it is not whole pages of the region, or over what is in use.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::builder().reserve(1 << 20).build();
+    /// arena.guard_at(0x10000..0x20000)?;
+    /// assert_eq!(arena.remaining(), 0x10000);
+    /// # Ok::<(), highwater::GuardError>(())
+    /// ```
+    pub fn guard_at(&mut self, range: Range<usize>) -> Result<(), GuardError> {
+        let ledger = if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
+            self.cursor.give_up_ended();
+            Ledger::of(self.region.slot())
+        } else {
+            None
+        };
+        let used = self.cursor.used();
+        let is_free = match ledger {
+            Some(ledger) => range.is_empty() || ledger.reserve(&range),
+            None => range.start >= used,
+        };
+        if !is_free {
+            return Err(GuardError::InUse { guard: range, used });
+        }
+        // SAFETY: nothing was handed out there, or was given up, and we have the arena to ourselves.
+        unsafe { self.region.guard_at(range)? };
+        self.cursor.refresh_limit();
+        Ok(())
     }
 
     /// The byte limit set by [`set_allocation_limit`](Arena::set_allocation_limit).
@@ -277,6 +322,35 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECK
     }
 }
 
+impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
+    /// Whether to write a line to standard error for every allocation, growth and reset.
+    pub fn log(self, log: bool) -> Self {
+        if log { self.log_to(|event| eprintln!("highwater: {event}")) } else { self.sink(None) }
+    }
+
+    /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
+    /// any signal. It cannot reach the arena; if it panics, the call that it was told of panics.
+    ///
+    /// ```
+    /// use highwater::Arena;
+    /// use highwater::guard::What;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// static BYTES: AtomicUsize = AtomicUsize::new(0);
+    /// let builder = Arena::builder().checked().log_to(|event| {
+    ///     if let What::Allocated { size, .. } = event.what {
+    ///         BYTES.fetch_add(size, Relaxed);
+    ///     }
+    /// });
+    /// let arena = builder.build();
+    /// arena.alloc([0u8; 100]);
+    /// assert_eq!(BYTES.load(Relaxed), 100);
+    /// ```
+    pub fn log_to(self, sink: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.sink(Some(Arc::new(sink)))
+    }
+}
+
 impl Region {
     /// A region with policies of your own.
     pub fn builder() -> Builder<Self> {
@@ -284,10 +358,39 @@ impl Region {
     }
 }
 
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHECKED> {
+    const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
+
+    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, GuardError> {
+        if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
+            Ledger::open(&region, guard, log)?;
+        }
+        Ok(Arena { cursor: Cursor::over(&region), region })
+    }
+}
+
 impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALIGN, CHECKED> {
-    /// An arena over a region, from its first byte on.
+    /// An arena over a region, from its first byte on. What a [`DebugArena`] has beyond an arena's policies are
+    /// the defaults.
+    ///
+    /// # Panics
+    /// For a [`DebugArena`], when the system has no address space for its records.
     fn from(region: Region) -> Self {
-        Arena { cursor: Cursor::over(&region), region }
+        match Self::over(region, &GuardPolicy::default(), None) {
+            Ok(arena) => arena,
+            Err(error) => panic!("highwater: {error}"),
+        }
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Drop for Arena<MIN_ALIGN, CHECKED> {
+    fn drop(&mut self) {
+        if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
+            self.cursor.give_up_ended();
+            // SAFETY: the arena is gone, and with it every scope.
+            let closed = unsafe { Ledger::close(self.region.slot()) };
+            unbroken(self.region.slot(), closed);
+        }
     }
 }
 

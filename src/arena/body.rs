@@ -1,7 +1,7 @@
 //! What the allocation calls do, for either [`Mode`]. The functions return raw pointers: the lifetime is the
 //! caller's to give.
 
-use super::cursor::{Cursor, Mode};
+use super::cursor::{Cursor, Mode, here};
 use super::grower::{FormatTo, Grower};
 use core::alloc::Layout;
 use core::convert::Infallible;
@@ -22,19 +22,21 @@ pub(super) fn always<T>(result: Result<T, Infallible>) -> T {
 type Raw<T, F> = Result<*mut T, <F as Mode>::Error>;
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn value<F: Mode, T, const M: usize, const C: bool>(cursor: &Cursor<M, C>, value: T) -> Raw<T, F> {
-    let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
+    let place = F::place(cursor, size_of::<T>(), align_of::<T>(), here::<C>())?.cast::<T>();
     // SAFETY: the block is ours, aligned and as large as a `T`, and the check passed.
     unsafe { place.write(value) };
     Ok(place)
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn with<F: Mode, T, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     make: impl FnOnce() -> T,
 ) -> Raw<T, F> {
-    let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
+    let place = F::place(cursor, size_of::<T>(), align_of::<T>(), here::<C>())?.cast::<T>();
     // SAFETY: as in `value`; what `make` allocates comes after the block.
     unsafe { place.write(make()) };
     Ok(place)
@@ -42,12 +44,13 @@ pub(super) fn with<F: Mode, T, const M: usize, const C: bool>(
 
 /// A block whose initialiser may fail.
 #[inline(always)]
+#[track_caller]
 pub(super) fn try_with<F: Mode, T, E, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     make: impl FnOnce() -> Result<T, E>,
 ) -> Result<Result<*mut T, E>, F::Error> {
     let before = cursor.position();
-    let place = F::place(cursor, size_of::<T>(), align_of::<T>())?.cast::<T>();
+    let place = F::place(cursor, size_of::<T>(), align_of::<T>(), here::<C>())?.cast::<T>();
     let after = cursor.position();
     Ok(match make() {
         Ok(value) => {
@@ -72,52 +75,57 @@ fn take_back<const M: usize, const C: bool>(cursor: &Cursor<M, C>, before: *mut 
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn layout<F: Mode, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     layout: Layout,
 ) -> Result<NonNull<u8>, F::Error> {
-    let place = F::place_committed(cursor, layout.size(), layout.align())?;
+    let place = F::place_committed(cursor, layout.size(), layout.align(), here::<C>())?;
     // SAFETY: neither an address in a region nor an alignment is zero.
     Ok(unsafe { NonNull::new_unchecked(place) })
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn uninit<F: Mode, T, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
 ) -> Raw<MaybeUninit<T>, F> {
-    Ok(F::place_committed(cursor, size_of::<T>(), align_of::<T>())?.cast())
+    Ok(F::place_committed(cursor, size_of::<T>(), align_of::<T>(), here::<C>())?.cast())
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn uninit_slice<F: Mode, T, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     len: usize,
 ) -> Raw<[MaybeUninit<T>], F> {
     let layout = F::array::<T, M, C>(cursor, len)?;
-    let start = F::place_committed(cursor, layout.size(), layout.align())?;
+    let start = F::place_committed(cursor, layout.size(), layout.align(), here::<C>())?;
     Ok(ptr::slice_from_raw_parts_mut(start.cast(), len))
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn copy<F: Mode, T: Copy, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     source: &[T],
 ) -> Raw<[T], F> {
     // A slice that exists has a layout.
-    let start = F::place(cursor, size_of_val(source), align_of::<T>())?.cast::<T>();
+    let start = F::place(cursor, size_of_val(source), align_of::<T>(), here::<C>())?.cast::<T>();
     // SAFETY: the block is ours, aligned and long enough; it is fresh, so it does not overlap.
     unsafe { start.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
     Ok(ptr::slice_from_raw_parts_mut(start, source.len()))
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn fill<F: Mode, T, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     len: usize,
     mut make: impl FnMut(usize) -> T,
 ) -> Raw<[T], F> {
     let layout = F::array::<T, M, C>(cursor, len)?;
-    let start = F::place(cursor, layout.size(), layout.align())?.cast::<T>();
+    let start = F::place(cursor, layout.size(), layout.align(), here::<C>())?.cast::<T>();
     for i in 0..len {
         // SAFETY: `i` is below the length of the block, which is ours; what `make` allocates comes after.
         unsafe { start.add(i).write(make(i)) };
@@ -127,6 +135,7 @@ pub(super) fn fill<F: Mode, T, const M: usize, const C: bool>(
 
 /// Like [`fill`], with values that may fail to be made.
 #[inline(always)]
+#[track_caller]
 pub(super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     len: usize,
@@ -134,7 +143,7 @@ pub(super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
 ) -> Result<Result<*mut [T], E>, F::Error> {
     let before = cursor.position();
     let layout = F::array::<T, M, C>(cursor, len)?;
-    let start = F::place(cursor, layout.size(), layout.align())?.cast::<T>();
+    let start = F::place(cursor, layout.size(), layout.align(), here::<C>())?.cast::<T>();
     let after = cursor.position();
     for i in 0..len {
         match make(i) {
@@ -150,12 +159,13 @@ pub(super) fn try_fill<F: Mode, T, E, const M: usize, const C: bool>(
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn iter<F: Mode, T, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     iter: impl IntoIterator<Item = T>,
 ) -> Raw<[T], F> {
     let iter = iter.into_iter();
-    let mut grower = Grower::<T, M, C, F>::with_hint(cursor, iter.size_hint().0)?;
+    let mut grower = Grower::<T, M, C, F>::with_hint(cursor, iter.size_hint().0, here::<C>())?;
     for value in iter {
         grower.push(value)?;
     }
@@ -167,6 +177,7 @@ pub(super) fn iter<F: Mode, T, const M: usize, const C: bool>(
 ///
 /// # Panics
 /// When a `Display` implementation returns an error of its own, as `format!` does.
+#[track_caller]
 pub(super) fn format<F: Mode, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     arguments: fmt::Arguments<'_>,
@@ -174,7 +185,7 @@ pub(super) fn format<F: Mode, const M: usize, const C: bool>(
     if let Some(text) = arguments.as_str() {
         return copy::<F, u8, M, C>(cursor, text.as_bytes());
     }
-    let grower = Grower::<u8, M, C, F>::with_hint(cursor, 0)?;
+    let grower = Grower::<u8, M, C, F>::with_hint(cursor, 0, here::<C>())?;
     let mut to = FormatTo { grower, failure: None };
     let written = fmt::write(&mut to, arguments);
     // Also where a `Display` implementation went on after the failure: the text has a hole.
@@ -189,6 +200,7 @@ pub(super) fn format<F: Mode, const M: usize, const C: bool>(
 }
 
 #[inline(always)]
+#[track_caller]
 pub(super) fn c_str<F: Mode, const M: usize, const C: bool>(
     cursor: &Cursor<M, C>,
     text: &CStr,

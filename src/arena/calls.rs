@@ -22,6 +22,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc<T>(&self, value: T) -> &$($life)? mut T {
             let place = always(body::value::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, value));
             // SAFETY: a fresh, initialised value that nothing else refers to.
@@ -40,6 +41,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc<T>(&self, value: T) -> Result<&$($life)? mut T, OutOfMemory> {
             let place = body::value::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, value)?;
             // SAFETY: as in `alloc`.
@@ -59,6 +61,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> &$($life)? mut T {
             let place = always(body::with::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, f));
             // SAFETY: as in `alloc`.
@@ -71,6 +74,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none; the closure was not called then.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> Result<&$($life)? mut T, OutOfMemory> {
             let place = body::with::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, f)?;
             // SAFETY: as in `alloc`.
@@ -95,6 +99,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(&self, f: F) -> Result<&$($life)? mut T, E> {
             let place = always(body::try_with::<Plain, T, E, MIN_ALIGN, CHECKED>(&self.cursor, f))?;
             // SAFETY: as in `alloc`.
@@ -107,6 +112,7 @@ macro_rules! calls {
         /// [`AllocOrInitError::Alloc`] when there is no memory, [`AllocOrInitError::Init`] with the closure's.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(
             &self,
             f: F,
@@ -130,6 +136,7 @@ macro_rules! calls {
         /// # Ok::<(), std::alloc::LayoutError>(())
         /// ```
         #[inline(always)]
+        #[track_caller]
         pub fn alloc_layout(&self, layout: Layout) -> NonNull<u8> {
             always(body::layout::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, layout))
         }
@@ -139,6 +146,7 @@ macro_rules! calls {
         /// # Errors
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
+        #[track_caller]
         pub fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
             body::layout::<Try, MIN_ALIGN, CHECKED>(&self.cursor, layout)
         }
@@ -155,6 +163,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_uninit<T>(&self) -> &$($life)? mut MaybeUninit<T> {
             let place = always(body::uninit::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor));
             // SAFETY: as in `alloc`; anything is a valid `MaybeUninit`.
@@ -167,6 +176,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_uninit<T>(&self) -> Result<&$($life)? mut MaybeUninit<T>, OutOfMemory> {
             let place = body::uninit::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor)?;
             // SAFETY: as in `alloc_uninit`.
@@ -186,6 +196,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_uninit_slice<T>(&self, len: usize) -> &$($life)? mut [MaybeUninit<T>] {
             let place = always(body::uninit_slice::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, len));
             // SAFETY: as in `alloc_uninit`.
@@ -198,6 +209,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none, or for more than `isize::MAX` bytes.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_uninit_slice<T>(
             &self,
             len: usize,
@@ -218,6 +230,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_str(&self, source: &str) -> &$($life)? mut str {
             let place = always(body::copy::<Plain, u8, MIN_ALIGN, CHECKED>(&self.cursor, source.as_bytes()));
             // SAFETY: as in `alloc`; the bytes are a string's.
@@ -230,6 +243,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_str(&self, source: &str) -> Result<&$($life)? mut str, OutOfMemory> {
             let place = body::copy::<Try, u8, MIN_ALIGN, CHECKED>(&self.cursor, source.as_bytes())?;
             // SAFETY: as in `alloc_str`.
@@ -246,6 +260,7 @@ macro_rules! calls {
         /// assert_eq!(arena.alloc_fmt(format_args!("{}-{:03}", "a", 7)), "a-007");
         /// ```
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &$($life)? mut str {
             let place = always(body::format::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, arguments));
             // SAFETY: as in `alloc`; what `fmt` writes are strings.
@@ -260,6 +275,7 @@ macro_rules! calls {
         /// # Panics
         /// When a `Display` implementation fails.
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&$($life)? mut str, OutOfMemory> {
             let place = body::format::<Try, MIN_ALIGN, CHECKED>(&self.cursor, arguments)?;
             // SAFETY: as in `alloc_fmt`.
@@ -275,6 +291,7 @@ macro_rules! calls {
         /// let arena = highwater::Arena::new();
         /// assert_eq!(arena.alloc_cstr(c"name"), c"name");
         /// ```
+        #[track_caller]
         pub fn alloc_cstr(&self, source: &CStr) -> &$($life)? CStr {
             let place = always(body::c_str::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, source));
             // SAFETY: as in `alloc`; the bytes are a C string's.
@@ -285,6 +302,7 @@ macro_rules! calls {
         ///
         /// # Errors
         /// [`OutOfMemory`] when there is none.
+        #[track_caller]
         pub fn try_alloc_cstr(&self, source: &CStr) -> Result<&$($life)? CStr, OutOfMemory> {
             let place = body::c_str::<Try, MIN_ALIGN, CHECKED>(&self.cursor, source)?;
             // SAFETY: as in `alloc_cstr`.
@@ -303,6 +321,7 @@ macro_rules! calls {
         /// assert_eq!(odd, [1, 3, 5, 7, 9]);
         /// ```
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> &$($life)? mut [T] {
             let place = always(body::iter::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, iter));
             // SAFETY: as in `alloc`.
@@ -315,6 +334,7 @@ macro_rules! calls {
         /// # Errors
         /// [`OutOfMemory`] when there is none.
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_iter<T>(
             &self,
             iter: impl IntoIterator<Item = T>,
@@ -335,6 +355,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_copy<T: Copy>(&self, source: &[T]) -> &$($life)? mut [T] {
             let place = always(body::copy::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, source));
             // SAFETY: as in `alloc`.
@@ -347,6 +368,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_copy<T: Copy>(&self, source: &[T]) -> Result<&$($life)? mut [T], OutOfMemory> {
             let place = body::copy::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, source)?;
             // SAFETY: as in `alloc`.
@@ -366,6 +388,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_clone<T: Clone>(&self, source: &[T]) -> &$($life)? mut [T] {
             self.alloc_slice_fill_with(source.len(), |i| source[i].clone())
         }
@@ -376,6 +399,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_clone<T: Clone>(&self, source: &[T]) -> Result<&$($life)? mut [T], OutOfMemory> {
             self.try_alloc_slice_fill_with(source.len(), |i| source[i].clone())
         }
@@ -392,6 +416,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_fill_with<T, F: FnMut(usize) -> T>(&self, len: usize, f: F) -> &$($life)? mut [T] {
             let place = always(body::fill::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, len, f));
             // SAFETY: as in `alloc`.
@@ -404,6 +429,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none; the closure was not called then.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_fill_with<T, F: FnMut(usize) -> T>(
             &self,
             len: usize,
@@ -431,6 +457,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_try_fill_with<T, F: FnMut(usize) -> Result<T, E>, E>(
             &self,
             len: usize,
@@ -447,6 +474,7 @@ macro_rules! calls {
         /// [`AllocOrInitError::Alloc`] when there is no memory, [`AllocOrInitError::Init`] with the closure's.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_try_fill_with<T, F: FnMut(usize) -> Result<T, E>, E>(
             &self,
             len: usize,
@@ -468,6 +496,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_fill_copy<T: Copy>(&self, len: usize, value: T) -> &$($life)? mut [T] {
             self.alloc_slice_fill_with(len, |_| value)
         }
@@ -478,6 +507,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_fill_copy<T: Copy>(
             &self,
             len: usize,
@@ -497,6 +527,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_fill_clone<T: Clone>(&self, len: usize, value: &T) -> &$($life)? mut [T] {
             self.alloc_slice_fill_with(len, |_| value.clone())
         }
@@ -507,6 +538,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_fill_clone<T: Clone>(
             &self,
             len: usize,
@@ -526,6 +558,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_fill_default<T: Default>(&self, len: usize) -> &$($life)? mut [T] {
             self.alloc_slice_fill_with(len, |_| T::default())
         }
@@ -536,6 +569,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_fill_default<T: Default>(
             &self,
             len: usize,
@@ -555,6 +589,7 @@ macro_rules! calls {
         /// ```
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_fill_iter<T, I>(&self, iter: I) -> &$($life)? mut [T]
         where
             I: IntoIterator<Item = T>,
@@ -573,6 +608,7 @@ macro_rules! calls {
         /// When the iterator yields fewer values than it said.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_fill_iter<T, I>(&self, iter: I) -> Result<&$($life)? mut [T], OutOfMemory>
         where
             I: IntoIterator<Item = T>,
@@ -593,6 +629,7 @@ macro_rules! calls {
         /// As [`alloc_slice_fill_iter`](Self::alloc_slice_fill_iter).
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn alloc_slice_try_fill_iter<T, I, E>(&self, iter: I) -> Result<&$($life)? mut [T], E>
         where
             I: IntoIterator<Item = Result<T, E>>,
@@ -613,6 +650,7 @@ macro_rules! calls {
         /// When the iterator yields fewer values than it said.
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
+        #[track_caller]
         pub fn try_alloc_slice_try_fill_iter<T, I, E>(
             &self,
             iter: I,
@@ -683,7 +721,7 @@ macro_rules! calls {
         /// Bytes of address space that the region reserved: what was got, which may be less than asked for.
         #[inline]
         pub fn reserved_bytes(&self) -> usize {
-            self.cursor.slot().reserved()
+            self.cursor.slot().asked()
         }
 
         /// The minimum alignment of every block, in bytes.

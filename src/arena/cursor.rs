@@ -10,9 +10,11 @@ use crate::math::page::align_up;
 use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{Region, Slot};
+use crate::sys;
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::convert::Infallible;
+use core::panic::Location;
 
 /// Where the next block goes, and how far blocks may go.
 pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
@@ -20,7 +22,7 @@ pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
     position: Cell<*mut u8>,
     /// The smallest of the reservation's end, the region's limit and the allocation limit; with the explicit
     /// engine also the frontier. It may lie below the position.
-    limit: Cell<*mut u8>,
+    pub(super) limit: Cell<*mut u8>,
     /// Where this cursor started: what lies below belongs to an ancestor and is left alone.
     start: *mut u8,
     slot: &'static Slot,
@@ -43,9 +45,15 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         cursor
     }
 
+    /// Whether allocations are placed by a ledger; see `watch`.
+    pub(super) const WATCHED: bool = CHECKED && sys::PROTECTS;
+
     /// A cursor that goes on where this one stands, and leaves what is below alone.
     #[inline(always)]
     pub(super) fn fork(&self) -> Self {
+        if Self::WATCHED {
+            self.give_up_ended();
+        }
         let position = self.position.get();
         Cursor {
             position: Cell::new(position),
@@ -65,6 +73,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     pub(super) fn set_position(&self, position: *mut u8) {
         debug_assert!(position.addr().is_multiple_of(MIN_ALIGN), "the position keeps the minimum alignment");
         debug_assert!(position >= self.start, "the position stays at or after the cursor's start");
+        self.position.set(position);
+        if Self::WATCHED {
+            self.give_up_ended();
+        }
+    }
+
+    /// Moves the position alone: what lies past it is given up later, or was given up before.
+    pub(super) fn set_position_only(&self, position: *mut u8) {
         self.position.set(position);
     }
 
@@ -88,12 +104,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// Computes the limit again, after a change of what it is made of.
     pub(super) fn refresh_limit(&self) {
-        self.limit.set(limit_of(self.slot));
+        self.limit.set(limit_of::<CHECKED>(self.slot));
     }
 
     /// The block for `size` bytes at the position.
     #[inline(always)]
-    fn block(&self, size: usize, align: usize) -> Block {
+    pub(super) fn block(&self, size: usize, align: usize) -> Block {
         bump_up(self.position.get().addr(), size, align, MIN_ALIGN)
     }
 
@@ -109,9 +125,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// and that is what commits it. On the failing side nothing comes back, so there is nothing to merge and
     /// the compiler folds through it.
     #[inline(always)]
-    fn place(&self, size: usize, align: usize) -> *mut u8 {
+    fn place(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
         if size == 0 {
             return nowhere(align);
+        }
+        if Self::WATCHED {
+            return self.place_watched(size, align, caller);
         }
         let block = self.block(size, align);
         if block.end > self.limit.get().addr() {
@@ -125,9 +144,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// The check, and a block of `size` bytes that is committed although it may never be written.
     #[inline(always)]
-    fn place_committed(&self, size: usize, align: usize) -> *mut u8 {
+    fn place_committed(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
         if size == 0 {
             return nowhere(align);
+        }
+        if Self::WATCHED {
+            return self.place_watched(size, align, caller);
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
@@ -138,9 +160,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// The check, and a block of `size` bytes that is committed.
     #[inline(always)]
-    fn try_place(&self, size: usize, align: usize, why: Why) -> Result<*mut u8, OutOfMemory> {
+    fn try_place(&self, size: usize, align: usize, caller: Caller, why: Why) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(nowhere(align));
+        }
+        if Self::WATCHED {
+            return self.try_place_watched(size, align, caller);
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
@@ -163,7 +188,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let used = self.used();
         let to = used.saturating_add(bytes);
         if to > self.most() {
-            return Err(self.not_ahead(bytes, beyond(to, self.most(), self.slot.reserved())));
+            return Err(self.not_ahead(bytes, beyond(to, self.most(), self.slot.asked())));
+        }
+        if Self::WATCHED {
+            return self.commit_ahead_watched(bytes).map_err(|refusal| self.not_ahead(bytes, refusal));
         }
         self.commit_exactly(used, bytes)
     }
@@ -171,7 +199,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// Commits a range of this region; other memory is left alone.
     pub(super) fn ensure_committed(&self, start: *const u8, len: usize) -> Result<(), OutOfMemory> {
         let offset = start.addr().wrapping_sub(self.slot.base().addr());
-        if len == 0 || offset >= self.slot.reserved() {
+        // Whatever a ledger hands out is committed.
+        if len == 0 || offset >= self.slot.reserved() || Self::WATCHED {
             return Ok(());
         }
         self.commit_exactly(offset, len)
@@ -199,25 +228,47 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// Whether `[start, start + len)` is the last block that this very cursor handed out.
     #[inline(always)]
     pub(super) fn is_last(&self, start: *const u8, len: usize) -> bool {
+        if Self::WATCHED {
+            return self.is_last_watched(start, len);
+        }
         len > 0
             && start.addr() >= self.start.addr()
             && align_up(start.addr().wrapping_add(len), MIN_ALIGN) == Some(self.position.get().addr())
     }
 
-    /// Changes the length of the last block from `old` to `new` bytes in place, if it is the last and there
-    /// is room; the added bytes are committed like those of a fallible allocation.
-    pub(super) fn resize_last(&self, start: *mut u8, old: usize, new: usize) -> Result<bool, OutOfMemory> {
+    /// Changes the length of the last block from `old` to `new` bytes, if it is the last and there is room, and
+    /// returns where it is then; the added bytes are committed like those of a fallible allocation. `None` if it
+    /// is not the last. It stays where it is, but for a watched cursor's, which moves.
+    pub(super) fn resize_last(
+        &self,
+        start: *mut u8,
+        old: usize,
+        new: usize,
+    ) -> Result<Option<*mut u8>, OutOfMemory> {
+        if Self::WATCHED {
+            return self.resize_last_watched(start, old, new, 1);
+        }
         if !self.is_last(start, old) || !start.addr().is_multiple_of(MIN_ALIGN) {
-            return Ok(false);
+            return Ok(None);
         }
         let before = self.position.get();
         self.position.set(before.with_addr(start.addr()));
-        let moved = self.try_place(new, 1, Why::Request);
+        let moved = self.try_place(new, 1, None, Why::Request);
         if moved.is_err() {
             self.position.set(before);
         }
-        moved.map(|_| true)
+        moved.map(Some)
     }
+}
+
+/// Who asked for a block; only a checked arena wants to know, for the others there is nothing to pass on.
+pub(super) type Caller = Option<&'static Location<'static>>;
+
+/// The caller of the public call that this stands in.
+#[inline(always)]
+#[track_caller]
+pub(super) fn here<const CHECKED: bool>() -> Caller {
+    if CHECKED { Some(Location::caller()) } else { None }
 }
 
 /// How a call answers when there is no memory: by diverging or by returning an error. Every allocation call
@@ -231,6 +282,7 @@ pub(super) trait Mode {
         cursor: &Cursor<M, C>,
         size: usize,
         align: usize,
+        caller: Caller,
     ) -> Result<*mut u8, Self::Error>;
 
     /// A block that is handed out uninitialised: committed in any case.
@@ -238,6 +290,7 @@ pub(super) trait Mode {
         cursor: &Cursor<M, C>,
         size: usize,
         align: usize,
+        caller: Caller,
     ) -> Result<*mut u8, Self::Error>;
 
     /// `len` values of `T`; more than `isize::MAX` bytes are no layout.
@@ -260,8 +313,9 @@ impl Mode for Plain {
         cursor: &Cursor<M, C>,
         size: usize,
         align: usize,
+        caller: Caller,
     ) -> Result<*mut u8, Infallible> {
-        Ok(cursor.place(size, align))
+        Ok(cursor.place(size, align, caller))
     }
 
     #[inline(always)]
@@ -269,8 +323,9 @@ impl Mode for Plain {
         cursor: &Cursor<M, C>,
         size: usize,
         align: usize,
+        caller: Caller,
     ) -> Result<*mut u8, Infallible> {
-        Ok(cursor.place_committed(size, align))
+        Ok(cursor.place_committed(size, align, caller))
     }
 
     #[inline(always)]
@@ -293,8 +348,9 @@ impl Mode for Try {
         cursor: &Cursor<M, C>,
         size: usize,
         align: usize,
+        caller: Caller,
     ) -> Result<*mut u8, OutOfMemory> {
-        cursor.try_place(size, align, Why::Write)
+        cursor.try_place(size, align, caller, Why::Write)
     }
 
     #[inline(always)]
@@ -302,8 +358,9 @@ impl Mode for Try {
         cursor: &Cursor<M, C>,
         size: usize,
         align: usize,
+        caller: Caller,
     ) -> Result<*mut u8, OutOfMemory> {
-        cursor.try_place(size, align, Why::Request)
+        cursor.try_place(size, align, caller, Why::Request)
     }
 
     #[inline(always)]
@@ -325,10 +382,10 @@ fn nowhere(align: usize) -> *mut u8 {
 /// The error of a check that failed: `size` bytes would end at the address `end`, their padding included.
 #[cold]
 #[inline(never)]
-fn check_error(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> OutOfMemory {
+pub(super) fn check_error(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> OutOfMemory {
     let used = position.addr() - slot.base().addr();
     let effective = end.saturating_sub(position.addr());
-    let refusal = beyond(used.saturating_add(effective), slot.most(), slot.reserved());
+    let refusal = beyond(used.saturating_add(effective), slot.most(), slot.asked());
     OutOfMemory::new(slot, Request::Allocation { requested: size, effective }, used, refusal)
 }
 
@@ -374,13 +431,14 @@ fn commit(
         let request = Request::Allocation { requested: size, effective: end - position.addr() };
         OutOfMemory::new(slot, request, used, refusal)
     })?;
-    Ok(limit_of(slot))
+    Ok(limit_of::<false>(slot))
 }
 
 /// The limit of a cursor over a region, as things stand.
-fn limit_of(slot: &Slot) -> *mut u8 {
+fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
     let most = slot.most();
-    let offset = if cfg!(highwater_fault) { most } else { most.min(slot.frontier.get()) };
+    let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::PROTECTS);
+    let offset = if checked_elsewhere { most } else { most.min(slot.frontier.get()) };
     slot.base().wrapping_add(offset)
 }
 

@@ -1,6 +1,6 @@
 //! A block of unknown final length, built in place at the top of a cursor.
 
-use super::cursor::{Cursor, Mode};
+use super::cursor::{Caller, Cursor, Mode};
 use core::alloc::Layout;
 use core::marker::PhantomData;
 
@@ -21,23 +21,32 @@ pub(super) struct Grower<'c, T, const M: usize, const C: bool, F: Mode> {
     start: *mut T,
     len: usize,
     capacity: usize,
+    caller: Caller,
     mode: PhantomData<F>,
 }
 
 impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
     /// Begins a block for perhaps `hint` values. A hint may lie, in either direction: one that is absurd, or
     /// that does not fit, must not fail.
-    pub(super) fn with_hint(cursor: &'c Cursor<M, C>, hint: usize) -> Result<Self, F::Error> {
+    pub(super) fn with_hint(cursor: &'c Cursor<M, C>, hint: usize, caller: Caller) -> Result<Self, F::Error> {
         let before = cursor.position();
         if size_of::<T>() == 0 {
-            let start = F::place(cursor, 0, align_of::<T>())?.cast();
-            return Ok(Grower { cursor, before, start, len: 0, capacity: usize::MAX, mode: PhantomData });
+            let start = F::place(cursor, 0, align_of::<T>(), caller)?.cast();
+            return Ok(Grower {
+                cursor,
+                before,
+                start,
+                len: 0,
+                capacity: usize::MAX,
+                caller,
+                mode: PhantomData,
+            });
         }
         let capacity = hint.min(HINT / size_of::<T>());
         let bytes = capacity * size_of::<T>();
         let capacity = if cursor.fits(bytes, align_of::<T>()) { capacity } else { 0 };
-        let start = F::place(cursor, capacity * size_of::<T>(), align_of::<T>())?.cast();
-        Ok(Grower { cursor, before, start, len: 0, capacity, mode: PhantomData })
+        let start = F::place(cursor, capacity * size_of::<T>(), align_of::<T>(), caller)?.cast();
+        Ok(Grower { cursor, before, start, len: 0, capacity, caller, mode: PhantomData })
     }
 
     /// Bytes of the block; of none when its values have no size.
@@ -54,14 +63,16 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
         // Twice as much may be more than the limit allows where exactly enough is not.
         for capacity in [double, exact] {
             if let Ok(layout) = Layout::array::<T>(capacity)
-                && self.cursor.resize_last(self.start.cast(), self.bytes(), layout.size()) == Ok(true)
+                && let Ok(Some(start)) =
+                    self.cursor.resize_last(self.start.cast(), self.bytes(), layout.size())
             {
+                self.start = start.cast();
                 self.capacity = capacity;
                 return Ok(());
             }
         }
         let before = self.cursor.position();
-        let place = |layout: Layout| F::place(self.cursor, layout.size(), layout.align());
+        let place = |layout: Layout| F::place(self.cursor, layout.size(), layout.align(), self.caller);
         let doubled = Layout::array::<T>(double)
             .ok()
             .filter(|layout| self.cursor.fits(layout.size(), layout.align()))
@@ -98,7 +109,10 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
         if used < grower.bytes() {
             // A smaller block commits nothing. It is refused only when a limit was set below it meanwhile,
             // and then the block stays as it is.
-            let _ = grower.cursor.resize_last(grower.start.cast(), grower.bytes(), used);
+            let resized = grower.cursor.resize_last(grower.start.cast(), grower.bytes(), used);
+            if let Ok(Some(start)) = resized {
+                return (start.cast(), grower.len);
+            }
         }
         (grower.start, grower.len)
     }

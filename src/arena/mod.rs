@@ -15,6 +15,7 @@ mod frame;
 mod grower;
 mod pool;
 mod scope;
+mod watch;
 
 pub use arena_type::{Arena, DebugArena};
 pub use checkpoint::Checkpoint;

@@ -2,7 +2,7 @@
 
 use super::body::{self, always};
 use super::checkpoint::Checkpoint;
-use super::cursor::{Cursor, Mode, Plain, Try};
+use super::cursor::{Cursor, Mode, Plain, Try, here};
 use super::frame::Frame;
 use crate::oom::{AllocOrInitError, OutOfMemory};
 use crate::region::Monitor;
@@ -100,9 +100,10 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     /// assert_eq!(*a + *b + *c, 6);
     /// ```
     #[inline(always)]
+    #[track_caller]
     pub fn frame<const N: usize>(&self) -> Frame<'a, N, MIN_ALIGN> {
         let bytes = Frame::<N, MIN_ALIGN>::BYTES;
-        Frame::new(always(Plain::place(&self.cursor, bytes, MIN_ALIGN)))
+        Frame::new(always(Plain::place(&self.cursor, bytes, MIN_ALIGN, here::<CHECKED>())))
     }
 
     /// [`frame`](Scope::frame) that returns the error; the frame is committed.
@@ -110,9 +111,10 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     /// # Errors
     /// [`OutOfMemory`] when there is no memory for it.
     #[inline(always)]
+    #[track_caller]
     pub fn try_frame<const N: usize>(&self) -> Result<Frame<'a, N, MIN_ALIGN>, OutOfMemory> {
         let bytes = Frame::<N, MIN_ALIGN>::BYTES;
-        Ok(Frame::new(Try::place(&self.cursor, bytes, MIN_ALIGN)?))
+        Ok(Frame::new(Try::place(&self.cursor, bytes, MIN_ALIGN, here::<CHECKED>())?))
     }
 }
 

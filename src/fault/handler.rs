@@ -8,7 +8,7 @@
 use super::context;
 use super::imp::current;
 use crate::grow::{Why, grow};
-use crate::guard::{Fault, Verdict, View, judge};
+use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
 use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{self, Slot};
 use crate::{report, sys};
@@ -47,7 +47,13 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
     };
     // SAFETY: the caller's promise.
     let interrupted = unsafe { context::read(context, address) };
-    let view = View { base: slot.base().addr(), reserved: slot.reserved(), frontier: slot.frontier.get() };
+    let view = View {
+        base: slot.base().addr(),
+        reserved: slot.reserved(),
+        frontier: slot.frontier.get(),
+        reach: slot.reach.load(Relaxed),
+        place: place_of(slot, address),
+    };
     match judge(view, Fault { address, fetch: interrupted.fetch, key: code == KEY }) {
         Verdict::Growth { offset } => {
             // SAFETY: errno is this thread's own.
@@ -63,8 +69,31 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
             true
         }
         Verdict::Covered => !seen_before(slot, address, interrupted.pc),
-        Verdict::Guard | Verdict::Foreign => false,
+        Verdict::Violation(kind) => {
+            // Told once: whoever gets the fault now may return without having done anything about it.
+            if !seen_before(slot, address, interrupted.pc) {
+                // SAFETY: errno is this thread's own.
+                let errno = unsafe { *libc::__errno_location() };
+                report::violated(slot, kind, interrupted.access, address, interrupted.pc);
+                // SAFETY: as above.
+                unsafe { *libc::__errno_location() = errno };
+            }
+            false
+        }
+        Verdict::Foreign => false,
     }
+}
+
+/// What is known of the byte at an address of a region's territory.
+fn place_of(slot: &Slot, address: usize) -> Place {
+    let offset = address.wrapping_sub(slot.base().addr());
+    if offset >= slot.reserved() {
+        return Place::Plain;
+    }
+    if let Some(ledger) = Ledger::of(slot) {
+        return ledger.look(offset).0;
+    }
+    if slot.guard_over(offset).is_some() { Place::Guarded } else { Place::Plain }
 }
 
 /// A refused commit cannot return to the write that needs it, and must not unwind out of a signal.

@@ -44,7 +44,7 @@ pub struct OutOfMemory {
 impl OutOfMemory {
     #[cold]
     pub(crate) fn new(slot: &'static Slot, request: Request, used: usize, refusal: Refusal) -> Self {
-        let (committed, reserved) = (slot.frontier.get(), slot.reserved());
+        let (committed, reserved) = (slot.frontier.get(), slot.asked());
         let mut name = [0; NAME_BYTES];
         slot.name(&mut name);
         let region = slot.id.load(core::sync::atomic::Ordering::Relaxed);
@@ -108,9 +108,10 @@ impl From<BuildError> for OutOfMemory {
                 let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
                 (Refusal { cause, ..none }, 0)
             }
-            BuildError::ZeroReserve | BuildError::Step { .. } | BuildError::Limit { .. } => {
-                (Refusal { cause: Cause::ReservationExhausted, ..none }, 0)
-            }
+            BuildError::Guard(_)
+            | BuildError::ZeroReserve
+            | BuildError::Step { .. }
+            | BuildError::Limit { .. } => (Refusal { cause: Cause::ReservationExhausted, ..none }, 0),
         };
         let request = Request::Allocation { requested, effective: requested };
         OutOfMemory { region: 0, name: [0; NAME_BYTES], refusal, request, used: 0, committed: 0, reserved: 0 }

@@ -5,5 +5,5 @@ mod guard;
 mod limits;
 
 pub use growth::{Growth, HugePages};
-pub use guard::GuardPolicy;
+pub use guard::{GuardMechanism, GuardPolicy, OnViolation, ReportFormat};
 pub use limits::{Backing, Reserve};

@@ -1,11 +1,11 @@
 //! From what was asked for to a region.
 
-use super::Region;
 use super::mapping::{Mapping, Plan};
 use super::slot::{self, Init, NAME_BYTES};
+use super::{GuardError, Region};
 use super::{registry, space};
 use crate::math::page::{HUGE_PAGE, KIB, align_up_saturating};
-use crate::policy::{Growth, GuardPolicy, HugePages, Reserve};
+use crate::policy::{Growth, GuardMechanism, GuardPolicy, HugePages, Reserve};
 use crate::sys::{self, Access, Errno, Limit};
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) guard: GuardPolicy,
     pub(crate) limit: Option<usize>,
     pub(crate) source: Source,
+    /// For a checked arena, whose allocations have guards between them.
+    pub(crate) checked: bool,
 }
 
 /// Where the bytes are to come from.
@@ -69,7 +71,15 @@ impl Options {
             // The file starts at the region's first byte, so there is no room for a guard before it.
             self.guard.before = 0;
         }
-        let upfront = self.growth == Growth::Upfront;
+        let by_advice = match self.guard.mechanism {
+            GuardMechanism::Auto => sys::has_guards(),
+            GuardMechanism::Advice if !sys::has_guards() => {
+                return Err(BuildError::Guard(GuardError::NoMechanism(self.guard.mechanism)));
+            }
+            GuardMechanism::Advice => true,
+            GuardMechanism::Protect => false,
+        };
+        let upfront = self.growth == Growth::Upfront && !self.checked;
         let default_head = if matches!(self.growth, Growth::Stress { .. }) { page } else { DEFAULT_HEAD };
         let wanted = space::wanted(self.reserve, self.head.unwrap_or(0).max(self.limit.unwrap_or(0)));
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
@@ -82,7 +92,8 @@ impl Options {
             None if upfront => 0,
             None => default_head.min(most),
         };
-        let (mapping, taken) = self.map(wanted, head)?;
+        let (mapping, taken) = self.map(self.with_room_for_guards(wanted), head)?;
+        let asked = wanted.min(mapping.reserved);
         let populate = self.populated(&mapping);
         // One line of a report stays one line, and a terminal is told nothing.
         let mut name = self.name.replace(char::is_control, "_");
@@ -98,10 +109,14 @@ impl Options {
             base: mapping.base,
             reserved: mapping.reserved,
             tail_end: mapping.tail_end,
-            limit: self.limit,
+            limit: self.limit.filter(|_| !self.checked).unwrap_or(mapping.reserved),
+            usable: self.limit.unwrap_or(asked),
+            asked: if self.checked { asked } else { mapping.reserved },
             growth: self.growth,
             populate,
             file: mapping.file(),
+            guard: &self.guard,
+            by_advice,
             name: &name,
         });
         // From here on dropping the region undoes everything.
@@ -124,7 +139,20 @@ impl Options {
             slot.counters.peak.store(head, Relaxed);
             slot.head.store(head, Relaxed);
         }
+        for guard in &self.guard.placed {
+            slot.place_guard(guard.clone()).map_err(BuildError::Guard)?;
+        }
         Ok(region)
+    }
+
+    /// What is reserved so that `wanted` bytes can be allocated: a checked arena's small allocations take two
+    /// pages each, and those that were given up keep their addresses for a while.
+    fn with_room_for_guards(&self, wanted: usize) -> usize {
+        if !self.checked || !sys::PROTECTS || self.reserve == Reserve::Default {
+            return wanted;
+        }
+        let room = wanted.saturating_mul(1024).min(sys::DEFAULT_RESERVE).min(space::left() / 256);
+        wanted.saturating_add(align_up_saturating(room, sys::page_size()))
     }
 
     /// How many bytes of a step are made present at once, at most.
@@ -146,11 +174,14 @@ impl Options {
     fn map(&self, wanted: usize, head: usize) -> Result<(Mapping, usize), BuildError> {
         let page = sys::page_size();
         let least = space::FLOOR.min(wanted).max(head);
-        let access = if self.growth == Growth::Upfront { Access::ReadWrite } else { Access::None };
+        let upfront = self.growth == Growth::Upfront && !self.checked;
+        let access = if upfront { Access::ReadWrite } else { Access::None };
         let mut reserved = wanted;
         loop {
-            let plan =
-                Plan { reserved, guard: &self.guard, access, huge_pages: self.huge_pages, name: &self.name };
+            // A checked arena's allocations have small pages of their own, and mappings that were advised differently
+            // do not join again.
+            let huge_pages = (!self.checked).then_some(self.huge_pages);
+            let plan = Plan { reserved, guard: &self.guard, access, huge_pages, name: &self.name };
             let mapped = plan.mapped().unwrap_or(usize::MAX);
             if !space::take(mapped) {
                 return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
@@ -262,6 +293,8 @@ pub enum BuildError {
         /// The system's error.
         error: std::io::Error,
     },
+    /// A guard cannot be placed where it was asked for, or not that way.
+    Guard(GuardError),
     /// The SIGSEGV handler cannot be installed.
     Handler(std::io::Error),
 }
@@ -316,6 +349,7 @@ impl fmt::Display for BuildError {
                 write!(f, "out of memory: {bytes} bytes refused by the system: {error}")
             }
             BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
+            BuildError::Guard(error) => error.fmt(f),
             BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
         }
     }
@@ -327,6 +361,7 @@ impl std::error::Error for BuildError {
             BuildError::Refused { error, .. }
             | BuildError::File { error, .. }
             | BuildError::Handler(error) => Some(error),
+            BuildError::Guard(error) => Some(error),
             _ => None,
         }
     }

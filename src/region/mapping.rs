@@ -8,7 +8,7 @@ use crate::policy::{GuardPolicy, HugePages};
 use crate::sys::Limit;
 use crate::sys::{self, Access, Errno};
 use core::ptr::NonNull;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 #[cfg(not(highwater_portable))]
 use std::fs::File;
 
@@ -25,7 +25,8 @@ pub(crate) struct Mapping {
     /// Where the whole range ends, in bytes from `base`: after the guard and what is left of the slack.
     pub(crate) tail_end: usize,
     access: Access,
-    huge_pages: HugePages,
+    /// What is advised, if anything.
+    huge_pages: Option<HugePages>,
     name: CString,
     memory: Memory,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) reserved: usize,
     pub(crate) guard: &'a GuardPolicy,
     pub(crate) access: Access,
-    pub(crate) huge_pages: HugePages,
+    pub(crate) huge_pages: Option<HugePages>,
     pub(crate) name: &'a str,
 }
 
@@ -120,9 +121,9 @@ impl Mapping {
                 sys::dump(start.as_ptr(), len, false);
             }
             match self.huge_pages {
-                HugePages::Advise if self.reserved >= HUGE_PAGE => sys::advise_huge(start, len, true),
-                HugePages::Advise => {}
-                HugePages::Never => sys::advise_huge(start, len, false),
+                Some(HugePages::Advise) if self.reserved >= HUGE_PAGE => sys::advise_huge(start, len, true),
+                Some(HugePages::Advise) | None => {}
+                Some(HugePages::Never) => sys::advise_huge(start, len, false),
             }
         }
     }
@@ -131,6 +132,11 @@ impl Mapping {
     pub(crate) fn territory(&self) -> (usize, usize) {
         let (before, after) = self.guard;
         (self.base.addr().get() - before, before + self.reserved + after)
+    }
+
+    /// The name in the maps file.
+    pub(crate) fn vma_name(&self) -> &CStr {
+        &self.name
     }
 
     /// Whether every byte is accessible at any time, given back or not.

@@ -4,6 +4,7 @@
 mod fork;
 mod free;
 mod frontier;
+mod guards;
 mod make;
 mod mapping;
 mod monitor;
@@ -23,6 +24,7 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 pub(crate) use frontier::Advance;
+pub use guards::GuardError;
 pub use make::BuildError;
 pub(crate) use make::{Options, Source};
 use mapping::Mapping;
@@ -79,15 +81,22 @@ impl Region {
         self.slot
     }
 
+    /// The region's name in the maps file.
+    pub(crate) fn vma_name(&self) -> &core::ffi::CStr {
+        self.mapping.vma_name()
+    }
+
     /// A number that no other region of this process has had or will have.
     pub fn id(&self) -> u64 {
         self.slot.id.load(Relaxed)
     }
 
-    /// The bytes reserved: what was got, which may be less than what was asked for.
+    /// The bytes reserved: what was got, which may be less than what was asked for. A
+    /// [`DebugArena`](crate::DebugArena)'s region has more, for its guards and for what was given up; they are not
+    /// counted.
     #[inline]
     pub fn reserved_bytes(&self) -> usize {
-        self.mapping.reserved
+        self.slot.asked()
     }
 
     /// The bytes committed: where the frontier stands.
@@ -99,7 +108,7 @@ impl Region {
     /// The bytes that may be used: the byte limit, or the reservation where there is none.
     #[inline]
     pub fn limit(&self) -> usize {
-        self.slot.limit.load(Relaxed)
+        self.slot.usable.load(Relaxed)
     }
 
     /// How the frontier moves.
@@ -143,6 +152,9 @@ impl Region {
         }
         if !self.mapping.stays_accessible() {
             self.slot.frontier.set(keep);
+        } else if let Err(errno) = self.slot.restore_guards(keep, committed) {
+            // Never without its guards. (A mark needs no memory but a page table's.)
+            panic!("highwater: the guards of a trimmed region could not be restored: {errno}");
         }
         // A page of this range may fault again at the same place in the program, and be ours again.
         self.slot.trims.fetch_add(1, Relaxed);

@@ -8,9 +8,10 @@ use super::atomic::{AtomicU64, AtomicUsize};
 use super::fork::this_process;
 use super::free::FreeList;
 use super::frontier::Frontier;
+use super::guards::Guards;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
-use crate::policy::Growth;
+use crate::policy::{Growth, GuardPolicy, OnViolation, ReportFormat};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
@@ -19,6 +20,13 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, fence};
 
 /// The longest region name that is kept, in bytes.
 pub(crate) const NAME_BYTES: usize = 40;
+
+/// A violation ends in `abort()`.
+const ABORTS: u32 = 1;
+/// A violation is reported as JSON.
+const JSON: u32 = 2;
+/// Guards inside the region are marks in the page table, not protection.
+const BY_ADVICE: u32 = 4;
 
 /// The number that [`Growth::Stress`] is kept as.
 const STRESS: u64 = 3;
@@ -33,7 +41,7 @@ pub(crate) struct Slot {
     /// The region's first byte, with the provenance of the whole mapping.
     pub(crate) base: AtomicPtr<u8>,
     pub(crate) reserved: AtomicUsize,
-    /// The byte limit; the reservation's length where there is none.
+    /// Up to where growth is admitted: the byte limit, or the reservation's length where there is none.
     pub(crate) limit: AtomicUsize,
     /// The arena's own limit on top of it, `usize::MAX` where there is none.
     pub(crate) allocation_limit: AtomicUsize,
@@ -52,6 +60,18 @@ pub(crate) struct Slot {
     /// The process that a file-backed region exists in: a forked child does not have the mapping.
     #[cfg(not(highwater_portable))]
     owner: AtomicU64,
+    /// The bytes that may be allocated: the byte limit, or what was asked for. The same as `limit`, but for a
+    /// checked arena's region, whose allocations have guards and stretches that were given up between them.
+    pub(crate) usable: AtomicUsize,
+    /// The reservation as it was asked for: the same as `reserved`, but for a checked arena's region.
+    pub(crate) asked: AtomicUsize,
+    /// How far past the frontier a touch may be and still be growth, in bytes.
+    pub(crate) reach: AtomicUsize,
+    pub(super) guards: Guards,
+    /// What is asked of violations and guards: `ABORTS`, `JSON`, `BY_ADVICE`.
+    flags: AtomicU32,
+    /// What a checked arena knows of its allocations; null for every other region. See `guard::Ledger`.
+    pub(crate) ledger: AtomicPtr<()>,
     /// How often memory was given back: what a repeated fault is told from a new one by.
     pub(crate) trims: AtomicU64,
     name: [AtomicU64; NAME_BYTES / 8],
@@ -72,10 +92,16 @@ pub(crate) struct Init<'a> {
     pub(crate) base: NonNull<u8>,
     pub(crate) reserved: usize,
     pub(crate) tail_end: usize,
-    pub(crate) limit: Option<usize>,
+    /// Up to where growth is admitted.
+    pub(crate) limit: usize,
+    /// The bytes that may be allocated, and the reservation as it was asked for.
+    pub(crate) usable: usize,
+    pub(crate) asked: usize,
     pub(crate) growth: Growth,
     pub(crate) populate: usize,
     pub(crate) file: Option<(i32, usize)>,
+    pub(crate) guard: &'a GuardPolicy,
+    pub(crate) by_advice: bool,
     pub(crate) name: &'a str,
 }
 
@@ -87,6 +113,8 @@ impl Slot {
             base: AtomicPtr::new(core::ptr::null_mut()),
             reserved: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
+            usable: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             allocation_limit: AtomicUsize::new(usize::MAX),
             frontier: Frontier::new(0),
             tail_end: AtomicUsize::new(0),
@@ -98,6 +126,10 @@ impl Slot {
             file_offset: AtomicUsize::new(0),
             #[cfg(not(highwater_portable))]
             owner: AtomicU64::new(0),
+            reach: AtomicUsize::new(usize::MAX),
+            guards: Guards::new(),
+            flags: AtomicU32::new(0),
+            ledger: AtomicPtr::new(core::ptr::null_mut()),
             trims: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; NAME_BYTES / 8],
             counters: Counters::new(),
@@ -166,11 +198,46 @@ impl Slot {
         self.populate.store(0, Relaxed);
     }
 
-    /// The bytes that may be used in all: the smallest of the reservation, the region's limit and the
-    /// allocation limit.
+    /// The bytes that may be allocated in all: the smallest of the reservation, the region's limit, the
+    /// allocation limit and the way to the first guard.
     #[inline]
     pub(crate) fn most(&self) -> usize {
-        self.limit.load(Relaxed).min(self.allocation_limit.load(Relaxed))
+        let most = self.usable.load(Relaxed).min(self.allocation_limit.load(Relaxed));
+        // A checked arena places its allocations around guards.
+        if self.is_checked() { most } else { most.min(self.first_guard()) }
+    }
+
+    /// The reservation as it was asked for.
+    #[inline]
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Relaxed)
+    }
+
+    /// Whether the region is a checked arena's: then memory is inaccessible unless an allocation has it.
+    #[inline]
+    pub(crate) fn is_checked(&self) -> bool {
+        !self.ledger.load(Relaxed).is_null()
+    }
+
+    /// Whether guards inside the region are marks in the page table.
+    pub(crate) fn guards_by_advice(&self) -> bool {
+        self.flags.load(Relaxed) & BY_ADVICE != 0
+    }
+
+    /// From now on by protection. Only for whoever has the region to themselves, before the first guard.
+    pub(crate) fn guard_by_protection(&self) {
+        self.flags.fetch_and(!BY_ADVICE, Relaxed);
+    }
+
+    /// What follows the report of a violation.
+    #[cfg(highwater_fault)]
+    pub(crate) fn on_violation(&self) -> OnViolation {
+        if self.flags.load(Relaxed) & ABORTS == 0 { OnViolation::Die } else { OnViolation::Abort }
+    }
+
+    /// How a violation is reported.
+    pub(crate) fn format(&self) -> ReportFormat {
+        if self.flags.load(Relaxed) & JSON == 0 { ReportFormat::Text } else { ReportFormat::Json }
     }
 
     /// Whether this is a file-backed region that the process was forked away from: its range is not mapped
@@ -184,19 +251,8 @@ impl Slot {
     pub(crate) fn make_accessible(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
-        #[cfg(not(highwater_portable))]
-        {
-            // Before the pages are accessible: a write to a page without blocks on a full disk is SIGBUS.
-            let file = self.file.load(Relaxed);
-            if file >= 0 {
-                // In a forked child the range is not ours, and may be somebody else's.
-                if self.was_left_behind() {
-                    return Err(sys::NOT_MAPPED);
-                }
-                let offset = self.file_offset.load(Relaxed);
-                sys::allocate_blocks(file, offset.wrapping_add(from), len)?;
-            }
-        }
+        // Before the pages are accessible: a write to a page without blocks on a full disk is SIGBUS.
+        self.allocate_blocks(from, len)?;
         // The dump flag first: the pages become accessible and a part of the committed mapping in one step. The
         // other way round another thread may touch them in between, and the kernel never joins two mappings
         // that were paged in separately.
@@ -227,6 +283,31 @@ impl Slot {
         result
     }
 
+    /// Gives a file-backed range its blocks. Signal-safe.
+    #[cfg(not(highwater_portable))]
+    pub(super) fn allocate_blocks(&self, from: usize, len: usize) -> Result<(), Errno> {
+        let file = self.file.load(Relaxed);
+        if file < 0 {
+            return Ok(());
+        }
+        // In a forked child the range is not ours, and may be somebody else's.
+        if self.was_left_behind() {
+            return Err(sys::NOT_MAPPED);
+        }
+        sys::allocate_blocks(file, self.file_offset.load(Relaxed).wrapping_add(from), len)
+    }
+
+    #[cfg(highwater_portable)]
+    pub(super) fn allocate_blocks(&self, _from: usize, _len: usize) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Makes `[from, to)` a part of core dumps.
+    pub(super) fn make_dumped(&self, from: usize, to: usize) {
+        // SAFETY: the range lies in the mapping of a live region.
+        unsafe { sys::dump(self.base().wrapping_add(from), to.wrapping_sub(from), true) };
+    }
+
     /// Copies the name into `to` and returns it; empty for a region without one.
     pub(crate) fn name<'a>(&self, to: &'a mut [u8; NAME_BYTES]) -> &'a str {
         for (bytes, word) in to.chunks_exact_mut(8).zip(&self.name) {
@@ -239,7 +320,7 @@ impl Slot {
         let committed = self.frontier.get();
         let counters = &self.counters;
         Stats {
-            reserved: self.reserved(),
+            reserved: self.asked(),
             committed,
             peak_committed: counters.peak.load(Relaxed).max(committed),
             used: counters.touched.load(Relaxed),
@@ -266,7 +347,9 @@ impl Slot {
         self.id.store(NEXT_ID.fetch_add(1, Relaxed), Relaxed);
         self.base.store(init.base.as_ptr(), Relaxed);
         self.reserved.store(init.reserved, Relaxed);
-        self.limit.store(init.limit.unwrap_or(init.reserved).min(init.reserved), Relaxed);
+        self.limit.store(init.limit.min(init.reserved), Relaxed);
+        self.usable.store(init.usable.min(init.reserved), Relaxed);
+        self.asked.store(init.asked.min(init.reserved), Relaxed);
         self.allocation_limit.store(usize::MAX, Relaxed);
         self.frontier.set(0);
         self.head.store(0, Relaxed);
@@ -279,6 +362,18 @@ impl Slot {
         self.file_offset.store(file_offset, Relaxed);
         #[cfg(not(highwater_portable))]
         self.owner.store(this_process(), Relaxed);
+        self.reach.store(init.guard.reach, Relaxed);
+        self.guards.clear();
+        let mut flags = 0;
+        for (is_set, flag) in [
+            (init.guard.on_violation == OnViolation::Abort, ABORTS),
+            (init.guard.format == ReportFormat::Json, JSON),
+            (init.by_advice, BY_ADVICE),
+        ] {
+            flags |= if is_set { flag } else { 0 };
+        }
+        self.flags.store(flags, Relaxed);
+        self.ledger.store(core::ptr::null_mut(), Relaxed);
         self.counters.clear();
         let mut bytes = [0; NAME_BYTES];
         let name = init.name.as_bytes();

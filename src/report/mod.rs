@@ -1,11 +1,18 @@
 //! Saying it: the one place that turns figures into words, inside the signal and outside.
 
+mod facts;
 mod sink;
 mod text;
+mod violation;
 
-use crate::region::{Monitor, NAME_BYTES};
+use crate::guard::{Broken, Kind, Violation, hook};
+use crate::policy::{OnViolation, ReportFormat};
+use crate::region::{Monitor, NAME_BYTES, Slot};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 use sink::line;
 use text::Bytes;
+use violation::{Details, Json};
 
 /// Standard error.
 const STDERR: i32 = 2;
@@ -14,6 +21,93 @@ const STDERR: i32 = 2;
 #[cfg(highwater_fault)]
 pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) {
     line(STDERR, format_args!("highwater: {error}"));
+}
+
+/// The report of a fault that is a violation, and the end if that was chosen; otherwise the fault is somebody
+/// else's now. Signal-safe.
+#[cfg(highwater_fault)]
+#[cold]
+#[inline(never)]
+pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
+    let response = slot.on_violation();
+    tell(facts::of_fault(slot, kind, access, address, pc), slot.format(), response);
+    if response == OnViolation::Abort {
+        abort_as(kind);
+    }
+}
+
+/// The report of bytes around an allocation that were found overwritten, and the end: the instruction that did
+/// it is long gone.
+#[cold]
+#[inline(never)]
+pub(crate) fn broken(slot: &Slot, broken: &Broken) -> ! {
+    tell(facts::of_broken(slot, broken), slot.format(), OnViolation::Abort);
+    abort_as(broken.kind)
+}
+
+fn tell(mut violation: Violation, format: ReportFormat, response: OnViolation) {
+    /// The thread that writes a report at this moment.
+    static TELLING: AtomicU32 = AtomicU32::new(0);
+    let thread = violation.thread;
+    // A fault of the report itself, or of the hook: what is out is out.
+    if TELLING.load(Relaxed) == thread {
+        return;
+    }
+    let is_first = TELLING.compare_exchange(0, thread, Relaxed, Relaxed).is_ok();
+    match format {
+        ReportFormat::Text => {
+            // Alone, before anything else that may go wrong.
+            line(STDERR, format_args!("highwater: {violation}"));
+            facts::find_image(&mut violation);
+            line(STDERR, format_args!("{}", Details(&violation, response)));
+        }
+        ReportFormat::Json => {
+            facts::find_image(&mut violation);
+            line(STDERR, format_args!("{}", Json(&violation)));
+        }
+    }
+    if let Some(hook) = hook() {
+        hook(&violation);
+    }
+    if is_first {
+        TELLING.store(0, Relaxed);
+    }
+}
+
+/// A function per kind, none of them inlined or merged, so that a stack trace is named after the violation.
+macro_rules! ends {
+    ($($kind:ident => $name:ident),+ $(,)?) => {
+        fn abort_as(kind: Kind) -> ! {
+            $(
+                #[inline(never)]
+                fn $name() -> ! {
+                    // Something that differs, or the linker folds them into one.
+                    core::hint::black_box(stringify!($name).as_ptr());
+                    abort()
+                }
+            )+
+            match kind {
+                $(Kind::$kind => $name(),)+
+            }
+        }
+    };
+}
+
+ends! {
+    Overflow => highwater_guard_overflow,
+    Underflow => highwater_guard_underflow,
+    UseAfterReset => highwater_guard_use_after_reset,
+    Unallocated => highwater_guard_unallocated,
+    BeyondReach => highwater_guard_beyond_reach,
+    EndOfReservation => highwater_guard_end_of_reservation,
+    BeforeHead => highwater_guard_before_head,
+    PlacedGuard => highwater_guard_placed_guard,
+}
+
+#[inline(always)]
+fn abort() -> ! {
+    // SAFETY: abort has no preconditions.
+    unsafe { libc::abort() }
 }
 
 /// One line for every live region. Signal-safe.

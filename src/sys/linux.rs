@@ -6,6 +6,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
+use std::sync::OnceLock;
 
 /// The default reserve.
 pub(crate) const DEFAULT_RESERVE: usize =
@@ -134,6 +135,63 @@ pub(crate) unsafe fn populate(start: *mut u8, len: usize) -> Result<(), Errno> {
     checked(unsafe { libc::madvise(start.cast(), len, MADV_POPULATE_WRITE) })
 }
 
+/// Marks the pages of a range as guards, which drops what is in them: no access is served until they are
+/// unmarked, whatever the protection says, and no mapping is split. Signal-safe.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn guard(start: *mut u8, len: usize) -> Result<(), Errno> {
+    // Linux 6.13 and later.
+    const MADV_GUARD_INSTALL: c_int = 102;
+    // SAFETY: the caller's promise.
+    checked(unsafe { libc::madvise(start.cast(), len, MADV_GUARD_INSTALL) })
+}
+
+/// Takes the marks of [`guard`] away; pages without one stay as they are. Signal-safe.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's.
+pub(crate) unsafe fn unguard(start: *mut u8, len: usize) -> Result<(), Errno> {
+    const MADV_GUARD_REMOVE: c_int = 103;
+    // SAFETY: pages with contents are left alone.
+    checked(unsafe { libc::madvise(start.cast(), len, MADV_GUARD_REMOVE) })
+}
+
+/// Whether [`guard`] works, found out once by trying: a call that succeeds may still have been ignored (by an
+/// emulator, say), so the page is asked for afterwards.
+pub(crate) fn has_guards() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        const MADV_POPULATE_READ: c_int = 22;
+        let page = page_size();
+        let Ok(start) = reserve(page, Access::ReadWrite) else { return false };
+        // SAFETY: the page is ours alone.
+        unsafe {
+            let installed = guard(start.as_ptr(), page).is_ok();
+            let works = installed
+                && checked(libc::madvise(start.as_ptr().cast(), page, MADV_POPULATE_READ))
+                    == Err(Errno(libc::EFAULT));
+            release(start, page);
+            works
+        }
+    })
+}
+
+/// Gives the pages of a range back; what is private reads as zero afterwards. Best effort.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn empty(start: *mut u8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { libc::madvise(start.cast(), len, libc::MADV_DONTNEED) };
+}
+
+/// How many mappings a process may have.
+pub(crate) fn most_mappings() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+    text.trim().parse().unwrap_or(65_530)
+}
+
 /// Asks for huge pages in a range, or forbids them. Best effort.
 ///
 /// # Safety
@@ -256,6 +314,14 @@ pub(crate) fn thread_id() -> u32 {
     (unsafe { libc::syscall(libc::SYS_gettid) }) as u32
 }
 
+/// This thread's name, up to the first zero. Signal-safe.
+pub(crate) fn thread_name() -> [u8; 16] {
+    let mut name = [0u8; 16];
+    // SAFETY: the kernel writes at most 16 bytes.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
 /// This process's number. Signal-safe.
 pub(crate) fn process_id() -> u32 {
     // SAFETY: getpid has no preconditions.
@@ -325,6 +391,74 @@ fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
         libc::close(fd);
         usize::try_from(len).ok()
     }
+}
+
+/// Reads a whole file through a buffer and hands out its lines, those that fit it, until `line` wants no
+/// more. Signal-safe.
+fn lines_of(path: &CStr, buffer: &mut [u8], mut line: impl FnMut(&[u8]) -> bool) {
+    // SAFETY: `path` is a string.
+    let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if fd < 0 {
+        return;
+    }
+    let mut filled = 0;
+    'reading: while let Some(room) = buffer.get_mut(filled..) {
+        // SAFETY: `room` is memory to write to.
+        let read = unsafe { libc::read(fd, room.as_mut_ptr().cast::<c_void>(), room.len()) };
+        let Some(read) = usize::try_from(read).ok().filter(|&read| read > 0) else { break };
+        filled = filled.wrapping_add(read);
+        let mut rest = buffer.get(..filled).unwrap_or_default();
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            if !line(rest.get(..end).unwrap_or_default()) {
+                break 'reading;
+            }
+            rest = rest.get(end.wrapping_add(1)..).unwrap_or_default();
+        }
+        // The beginning of a line that goes on; one that is longer than the buffer is given up.
+        let left = if rest.len() == buffer.len() { 0 } else { rest.len() };
+        let from = filled.wrapping_sub(left);
+        if from <= filled && filled <= buffer.len() {
+            buffer.copy_within(from..filled, 0);
+        }
+        filled = left;
+    }
+    // SAFETY: the descriptor is ours.
+    unsafe { libc::close(fd) };
+}
+
+/// The file that the code at `pc` was loaded from, and how far behind the start of its first mapping that is:
+/// what a symbolizer asks for. The path goes to `path`, cut where it is too long. Signal-safe.
+pub(crate) fn image_of(pc: usize, buffer: &mut [u8], path: &mut [u8]) -> Option<(usize, usize)> {
+    let mut len = 0;
+    let mut base = 0;
+    let mut found = None;
+    lines_of(c"/proc/self/maps", buffer, |line| {
+        let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let mut range = words.next().unwrap_or_default().split(|&byte| byte == b'-').map(from_hex);
+        let (Some(start), Some(end)) = (range.next().flatten(), range.next().flatten()) else { return true };
+        // The name may have spaces in it: from its first slash to the end of the line.
+        let name =
+            line.iter().position(|&byte| byte == b'/').and_then(|at| line.get(at..)).unwrap_or_default();
+        let kept = name.get(..name.len().min(path.len())).unwrap_or_default();
+        if !name.is_empty() && path.get(..len) != Some(kept) {
+            len = kept.len();
+            path.iter_mut().zip(kept).for_each(|(to, byte)| *to = *byte);
+            base = start;
+        }
+        if start <= pc && pc < end {
+            found = (!name.is_empty()).then(|| (len, pc.wrapping_sub(base)));
+            return false;
+        }
+        true
+    });
+    found
+}
+
+fn from_hex(digits: &[u8]) -> Option<usize> {
+    digits.iter().try_fold(0usize, |value, &digit| {
+        let digit = char::from(digit).to_digit(16)?;
+        value.checked_mul(16)?.checked_add(digit as usize)
+    })
 }
 
 /// Writes all of `text` to a file descriptor, as far as it takes it. Signal-safe.

@@ -90,6 +90,48 @@ pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> Result<(), Errno>
     Err(super::NOT_SUPPORTED)
 }
 
+/// There is no such thing.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn guard(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Err(super::NOT_SUPPORTED)
+}
+
+/// There is no such thing.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn unguard(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Err(super::NOT_SUPPORTED)
+}
+
+/// Never.
+pub(crate) fn has_guards() -> bool {
+    false
+}
+
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn empty(_start: *mut u8, _len: usize) {}
+
+/// There are no mappings.
+pub(crate) fn most_mappings() -> usize {
+    usize::MAX
+}
+
+/// Not known here.
+pub(crate) fn thread_name() -> [u8; 16] {
+    [0; 16]
+}
+
+/// Not known here.
+pub(crate) fn image_of(_pc: usize, _buffer: &mut [u8], _path: &mut [u8]) -> Option<(usize, usize)> {
+    None
+}
+
 /// Nothing to do.
 ///
 /// # Safety

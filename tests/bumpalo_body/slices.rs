@@ -1,6 +1,6 @@
 //! Slices of every kind.
 
-use crate::library::Bump;
+use crate::library::{Bump, SAME_MEMORY};
 
 #[test]
 fn copies_and_clones() {
@@ -62,12 +62,14 @@ fn filled_until_the_first_error() {
 fn a_slice_that_failed_gives_its_space_back() {
     let bump = <Bump>::default();
     let first = std::ptr::from_mut(bump.alloc(1u64)).addr();
+    let used = bump.allocated_bytes();
     for _ in 0..10 {
         let failed = bump.alloc_slice_try_fill_with(4, |i| if i < 3 { Ok(i as u64) } else { Err(()) });
         assert!(failed.is_err());
     }
+    assert_eq!(bump.allocated_bytes(), used);
     let second = std::ptr::from_mut(bump.alloc(2u64)).addr();
-    assert_eq!(first.abs_diff(second), 8);
+    assert!(!SAME_MEMORY || first.abs_diff(second) == 8);
 }
 
 #[test]

@@ -125,6 +125,30 @@ pub fn any_layout(arena: &Arena, layout: std::alloc::Layout) -> std::ptr::NonNul
     arena.alloc_layout(layout)
 }
 
+/// A slice whose length is not known while compiling.
+#[unsafe(no_mangle)]
+pub fn copied<'a>(scope: &Scope<'a>, words: &[u32]) -> &'a mut [u32] {
+    scope.alloc_slice_copy(words)
+}
+
+/// The same of bytes, as a text, through `&Arena`.
+#[unsafe(no_mangle)]
+pub fn copied_text<'a>(arena: &'a Arena, text: &str) -> &'a mut str {
+    arena.alloc_str(text)
+}
+
+/// A slice that is made value by value.
+#[unsafe(no_mangle)]
+pub fn filled<'a>(scope: &Scope<'a>, len: usize, value: u32) -> &'a mut [u32] {
+    scope.alloc_slice_fill_copy(len, value)
+}
+
+/// A slice of an iterator's values.
+#[unsafe(no_mangle)]
+pub fn collected<'a>(scope: &Scope<'a>, words: &[u32]) -> &'a mut [u32] {
+    scope.alloc_slice_fill_iter(words.iter().copied())
+}
+
 /// Giving everything back.
 #[unsafe(no_mangle)]
 pub fn reset(arena: &mut Arena) {

@@ -1,13 +1,12 @@
 //! Random sequences of calls against a model: no two live allocations overlap, all are aligned, contents
 //! survive, and the counters agree.
 
-#[path = "model/calls.rs"]
 mod calls;
-#[path = "model/state.rs"]
 mod state;
 
+use crate::kind::{Arena, CONTIGUOUS, Scope, builder};
 use calls::{Call, Step, steps};
-use highwater::{Arena, Frame, Growth, Scope};
+use highwater::{Frame, Growth};
 use proptest::prelude::*;
 use state::Model;
 use std::alloc::Layout;
@@ -19,7 +18,7 @@ use std::sync::Once;
 /// The calls that arenas and scopes share, by whatever holds the position.
 macro_rules! calls_on {
     ($name:ident, $type:ty) => {
-        fn $name<const MIN: usize, const CHECKED: bool>(on: &$type, call: &Call, model: &mut Model) {
+        fn $name<const MIN: usize>(on: &$type, call: &Call, model: &mut Model) {
             let used = on.allocated_bytes();
             assert_eq!(used, model.used, "nothing but the last call moved the position");
             let room = model.limit.saturating_sub(used);
@@ -39,7 +38,7 @@ macro_rules! calls_on {
                         Some(block) => {
                             model.add(block.as_ptr(), size, layout.align());
                             if size > 0 {
-                                assert_eq!(block.addr().get() - model.base, start);
+                                plain_eq!(block.addr().get() - model.base, start);
                                 assert_eq!(on.allocated_bytes(), end);
                             }
                         }
@@ -47,7 +46,8 @@ macro_rules! calls_on {
                 }
                 Call::Uninit(len) => {
                     if let Ok(slice) = on.try_alloc_uninit_slice::<u32>(len) {
-                        assert!(on.committed_bytes() >= on.allocated_bytes(), "handed out uncommitted");
+                        let (committed, used) = (on.committed_bytes(), on.allocated_bytes());
+                        plain!(committed >= used, "handed out uncommitted");
                         model.add_slice(slice);
                         let buffer = on.try_alloc_uninit_slice::<u8>(len).ok();
                         if let Some(buffer) = buffer {
@@ -174,7 +174,7 @@ macro_rules! calls_on {
                 }
                 Call::CommitAhead(bytes) => {
                     assert_eq!(on.commit_ahead(bytes).is_ok(), bytes <= room, "{bytes} of {room}");
-                    assert!(bytes > room || on.committed_bytes() >= used + bytes);
+                    plain!(bytes > room || on.committed_bytes() >= used + bytes);
                 }
                 Call::Checkpoint => model.checkpoints.push((on.checkpoint(), model.live.len())),
                 Call::ResetTo => {
@@ -190,21 +190,22 @@ macro_rules! calls_on {
             model.used = on.allocated_bytes();
             model.peak = model.peak.max(stats.committed);
             assert_eq!((stats.used, stats.reserved), (model.used, on.reserved_bytes()));
-            assert_eq!((stats.committed, stats.peak_committed), (on.committed_bytes(), model.peak));
+            assert_eq!(stats.committed, on.committed_bytes());
             assert_eq!(on.remaining(), model.limit.saturating_sub(model.used));
-            assert!(stats.committed <= stats.reserved && model.used <= stats.reserved);
+            assert!(model.used <= stats.reserved);
+            // Blocks with pages of their own commit more than they use, and give some of it back on the way.
+            if CONTIGUOUS {
+                assert_eq!(stats.peak_committed, model.peak);
+                assert!(stats.committed <= stats.reserved);
+            }
         }
     };
 }
 
-calls_on!(call_on_arena, Arena<MIN, CHECKED>);
-calls_on!(call_on_scope, Scope<'_, MIN, CHECKED>);
+calls_on!(call_on_arena, Arena<MIN>);
+calls_on!(call_on_scope, Scope<'_, MIN>);
 
-fn run_in_scope<const MIN: usize, const CHECKED: bool>(
-    mut scope: Scope<'_, MIN, CHECKED>,
-    calls: &[Call],
-    model: &mut Model,
-) {
+fn run_in_scope<const MIN: usize>(mut scope: Scope<'_, MIN>, calls: &[Call], model: &mut Model) {
     for call in calls {
         match call {
             Call::Child(calls) => {
@@ -247,7 +248,7 @@ fn fill_frame<const N: usize, const MIN: usize>(frame: Option<Frame<'_, N, MIN>>
 }
 
 fn run<const MIN: usize>(growth: Growth, steps: &[Step]) {
-    let builder = Arena::builder().min_align::<MIN>().reserve(1 << 20).growth(growth);
+    let builder = builder().min_align::<MIN>().reserve(1 << 20).growth(growth);
     let mut arena = builder.build();
     let mut model = Model {
         base: arena.region().as_ptr().addr(),
@@ -279,8 +280,8 @@ fn run<const MIN: usize>(growth: Growth, steps: &[Step]) {
                 let before = arena.committed_bytes();
                 let given_back = arena.trim(*keep);
                 let after = arena.committed_bytes();
-                assert!(after >= model.used && after >= before.min(*keep));
-                if growth != Growth::Upfront {
+                plain!(after >= model.used && after >= before.min(*keep));
+                if CONTIGUOUS && growth != Growth::Upfront {
                     assert_eq!(given_back, before - after);
                 }
             }
@@ -290,7 +291,7 @@ fn run<const MIN: usize>(growth: Growth, steps: &[Step]) {
                 model.limit = limit.unwrap_or(usize::MAX).min(arena.reserved_bytes());
             }
         }
-        assert_eq!(arena.stats().peak_committed, model.peak.max(arena.committed_bytes()));
+        plain_eq!(arena.stats().peak_committed, model.peak.max(arena.committed_bytes()));
         model.verify(MIN);
     }
 }

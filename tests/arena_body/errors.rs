@@ -1,11 +1,12 @@
 //! What an error still says later, and figures at their borders.
 
-use highwater::{Arena, ArenaPool, BuildError, Cause, Growth, GuardPolicy, OutOfMemory, Region};
+use crate::kind::{builder, try_with_capacity};
+use highwater::{BuildError, Cause, GuardPolicy, OutOfMemory, Region};
 
 #[test]
 fn an_error_knows_the_arena_that_is_gone() {
     fn parse(name: &str) -> Result<(), OutOfMemory> {
-        let arena = Arena::builder().name(name).limit(4096).build();
+        let arena = builder().name(name).limit(4096).build();
         arena.try_alloc([0u8; 5000]).map(drop)
     }
     let (parser, lexer) = (parse("parser").unwrap_err(), parse("lexer").unwrap_err());
@@ -17,41 +18,23 @@ fn an_error_knows_the_arena_that_is_gone() {
 
 #[test]
 fn a_name_with_control_characters_stays_on_its_line() {
-    let arena = Arena::builder().name("red\n\x1b[31m").limit(4096).build();
+    let arena = builder().name("red\n\x1b[31m").limit(4096).build();
     let error = arena.try_alloc([0u8; 5000]).unwrap_err().to_string();
     assert!(error.starts_with("arena \"red__[31m\" out of memory"), "{error}");
 }
 
 #[test]
 fn a_capacity_beyond_everything_is_named() {
-    let error = Arena::try_with_capacity(usize::MAX).unwrap_err();
+    let error = try_with_capacity(usize::MAX).unwrap_err();
     assert_eq!((error.cause(), error.requested()), (Cause::AddressSpace, usize::MAX), "{error}");
 }
 
 #[test]
 fn the_effective_size_has_all_of_the_padding() {
-    let arena = Arena::builder().limit(10).build();
+    let arena = builder().limit(10).build();
     let error = arena.try_alloc([0u8; 9]).unwrap_err();
     assert_eq!((error.requested(), error.cause()), (9, Cause::RegionLimit));
     assert!(error.to_string().contains("requested 9 B (effective 16 B), used 0 B"), "{error}");
-}
-
-#[test]
-fn the_peak_counts_the_head() {
-    let mut arena = Arena::builder().reserve(1 << 30).head(16 << 20).build();
-    arena.trim(0);
-    let stats = arena.stats();
-    assert_eq!((stats.committed, stats.peak_committed), (0, 16 << 20));
-}
-
-#[test]
-fn stress_keeps_its_head_over_a_reset() {
-    let growth = Growth::Stress { seed: 1 };
-    let mut arena = Arena::builder().reserve(1 << 30).head(1 << 20).growth(growth).build();
-    arena.alloc_slice_fill_copy((1 << 20) + 100, 1u8);
-    assert!(arena.committed_bytes() > 1 << 20);
-    arena.reset();
-    assert_eq!(arena.committed_bytes(), 1 << 20);
 }
 
 #[test]
@@ -67,29 +50,16 @@ fn guards_count_as_address_space() {
 #[test]
 fn limits_that_mean_nothing_are_refused_by_name() {
     for (builder, named) in [
-        (Arena::builder().limit(0), "limit of 0 bytes"),
-        (Arena::builder().reserve(1 << 20).limit(2 << 20), "2097152 bytes"),
-        (Arena::builder().limit(usize::MAX), "address space"),
+        (builder().limit(0), "limit of 0 bytes"),
+        (builder().reserve(1 << 20).limit(2 << 20), "2097152 bytes"),
+        (builder().limit(usize::MAX), "address space"),
     ] {
         let error = builder.try_build().unwrap_err().to_string();
         assert!(error.contains(named) && !error.contains('\n'), "{error}");
     }
     // A limit beyond the default reserve asks for a larger one.
     if usize::BITS == 64 && !cfg!(highwater_portable) {
-        let arena = Arena::builder().limit(128 << 30).build();
+        let arena = builder().limit(128 << 30).build();
         assert!(arena.reserved_bytes() >= 128 << 30);
     }
-}
-
-#[test]
-fn an_arena_that_was_swapped_into_a_guard_is_not_handed_to_strangers() {
-    let pool = ArenaPool::new();
-    let mut tiny = Arena::builder().reserve(1 << 20).build();
-    {
-        let mut pooled = pool.get();
-        std::mem::swap(&mut *pooled, &mut tiny);
-    }
-    assert_eq!(pool.idle(), 0);
-    assert!(pool.get().reserved_bytes() > 1 << 20);
-    assert_eq!(pool.idle(), 1);
 }

@@ -1,10 +1,9 @@
 //! Random sequences of the `Allocator` trait's calls, mixed with ordinary allocations and nested scopes,
 //! against a model: live blocks never overlap, are aligned, keep their contents, and a child neither grows,
 //! cuts nor frees a block of an ancestor in place.
-#![cfg(feature = "allocator-api2")]
 
+use crate::kind::{Scope, builder};
 use allocator_api2::alloc::{Allocator, Layout};
-use highwater::{Arena, Scope};
 use proptest::prelude::*;
 use std::ptr::NonNull;
 
@@ -185,7 +184,7 @@ fn run_in_scope<const MIN: usize>(mut scope: Scope<'_, MIN>, calls: &[Call], mod
 }
 
 fn run<const MIN: usize>(calls: &[Call]) {
-    let mut arena = Arena::builder().min_align::<MIN>().reserve(1 << 20).build();
+    let mut arena = builder().min_align::<MIN>().reserve(1 << 20).build();
     let mut model = Model::default();
     // What the scopes begin after is the arena's own, and dirty memory of an earlier round lies behind it.
     arena.alloc_slice_fill_copy(200_000, u8::MAX);

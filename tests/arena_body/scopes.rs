@@ -1,6 +1,6 @@
 //! Scopes, frames and checkpoints.
 
-use highwater::{Arena, DebugArena, Scope};
+use crate::kind::{Arena, Scope, builder, new};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn address<T: ?Sized>(value: &T) -> usize {
@@ -9,7 +9,7 @@ fn address<T: ?Sized>(value: &T) -> usize {
 
 #[test]
 fn a_child_starts_where_its_parent_stands_and_gives_everything_back() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let mut root = arena.scope();
     let kept = root.alloc(1u64);
     let mut addresses = Vec::new();
@@ -19,30 +19,33 @@ fn a_child_starts_where_its_parent_stands_and_gives_everything_back() {
         addresses.push(address(value));
         let grand = child.scope();
         let numbers = grand.alloc_slice_fill_copy(1000, round);
-        assert_eq!(address(numbers), address(value) + 8);
+        plain_eq!(address(numbers), address(value) + 8);
         assert!(numbers.iter().all(|n| n == value) && *kept == 1);
         assert_eq!(grand.allocated_bytes(), 16 + 8000);
     }
-    assert_eq!(addresses, [address(kept) + 8; 3]);
+    plain_eq!(addresses, [address(kept) + 8; 3], "the same bytes again");
     assert_eq!(root.allocated_bytes(), 8);
     assert_eq!(arena.allocated_bytes(), 0);
 }
 
 #[test]
 fn a_scope_goes_on_after_what_the_arena_holds() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let first = address(arena.alloc(5u64));
     {
         let scope = arena.scope();
-        assert_eq!(address(scope.alloc(6u64)), first + 8);
+        let second = address(scope.alloc(6u64));
+        assert_eq!(scope.allocated_bytes(), 16);
+        plain_eq!(second, first + 8);
     }
     assert_eq!(arena.allocated_bytes(), 8);
-    assert_eq!(address(arena.alloc(7u64)), first + 8);
+    let second = address(arena.alloc(7u64));
+    plain_eq!(second, first + 8);
 }
 
 #[test]
 fn forgetting_or_leaking_a_scope_gives_everything_back_too() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let scope = std::mem::ManuallyDrop::new(arena.scope());
     scope.alloc([0u64; 10]);
     let scope = Box::new(arena.scope());
@@ -53,7 +56,7 @@ fn forgetting_or_leaking_a_scope_gives_everything_back_too() {
 
 #[test]
 fn a_panic_in_a_scope_unwinds_it() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let mut root = arena.scope();
     let kept = root.alloc_str("kept");
     let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -68,7 +71,7 @@ fn a_panic_in_a_scope_unwinds_it() {
 
 #[test]
 fn scoped_returns_what_does_not_borrow() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let sum = arena.scoped(|mut scope| {
         let numbers = scope.alloc_slice_fill_with(10, |i| i);
         let doubled =
@@ -88,7 +91,7 @@ fn a_function_returns_what_it_allocated_from_its_callers_scope() {
         result[1] = n;
         result
     }
-    let mut arena = Arena::new();
+    let mut arena = new();
     let mut root = arena.scope();
     let (a, b) = (pair(&mut root, 1), pair(&mut root, 2));
     assert_eq!((&*a, &*b, root.allocated_bytes()), (&[100, 1][..], &[200, 2][..], 32));
@@ -106,7 +109,7 @@ fn scopes_of_many_depths() {
         assert!(mine.iter().all(|&n| n == depth));
         below + 1
     }
-    let mut arena = Arena::new();
+    let mut arena = new();
     let mut root = arena.scope();
     assert!(descend(&mut root, 40) > 100);
     assert_eq!(root.allocated_bytes(), 0);
@@ -114,7 +117,7 @@ fn scopes_of_many_depths() {
 
 #[test]
 fn a_scope_moves_to_another_thread_and_back() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let mut root = arena.scope();
     let kept = root.alloc(1u64);
     let child = root.scope();
@@ -133,7 +136,7 @@ fn a_scope_moves_to_another_thread_and_back() {
 
 #[test]
 fn frames_take_their_bytes_once_and_hand_them_out() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let scope = arena.scope();
     let frame = scope.frame::<24>();
     assert_eq!((scope.allocated_bytes(), frame.remaining()), (24, 24));
@@ -146,7 +149,7 @@ fn frames_take_their_bytes_once_and_hand_them_out() {
 
 #[test]
 fn odd_sizes_in_odd_places_are_aligned() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let scope = arena.scope();
     for _ in 0..5 {
         scope.alloc(1u8);
@@ -194,7 +197,7 @@ fn a_frame_that_is_too_full_panics_and_stays_usable() {
 
 #[test]
 fn a_frames_closure_uses_the_same_frame() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let scope = arena.scope();
     let frame = scope.frame::<64>();
     let outer = frame.alloc_with(|| (frame.alloc(1u64), frame.alloc(2u64)));
@@ -206,7 +209,7 @@ fn a_frames_closure_uses_the_same_frame() {
 
 #[test]
 fn frames_beyond_the_limit() {
-    let mut arena = Arena::builder().limit(100).build();
+    let mut arena = builder().limit(100).build();
     let scope = arena.scope();
     assert!(scope.try_frame::<101>().is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| scope.frame::<104>().remaining())).is_err());
@@ -220,22 +223,23 @@ fn frames_beyond_the_limit() {
 
 #[test]
 fn frames_of_a_child_return_with_it() {
-    let mut arena = Arena::new();
+    let mut arena = new();
     let mut root = arena.scope();
     let mut seen = Vec::new();
     for n in 0..3u64 {
         let child = root.scope();
         let frame = child.frame::<16>();
         let value = frame.alloc(n);
+        assert_eq!((*value, child.allocated_bytes()), (n, 16));
         seen.push(address(value));
     }
-    assert_eq!(seen, [seen[0]; 3]);
+    plain_eq!(seen, [seen[0]; 3], "the same bytes again");
     assert_eq!(root.allocated_bytes(), 0);
 }
 
 #[test]
 fn a_checkpoint_is_a_place_to_go_back_to() {
-    let arena = Arena::new();
+    let arena = new();
     let kept = arena.alloc(1u64);
     let outer = arena.checkpoint();
     let first = address(arena.alloc(2u64));
@@ -247,10 +251,12 @@ fn a_checkpoint_is_a_place_to_go_back_to() {
         assert_eq!(arena.allocated_bytes(), 16);
         arena.reset_to(outer);
     }
-    assert_eq!((address(arena.alloc(4u64)), *kept, arena.allocated_bytes()), (first, 1, 16));
+    let again = address(arena.alloc(4u64));
+    assert_eq!((*kept, arena.allocated_bytes()), (1, 16));
+    plain_eq!(again, first, "the same bytes again");
 
-    let mut debug = DebugArena::default();
-    let scope = debug.scope();
+    let mut arena = new();
+    let scope = arena.scope();
     let start = scope.checkpoint();
     scope.alloc_str("gone");
     // SAFETY: the text is not used any more.

@@ -1,6 +1,7 @@
 //! Text: formatted in place, C strings.
 
-use highwater::{Arena, Cause};
+use crate::kind::{Arena, builder, new};
+use highwater::Cause;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -42,7 +43,7 @@ impl fmt::Display for Deaf {
 
 #[test]
 fn the_text_is_what_format_makes() {
-    let arena = Arena::new();
+    let arena = new();
     let long = "word ".repeat(10_000);
     let texts = [
         (arena.alloc_fmt(format_args!("plain")), "plain".to_string()),
@@ -68,7 +69,7 @@ fn text_takes_its_own_bytes_only() {
 
 #[test]
 fn display_allocates_in_the_same_arena() {
-    let arena = Arena::new();
+    let arena = new();
     let text = arena.alloc_fmt(format_args!("[{}]{}", Allocates(&arena), "end"));
     let after = arena.alloc_str("after");
     assert_eq!(text, "[<0><1-><2--><3---><4---->]end");
@@ -77,7 +78,7 @@ fn display_allocates_in_the_same_arena() {
 
 #[test]
 fn display_that_fails_panics_and_leaves_nothing_behind() {
-    let arena = Arena::new();
+    let arena = new();
     let kept = arena.alloc_str("kept");
     let used = arena.allocated_bytes();
     for plain in [true, false] {
@@ -94,7 +95,7 @@ fn display_that_fails_panics_and_leaves_nothing_behind() {
 
 #[test]
 fn text_that_does_not_fit_is_an_error_and_leaves_nothing_behind() {
-    let arena = Arena::builder().limit(64).build();
+    let arena = builder().limit(64).build();
     arena.alloc(1u64);
     for _ in 0..3 {
         let error = arena.try_alloc_fmt(format_args!("{}{}", "x".repeat(40), "y".repeat(40))).unwrap_err();
@@ -107,7 +108,7 @@ fn text_that_does_not_fit_is_an_error_and_leaves_nothing_behind() {
 
 #[test]
 fn text_with_a_hole_is_an_error_even_if_display_hides_it() {
-    let arena = Arena::builder().limit(64).build();
+    let arena = builder().limit(64).build();
     assert!(arena.try_alloc_fmt(format_args!("{Deaf}")).is_err());
     assert_eq!(arena.allocated_bytes(), 0);
     assert!(catch_unwind(AssertUnwindSafe(|| arena.alloc_fmt(format_args!("{Deaf}")).len())).is_err());
@@ -139,7 +140,7 @@ fn c_strings_keep_their_zero() {
     assert_eq!(arena.allocated_bytes(), 6);
     // SAFETY: the terminating zero was copied too.
     assert_eq!(unsafe { copy.as_ptr().add(4).read() }, 0);
-    let full = Arena::builder().limit(4).build();
+    let full = builder().limit(4).build();
     assert!(full.try_alloc_cstr(c"name").is_err());
     assert_eq!(full.allocated_bytes(), 0);
 }

@@ -1,0 +1,223 @@
+//! The checked side of a cursor: allocations that a ledger places.
+//!
+//! Position and limit of such a cursor are those of an unchecked one that allocates the same, so limits, figures
+//! and errors are the same to the byte. Where a block really is, the ledger says.
+
+use super::cursor::{Caller, Cursor, check_error, panic_with};
+use crate::grow::{Why, grow};
+use crate::guard::{Broken, Ledger, Wanted, What};
+use crate::math::bump::bump_up;
+use crate::oom::admit::beyond;
+use crate::oom::{OutOfMemory, Refusal, Request, explain};
+use crate::region::Slot;
+use crate::report;
+use core::panic::Location;
+use core::sync::atomic::Ordering::Relaxed;
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
+    fn ledger(&self) -> &'static Ledger {
+        ledger_of(self.slot())
+    }
+
+    /// Gives up what was allocated past the position: by a scope that has ended, or before a rewind.
+    pub(super) fn give_up_ended(&self) {
+        let (ledger, used) = (self.ledger(), self.used());
+        let allocations = unbroken(self.slot(), ledger.rewind(used));
+        if allocations > 0 && ledger.is_told() {
+            let what = if used == 0 { What::Reset { allocations } } else { What::Rewound { allocations } };
+            ledger.tell(what, Some(used));
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn place_watched(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
+        match self.try_place_watched(size, align, caller) {
+            Ok(place) => place,
+            Err(error) => panic_with(error),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn try_place_watched(
+        &self,
+        size: usize,
+        align: usize,
+        caller: Caller,
+    ) -> Result<*mut u8, OutOfMemory> {
+        self.give_up_ended();
+        let position = self.position();
+        let block = self.block(size, align);
+        if block.end > self.limit.get().addr() {
+            return Err(check_error(self.slot(), position, size, block.end));
+        }
+        let caller = caller.unwrap_or_else(|| Location::caller());
+        let wanted = Wanted { size, align: align.max(MIN_ALIGN), before: self.used(), caller };
+        let place = self.put(&wanted).map_err(|refusal| {
+            let request = Request::Allocation { requested: size, effective: block.end - position.addr() };
+            OutOfMemory::new(self.slot(), request, self.used(), refusal)
+        })?;
+        self.set_position_only(position.with_addr(block.end));
+        self.slot().counters.touched.fetch_max(self.used(), Relaxed);
+        let ledger = self.ledger();
+        if let (true, Some((allocation, _))) = (ledger.is_told(), ledger.last()) {
+            let (address, align, ordinal) = (place.addr(), wanted.align, allocation.ordinal);
+            ledger.tell(What::Allocated { address, size, align, ordinal, caller }, Some(self.used()));
+        }
+        Ok(place)
+    }
+
+    /// Commits a place for a block and hands it to the ledger.
+    fn put(&self, wanted: &Wanted) -> Result<*mut u8, Refusal> {
+        let (slot, ledger) = (self.slot(), self.ledger());
+        let Some(fit) = ledger.fit(wanted) else {
+            return Err(beyond(usize::MAX, slot.reserved(), slot.reserved()));
+        };
+        let before = slot.frontier.get();
+        grow(slot, fit.first, fit.end, Why::Request)?;
+        let bytes = slot.frontier.get().saturating_sub(before);
+        if bytes > 0 && ledger.is_told() {
+            ledger.tell(What::Grown { bytes }, Some(wanted.before));
+        }
+        ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
+        let place = slot.base().wrapping_add(fit.start);
+        debug_assert!(place.addr().is_multiple_of(wanted.align), "a block is aligned");
+        Ok(place)
+    }
+
+    /// Commits what the next `bytes` bytes need when they are one block.
+    pub(super) fn commit_ahead_watched(&self, bytes: usize) -> Result<(), Refusal> {
+        self.give_up_ended();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let (slot, caller) = (self.slot(), Location::caller());
+        let wanted = Wanted { size: bytes, align: MIN_ALIGN, before: self.used(), caller };
+        match self.ledger().fit(&wanted) {
+            Some(fit) => grow(slot, fit.first, fit.end, Why::Ahead),
+            None => Err(beyond(usize::MAX, slot.reserved(), slot.reserved())),
+        }
+    }
+
+    /// The bytes in use before the last block, if that is this cursor's own and begins and ends as said.
+    fn before_last(&self, start: *const u8, len: usize) -> Option<usize> {
+        self.give_up_ended();
+        let (last, before) = self.ledger().last()?;
+        let (base, own) = (self.slot().base().addr(), self.start().addr());
+        (len > 0 && base + last.offset == start.addr() && last.size == len && base + before >= own)
+            .then_some(before)
+    }
+
+    pub(super) fn is_last_watched(&self, start: *const u8, len: usize) -> bool {
+        self.before_last(start, len).is_some()
+    }
+
+    /// A block of another size, aligned to `align` at least, with the same contents, in the last one's stead.
+    /// `None` if it is not the last, or if an unchecked arena's would not be aligned to that.
+    pub(super) fn resize_last_watched(
+        &self,
+        start: *mut u8,
+        old: usize,
+        new: usize,
+        align: usize,
+    ) -> Result<Option<*mut u8>, OutOfMemory> {
+        let (Some(before), Some((last, _))) = (self.before_last(start, old), self.ledger().last()) else {
+            return Ok(None);
+        };
+        let from = self.slot().base().wrapping_add(before);
+        let block = bump_up(from.addr(), new, last.align, MIN_ALIGN);
+        if !block.start.is_multiple_of(align) {
+            return Ok(None);
+        }
+        let align = align.max(last.align);
+        if new == 0 {
+            self.free_watched(start, old);
+            return Ok(Some(core::ptr::without_provenance_mut(align)));
+        }
+        if block.end > self.limit.get().addr() {
+            return Err(check_error(self.slot(), from, new, block.end));
+        }
+        let wanted = Wanted { size: new, align, before, caller: last.caller };
+        let place = self.put(&wanted).map_err(|refusal| {
+            let request = Request::Allocation { requested: new, effective: block.end - from.addr() };
+            OutOfMemory::new(self.slot(), request, before, refusal)
+        })?;
+        // SAFETY: both blocks are live, as long as that, and two.
+        unsafe { place.copy_from_nonoverlapping(start, old.min(new)) };
+        let ledger = self.ledger();
+        unbroken(self.slot(), ledger.forget_moved());
+        self.set_position_only(from.with_addr(block.end));
+        if let (true, Some((moved, _))) = (ledger.is_told(), ledger.last()) {
+            let (address, ordinal) = (place.addr(), moved.ordinal);
+            ledger.tell(What::Resized { address, from: old, to: new, ordinal }, Some(self.used()));
+        }
+        Ok(Some(place))
+    }
+
+    /// Lets a block end earlier where it is.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
+    #[cold]
+    pub(super) fn shrink_watched(&self, start: *const u8, old: usize, new: usize) {
+        if new == 0 {
+            return self.free_watched(start, old);
+        }
+        self.give_up_ended();
+        if let Some(offset) = self.own("shrunk", start, old) {
+            self.ledger()
+                .shrink(offset, old, new)
+                .into_iter()
+                .for_each(|shrunk| unbroken(self.slot(), shrunk));
+        }
+    }
+
+    /// The offset of a live block of this very cursor; `None` for an ancestor's, which is left alone.
+    fn own(&self, what: &str, start: *const u8, size: usize) -> Option<usize> {
+        let base = self.slot().base().addr();
+        let offset = start.addr().wrapping_sub(base);
+        match self.ledger().before(offset, size) {
+            Some(before) => (base + before >= self.start().addr()).then_some(offset),
+            None => panic!(
+                "highwater: {what}: {size} bytes at {start:p}, where no allocation of that size lives in this arena"
+            ),
+        }
+    }
+
+    /// Frees a block of this arena; if it is this cursor's last one, its bytes may be used again.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    #[cold]
+    pub(super) fn free_watched(&self, start: *const u8, size: usize) {
+        if size == 0 {
+            return;
+        }
+        let before = self.before_last(start, size);
+        let freed = self.own("freed", start, size).and_then(|offset| self.ledger().free(offset, size));
+        let Some(freed) = freed else { return };
+        let freed = unbroken(self.slot(), freed);
+        if let Some(before) = before {
+            let from = self.slot().base().wrapping_add(before);
+            let block = bump_up(from.addr(), size, freed.align, MIN_ALIGN);
+            self.set_position_only(from.with_addr(block.start));
+        }
+        if self.ledger().is_told() {
+            let (address, ordinal) = (start.addr(), freed.ordinal);
+            self.ledger().tell(What::Freed { address, size, ordinal }, Some(self.used()));
+        }
+    }
+}
+
+/// The ledger of a checked arena, which lives as long as that.
+fn ledger_of(slot: &'static Slot) -> &'static Ledger {
+    Ledger::of(slot).expect("a checked arena has a ledger")
+}
+
+/// What was found, or a report and the end where bytes around an allocation were overwritten.
+pub(super) fn unbroken<T>(slot: &Slot, found: Result<T, Broken>) -> T {
+    match found {
+        Ok(found) => found,
+        Err(broken) => report::broken(slot, &broken),
+    }
+}

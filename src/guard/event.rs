@@ -1,0 +1,106 @@
+//! What a checked arena tells of what it does.
+
+use core::panic::Location;
+use std::sync::Arc;
+
+/// One thing that happened in a [`DebugArena`](crate::DebugArena). Its `Display` is one line.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// What happened.
+    pub what: What,
+    /// The arena's name, empty if it has none.
+    pub arena: &'a str,
+    /// The number of the arena's region.
+    pub region: u64,
+    /// The generation; see [`Allocation::generation`](super::Allocation::generation).
+    pub generation: u32,
+    /// The address of the region's first byte.
+    pub start: usize,
+    /// The address where the next allocation is tried.
+    pub current: usize,
+    /// The address where the committed part ends.
+    pub end: usize,
+    /// Bytes in use, as an unchecked arena would count them.
+    pub used: usize,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum What {
+    /// An allocation was made.
+    Allocated {
+        /// Its address.
+        address: usize,
+        /// Its bytes.
+        size: usize,
+        /// Its alignment in bytes.
+        align: usize,
+        /// How many came before it.
+        ordinal: u64,
+        /// Who asked for it.
+        caller: &'static Location<'static>,
+    },
+    /// The last allocation got another size, and with it another address.
+    Resized {
+        /// Its address now.
+        address: usize,
+        /// Its bytes before.
+        from: usize,
+        /// Its bytes now.
+        to: usize,
+        /// How many came before it.
+        ordinal: u64,
+    },
+    /// One allocation was freed.
+    Freed {
+        /// Its address.
+        address: usize,
+        /// Its bytes.
+        size: usize,
+        /// How many came before it.
+        ordinal: u64,
+    },
+    /// The frontier moved.
+    Grown {
+        /// By so many bytes.
+        bytes: usize,
+    },
+    /// Everything was given up.
+    Reset {
+        /// How many allocations lived until then.
+        allocations: u64,
+    },
+    /// What was allocated after some point was given up: a scope ended, or `reset_to` was called.
+    Rewound {
+        /// How many allocations those were.
+        allocations: u64,
+    },
+    /// The system has room for few mappings more: from now on only every n-th allocation gets a guard.
+    Degraded {
+        /// That n; `u64::MAX` for none.
+        every: u64,
+    },
+}
+
+/// Where events go.
+pub type Sink = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// Sends an event to the `log` crate's logger, with the target `highwater`: allocations and frees at the level
+/// `trace`, growth, resets and rewinds at `debug`, fewer guards at `warn`. For
+/// [`log_to`](crate::Builder::log_to); with the feature `log`.
+///
+/// ```
+/// let arena = highwater::Arena::builder().checked().log_to(highwater::guard::to_log).build();
+/// arena.alloc(1);
+/// ```
+#[cfg(feature = "log")]
+pub fn to_log(event: &Event<'_>) {
+    let level = match event.what {
+        What::Allocated { .. } | What::Resized { .. } | What::Freed { .. } => log::Level::Trace,
+        What::Grown { .. } | What::Reset { .. } | What::Rewound { .. } => log::Level::Debug,
+        What::Degraded { .. } => log::Level::Warn,
+    };
+    log::log!(target: "highwater", level, "{event}");
+}

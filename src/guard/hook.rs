@@ -1,0 +1,42 @@
+//! What a program wants to be called with before a violation ends it.
+
+use super::Violation;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire};
+
+/// Called with every violation that was reported, before what follows it.
+pub type Hook = fn(&Violation);
+
+static HOOK: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+fn hook_at(address: *mut ()) -> Option<Hook> {
+    // SAFETY: only hooks and null are stored, and an `Option` of a function is null for `None`.
+    unsafe { core::mem::transmute::<*mut (), Option<Hook>>(address) }
+}
+
+/// Has a function called with every violation of this process, after its report and before the end; `None`
+/// takes it away again. Returns the one before.
+///
+/// # Safety
+/// The function is called inside the SIGSEGV handler, on the faulting thread's alternate stack, with most signals
+/// blocked: it may do what is async-signal-safe and no more. It must not unwind.
+///
+/// ```
+/// use highwater::guard::{Violation, set_hook};
+///
+/// fn note(violation: &Violation) {
+///     // SAFETY: the bytes are readable; write(2) is async-signal-safe.
+///     unsafe { libc::write(2, violation.kind().name().as_ptr().cast(), violation.kind().name().len()) };
+/// }
+/// // SAFETY: `note` only writes.
+/// unsafe { set_hook(Some(note)) };
+/// ```
+pub unsafe fn set_hook(hook: Option<Hook>) -> Option<Hook> {
+    let address = hook.map_or(core::ptr::null_mut(), |hook| hook as *mut ());
+    hook_at(HOOK.swap(address, AcqRel))
+}
+
+/// The function, if there is one. Signal-safe.
+pub(crate) fn hook() -> Option<Hook> {
+    hook_at(HOOK.load(Acquire))
+}
