@@ -75,6 +75,11 @@ fn machine() -> String {
 
 static CPU_TIME: AtomicBool = AtomicBool::new(false);
 
+/// Whether the figures are the thread's processor time.
+pub fn measures_cpu_time() -> bool {
+    CPU_TIME.load(Relaxed)
+}
+
 /// Nanoseconds on the clock that is measured with.
 fn clock() -> u64 {
     let clock = if CPU_TIME.load(Relaxed) { libc::CLOCK_THREAD_CPUTIME_ID } else { libc::CLOCK_MONOTONIC };
@@ -225,6 +230,22 @@ impl Results {
         println!("  aim: {ours} at most {most} {}: {verdict} ({})", self.unit, show(median));
     }
 
+    /// Prints each row as a multiple of those `of` them that ran: how many times as much it takes.
+    pub fn multiples(&self, of: &[&str]) {
+        let ran = |name: &&&str| self.rows.iter().any(|row| row.0 == **name);
+        for base in of.iter().filter(ran) {
+            println!("  as multiples of {base}:");
+            let others = self.rows.iter().filter(|(name, _)| name != base);
+            let width = others.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (name, _) in others {
+                let [low, median, high] = quartiles(&self.ratios(base, name));
+                let [low, median, high] = [low, median, high].map(show);
+                println!("    {name:width$}  {median:>7}x  ({low}..{high})");
+            }
+        }
+    }
+
+    /// How many times as long `peer` takes as `ours`, round by round.
     fn ratios(&self, ours: &str, peer: &str) -> Vec<f64> {
         let pairs = self.figures(peer).iter().zip(self.figures(ours));
         pairs.map(|(theirs, ours)| theirs / ours).collect()

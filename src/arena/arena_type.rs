@@ -52,12 +52,34 @@ pub struct Arena<const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
     region: Region,
 }
 
-/// The arena for finding bugs: the same calls as [`Arena`], in a type of its own, for policies that have to see
-/// every allocation. It has none of them yet, and so does what an `Arena` does.
+/// The arena for finding bugs: the same calls, limits, figures and errors as [`Arena`], and a guard behind every
+/// allocation.
+///
+/// Each allocation has pages of its own and ends where they end; the page behind it is inaccessible. What a reset,
+/// a rewind or the end of a scope gives up becomes inaccessible (at the parent's next operation), and its addresses
+/// stay so for a number of generations ([`GuardPolicy::generations`]). A touch of either is reported with the
+/// allocation that it belongs to, who made it, and the instruction; see [`guard`](crate::guard). The bytes of its
+/// pages that an allocation does not have are filled with a pattern, which is verified when it is given up.
+///
+/// Blocks are not contiguous, `reset` continues at fresh addresses, and a block that is resized moves. Everything is
+/// committed when it is allocated: nothing grows by fault. It takes a page of memory and a system call or two per
+/// allocation. Where memory cannot be protected (`portable` builds) it is an ordinary arena.
+///
+/// It is made by `default`, [`with_min_align`](Arena::with_min_align) or
+/// [`Arena::builder().checked()`](Builder::checked); `new` is [`Arena`]'s alone.
 ///
 /// ```
-/// let arena = highwater::DebugArena::default();
-/// assert_eq!(*arena.alloc(1), 1);
+/// use highwater::{Arena, DebugArena};
+///
+/// let mut arena = DebugArena::default();
+/// let (first, second) = (arena.alloc(1u64) as *const u64, arena.alloc(2u64) as *const u64);
+/// # if cfg!(all(target_os = "linux", not(highwater_portable))) {
+/// assert_ne!(first.addr() + 8, second.addr());
+/// # }
+/// arena.reset(); // from here on, following `first` is reported
+///
+/// let logged = Arena::builder().name("lexer").checked().log(true).build();
+/// logged.alloc_str("told on standard error");
 /// ```
 pub type DebugArena = Arena<8, true>;
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod files;
+pub mod guards;
 pub mod limits;
 pub mod maps;
 pub mod raw;
