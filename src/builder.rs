@@ -1,10 +1,12 @@
 //! Asking for a region, or for what stands on one.
 
 use crate::guard::Sink;
-use crate::policy::{Backing, Growth, GuardPolicy, HugePages, Reserve};
+use crate::oom::{self, Injection, Response};
+use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, Reserve};
 use crate::region::{BuildError, GuardError, Options, Region, Source};
 use core::fmt;
 use core::marker::PhantomData;
+use core::sync::atomic::Ordering::Release;
 use std::fs::File;
 
 /// The policies of a [`Region`] or of something over one, an [`Arena`](crate::Arena) for example.
@@ -27,6 +29,8 @@ use std::fs::File;
 pub struct Builder<T> {
     options: Options,
     log: Option<Sink>,
+    injection: Option<Injection>,
+    response: Response,
     what: PhantomData<fn() -> T>,
 }
 
@@ -38,11 +42,23 @@ impl<T> fmt::Debug for Builder<T> {
 
 impl<T> Builder<T> {
     pub(crate) fn new() -> Self {
-        Builder { options: Options::default(), log: None, what: PhantomData }
+        Builder {
+            options: Options::default(),
+            log: None,
+            injection: None,
+            response: Response::Abort,
+            what: PhantomData,
+        }
     }
 
     pub(crate) fn retarget<U>(self) -> Builder<U> {
-        Builder { options: self.options, log: self.log, what: PhantomData }
+        Builder {
+            options: self.options,
+            log: self.log,
+            injection: self.injection,
+            response: self.response,
+            what: PhantomData,
+        }
     }
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
@@ -99,6 +115,24 @@ impl<T> Builder<T> {
     /// How many bytes of the region may be used, exact to the byte.
     pub fn limit(mut self, bytes: usize) -> Self {
         self.options.limit = Some(bytes);
+        self
+    }
+
+    /// How much memory growth leaves to the rest of the system. A [`Builder::head`] is not asked about.
+    pub fn headroom(mut self, headroom: Headroom) -> Self {
+        self.options.headroom = headroom;
+        self
+    }
+
+    /// What follows when a commit is refused inside a fault.
+    pub fn on_refusal(mut self, response: Response) -> Self {
+        self.response = response;
+        self
+    }
+
+    /// Refusals on demand, for tests: see [`Injection`]. They begin when the region is made.
+    pub fn inject(mut self, injection: Injection) -> Self {
+        self.injection = Some(injection);
         self
     }
 
@@ -162,8 +196,11 @@ impl<T: Over> Builder<T> {
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
     pub fn try_build(self) -> Result<T, BuildError> {
         crate::fault::install().map_err(BuildError::Handler)?;
+        oom::prepare();
         let guard = self.options.guard.clone();
         let region = Region::make(Options { checked: T::CHECKED, ..self.options })?;
+        oom::set_injection(&region.slot().injected, self.injection);
+        region.slot().response.store(self.response.to_word(), Release);
         T::over(region, &guard, self.log).map_err(BuildError::Guard)
     }
 }

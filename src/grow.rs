@@ -2,7 +2,7 @@
 //! allocations take it when they need committed memory, and nothing else commits.
 
 use crate::math::step;
-use crate::oom::admit::admit;
+use crate::oom::admit::{admit, uninjected, within};
 use crate::oom::{OutOfMemory, Refusal, Request, explain};
 use crate::policy::Growth;
 use crate::region::{Advance, Region, Slot};
@@ -50,26 +50,39 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     if let Growth::Stress { seed } = slot.growth() {
         dawdle(seed ^ slot.counters.commits.load(Relaxed), began);
     }
-    admit(slot, to)?;
+    within(slot, to)?;
     let mut populate_from = to;
+    let mut is_first = true;
     let mut advance = |exactly: bool| {
+        let mut admitted = None;
         let plan = |frontier| {
             let need = slot.need(frontier, from, to);
             let step = if exactly { step::exact(need) } else { slot.growth().step(need) };
             populate_from = step.populate_from;
+            let bytes = step.frontier.wrapping_sub(frontier);
+            if core::mem::take(&mut is_first) {
+                uninjected(slot, bytes)?;
+            }
+            admitted = Some(admit(slot, bytes)?);
             Ok(step.frontier)
         };
         let commit = |from: usize, to: usize| {
             slot.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
         };
-        slot.frontier.advance(to, plan, commit)
+        let advance = slot.frontier.advance(to, plan, commit);
+        let moved = match &advance {
+            Ok(Advance::Grown { moved, .. }) => *moved,
+            _ => 0,
+        };
+        admitted.into_iter().for_each(|admitted| admitted.settle(moved));
+        advance
     };
     // Where there is no room for a whole step there may be room for what is needed.
     let advance = match advance(why == Why::Ahead) {
-        Err(_) if why != Why::Ahead => advance(true),
+        Err(refusal) if why != Why::Ahead && !refusal.is_injected() => advance(true),
         result => result,
     };
-    let Advance::Grown { from: before, to: after } = advance? else {
+    let Advance::Grown { from: before, to: after, .. } = advance? else {
         return Ok(());
     };
     let counters = &slot.counters;

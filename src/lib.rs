@@ -20,7 +20,7 @@ pub use builder::Builder;
 pub use fault::{Engine, engine};
 pub use oom::{AllocErr, AllocOrInitError, Cause, OutOfMemory};
 pub use policy::{
-    Backing, Growth, GuardMechanism, GuardPolicy, HugePages, OnViolation, ReportFormat, Reserve,
+    Backing, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, OnViolation, ReportFormat, Reserve,
 };
 pub use region::{BuildError, GuardError, Monitor, Region};
 pub use stats::{GrowthEvent, Stats};

@@ -136,24 +136,29 @@ pub(crate) fn remember(event: &GrowthEvent) {
 /// assert!(grown.iter().any(|event| event.region == arena.id() && event.bytes > 0));
 /// ```
 pub fn recent_growth() -> Vec<GrowthEvent> {
+    let mut events = Vec::with_capacity(GROWTH_RING.min(NEXT.load(Acquire) as usize));
+    each_recent(GROWTH_RING, |event| events.push(event));
+    events
+}
+
+/// The last growths, at most so many, oldest first. Signal-safe.
+pub(crate) fn each_recent(most: usize, mut tell: impl FnMut(GrowthEvent)) {
     let end = NEXT.load(Acquire);
-    let mut events = Vec::with_capacity(GROWTH_RING.min(end as usize));
-    for ordinal in end.saturating_sub(GROWTH_RING as u64)..end {
+    for ordinal in end.saturating_sub(most.min(GROWTH_RING) as u64)..end {
         let place = place(ordinal);
         let turn = place.turn.load(Acquire);
         if turn != ordinal.wrapping_mul(2).wrapping_add(2) {
             continue;
         }
         let [region, offset, bytes, at_ns, duration_ns, thread] =
-            core::array::from_fn(|i| place.words[i].load(Relaxed));
+            place.words.each_ref().map(|word| word.load(Relaxed));
         fence(Acquire);
         if place.turn.load(Relaxed) != turn {
             continue;
         }
         let (offset, bytes, thread) = (offset as usize, bytes as usize, thread as u32);
-        events.push(GrowthEvent { region, offset, bytes, at_ns, duration_ns, thread });
+        tell(GrowthEvent { region, offset, bytes, at_ns, duration_ns, thread });
     }
-    events
 }
 
 /// Nanoseconds on the clock that [`GrowthEvent::at_ns`] is read from.

@@ -9,7 +9,8 @@ use super::context;
 use super::imp::current;
 use crate::grow::{Why, grow};
 use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
-use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::math::step;
+use crate::oom::{Answer, OutOfMemory, Refusal, Request, Response};
 use crate::region::{self, Slot};
 use crate::{report, sys};
 use core::ffi::{c_int, c_void};
@@ -96,16 +97,34 @@ fn place_of(slot: &Slot, address: usize) -> Place {
     if slot.guard_over(offset).is_some() { Place::Guarded } else { Place::Plain }
 }
 
-/// A refused commit cannot return to the write that needs it, and must not unwind out of a signal.
+/// A refused commit cannot return to the write that needs it, and must not unwind out of a signal. The program's
+/// hook may have the growth tried again; without one, or when that does not help, this is the end.
 #[cold]
 #[inline(never)]
-fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) -> ! {
-    let step = slot.growth().step(slot.need(slot.frontier.get(), offset, offset.wrapping_add(1)));
-    let step = step.frontier.saturating_sub(slot.frontier.get());
-    let error = OutOfMemory::new(slot, Request::Growth { step }, offset, refusal);
-    report::out_of_memory(&error);
-    // SAFETY: abort has no preconditions.
-    unsafe { libc::abort() }
+fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) {
+    /// How often a hook is believed that something changed.
+    const RETRIES: u32 = 8;
+    let mut error = refusal_error(slot, offset, refusal);
+    if let Some(hook) = Response::call_of(slot.response.load(Acquire)) {
+        for _ in 0..RETRIES {
+            if hook(&error) == Answer::Die {
+                break;
+            }
+            match grow(slot, offset, offset.wrapping_add(1), Why::Fault) {
+                Ok(()) => return,
+                Err(refusal) => error = refusal_error(slot, offset, refusal),
+            }
+        }
+    }
+    report::out_of_memory(&error)
+}
+
+/// What is known of a refused growth: the page that was touched is what was asked for last.
+fn refusal_error(slot: &'static Slot, offset: usize, refusal: Refusal) -> OutOfMemory {
+    let frontier = slot.frontier.get();
+    let step = step::exact(slot.need(frontier, offset, offset.wrapping_add(1)));
+    let step = step.frontier.saturating_sub(frontier);
+    OutOfMemory::new(slot, Request::Growth { step }, offset, refusal)
 }
 
 /// Whether this thread faulted at this address and instruction before with the page committed: then

@@ -1,11 +1,46 @@
 //! The question asked before every commit: may this region grow to there?
 
-use super::cause::{Cause, Refusal};
-use crate::region::Slot;
+use super::cause::{Plain, Refusal};
+use super::headroom::{self, Ticket};
+use super::inject;
+use crate::policy::Growth;
+use crate::region::{Slot, promise, promised, withdraw};
+use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// Whether the bytes below `to` may be committed. Signal-safe.
-pub(crate) fn admit(slot: &Slot, to: usize) -> Result<(), Refusal> {
+/// What all regions together may commit, in bytes.
+static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Sets how many bytes all regions of this process together may commit; `None` lifts the limit. What is committed
+/// beyond it already stays. Heads, and what is accessible from the start
+/// ([`Growth::Upfront`](crate::Growth::Upfront)), are not refused; heads are counted.
+///
+/// ```
+/// use highwater::{Arena, Cause, oom};
+///
+/// let arena = Arena::new();
+/// oom::set_process_limit(Some(oom::committed_bytes() + (1 << 20)));
+/// let error = arena.commit_ahead(2 << 20).unwrap_err();
+/// assert_eq!(error.cause(), Cause::ProcessLimit);
+/// oom::set_process_limit(None);
+/// ```
+pub fn set_process_limit(bytes: Option<usize>) {
+    LIMIT.store(bytes.unwrap_or(usize::MAX), Relaxed);
+}
+
+/// The limit set by [`set_process_limit`].
+pub fn process_limit() -> Option<usize> {
+    Some(LIMIT.load(Relaxed)).filter(|&limit| limit != usize::MAX)
+}
+
+/// The bytes that all regions of this process have committed, [`Growth::Upfront`](crate::Growth::Upfront) not
+/// counted.
+pub fn committed_bytes() -> usize {
+    promised()
+}
+
+/// Whether the bytes below `to` may be used at all. Signal-safe.
+pub(crate) fn within(slot: &Slot, to: usize) -> Result<(), Refusal> {
     let (limit, reserved) = (slot.limit.load(Relaxed), slot.reserved());
     if to <= limit {
         return Ok(());
@@ -13,8 +48,50 @@ pub(crate) fn admit(slot: &Slot, to: usize) -> Result<(), Refusal> {
     Err(beyond(to, limit, reserved))
 }
 
+/// Whether anybody wants a step of so many bytes refused. Asked once for every growth. Signal-safe.
+pub(crate) fn uninjected(slot: &Slot, bytes: usize) -> Result<(), Refusal> {
+    inject::admit(slot, bytes)
+}
+
+/// A step that was admitted, until it is committed.
+pub(crate) struct Admitted {
+    bytes: usize,
+    ticket: Ticket,
+}
+
+impl Admitted {
+    /// The commit is over: the frontier moved by so many bytes because of it.
+    pub(crate) fn settle(self, moved: usize) {
+        let unused = self.bytes.wrapping_sub(moved.min(self.bytes));
+        withdraw(unused);
+        self.ticket.settle(unused);
+    }
+}
+
+/// Whether a step of so many bytes may be committed. Signal-safe.
+pub(crate) fn admit(slot: &Slot, bytes: usize) -> Result<Admitted, Refusal> {
+    if slot.growth() == Growth::Upfront {
+        let ticket = headroom::admit(crate::policy::Headroom::Off, 0)?;
+        return Ok(Admitted { bytes: 0, ticket });
+    }
+    let (all, limit) = (promise(bytes), LIMIT.load(Relaxed));
+    if all > limit {
+        withdraw(bytes);
+        return Err(Refusal::new(Plain::ProcessLimit, limit as u64, all as u64));
+    }
+    // What lives in a file is the kernel's to write out.
+    let headroom = if slot.is_in_file() { crate::policy::Headroom::Off } else { slot.headroom() };
+    match headroom::admit(headroom, bytes) {
+        Ok(ticket) => Ok(Admitted { bytes, ticket }),
+        Err(refusal) => {
+            withdraw(bytes);
+            Err(refusal)
+        }
+    }
+}
+
 /// The refusal of bytes that end beyond a limit or the reservation.
 pub(crate) fn beyond(to: usize, limit: usize, reserved: usize) -> Refusal {
-    let cause = if limit < reserved { Cause::RegionLimit } else { Cause::ReservationExhausted };
-    Refusal { cause, limit: limit.min(reserved) as u64, usage: to as u64 }
+    let cause = if limit < reserved { Plain::RegionLimit } else { Plain::ReservationExhausted };
+    Refusal::new(cause, limit.min(reserved) as u64, to as u64)
 }

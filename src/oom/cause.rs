@@ -1,5 +1,6 @@
 //! Why there was a "no": found out from evidence after the failing call, never guessed from errno alone.
 
+use super::{headroom, scratch};
 use crate::sys::{self, Errno, Limit};
 
 /// Why memory ran out. A refusal has exactly one cause.
@@ -8,46 +9,266 @@ use crate::sys::{self, Errno, Limit};
 pub enum Cause {
     /// The bytes end beyond the address space reserved.
     ReservationExhausted,
-    /// The bytes end beyond the region's limit, or the arena's allocation limit.
+    /// The bytes end beyond the region's limit, the arena's allocation limit, or its first placed guard.
     RegionLimit,
+    /// All regions together may commit so much and no more; see
+    /// [`set_process_limit`](crate::oom::set_process_limit).
+    ProcessLimit,
     /// All regions together may take a quarter of the address space, and they do.
     AddressSpace,
-    /// The process may have no more address space (`RLIMIT_AS`).
-    RlimitAs,
+    /// A memory cgroup of this process has no room: the kernel would have let this commit pass, and killed the
+    /// process when the memory was touched.
+    CgroupLimit {
+        /// The cgroup, as `/proc/self/cgroup` names it or its ancestor.
+        path: &'static str,
+        /// Its limit in bytes.
+        limit: u64,
+        /// What would be in use of it in bytes: what cannot be reclaimed, and what is committed but not yet
+        /// touched.
+        usage: u64,
+    },
+    /// The machine has no memory available: the kernel's OOM killer would have chosen somebody.
+    SystemMemory,
     /// The process may have no more private writable memory (`RLIMIT_DATA`).
     RlimitData,
+    /// The process may have no more address space (`RLIMIT_AS`).
+    RlimitAs,
+    /// The kernel promises no more memory than there is (`vm.overcommit_memory`).
+    Overcommit,
+    /// The process may have no more mappings (`vm.max_map_count`).
+    MapCount,
+    /// The process locks its memory and may lock no more (`RLIMIT_MEMLOCK`).
+    LockedLimit,
     /// The file system of a backing file is full.
     DiskFull,
+    /// There are no huge pages left where only those will do.
+    HugePages,
     /// The region lives in a file and belongs to the process that this one was forked from.
     NotInherited,
+    /// An [`Injection`](crate::oom::Injection) said so.
+    Injected,
     /// The kernel refused with this error number, and nothing else explains it.
     Kernel(i32),
 }
 
+impl Cause {
+    /// Its name, as reports and JSON have it: lower case, words joined by `-`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::ReservationExhausted => "reservation-exhausted",
+            Cause::RegionLimit => "region-limit",
+            Cause::ProcessLimit => "process-limit",
+            Cause::AddressSpace => "address-space",
+            Cause::CgroupLimit { .. } => "cgroup-limit",
+            Cause::SystemMemory => "system-memory",
+            Cause::RlimitData => "rlimit-data",
+            Cause::RlimitAs => "rlimit-as",
+            Cause::Overcommit => "overcommit",
+            Cause::MapCount => "map-count",
+            Cause::LockedLimit => "locked-limit",
+            Cause::DiskFull => "disk-full",
+            Cause::HugePages => "huge-pages",
+            Cause::NotInherited => "not-inherited",
+            Cause::Injected => "injected",
+            Cause::Kernel(_) => "kernel",
+        }
+    }
+}
+
+/// A [`Cause`] in one word: an error carries it, and errors are small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// A cgroup, by its place among those of this process.
+    Cgroup(u16),
+    /// Any other.
+    Plain(Plain),
+    Kernel(i32),
+}
+
+/// The causes without figures of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    ReservationExhausted,
+    RegionLimit,
+    ProcessLimit,
+    AddressSpace,
+    SystemMemory,
+    RlimitData,
+    RlimitAs,
+    Overcommit,
+    MapCount,
+    LockedLimit,
+    DiskFull,
+    HugePages,
+    NotInherited,
+    Injected,
+}
+
+impl Plain {
+    const ALL: [Plain; 14] = [
+        Plain::ReservationExhausted,
+        Plain::RegionLimit,
+        Plain::ProcessLimit,
+        Plain::AddressSpace,
+        Plain::SystemMemory,
+        Plain::RlimitData,
+        Plain::RlimitAs,
+        Plain::Overcommit,
+        Plain::MapCount,
+        Plain::LockedLimit,
+        Plain::DiskFull,
+        Plain::HugePages,
+        Plain::NotInherited,
+        Plain::Injected,
+    ];
+}
+
+impl Reason {
+    /// As a word that an atomic holds.
+    pub(super) fn to_word(self) -> u64 {
+        match self {
+            Reason::Plain(plain) => plain as u64,
+            Reason::Cgroup(place) => 1 << 32 | u64::from(place),
+            Reason::Kernel(errno) => 2 << 32 | u64::from(errno as u32),
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        match word >> 32 {
+            0 => Reason::Plain(Plain::ALL.get(word as usize).copied().unwrap_or(Plain::Injected)),
+            1 => Reason::Cgroup(word as u16),
+            _ => Reason::Kernel(word as u32 as i32),
+        }
+    }
+}
+
+/// The limit of a refusal that was made up. (A flag would make every error eight bytes larger.)
+const INJECTED: u64 = u64::MAX;
+
 /// A "no", with the figures that prove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    pub(crate) cause: Cause,
-    /// The limit that was met, in bytes, 0 where the cause has none.
-    pub(crate) limit: u64,
+    pub(crate) reason: Reason,
+
+    /// The limit that was met, in bytes, 0 where the cause has none; `INJECTED` in a refusal that was made up.
+    limit: u64,
     /// What was, or would have been, taken of it.
     pub(crate) usage: u64,
 }
 
+impl Refusal {
+    pub(crate) const fn because(reason: Reason, limit: u64, usage: u64) -> Self {
+        Refusal { reason, limit, usage }
+    }
+
+    /// The one that an injection asked for.
+    pub(super) fn injected(word: u64) -> Self {
+        Self::because(Reason::from_word(word), INJECTED, 0)
+    }
+
+    /// Whether it was made up: then trying again with less is not the point.
+    pub(crate) fn is_injected(&self) -> bool {
+        self.limit == INJECTED
+    }
+
+    /// The limit that was met, in bytes, 0 where there is none.
+    pub(crate) fn limit(&self) -> u64 {
+        if self.is_injected() { 0 } else { self.limit }
+    }
+
+    pub(crate) const fn new(cause: Plain, limit: u64, usage: u64) -> Self {
+        Self::because(Reason::Plain(cause), limit, usage)
+    }
+
+    /// A refusal with this cause and no figures.
+    pub(crate) fn of(cause: Cause) -> Self {
+        let plain = |cause| Refusal::new(cause, 0, 0);
+        match cause {
+            Cause::ReservationExhausted => plain(Plain::ReservationExhausted),
+            Cause::RegionLimit => plain(Plain::RegionLimit),
+            Cause::ProcessLimit => plain(Plain::ProcessLimit),
+            Cause::AddressSpace => plain(Plain::AddressSpace),
+            Cause::CgroupLimit { limit, usage, .. } => Self::because(Reason::Cgroup(u16::MAX), limit, usage),
+            Cause::SystemMemory => plain(Plain::SystemMemory),
+            Cause::RlimitData => plain(Plain::RlimitData),
+            Cause::RlimitAs => plain(Plain::RlimitAs),
+            Cause::Overcommit => plain(Plain::Overcommit),
+            Cause::MapCount => plain(Plain::MapCount),
+            Cause::LockedLimit => plain(Plain::LockedLimit),
+            Cause::DiskFull => plain(Plain::DiskFull),
+            Cause::HugePages => plain(Plain::HugePages),
+            Cause::NotInherited => plain(Plain::NotInherited),
+            Cause::Injected => plain(Plain::Injected),
+            Cause::Kernel(errno) => Self::because(Reason::Kernel(errno), 0, 0),
+        }
+    }
+
+    pub(crate) fn cause(&self) -> Cause {
+        match self.reason {
+            Reason::Cgroup(place) => {
+                let path = headroom::cgroup_path(place);
+                Cause::CgroupLimit { path, limit: self.limit(), usage: self.usage }
+            }
+            Reason::Kernel(errno) => Cause::Kernel(errno),
+            Reason::Plain(plain) => match plain {
+                Plain::ReservationExhausted => Cause::ReservationExhausted,
+                Plain::RegionLimit => Cause::RegionLimit,
+                Plain::ProcessLimit => Cause::ProcessLimit,
+                Plain::AddressSpace => Cause::AddressSpace,
+                Plain::SystemMemory => Cause::SystemMemory,
+                Plain::RlimitData => Cause::RlimitData,
+                Plain::RlimitAs => Cause::RlimitAs,
+                Plain::Overcommit => Cause::Overcommit,
+                Plain::MapCount => Cause::MapCount,
+                Plain::LockedLimit => Cause::LockedLimit,
+                Plain::DiskFull => Cause::DiskFull,
+                Plain::HugePages => Cause::HugePages,
+                Plain::NotInherited => Cause::NotInherited,
+                Plain::Injected => Cause::Injected,
+            },
+        }
+    }
+}
+
 /// What stood behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
-    let found = |cause, (limit, usage)| Refusal { cause, limit, usage };
+    let kernel = Refusal::because(Reason::Kernel(errno.0), 0, 0);
     match errno {
         #[cfg(not(highwater_portable))]
-        sys::NOT_MAPPED => found(Cause::NotInherited, (0, 0)),
-        sys::DISK_FULL => found(Cause::DiskFull, (0, 0)),
-        sys::NO_MEMORY => sys::limit_in_the_way(Limit::Data, bytes)
-            .map(|figures| found(Cause::RlimitData, figures))
-            .or_else(|| {
-                sys::limit_in_the_way(Limit::AddressSpace, bytes)
-                    .map(|figures| found(Cause::RlimitAs, figures))
-            })
-            .unwrap_or(found(Cause::Kernel(errno.0), (0, 0))),
-        Errno(number) => found(Cause::Kernel(number), (0, 0)),
+        sys::NOT_MAPPED => Refusal::new(Plain::NotInherited, 0, 0),
+        sys::DISK_FULL => Refusal::new(Plain::DiskFull, 0, 0),
+        sys::TRY_AGAIN => over(Limit::Locked, Plain::LockedLimit, bytes).unwrap_or(kernel),
+        sys::NO_MEMORY => over(Limit::Data, Plain::RlimitData, bytes)
+            .or_else(|| over(Limit::AddressSpace, Plain::RlimitAs, bytes))
+            .or_else(too_many_mappings)
+            .or_else(|| overcommitted(bytes))
+            .unwrap_or(kernel),
+        _ => kernel,
+    }
+}
+
+fn over(resource: Limit, cause: Plain, bytes: usize) -> Option<Refusal> {
+    sys::limit_in_the_way(resource, bytes).map(|(limit, usage)| Refusal::new(cause, limit, usage))
+}
+
+/// Whether there are as many mappings as there may be, but for a few: a call may need two more.
+fn too_many_mappings() -> Option<Refusal> {
+    let mut scratch = scratch::borrow()?;
+    let (count, most) = sys::mappings(&mut scratch)?;
+    (count.saturating_add(3) >= most).then(|| Refusal::new(Plain::MapCount, most, count))
+}
+
+/// Whether the kernel keeps to what it can promise, and `bytes` more are too much.
+fn overcommitted(bytes: usize) -> Option<Refusal> {
+    let mut scratch = scratch::borrow()?;
+    let promises = sys::promises(&mut scratch)?;
+    let usage = promises.promised.saturating_add(bytes as u64);
+    match promises.mode {
+        2 if usage > promises.limit => Some(Refusal::new(Plain::Overcommit, promises.limit, usage)),
+        // What could never be had is refused in any case.
+        0 if bytes as u64 > promises.total => {
+            Some(Refusal::new(Plain::Overcommit, promises.total, bytes as u64))
+        }
+        _ => None,
     }
 }

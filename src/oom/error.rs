@@ -1,6 +1,6 @@
 //! The error of a fallible call.
 
-use super::cause::{Cause, Refusal};
+use super::cause::{Cause, Plain, Reason, Refusal};
 use crate::region::{BuildError, NAME_BYTES, Slot};
 use crate::sys;
 use core::fmt;
@@ -53,7 +53,7 @@ impl OutOfMemory {
 
     /// Why.
     pub fn cause(&self) -> Cause {
-        self.refusal.cause
+        self.refusal.cause()
     }
 
     /// The bytes that were asked for.
@@ -66,7 +66,7 @@ impl OutOfMemory {
 
     /// The limit that was met, in bytes, where the cause has one.
     pub fn limit(&self) -> Option<u64> {
-        (self.refusal.limit != 0).then_some(self.refusal.limit)
+        Some(self.refusal.limit()).filter(|&limit| limit != 0)
     }
 
     /// The bytes in use when it happened.
@@ -86,32 +86,29 @@ impl std::error::Error for OutOfMemory {}
 impl From<BuildError> for OutOfMemory {
     /// A region that could not be made, as the error that `try_new` returns.
     fn from(error: BuildError) -> Self {
-        let none = Refusal { cause: Cause::Kernel(0), limit: 0, usage: 0 };
+        let kernel = |error: &std::io::Error| {
+            Refusal::because(Reason::Kernel(error.raw_os_error().unwrap_or(0)), 0, 0)
+        };
         let (refusal, requested) = match error {
             BuildError::AddressSpace { reserve, left } => {
-                (Refusal { cause: Cause::AddressSpace, limit: left as u64, usage: reserve as u64 }, reserve)
+                (Refusal::new(Plain::AddressSpace, left as u64, reserve as u64), reserve)
             }
             BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
             BuildError::Refused { bytes, limit: Some((name, limit, usage)), .. } => {
-                let cause = match name {
-                    "RLIMIT_AS" => Cause::RlimitAs,
-                    "RLIMIT_DATA" => Cause::RlimitData,
-                    _ => Cause::Kernel(sys::FILE_TOO_LARGE.0),
+                let reason = match name {
+                    "RLIMIT_AS" => Reason::Plain(Plain::RlimitAs),
+                    "RLIMIT_DATA" => Reason::Plain(Plain::RlimitData),
+                    "RLIMIT_MEMLOCK" => Reason::Plain(Plain::LockedLimit),
+                    _ => Reason::Kernel(sys::FILE_TOO_LARGE.0),
                 };
-                (Refusal { cause, limit, usage }, bytes)
+                (Refusal::because(reason, limit, usage), bytes)
             }
-            BuildError::Refused { bytes, error, .. } => {
-                let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
-                (Refusal { cause, ..none }, bytes)
-            }
-            BuildError::File { error, .. } | BuildError::Handler(error) => {
-                let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
-                (Refusal { cause, ..none }, 0)
-            }
+            BuildError::Refused { bytes, error, .. } => (kernel(&error), bytes),
+            BuildError::File { error, .. } | BuildError::Handler(error) => (kernel(&error), 0),
             BuildError::Guard(_)
             | BuildError::ZeroReserve
             | BuildError::Step { .. }
-            | BuildError::Limit { .. } => (Refusal { cause: Cause::ReservationExhausted, ..none }, 0),
+            | BuildError::Limit { .. } => (Refusal::new(Plain::ReservationExhausted, 0, 0), 0),
         };
         let request = Request::Allocation { requested, effective: requested };
         OutOfMemory { region: 0, name: [0; NAME_BYTES], refusal, request, used: 0, committed: 0, reserved: 0 }

@@ -2,12 +2,23 @@
 
 pub(crate) mod admit;
 mod cause;
+mod cgroup;
 mod error;
+mod headroom;
+mod inject;
+mod response;
+mod scratch;
 
+pub use admit::{committed_bytes, process_limit, set_process_limit};
 pub use cause::Cause;
 pub(crate) use cause::{Refusal, explain};
 pub(crate) use error::Request;
 pub use error::{AllocErr, AllocOrInitError, OutOfMemory};
+pub(crate) use headroom::{each_cgroup, prepare};
+pub(crate) use inject::set as set_injection;
+pub use inject::{Injection, inject};
+pub use response::{Answer, RefusalHook, Response};
+pub(crate) use scratch::borrow as scratch;
 
-// The public place of a function that reports: the one name that this room takes from the right.
-pub use crate::report::dump_on_signal;
+// The public place of what reports: the names that this room takes from the right.
+pub use crate::report::{Report, dump_on_signal, report_to_file, report_to_sink, set_report_format};

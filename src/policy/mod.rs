@@ -3,7 +3,9 @@
 mod growth;
 mod guard;
 mod limits;
+mod response;
 
 pub use growth::{Growth, HugePages};
 pub use guard::{GuardMechanism, GuardPolicy, OnViolation, ReportFormat};
 pub use limits::{Backing, Reserve};
+pub use response::Headroom;

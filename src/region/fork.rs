@@ -32,6 +32,6 @@ extern "C" fn in_child() {
         // SAFETY: nothing is mapped there, and what is would not be replaced.
         unsafe { sys::occupy(slot.base(), slot.tail_end()) };
         // Nothing is committed here any more, so that a call which asks first is refused.
-        slot.frontier.set(0);
+        slot.set_committed(0);
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Advance {
         from: usize,
         /// The frontier is at least here now.
         to: usize,
+        /// How far that moved it: other threads may have moved it meanwhile.
+        moved: usize,
     },
 }
 
@@ -54,8 +56,8 @@ impl Frontier {
         }
         let to = plan(from)?;
         commit(from, to)?;
-        self.0.fetch_max(to, Ordering::AcqRel);
-        Ok(Advance::Grown { from, to })
+        let before = self.0.fetch_max(to, Ordering::AcqRel);
+        Ok(Advance::Grown { from, to, moved: to.saturating_sub(before) })
     }
 
     /// Moves the frontier, down as well. Only for whoever has the region to themselves.

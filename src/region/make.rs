@@ -5,7 +5,7 @@ use super::slot::{self, Init, NAME_BYTES};
 use super::{GuardError, Region};
 use super::{registry, space};
 use crate::math::page::{HUGE_PAGE, KIB, align_up_saturating};
-use crate::policy::{Growth, GuardMechanism, GuardPolicy, HugePages, Reserve};
+use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, Reserve};
 use crate::sys::{self, Access, Errno, Limit};
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) guard: GuardPolicy,
     pub(crate) limit: Option<usize>,
     pub(crate) source: Source,
+    pub(crate) headroom: Headroom,
     /// For a checked arena, whose allocations have guards between them.
     pub(crate) checked: bool,
 }
@@ -117,6 +118,7 @@ impl Options {
             file: mapping.file(),
             guard: &self.guard,
             by_advice,
+            headroom: self.headroom,
             name: &name,
         });
         // From here on dropping the region undoes everything.
@@ -135,7 +137,7 @@ impl Options {
                     _ => BuildError::from_errno(errno, head),
                 })?;
             }
-            slot.frontier.set(head);
+            slot.set_committed(head);
             slot.counters.peak.store(head, Relaxed);
             slot.head.store(head, Relaxed);
         }
@@ -312,11 +314,15 @@ impl BuildError {
     }
 
     fn from_errno(errno: Errno, bytes: usize) -> Self {
-        let limits = [("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data)];
+        let limits: &[_] = match errno {
+            sys::NO_MEMORY => &[("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data)],
+            sys::TRY_AGAIN => &[("RLIMIT_MEMLOCK", Limit::Locked)],
+            _ => &[],
+        };
         let in_the_way = |&(name, resource): &(&'static str, Limit)| {
             sys::limit_in_the_way(resource, bytes).map(|(limit, size)| (name, limit, size))
         };
-        let limit = if errno == sys::NO_MEMORY { limits.iter().find_map(in_the_way) } else { None };
+        let limit = limits.iter().find_map(in_the_way);
         BuildError::Refused { bytes, limit, error: errno.into() }
     }
 }

@@ -5,6 +5,7 @@ mod fork;
 mod free;
 mod frontier;
 mod guards;
+mod injected;
 mod make;
 mod mapping;
 mod monitor;
@@ -25,13 +26,15 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 pub(crate) use frontier::Advance;
 pub use guards::GuardError;
+pub(crate) use injected::{Injected, Rule};
 pub use make::BuildError;
 pub(crate) use make::{Options, Source};
 use mapping::Mapping;
 pub use monitor::Monitor;
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
-pub(crate) use slot::{NAME_BYTES, Slot, text_of};
+pub(crate) use slot::{NAME_BYTES, Slot, committed_unseen, live as live_slots, text_of};
+pub(crate) use space::{promise, promised, withdraw};
 
 /// A reserved range of addresses, the first part of which is committed: raw memory, for whoever builds an
 /// allocator or a container of their own.
@@ -151,7 +154,7 @@ impl Region {
             return 0;
         }
         if !self.mapping.stays_accessible() {
-            self.slot.frontier.set(keep);
+            self.slot.set_committed(keep);
         } else if let Err(errno) = self.slot.restore_guards(keep, committed) {
             // Never without its guards. (A mark needs no memory but a page table's.)
             panic!("highwater: the guards of a trimmed region could not be restored: {errno}");
@@ -189,6 +192,7 @@ impl Drop for Region {
         // First nobody finds it, then the block is free, then (as the mapping is dropped) so is the range.
         let (start, len) = self.mapping.territory();
         registry::remove(start, len, self.slot);
+        self.slot.set_committed(0);
         self.slot.end_and_free();
         space::give(self.taken);
     }

@@ -9,9 +9,11 @@ use super::fork::this_process;
 use super::free::FreeList;
 use super::frontier::Frontier;
 use super::guards::Guards;
+use super::injected::Injected;
+use super::space;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
-use crate::policy::{Growth, GuardPolicy, OnViolation, ReportFormat};
+use crate::policy::{Growth, GuardPolicy, Headroom, OnViolation, ReportFormat};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
@@ -20,6 +22,10 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, fence};
 
 /// The longest region name that is kept, in bytes.
 pub(crate) const NAME_BYTES: usize = 40;
+
+/// What [`Headroom::Auto`] and [`Headroom::Off`] are kept as.
+const AUTO: usize = usize::MAX;
+const OFF: usize = usize::MAX - 1;
 
 /// A violation ends in `abort()`.
 const ABORTS: u32 = 1;
@@ -72,6 +78,15 @@ pub(crate) struct Slot {
     flags: AtomicU32,
     /// What a checked arena knows of its allocations; null for every other region. See `guard::Ledger`.
     pub(crate) ledger: AtomicPtr<()>,
+    /// The bytes that stay free: `AUTO`, `OFF`, or a number.
+    headroom: AtomicUsize,
+    pub(crate) injected: Injected,
+    /// What follows a refused commit, in the words of `oom`; null for the default.
+    pub(crate) response: AtomicPtr<()>,
+    /// Bytes of the committed part that were found present when they were counted last, and those at its
+    /// beginning without a gap.
+    pub(crate) seen: AtomicUsize,
+    pub(crate) whole: AtomicUsize,
     /// How often memory was given back: what a repeated fault is told from a new one by.
     pub(crate) trims: AtomicU64,
     name: [AtomicU64; NAME_BYTES / 8],
@@ -102,6 +117,7 @@ pub(crate) struct Init<'a> {
     pub(crate) file: Option<(i32, usize)>,
     pub(crate) guard: &'a GuardPolicy,
     pub(crate) by_advice: bool,
+    pub(crate) headroom: Headroom,
     pub(crate) name: &'a str,
 }
 
@@ -130,6 +146,11 @@ impl Slot {
             guards: Guards::new(),
             flags: AtomicU32::new(0),
             ledger: AtomicPtr::new(core::ptr::null_mut()),
+            headroom: AtomicUsize::new(AUTO),
+            injected: Injected::none(),
+            response: AtomicPtr::new(core::ptr::null_mut()),
+            seen: AtomicUsize::new(0),
+            whole: AtomicUsize::new(0),
             trims: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; NAME_BYTES / 8],
             counters: Counters::new(),
@@ -227,6 +248,38 @@ impl Slot {
     /// From now on by protection. Only for whoever has the region to themselves, before the first guard.
     pub(crate) fn guard_by_protection(&self) {
         self.flags.fetch_and(!BY_ADVICE, Relaxed);
+    }
+
+    /// How much memory is left to the rest.
+    pub(crate) fn headroom(&self) -> Headroom {
+        match self.headroom.load(Relaxed) {
+            AUTO => Headroom::Auto,
+            OFF => Headroom::Off,
+            bytes => Headroom::AtLeast(bytes),
+        }
+    }
+
+    /// Whether the region lives in a file.
+    pub(crate) fn is_in_file(&self) -> bool {
+        self.file.load(Relaxed) >= 0
+    }
+
+    /// Whether what is committed is nobody's promise of memory: it was never asked for, or the kernel may write
+    /// it out.
+    pub(crate) fn is_unpromised(&self) -> bool {
+        self.is_in_file() || self.growth() == Growth::Upfront
+    }
+
+    /// What is committed is this much from now on. Only for whoever has the region to themselves.
+    pub(super) fn set_committed(&self, bytes: usize) {
+        let before = self.frontier.get();
+        self.frontier.set(bytes);
+        self.seen.store(self.seen.load(Relaxed).min(bytes), Relaxed);
+        self.whole.store(self.whole.load(Relaxed).min(bytes), Relaxed);
+        if self.growth() != Growth::Upfront {
+            space::withdraw(before);
+            space::promise(bytes);
+        }
     }
 
     /// What follows the report of a violation.
@@ -362,6 +415,16 @@ impl Slot {
         self.file_offset.store(file_offset, Relaxed);
         #[cfg(not(highwater_portable))]
         self.owner.store(this_process(), Relaxed);
+        let headroom = match init.headroom {
+            Headroom::Auto => AUTO,
+            Headroom::Off => OFF,
+            Headroom::AtLeast(bytes) => bytes.min(OFF - 1),
+        };
+        self.headroom.store(headroom, Relaxed);
+        self.injected.set(None, 0, 0, 0);
+        self.response.store(core::ptr::null_mut(), Relaxed);
+        self.seen.store(0, Relaxed);
+        self.whole.store(0, Relaxed);
         self.reach.store(init.guard.reach, Relaxed);
         self.guards.clear();
         let mut flags = 0;
@@ -443,6 +506,13 @@ pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
 
 fn free(slot: &'static Slot) {
     FREE.push(slot.index.load(Relaxed), &slot.next_free);
+}
+
+/// The bytes of all regions that are committed and not known to be present; `seen` says what is. Signal-safe.
+pub(crate) fn committed_unseen() -> u64 {
+    let promised = live().filter(|slot| !slot.is_unpromised());
+    let unseen = |slot: &Slot| slot.frontier.get().saturating_sub(slot.seen.load(Relaxed)) as u64;
+    promised.fold(0, |sum, slot| sum.saturating_add(unseen(slot)))
 }
 
 /// A block that was acquired and not used.

@@ -12,6 +12,24 @@ use core::sync::atomic::Ordering::Relaxed;
 const BUDGET: usize = sys::ADDRESS_SPACE / 4;
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
+/// What all regions have committed, and are committing, in bytes.
+static PROMISED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that all regions have committed, steps in flight included.
+pub(crate) fn promised() -> usize {
+    PROMISED.load(Relaxed)
+}
+
+/// Counts `bytes` more; what all regions have then. Signal-safe.
+pub(crate) fn promise(bytes: usize) -> usize {
+    PROMISED.fetch_add(bytes, Relaxed).wrapping_add(bytes)
+}
+
+/// Counts `bytes` less. Signal-safe.
+pub(crate) fn withdraw(bytes: usize) {
+    PROMISED.fetch_sub(bytes, Relaxed);
+}
+
 /// Where halving a refused reservation ends.
 pub(crate) const FLOOR: usize = if cfg!(miri) { MIB } else { 64 * MIB };
 

@@ -1,6 +1,10 @@
 //! Saying it: the one place that turns figures into words, inside the signal and outside.
 
+mod advice;
+mod ends;
 mod facts;
+mod memory;
+mod out;
 mod sink;
 mod text;
 mod violation;
@@ -8,19 +12,82 @@ mod violation;
 use crate::guard::{Broken, Kind, Violation, hook};
 use crate::policy::{OnViolation, ReportFormat};
 use crate::region::{Monitor, NAME_BYTES, Slot};
+use crate::sys;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
+pub use memory::Report;
 use sink::line;
 use text::Bytes;
 use violation::{Details, Json};
 
-/// Standard error.
-const STDERR: i32 = 2;
-
-/// The report of a refusal that cannot be returned to anybody. Signal-safe.
+/// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.
 #[cfg(highwater_fault)]
-pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) {
-    line(STDERR, format_args!("highwater: {error}"));
+#[cold]
+#[inline(never)]
+pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) -> ! {
+    if enter() {
+        match format() {
+            ReportFormat::Text => {
+                // Alone, before anything else that may go wrong.
+                line(format_args!("highwater: {error}"));
+                line(format_args!("{}", memory::Body(Some(error))));
+            }
+            ReportFormat::Json => line(format_args!("{}", memory::Json(Some(error)))),
+        }
+    }
+    ends::out_of_memory(error.cause())
+}
+
+/// How reports of memory are written: 0 as text, 1 as JSON.
+static FORMAT: AtomicU32 = AtomicU32::new(0);
+
+fn format() -> ReportFormat {
+    if FORMAT.load(Relaxed) == 0 { ReportFormat::Text } else { ReportFormat::Json }
+}
+
+/// How the reports of refusals and of [`dump_on_signal`] are written from now on. (Those of violations follow their
+/// region's [`GuardPolicy`](crate::GuardPolicy::report).)
+pub fn set_report_format(format: ReportFormat) {
+    FORMAT.store(u32::from(format == ReportFormat::Json), Relaxed);
+}
+
+/// Sends every report of this process to a file, a pipe or a socket from now on instead of standard error, which
+/// `None` restores. It is opened now because a report is written when nothing can be opened any more. The file
+/// stays open until another call.
+pub fn report_to_file(file: Option<std::fs::File>) {
+    static FILE: std::sync::Mutex<Option<std::fs::File>> = std::sync::Mutex::new(None);
+    let mut current = FILE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    sink::set_descriptor(file.as_ref().and_then(sys::descriptor));
+    *current = file;
+}
+
+/// Gives the text of every report of this process to a function, piece by piece, instead of writing it anywhere.
+///
+/// # Safety
+/// The function is called inside the SIGSEGV handler too: it may do what is async-signal-safe and no more, with about
+/// 1 KiB of stack, and must not unwind.
+pub unsafe fn report_to_sink(sink: Option<fn(&[u8])>) {
+    sink::set_function(sink);
+}
+
+/// The thread that writes a report at this moment, 0 for none.
+static TELLING: AtomicU32 = AtomicU32::new(0);
+
+/// Begins a report; false if this thread is in the middle of one: a fault of the report itself, or of a hook. What
+/// is out is out.
+fn enter() -> bool {
+    let thread = sys::thread_id();
+    if TELLING.load(Relaxed) == thread {
+        return false;
+    }
+    // Another thread may be at it; then this one goes without the mark.
+    let _ = TELLING.compare_exchange(0, thread, Relaxed, Relaxed);
+    true
+}
+
+/// Ends a report that the process survives.
+fn leave() {
+    let _ = TELLING.compare_exchange(sys::thread_id(), 0, Relaxed, Relaxed);
 }
 
 /// The report of a fault that is a violation, and the end if that was chosen; otherwise the fault is somebody
@@ -32,7 +99,7 @@ pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, ad
     let response = slot.on_violation();
     tell(facts::of_fault(slot, kind, access, address, pc), slot.format(), response);
     if response == OnViolation::Abort {
-        abort_as(kind);
+        ends::violated(kind);
     }
 }
 
@@ -42,76 +109,36 @@ pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, ad
 #[inline(never)]
 pub(crate) fn broken(slot: &Slot, broken: &Broken) -> ! {
     tell(facts::of_broken(slot, broken), slot.format(), OnViolation::Abort);
-    abort_as(broken.kind)
+    ends::violated(broken.kind)
 }
 
 fn tell(mut violation: Violation, format: ReportFormat, response: OnViolation) {
-    /// The thread that writes a report at this moment.
-    static TELLING: AtomicU32 = AtomicU32::new(0);
-    let thread = violation.thread;
-    // A fault of the report itself, or of the hook: what is out is out.
-    if TELLING.load(Relaxed) == thread {
+    if !enter() {
         return;
     }
-    let is_first = TELLING.compare_exchange(0, thread, Relaxed, Relaxed).is_ok();
     match format {
         ReportFormat::Text => {
             // Alone, before anything else that may go wrong.
-            line(STDERR, format_args!("highwater: {violation}"));
+            line(format_args!("highwater: {violation}"));
             facts::find_image(&mut violation);
-            line(STDERR, format_args!("{}", Details(&violation, response)));
+            line(format_args!("{}", Details(&violation, response)));
         }
         ReportFormat::Json => {
             facts::find_image(&mut violation);
-            line(STDERR, format_args!("{}", Json(&violation)));
+            line(format_args!("{}", Json(&violation)));
         }
     }
     if let Some(hook) = hook() {
         hook(&violation);
     }
-    if is_first {
-        TELLING.store(0, Relaxed);
-    }
+    leave();
 }
 
-/// A function per kind, none of them inlined or merged, so that a stack trace is named after the violation.
-macro_rules! ends {
-    ($($kind:ident => $name:ident),+ $(,)?) => {
-        fn abort_as(kind: Kind) -> ! {
-            $(
-                #[inline(never)]
-                fn $name() -> ! {
-                    // Something that differs, or the linker folds them into one.
-                    core::hint::black_box(stringify!($name).as_ptr());
-                    abort()
-                }
-            )+
-            match kind {
-                $(Kind::$kind => $name(),)+
-            }
-        }
-    };
-}
-
-ends! {
-    Overflow => highwater_guard_overflow,
-    Underflow => highwater_guard_underflow,
-    UseAfterReset => highwater_guard_use_after_reset,
-    Unallocated => highwater_guard_unallocated,
-    BeyondReach => highwater_guard_beyond_reach,
-    EndOfReservation => highwater_guard_end_of_reservation,
-    BeforeHead => highwater_guard_before_head,
-    PlacedGuard => highwater_guard_placed_guard,
-}
-
-#[inline(always)]
-fn abort() -> ! {
-    // SAFETY: abort has no preconditions.
-    unsafe { libc::abort() }
-}
-
-/// One line for every live region. Signal-safe.
+/// How the process stands: one line for every live region, then all that a report says. Signal-safe.
 fn dump() {
+    if format() == ReportFormat::Json {
+        return line(format_args!("{}", memory::Json(None)));
+    }
     let mut name = [0; NAME_BYTES];
     for region in Monitor::live() {
         let (Some((name, id)), Some(stats)) = (region.who(&mut name), region.stats()) else { continue };
@@ -119,18 +146,17 @@ fn dump() {
             [stats.used, stats.committed, stats.peak_committed, stats.reserved]
                 .map(|bytes| Bytes(bytes as u64));
         let (who, growths, faults) = (text::Who(name, id), stats.commits, stats.faults);
-        line(
-            STDERR,
-            format_args!(
-                "highwater: {who}: used ≥ {used}, committed {committed} (peak {peak}), reserved {reserved}, \
+        line(format_args!(
+            "highwater: {who}: used ≥ {used}, committed {committed} (peak {peak}), reserved {reserved}, \
                  {growths} growths, {faults} faults"
-            ),
-        );
+        ));
     }
+    line(format_args!("highwater: process {}:{}", sys::process_id(), memory::Body(None)));
 }
 
-/// Prints one line per live region of this process to standard error whenever `signal` (`SIGUSR1`, say)
-/// arrives: what each has in use, committed and reserved. Other actions for the signal stay in force.
+/// Writes how this process stands whenever `signal` (`SIGUSR1`, say) arrives: a line for each live region with what it
+/// has in use, committed and reserved, then the last growths, the limits and the system's figures, as in the report
+/// of a refusal. Other actions for the signal stay in force.
 ///
 /// # Errors
 /// The system's, if the signal cannot be handled.

@@ -7,10 +7,12 @@
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
-use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr};
 
 const BYTES: usize = 1024;
+/// Standard error.
+const STDERR: i32 = 2;
 
 struct Buffer {
     taken: AtomicBool,
@@ -24,7 +26,6 @@ static BUFFERS: [Buffer; 4] =
     [const { Buffer { taken: AtomicBool::new(false), text: UnsafeCell::new([0; BYTES]) } }; 4];
 
 struct Sink {
-    fd: i32,
     buffer: Option<&'static Buffer>,
     len: usize,
 }
@@ -34,7 +35,7 @@ impl Sink {
         if let Some(buffer) = self.buffer {
             // SAFETY: the buffer is ours while `taken` is set.
             let text = unsafe { &*buffer.text.get() };
-            sys::write(self.fd, text.get(..self.len).unwrap_or_default());
+            write_out(text.get(..self.len).unwrap_or_default());
             self.len = 0;
         }
     }
@@ -43,7 +44,7 @@ impl Sink {
 impl Write for Sink {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         let Some(buffer) = self.buffer else {
-            sys::write(self.fd, piece.as_bytes());
+            write_out(piece.as_bytes());
             return Ok(());
         };
         for chunk in piece.as_bytes().chunks(BYTES) {
@@ -61,10 +62,34 @@ impl Write for Sink {
     }
 }
 
-/// Writes `text` and a line feed to a descriptor. Signal-safe.
-pub(crate) fn line(fd: i32, text: fmt::Arguments<'_>) {
+/// Where reports go: a descriptor, and a function that gets the text instead if there is one.
+static DESCRIPTOR: AtomicI32 = AtomicI32::new(STDERR);
+static FUNCTION: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// A function that reports are given to, piece by piece.
+pub(super) type Function = fn(&[u8]);
+
+pub(super) fn set_descriptor(fd: Option<i32>) {
+    DESCRIPTOR.store(fd.unwrap_or(STDERR), Release);
+}
+
+pub(super) fn set_function(function: Option<Function>) {
+    FUNCTION.store(function.map_or(core::ptr::null_mut(), |function| function as *mut ()), Release);
+}
+
+fn write_out(text: &[u8]) {
+    // SAFETY: only functions and null are stored, and an `Option` of a function is null for `None`.
+    let function = unsafe { core::mem::transmute::<*mut (), Option<Function>>(FUNCTION.load(Acquire)) };
+    match function {
+        Some(function) => function(text),
+        None => sys::write(DESCRIPTOR.load(Acquire), text),
+    }
+}
+
+/// Writes `text` and a line feed to where reports go. Signal-safe.
+pub(crate) fn line(text: fmt::Arguments<'_>) {
     let buffer = BUFFERS.iter().find(|buffer| !buffer.taken.swap(true, Acquire));
-    let mut sink = Sink { fd, buffer, len: 0 };
+    let mut sink = Sink { buffer, len: 0 };
     let _ = sink.write_fmt(text);
     let _ = sink.write_str("\n");
     sink.flush();

@@ -36,6 +36,22 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// Text inside the quotes of a JSON string.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c < ' ' || c == '\u{7f}' => write!(f, "\\u{:04x}", c as u32)?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Which arena is spoken of: its name and its number.
 pub(crate) struct Who<'a>(pub(crate) &'a str, pub(crate) u64);
 
@@ -73,20 +89,36 @@ impl fmt::Display for OutOfMemory {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (limit, usage) = (Bytes(self.limit), Bytes(self.usage));
-        match self.cause {
+        let (limit, usage) = (Bytes(self.limit()), Bytes(self.usage));
+        match self.cause() {
             Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
             Cause::RegionLimit => write!(f, "region limit {limit} reached"),
+            Cause::ProcessLimit => write!(f, "process limit {limit} reached (all regions {usage})"),
             Cause::AddressSpace => write!(
                 f,
                 "address space: {usage} is more than the {limit} left of what all regions together may reserve"
             ),
+            Cause::CgroupLimit { path, .. } => {
+                write!(f, "cgroup limit {limit} reached ({path}, usage {usage})")
+            }
+            Cause::SystemMemory => write!(f, "system memory {limit} used up (usage {usage})"),
             Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
             Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
+            Cause::Overcommit => write!(f, "overcommit limit {limit} reached (promised {usage})"),
+            Cause::MapCount => {
+                write!(f, "mappings used up ({} of vm.max_map_count {})", self.usage, self.limit())
+            }
+            Cause::LockedLimit => write!(f, "RLIMIT_MEMLOCK {limit} reached (locked {usage})"),
             Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),
+            Cause::HugePages => f.write_str("huge pages used up"),
             Cause::NotInherited => f.write_str("a region in a file is not inherited by a forked process"),
+            Cause::Injected => f.write_str("refused by injection"),
             Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
+        }?;
+        if self.is_injected() && self.cause() != Cause::Injected {
+            f.write_str(" (injected)")?;
         }
+        Ok(())
     }
 }
 

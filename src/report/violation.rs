@@ -1,6 +1,6 @@
 //! The words of a violation, for people and as JSON, and of what a checked arena tells.
 
-use super::text::{Bytes, Who};
+use super::text::{Bytes, Escaped, Who};
 use crate::guard::{Access, Allocation, Event, Kind, Violation, What};
 use crate::policy::OnViolation;
 use core::fmt;
@@ -128,22 +128,6 @@ impl fmt::Display for Details<'_> {
             }
             _ => "abort",
         })
-    }
-}
-
-/// Text inside the quotes of a JSON string.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                c if c < ' ' || c == '\u{7f}' => write!(f, "\\u{:04x}", c as u32)?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
     }
 }
 

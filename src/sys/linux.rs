@@ -2,10 +2,12 @@
 
 use super::Errno;
 use core::ffi::{CStr, c_int, c_void};
+use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
+use std::ffi::CString;
 use std::sync::OnceLock;
 
 /// The default reserve.
@@ -341,6 +343,7 @@ pub(crate) fn resource_limit(resource: Limit) -> Option<u64> {
         Limit::AddressSpace => libc::RLIMIT_AS,
         Limit::FileSize => libc::RLIMIT_FSIZE,
         Limit::Data => libc::RLIMIT_DATA,
+        Limit::Locked => libc::RLIMIT_MEMLOCK,
     };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is an rlimit to write to.
@@ -357,19 +360,79 @@ pub(crate) enum Limit {
     Data,
     /// `RLIMIT_FSIZE`
     FileSize,
+    /// `RLIMIT_MEMLOCK`
+    Locked,
 }
 
-/// The address space and the private writable memory (without stacks) of this process in bytes, as the kernel
-/// counts them against [`Limit::AddressSpace`] and [`Limit::Data`]. Signal-safe.
-pub(crate) fn process_size() -> Option<(u64, u64)> {
+/// What this process has. Signal-safe.
+pub(crate) fn process_size() -> Option<super::ProcessSize> {
     let mut text = [0u8; 1024];
     let len = read_file(c"/proc/self/status", &mut text)?;
     let text = text.get(..len)?;
-    Some((kib_after(text, b"\nVmSize:")?, kib_after(text, b"\nVmData:")?))
+    Some(super::ProcessSize {
+        total: kib_after(text, b"\nVmSize:")?,
+        data: kib_after(text, b"\nVmData:")?,
+        locked: kib_after(text, b"\nVmLck:")?,
+        resident: kib_after(text, b"\nVmRSS:")?,
+    })
+}
+
+/// How many mappings there are, and how many there may be. Signal-safe.
+pub(crate) fn mappings(scratch: &mut [u8]) -> Option<(u64, u64)> {
+    let most = read_file(c"/proc/sys/vm/max_map_count", scratch)?;
+    let most = decimal(scratch.get(..most)?)?;
+    let mut count = 0u64;
+    lines_of(c"/proc/self/maps", scratch, |_| {
+        count = count.wrapping_add(1);
+        true
+    });
+    Some((count, most))
+}
+
+/// What the kernel has promised. Signal-safe.
+pub(crate) fn promises(scratch: &mut [u8]) -> Option<super::Promises> {
+    let mode = read_file(c"/proc/sys/vm/overcommit_memory", scratch)?;
+    let mode = decimal(scratch.get(..mode)?)?;
+    let len = read_file(c"/proc/meminfo", scratch)?;
+    let text = scratch.get(..len)?;
+    let memory = kib_after(text, b"MemTotal:")?;
+    Some(super::Promises {
+        mode,
+        limit: kib_after(text, b"\nCommitLimit:")?,
+        promised: kib_after(text, b"\nCommitted_AS:")?,
+        total: memory.saturating_add(kib_after(text, b"\nSwapTotal:").unwrap_or(0)),
+    })
+}
+
+/// What the machine has. Signal-safe.
+pub(crate) fn machine_memory(scratch: &mut [u8]) -> Option<super::MachineMemory> {
+    let len = read_file(c"/proc/meminfo", scratch)?;
+    let text = scratch.get(..len)?;
+    Some(super::MachineMemory {
+        total: kib_after(text, b"MemTotal:")?,
+        available: kib_after(text, b"\nMemAvailable:")?,
+        swap_free: kib_after(text, b"\nSwapFree:").unwrap_or(0),
+    })
+}
+
+/// How long programs waited for memory, in the kernel's words: `avg10=0.00 avg60=…`. Signal-safe.
+pub(crate) fn memory_pressure(scratch: &mut [u8]) -> Option<&str> {
+    let len = read_file(c"/proc/pressure/memory", scratch)?;
+    let line = scratch.get(..len)?.split(|&byte| byte == b'\n').next()?;
+    core::str::from_utf8(line).ok()
+}
+
+/// The number that a text begins with.
+fn decimal(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(None, |value, &byte| {
+        let digit = u64::from(byte.wrapping_sub(b'0'));
+        Some(value.unwrap_or(0u64).wrapping_mul(10).wrapping_add(digit))
+    })
 }
 
 /// The bytes of a line like `VmData:      1234 kB`.
-fn kib_after(text: &[u8], label: &[u8]) -> Option<u64> {
+pub(crate) fn kib_after(text: &[u8], label: &[u8]) -> Option<u64> {
     let at = text.windows(label.len()).position(|window| window == label)?;
     let digits = text.get(at.checked_add(label.len())?..)?.trim_ascii_start();
     let mut value = 0u64;
@@ -377,6 +440,91 @@ fn kib_after(text: &[u8], label: &[u8]) -> Option<u64> {
         value = value.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))?;
     }
     value.checked_mul(1024)
+}
+
+/// A file of the system's that is kept open, to be read again and again, inside the signal too.
+pub(crate) struct Probe {
+    path: CString,
+    fd: AtomicI32,
+    /// What the descriptor was when it was opened: a program may close numbers that it knows nothing of, and
+    /// they are given out again.
+    identity: [AtomicU64; 2],
+}
+
+impl Probe {
+    /// Opens a file; `None` if it cannot be.
+    pub(crate) fn open(path: CString) -> Option<Self> {
+        let probe = Probe { path, fd: AtomicI32::new(-1), identity: [AtomicU64::new(0), AtomicU64::new(0)] };
+        probe.reopen().then_some(probe)
+    }
+
+    /// What device and file a descriptor is.
+    fn identify(fd: c_int) -> Option<[u64; 2]> {
+        let mut facts = MaybeUninit::<libc::stat>::zeroed();
+        // SAFETY: `facts` is a stat to write to.
+        let known = unsafe { libc::fstat(fd, facts.as_mut_ptr()) } == 0;
+        // SAFETY: the call filled it in, and zeroes are valid.
+        let facts = unsafe { facts.assume_init() };
+        known.then_some([facts.st_dev, facts.st_ino])
+    }
+
+    fn reopen(&self) -> bool {
+        // SAFETY: the path is a string.
+        let fd = unsafe { libc::open(self.path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        let Some([device, file]) = (fd >= 0).then(|| Self::identify(fd)).flatten() else { return false };
+        self.identity[0].store(device, Relaxed);
+        self.identity[1].store(file, Relaxed);
+        self.fd.store(fd, Relaxed);
+        true
+    }
+
+    /// Reads the file from its start, as much as fits; `None` when it is not to be had (any more). One thread at
+    /// a time. Signal-safe.
+    pub(crate) fn read<'a>(&self, to: &'a mut [u8]) -> Option<&'a [u8]> {
+        let known = [self.identity[0].load(Relaxed), self.identity[1].load(Relaxed)];
+        // The number may be somebody else's by now: it is theirs to close.
+        if Self::identify(self.fd.load(Relaxed)) != Some(known) && !self.reopen() {
+            return None;
+        }
+        // SAFETY: `to` is memory to write to.
+        let len = unsafe { libc::pread(self.fd.load(Relaxed), to.as_mut_ptr().cast(), to.len(), 0) };
+        to.get(..usize::try_from(len).ok()?)
+    }
+}
+
+/// Bytes of free memory and free swap, the cheapest figures there are. Signal-safe.
+pub(crate) fn free_memory() -> Option<u64> {
+    let mut facts = MaybeUninit::<libc::sysinfo>::zeroed();
+    // SAFETY: `facts` is a sysinfo to write to, and zeroes are valid.
+    let facts = unsafe {
+        if libc::sysinfo(facts.as_mut_ptr()) != 0 {
+            return None;
+        }
+        facts.assume_init()
+    };
+    let unit = u64::from(facts.mem_unit.max(1));
+    Some((facts.freeram as u64).wrapping_add(facts.freeswap as u64).saturating_mul(unit))
+}
+
+/// How many of the pages of a range are present in memory. Signal-safe; one thread at a time.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's and begins at a page.
+pub(crate) unsafe fn present_pages(start: *mut u8, len: usize, scratch: &mut [u8]) -> usize {
+    let page = page_size();
+    let mut present = 0usize;
+    let mut at = 0;
+    while at < len {
+        let chunk = scratch.len().saturating_mul(page).min(len.wrapping_sub(at));
+        // SAFETY: the answer takes a byte per page, for which there is room.
+        if unsafe { libc::mincore(start.wrapping_add(at).cast(), chunk, scratch.as_mut_ptr()) } != 0 {
+            return present;
+        }
+        let pages = scratch.get(..chunk.div_ceil(page)).unwrap_or_default();
+        present = present.wrapping_add(pages.iter().filter(|&&page| page & 1 == 1).count());
+        at = at.wrapping_add(chunk);
+    }
+    present
 }
 
 /// Reads the start of a file, as much as fits; the bytes read. Signal-safe.
@@ -459,6 +607,11 @@ fn from_hex(digits: &[u8]) -> Option<usize> {
         let digit = char::from(digit).to_digit(16)?;
         value.checked_mul(16)?.checked_add(digit as usize)
     })
+}
+
+/// The descriptor of an open file.
+pub(crate) fn descriptor(file: &std::fs::File) -> Option<c_int> {
+    Some(std::os::fd::AsRawFd::as_raw_fd(file))
 }
 
 /// Writes all of `text` to a file descriptor, as far as it takes it. Signal-safe.

@@ -45,6 +45,31 @@ pub(crate) const DISK_FULL: Errno = Errno(28);
 /// ENOMEM, also where there is no libc to ask.
 pub(crate) const NO_MEMORY: Errno = Errno(12);
 
+/// EAGAIN: too much is locked.
+pub(crate) const TRY_AGAIN: Errno = Errno(11);
+
+/// What the kernel has promised to everybody, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Promises {
+    /// `vm.overcommit_memory`: 0 by guess, 1 everything, 2 no more than `limit`.
+    pub(crate) mode: u64,
+    /// `CommitLimit`.
+    pub(crate) limit: u64,
+    /// `Committed_AS`.
+    pub(crate) promised: u64,
+    /// Memory and swap.
+    pub(crate) total: u64,
+}
+
+/// What the machine has, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct MachineMemory {
+    pub(crate) total: u64,
+    /// What programs could have without swapping.
+    pub(crate) available: u64,
+    pub(crate) swap_free: u64,
+}
+
 /// EFAULT: the range is not mapped in this process.
 #[cfg(not(highwater_portable))]
 pub(crate) const NOT_MAPPED: Errno = Errno(14);
@@ -53,13 +78,27 @@ pub(crate) const NOT_MAPPED: Errno = Errno(14);
 /// the evidence behind an ENOMEM. Signal-safe.
 pub(crate) fn limit_in_the_way(resource: Limit, more: usize) -> Option<(u64, u64)> {
     let limit = resource_limit(resource)?;
-    let (total, data) = process_size()?;
+    let size = process_size()?;
     let size = match resource {
-        Limit::AddressSpace => total,
-        Limit::Data => data,
+        Limit::AddressSpace => size.total,
+        Limit::Data => size.data,
+        Limit::Locked => size.locked,
         Limit::FileSize => 0,
     };
     (size.saturating_add(more as u64) > limit).then_some((limit, size))
+}
+
+/// What a process has, in bytes, as the kernel counts it against its limits.
+#[derive(Clone, Copy)]
+pub(crate) struct ProcessSize {
+    /// Address space.
+    pub(crate) total: u64,
+    /// Private writable memory, without stacks.
+    pub(crate) data: u64,
+    /// Memory that may not be paged out.
+    pub(crate) locked: u64,
+    /// Memory that is present.
+    pub(crate) resident: u64,
 }
 
 /// The bytes of user address space on this target: what regions may take a quarter of.

@@ -183,6 +183,8 @@ pub(crate) enum Limit {
     /// The length of a file.
     #[expect(dead_code, reason = "there are no file-backed regions here")]
     FileSize,
+    /// Memory that may not be paged out.
+    Locked,
 }
 
 /// Not known here.
@@ -191,8 +193,71 @@ pub(crate) fn resource_limit(_resource: Limit) -> Option<u64> {
 }
 
 /// Not known here.
-pub(crate) fn process_size() -> Option<(u64, u64)> {
+pub(crate) fn process_size() -> Option<super::ProcessSize> {
     None
+}
+
+/// Not known here.
+pub(crate) fn mappings(_scratch: &mut [u8]) -> Option<(u64, u64)> {
+    None
+}
+
+/// Not known here.
+pub(crate) fn promises(_scratch: &mut [u8]) -> Option<super::Promises> {
+    None
+}
+
+/// Not known here.
+pub(crate) fn machine_memory(_scratch: &mut [u8]) -> Option<super::MachineMemory> {
+    None
+}
+
+/// Not known here.
+pub(crate) fn memory_pressure(_scratch: &mut [u8]) -> Option<&str> {
+    None
+}
+
+/// There are no such files.
+pub(crate) struct Probe(core::convert::Infallible);
+
+impl Probe {
+    /// Never.
+    pub(crate) fn open(_path: std::ffi::CString) -> Option<Self> {
+        None
+    }
+
+    /// Never.
+    pub(crate) fn read<'a>(&self, _to: &'a mut [u8]) -> Option<&'a [u8]> {
+        match self.0 {}
+    }
+}
+
+/// Not known here.
+pub(crate) fn free_memory() -> Option<u64> {
+    None
+}
+
+/// Not known here: nothing counts as present.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn present_pages(_start: *mut u8, _len: usize, _scratch: &mut [u8]) -> usize {
+    0
+}
+
+/// The bytes of a line like `MemTotal:      1234 kB`: there are none.
+pub(crate) fn kib_after(_text: &[u8], _label: &[u8]) -> Option<u64> {
+    None
+}
+
+/// Not known here: reports go to standard error.
+pub(crate) fn descriptor(_file: &std::fs::File) -> Option<c_int> {
+    None
+}
+
+/// This process's number.
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
 }
 
 /// Writes to standard error, whatever the descriptor.

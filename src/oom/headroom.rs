@@ -1,0 +1,357 @@
+//! How much memory there is, asked before the kernel would kill.
+//!
+//! A commit is charged to nobody until it is touched, and a memory cgroup's limit is never an error: the process
+//! gets SIGKILL. So what may be committed is what the system has, less what was committed already and not touched
+//! yet, less what other threads are committing at this moment.
+//!
+//! Looking takes system calls, so a look grants a part of what there is, and steps take from the grant until it is
+//! used up. One thread looks at a time. Who finds it looking may take from all that the last look found.
+
+use super::cause::{Plain, Reason, Refusal};
+use super::cgroup::{self, Level};
+use super::scratch;
+use crate::policy::Headroom;
+use crate::region::{committed_unseen, live_slots};
+use crate::sys::{self, Probe};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI64, AtomicU16, AtomicU64};
+use std::sync::OnceLock;
+
+/// What is looked at.
+struct Watch {
+    levels: Vec<Level>,
+    memory: Option<Probe>,
+}
+
+static WATCH: OnceLock<Watch> = OnceLock::new();
+
+/// Bytes that may be committed without another look, margin included.
+static GRANT: AtomicI64 = AtomicI64::new(0);
+/// What the last look found beyond the grant: for those who cannot look because another thread does.
+static REST: AtomicI64 = AtomicI64::new(0);
+/// The margin of [`Headroom::Auto`] at the tightest place, in bytes.
+static MARGIN: AtomicU64 = AtomicU64::new(MOST_MARGIN);
+/// Bytes that threads are committing at this moment.
+static IN_FLIGHT: AtomicI64 = AtomicI64::new(0);
+/// The tightest place of the last look: which (`SYSTEM` or a level), its limit and usage.
+static TIGHTEST: (AtomicU16, AtomicU64, AtomicU64) =
+    (AtomicU16::new(SYSTEM), AtomicU64::new(0), AtomicU64::new(0));
+
+/// The machine itself, among the places that memory may run out in.
+const SYSTEM: u16 = u16::MAX - 1;
+/// What is left free: a 64th of the limit, at least and at most so much.
+const LEAST_MARGIN: u64 = 2 << 20;
+const MOST_MARGIN: u64 = 64 << 20;
+
+/// Finds out what to look at; the first region does so. Outside of any signal.
+pub(crate) fn prepare() {
+    WATCH.get_or_init(|| Watch { levels: cgroup::levels(), memory: Probe::open(c"/proc/meminfo".into()) });
+}
+
+/// The path of a cgroup that a refusal named.
+pub(super) fn cgroup_path(place: u16) -> &'static str {
+    WATCH.get().and_then(|watch| watch.levels.get(usize::from(place))).map_or("", |level| level.path)
+}
+
+/// A memory cgroup, as it stands. Sizes are bytes.
+pub(crate) struct Cgroup {
+    pub(crate) path: &'static str,
+    pub(crate) usage: u64,
+    pub(crate) limit: Option<u64>,
+    pub(crate) reclaimable: u64,
+    /// How often its limit was met.
+    pub(crate) failures: Option<u64>,
+}
+
+/// The memory cgroups of this process, its own first. Signal-safe.
+pub(crate) fn each_cgroup(mut tell: impl FnMut(Cgroup)) {
+    let Some(watch) = WATCH.get() else { return };
+    for level in &watch.levels {
+        // Given back before the facts are told: whoever is told may want it.
+        let cgroup = scratch::borrow().and_then(|mut scratch| {
+            Some(Cgroup {
+                path: level.path,
+                usage: number(level.usage.read(&mut scratch)?)?,
+                limit: level.limit.read(&mut scratch).and_then(number),
+                reclaimable: level.reclaimable(&mut scratch).unwrap_or(0),
+                failures: level.failures(&mut scratch),
+            })
+        });
+        cgroup.into_iter().for_each(&mut tell);
+    }
+}
+
+/// Bytes that were admitted and are being committed.
+#[must_use]
+pub(crate) struct Ticket {
+    granted: i64,
+}
+
+impl Ticket {
+    const FREE: Ticket = Ticket { granted: 0 };
+
+    /// The commit is over; so many bytes were not needed after all.
+    pub(crate) fn settle(self, unused: usize) {
+        if self.granted > 0 {
+            GRANT.fetch_add((unused as i64).min(self.granted), Relaxed);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.granted > 0 {
+            IN_FLIGHT.fetch_sub(self.granted, AcqRel);
+        }
+    }
+}
+
+/// Whether `step` bytes more may be committed. Signal-safe.
+pub(super) fn admit(headroom: Headroom, step: usize) -> Result<Ticket, Refusal> {
+    /// A look at figures that have grown tight takes up to so long. Then the last ones have to do.
+    const PATIENCE_NS: u64 = 2_000_000;
+    let (Some(watch), false) = (WATCH.get(), headroom == Headroom::Off) else { return Ok(Ticket::FREE) };
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
+    if let Some(ticket) = take(headroom, step, 0) {
+        return Ok(ticket);
+    }
+    let began = sys::monotonic_ns();
+    loop {
+        if let Some(mut scratch) = scratch::borrow() {
+            // Perhaps another thread has just looked.
+            if let Some(ticket) = take(headroom, step, 0) {
+                return Ok(ticket);
+            }
+            watch.look(headroom, step, &mut scratch);
+            return take(headroom, step, 0).ok_or_else(|| tightest(step));
+        }
+        if let Some(ticket) = take(headroom, step, REST.load(Acquire)) {
+            return Ok(ticket);
+        }
+        if sys::monotonic_ns().wrapping_sub(began) > PATIENCE_NS {
+            return Err(tightest(step));
+        }
+        core::hint::spin_loop();
+    }
+}
+
+fn margin(headroom: Headroom) -> i64 {
+    match headroom {
+        Headroom::AtLeast(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
+        Headroom::Auto | Headroom::Off => MARGIN.load(Relaxed) as i64,
+    }
+}
+
+/// Takes a step out of the grant, and out of the `rest` behind it, if the margin stays.
+fn take(headroom: Headroom, step: i64, rest: i64) -> Option<Ticket> {
+    let needed = step.saturating_add(margin(headroom)).saturating_sub(rest);
+    let left = |grant: i64| (grant >= needed).then(|| grant.wrapping_sub(step));
+    // First it is in flight, then it is taken: a look in between counts it twice rather than not at all.
+    IN_FLIGHT.fetch_add(step, AcqRel);
+    if GRANT.fetch_update(AcqRel, Acquire, left).is_ok() {
+        return Some(Ticket { granted: step });
+    }
+    IN_FLIGHT.fetch_sub(step, AcqRel);
+    None
+}
+
+/// The refusal at the tightest place of the last look, with `step` bytes more in use.
+fn tightest(step: i64) -> Refusal {
+    let (place, limit, usage) = &TIGHTEST;
+    let (limit, usage) = (limit.load(Relaxed), usage.load(Relaxed).saturating_add(step as u64));
+    match place.load(Acquire) {
+        SYSTEM => Refusal::new(Plain::SystemMemory, limit, usage),
+        level => Refusal::because(Reason::Cgroup(level), limit, usage),
+    }
+}
+
+/// What there is at one place.
+#[derive(Clone, Copy)]
+struct Found {
+    place: u16,
+    limit: u64,
+    /// What is in use and cannot be had back.
+    usage: u64,
+}
+
+impl Found {
+    /// Bytes left, less the margin of `Auto`.
+    fn left(&self, pending: u64) -> i64 {
+        (self.limit as i64).saturating_sub(self.usage as i64).saturating_sub(pending as i64)
+    }
+
+    fn margin(&self) -> u64 {
+        (self.limit / 64).clamp(LEAST_MARGIN, MOST_MARGIN)
+    }
+}
+
+impl Watch {
+    /// Looks at every place and grants a part of what the tightest has.
+    fn look(&self, headroom: Headroom, step: i64, scratch: &mut [u8]) {
+        // What is taken from now on is taken from what this look finds.
+        let before = GRANT.load(Acquire);
+        // What others are committing is in neither figure yet. Ours is not in flight at this moment.
+        let in_flight = u64::try_from(IN_FLIGHT.load(Acquire)).unwrap_or(0);
+        // The cheap figures first: as if nothing that is committed had been touched, and nothing could be reclaimed.
+        let all = committed_unseen();
+        let mut tight = self.tightest(headroom, step, all.saturating_add(in_flight), false, scratch);
+        if tight.1 < step.saturating_add(margin_at(headroom, &tight.0)) {
+            // Now for certain.
+            let unseen = self.unseen(scratch);
+            tight = self.tightest(headroom, step, unseen.saturating_add(in_flight), true, scratch);
+        }
+        let (found, left) = tight;
+        MARGIN.store(found.margin(), Relaxed);
+        let spare = left.saturating_sub(margin_at(headroom, &found));
+        // Half of it, so that what others use meanwhile is noticed; all of it when that is not enough.
+        let grant = left.saturating_sub(spare.saturating_sub(spare.wrapping_div(2).max(step)).max(0));
+        TIGHTEST.1.store(found.limit, Relaxed);
+        TIGHTEST.2.store(found.limit.saturating_sub(u64::try_from(left).unwrap_or(0)), Relaxed);
+        TIGHTEST.0.store(found.place, Release);
+        REST.store(left.saturating_sub(grant), Release);
+        GRANT.fetch_add(grant.saturating_sub(before), AcqRel);
+    }
+
+    /// The place with the least left, and that, with `pending` bytes on their way.
+    fn tightest(
+        &self,
+        headroom: Headroom,
+        step: i64,
+        pending: u64,
+        certain: bool,
+        scratch: &mut [u8],
+    ) -> (Found, i64) {
+        let enough = step.saturating_add(margin(headroom)).saturating_mul(4);
+        let mut tight: Option<(Found, i64)> = None;
+        let levels = self.levels.iter().enumerate().filter_map(|(place, level)| {
+            let (limit, usage) = level.figures(certain, scratch)?;
+            Some(Found { place: u16::try_from(place).ok()?, limit, usage })
+        });
+        for found in levels {
+            let left = found.left(pending);
+            if tight.is_none_or(|(_, least)| left < least) {
+                tight = Some((found, left));
+            }
+        }
+        let system = self.system(enough, pending, scratch);
+        let system_left = system.left(pending);
+        match tight {
+            Some(tight) if tight.1 <= system_left => tight,
+            _ => (system, system_left),
+        }
+    }
+
+    /// The machine's memory: what is free, if that is plenty, and what is available otherwise.
+    fn system(&self, enough: i64, pending: u64, scratch: &mut [u8]) -> Found {
+        let found = |free: u64, limit: u64| Found { place: SYSTEM, limit, usage: limit.saturating_sub(free) };
+        let total = sys::physical_memory() as u64;
+        if let Some(free) = sys::free_memory()
+            && (free as i64).saturating_sub(pending as i64) > enough
+        {
+            return found(free, total.max(free));
+        }
+        let available = self.memory.as_ref().and_then(|memory| {
+            let text = memory.read(scratch)?;
+            let available = sys::kib_after(text, b"\nMemAvailable:")?;
+            let swap = sys::kib_after(text, b"\nSwapFree:").unwrap_or(0);
+            Some(available.saturating_add(swap))
+        });
+        // What cannot be asked does not refuse.
+        found(available.unwrap_or(i64::MAX as u64), total.max(available.unwrap_or(i64::MAX as u64)))
+    }
+
+    /// The bytes of all regions that are committed and not present.
+    fn unseen(&self, scratch: &mut [u8]) -> u64 {
+        let page = sys::page_size();
+        for slot in live_slots() {
+            // What was given back meanwhile makes this a little wrong, to the safe side.
+            let (seen, frontier) = (slot.seen.load(Relaxed), slot.frontier.get());
+            // The beginning that is present as a whole stays so; only what is behind it is asked for again.
+            let whole = slot.whole.load(Relaxed).min(frontier);
+            if slot.is_unpromised() {
+                continue;
+            }
+            // SAFETY: a live region's own range. (One that is dropped meanwhile makes the call fail, or count
+            // somebody else's pages once.)
+            let present = unsafe {
+                sys::present_pages(slot.base().wrapping_add(whole), frontier.saturating_sub(whole), scratch)
+            };
+            let present = whole.saturating_add(present.saturating_mul(page)).min(frontier);
+            if present == frontier {
+                slot.whole.fetch_max(frontier, Relaxed);
+            }
+            let _ = slot.seen.compare_exchange(seen, present, Relaxed, Relaxed);
+        }
+        committed_unseen()
+    }
+}
+
+fn margin_at(headroom: Headroom, found: &Found) -> i64 {
+    match headroom {
+        Headroom::AtLeast(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
+        Headroom::Auto | Headroom::Off => found.margin() as i64,
+    }
+}
+
+impl Level {
+    /// The limit and what is in use; what can be reclaimed is taken off if that is to be `certain`.
+    fn figures(&self, certain: bool, scratch: &mut [u8]) -> Option<(u64, u64)> {
+        let limit = number(self.limit.read(scratch)?)?;
+        let usage = number(self.usage.read(scratch)?)?;
+        let reclaimable = if certain { self.reclaimable(scratch)? } else { 0 };
+        Some((limit, usage.saturating_sub(reclaimable)))
+    }
+
+    /// How often the limit was met.
+    fn failures(&self, scratch: &mut [u8]) -> Option<u64> {
+        let text = self.events.read(scratch)?;
+        number(text).or_else(|| figure(text, "", "max"))
+    }
+
+    /// The bytes that the kernel takes back before it kills: clean pages of files, and caches of its own.
+    fn reclaimable(&self, scratch: &mut [u8]) -> Option<u64> {
+        let stat = self.stat.read(scratch)?;
+        let figure = |name: &str| figure(stat, self.prefix, name).unwrap_or(0);
+        let clean = figure("inactive_file").saturating_add(figure("active_file"));
+        let dirty = figure("dirty").saturating_add(figure("file_dirty"));
+        let writing = figure("writeback").saturating_add(figure("file_writeback"));
+        let clean = clean.saturating_sub(dirty.saturating_add(writing));
+        Some(clean.saturating_add(figure("slab_reclaimable")))
+    }
+}
+
+/// The number at the start of a file; `None` for `max` and for version 1's largest one.
+fn number(text: &[u8]) -> Option<u64> {
+    let text = text.trim_ascii();
+    let value = text.iter().try_fold(0u64, |value, &byte| {
+        let digit = char::from(byte).to_digit(10)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })?;
+    (!text.is_empty() && value < 1 << 62).then_some(value)
+}
+
+/// The figure of a line like `total_active_file 4096`.
+fn figure(stat: &[u8], prefix: &str, name: &str) -> Option<u64> {
+    stat.split(|&byte| byte == b'\n').find_map(|line| {
+        let value =
+            line.strip_prefix(prefix.as_bytes())?.strip_prefix(name.as_bytes())?.strip_prefix(b" ")?;
+        number(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_as_the_kernel_writes_them() {
+        assert_eq!(number(b"1048576\n"), Some(1 << 20));
+        assert_eq!(number(b"max\n"), None);
+        assert_eq!(number(b"9223372036854771712\n"), None);
+        assert_eq!(number(b""), None);
+        let stat = b"cache 7\nactive_file 1\ntotal_active_file 4096\ntotal_dirty 12\n";
+        assert_eq!(figure(stat, "total_", "active_file"), Some(4096));
+        assert_eq!(figure(stat, "", "active_file"), Some(1));
+        assert_eq!(figure(stat, "", "file"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! What follows when a commit is refused inside a fault, where nothing can be returned to the write that needs it.
+
+use super::OutOfMemory;
+use core::fmt;
+
+/// The answer to a commit that was refused inside a fault. A refusal in ordinary code is an error or a panic, and
+/// asks for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Response {
+    /// A report, and `abort()` in a function named after the cause (`highwater_oom_cgroup_limit`).
+    #[default]
+    Abort,
+    /// A function of the program's is asked first; see [`Response::hook`].
+    Hook(RefusalHook),
+}
+
+/// A function that may do something about a refusal. Made by [`Response::hook`].
+#[derive(Clone, Copy)]
+pub struct RefusalHook(pub(crate) Call);
+
+/// What such a function is.
+pub(crate) type Call = fn(&OutOfMemory) -> Answer;
+
+impl PartialEq for RefusalHook {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::fn_addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for RefusalHook {}
+
+impl fmt::Debug for RefusalHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RefusalHook({:p})", self.0 as *const ())
+    }
+}
+
+/// What a hook answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It gave memory back, or waited for somebody to: ask again, at most eight times in a row.
+    Retry,
+    /// Nothing can be done: a report, and the end.
+    Die,
+}
+
+impl Response {
+    /// Has a function called with every commit of the region that is refused inside a fault.
+    ///
+    /// # Safety
+    /// It is called inside the SIGSEGV handler, on the faulting thread's alternate stack, with most signals blocked:
+    /// it may do what is async-signal-safe and no more, with about 2 KiB of stack. It must not unwind, and must not
+    /// touch memory that has to grow.
+    ///
+    /// ```
+    /// use highwater::oom::{Answer, Response};
+    /// use highwater::{Arena, OutOfMemory};
+    ///
+    /// fn last_words(_error: &OutOfMemory) -> Answer {
+    ///     Answer::Die
+    /// }
+    /// // SAFETY: the function does nothing.
+    /// let response = unsafe { Response::hook(last_words) };
+    /// let arena = Arena::builder().on_refusal(response).build();
+    /// # drop(arena);
+    /// ```
+    pub const unsafe fn hook(call: fn(&OutOfMemory) -> Answer) -> Self {
+        Response::Hook(RefusalHook(call))
+    }
+
+    /// As a word that an atomic holds: null for [`Response::Abort`].
+    pub(crate) fn to_word(self) -> *mut () {
+        match self {
+            Response::Abort => core::ptr::null_mut(),
+            Response::Hook(RefusalHook(call)) => call as *mut (),
+        }
+    }
+
+    /// The function of such a word, if there is one.
+    #[cfg(highwater_fault)]
+    pub(crate) fn call_of(word: *mut ()) -> Option<Call> {
+        // SAFETY: words are made above, and an `Option` of a function is null for `None`.
+        unsafe { core::mem::transmute::<*mut (), Option<Call>>(word) }
+    }
+}

@@ -1,0 +1,17 @@
+//! What follows when memory runs out, and when it is said to have.
+
+/// How much memory a region leaves to the rest: what the kernel would answer with SIGKILL is foreseen and refused.
+///
+/// Before a commit it is asked what the memory cgroups of this process and the machine have left, less what was
+/// committed and not touched yet, by all regions and threads. [`Growth::Upfront`](crate::Growth::Upfront) commits
+/// nothing and is not asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Headroom {
+    /// A 64th of the limit that is nearest stays free, at least 2 MiB and at most 64 MiB: enough to write a report.
+    #[default]
+    Auto,
+    /// Nobody is asked, as with any other allocator.
+    Off,
+    /// At least this many bytes stay free.
+    AtLeast(usize),
+}

@@ -1,0 +1,254 @@
+//! The report of memory that ran out, or of a process that is asked how it stands: what can be done, the figures of
+//! the region, of all regions, the last growths, and of the system around them.
+//!
+//! Everything is read while it is written, so the figures are those of this moment. Signal-safe.
+
+use super::advice::advice;
+use super::out::{Lines, Members, Out, Value};
+use super::text::Escaped;
+use crate::oom::{self, OutOfMemory};
+use crate::region::{Monitor, NAME_BYTES};
+use crate::stats::{self, Stats};
+use crate::sys::{self, Limit};
+use core::fmt;
+
+/// How many regions and growths are told.
+const MOST: usize = 8;
+
+/// All that is known of a refusal: its `Display` is the whole report, the first line of which is the error's.
+///
+/// ```
+/// let arena = highwater::Arena::builder().name("parser").limit(1 << 20).build();
+/// let error = arena.try_alloc([0u8; 2 << 20]).unwrap_err();
+/// let report = error.report().to_string();
+/// assert!(report.starts_with("highwater: arena \"parser\" out of memory: requested 2 MiB"));
+/// assert!(report.contains("region limit 1 MiB reached"));
+/// assert!(error.report().to_json().contains("\"cause\":\"region-limit\""));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    error: &'a OutOfMemory,
+}
+
+impl OutOfMemory {
+    /// The whole report; the figures that the error does not carry are those of the moment it is written.
+    pub fn report(&self) -> Report<'_> {
+        Report { error: self }
+    }
+}
+
+impl Report<'_> {
+    /// The refusal.
+    pub fn error(&self) -> &OutOfMemory {
+        self.error
+    }
+
+    /// The same as one line of JSON: an object with `highwater` (`"oom"`), `message`, `cause`, `requested`, `used`,
+    /// `committed`, `reserved`, `limit`, `usage`, and an object or an array for each section of the text.
+    pub fn to_json(&self) -> String {
+        Json(Some(self.error)).to_string()
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "highwater: {}{}", self.error, Body(Some(self.error)))
+    }
+}
+
+/// What stands below the first line, each line after a line feed.
+pub(super) struct Body<'a>(pub(super) Option<&'a OutOfMemory>);
+
+impl fmt::Display for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = self.0 {
+            write!(f, "\n  {:<12} {}", "what to do", advice(error.cause()))?;
+        }
+        sections(self.0, &mut Lines::to(f))
+    }
+}
+
+/// All of it as one object.
+pub(super) struct Json<'a>(pub(super) Option<&'a OutOfMemory>);
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("{\"highwater\":\"dump\"")?,
+            Some(error) => {
+                let cause = error.cause();
+                write!(f, "{{\"highwater\":\"oom\",\"message\":\"")?;
+                fmt::write(&mut Through(f), format_args!("{error}"))?;
+                write!(
+                    f,
+                    "\",\"cause\":\"{}\",\"advice\":\"{}\",\"requested\":{},\"used\":{},\"committed\":{},\"reserved\":{}",
+                    cause.name(),
+                    Escaped(advice(cause)),
+                    error.requested(),
+                    error.used,
+                    error.committed,
+                    error.reserved
+                )?;
+                write!(f, ",\"limit\":{},\"usage\":{}", error.refusal.limit(), error.refusal.usage)?;
+            }
+        }
+        sections(self.0, &mut Members::to(f))?;
+        f.write_str("}")
+    }
+}
+
+/// Escapes what is written through it.
+struct Through<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Through<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        write!(self.0, "{}", Escaped(text))
+    }
+}
+
+fn sections(error: Option<&OutOfMemory>, out: &mut dyn Out) -> fmt::Result {
+    if let Some(error) = error.filter(|error| error.region != 0) {
+        out.section("region", false)?;
+        let mut name = [0; NAME_BYTES];
+        let own = Monitor::live().find(|region| region.id() == Some(error.region));
+        if let Some(own) = own
+            && let (Some((name, id)), Some(stats)) = (own.who(&mut name), own.stats())
+        {
+            region(out, id, name, &Stats { used: stats.used.max(error.used), ..stats })?;
+        }
+        out.end_section()?;
+    }
+    regions(out)?;
+    growths(out)?;
+    process(out)?;
+    cgroups(out)?;
+    machine(out)
+}
+
+fn region(out: &mut dyn Out, id: u64, name: &str, stats: &Stats) -> fmt::Result {
+    let bytes = |bytes: usize| Value::Bytes(bytes as u64);
+    out.entry()?;
+    out.fact("number", Value::Count(id))?;
+    if !name.is_empty() {
+        out.fact("name", Value::Text(name))?;
+    }
+    out.fact("used", bytes(stats.used))?;
+    out.fact("committed", bytes(stats.committed))?;
+    out.fact("peak", bytes(stats.peak_committed))?;
+    out.fact("reserved", bytes(stats.reserved))?;
+    out.fact("growths", Value::Count(stats.commits))?;
+    out.fact("faults", Value::Count(stats.faults))?;
+    out.end_entry()
+}
+
+/// The regions that have most committed, largest first. Nothing is sorted: each is the largest below the one before.
+fn regions(out: &mut dyn Out) -> fmt::Result {
+    out.section("regions", true)?;
+    let mut before = (usize::MAX, u64::MAX);
+    for _ in 0..MOST {
+        let size = |region: Monitor| Some(((region.stats()?.committed, region.id()?), region));
+        let smaller = Monitor::live().filter_map(size).filter(|(size, _)| *size < before);
+        let Some((size, next)) = smaller.max_by_key(|(size, _)| *size) else { break };
+        before = size;
+        let mut name = [0; NAME_BYTES];
+        if let (Some((name, id)), Some(stats)) = (next.who(&mut name), next.stats()) {
+            region(out, id, name, &stats)?;
+        }
+    }
+    out.end_section()
+}
+
+fn growths(out: &mut dyn Out) -> fmt::Result {
+    out.section("last growth", true)?;
+    let now = stats::now_ns();
+    let mut result = Ok(());
+    stats::each_recent(MOST, |event| {
+        let mut tell = || {
+            out.entry()?;
+            out.fact("by", Value::Bytes(event.bytes as u64))?;
+            out.fact("at", Value::Bytes(event.offset as u64))?;
+            out.fact("of_number", Value::Count(event.region))?;
+            out.fact("ago", Value::Nanoseconds(now.saturating_sub(event.at_ns)))?;
+            out.fact("took", Value::Nanoseconds(event.duration_ns))?;
+            out.fact("thread", Value::Count(u64::from(event.thread)))?;
+            out.end_entry()
+        };
+        result = result.and_then(|()| tell());
+    });
+    result?;
+    out.end_section()
+}
+
+fn process(out: &mut dyn Out) -> fmt::Result {
+    out.section("process", false)?;
+    out.entry()?;
+    out.fact("regions_have", Value::Bytes(oom::committed_bytes() as u64))?;
+    if let Some(size) = sys::process_size() {
+        out.fact("resident", Value::Bytes(size.resident))?;
+        out.fact("address_space", Value::Bytes(size.total))?;
+        out.fact("data", Value::Bytes(size.data))?;
+        out.fact("locked", Value::Bytes(size.locked))?;
+    }
+    for (key, limit) in
+        [("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data), ("RLIMIT_MEMLOCK", Limit::Locked)]
+    {
+        // The names have no blanks to be made.
+        match sys::resource_limit(limit) {
+            Some(bytes) => out.fact(key, Value::Bytes(bytes))?,
+            None => out.fact(key, Value::Text("unlimited"))?,
+        }
+    }
+    out.end_entry()?;
+    out.end_section()
+}
+
+/// The memory cgroups of this process, its own first.
+fn cgroups(out: &mut dyn Out) -> fmt::Result {
+    out.section("cgroup", true)?;
+    let mut result = Ok(());
+    oom::each_cgroup(|cgroup| {
+        let mut tell = || {
+            out.entry()?;
+            out.fact("path", Value::Text(cgroup.path))?;
+            out.fact("usage", Value::Bytes(cgroup.usage))?;
+            match cgroup.limit {
+                Some(limit) => out.fact("limit", Value::Bytes(limit))?,
+                None => out.fact("limit", Value::Text("none"))?,
+            }
+            out.fact("reclaimable", Value::Bytes(cgroup.reclaimable))?;
+            if let Some(failures) = cgroup.failures {
+                out.fact("limit_hit", Value::Count(failures))?;
+            }
+            out.end_entry()
+        };
+        result = result.and_then(|()| tell());
+    });
+    result?;
+    out.end_section()
+}
+
+/// What the kernel says of the whole machine.
+fn machine(out: &mut dyn Out) -> fmt::Result {
+    let Some(mut scratch) = oom::scratch() else { return Ok(()) };
+    out.section("machine", false)?;
+    out.entry()?;
+    if let Some(memory) = sys::machine_memory(&mut scratch) {
+        out.fact("available", Value::Bytes(memory.available))?;
+        out.fact("of", Value::Bytes(memory.total))?;
+        out.fact("swap_free", Value::Bytes(memory.swap_free))?;
+    }
+    if let Some(promises) = sys::promises(&mut scratch) {
+        out.fact("overcommit_memory", Value::Count(promises.mode))?;
+        out.fact("promised", Value::Bytes(promises.promised))?;
+        out.fact("promise_limit", Value::Bytes(promises.limit))?;
+    }
+    if let Some((count, most)) = sys::mappings(&mut scratch) {
+        out.fact("mappings", Value::Count(count))?;
+        out.fact("mappings_most", Value::Count(most))?;
+    }
+    if let Some(pressure) = sys::memory_pressure(&mut scratch) {
+        out.fact("pressure", Value::Text(pressure))?;
+    }
+    out.end_entry()?;
+    out.end_section()
+}
