@@ -103,7 +103,9 @@ impl Slot {
 
     /// The first guard that has bytes of `[from, to)`, cut to that range.
     fn next_guard(&self, from: usize, to: usize) -> Option<Range<usize>> {
-        let overlapping = self.guards.iter().filter(|guard| guard.start < to && from < guard.end);
+        // (An empty range inside a guard overlaps nothing: a step may end there.)
+        let overlaps = |guard: &Range<usize>| guard.start.max(from) < guard.end.min(to);
+        let overlapping = self.guards.iter().filter(overlaps);
         overlapping.min_by_key(|guard| guard.start).map(|guard| guard.start.max(from)..guard.end.min(to))
     }
 

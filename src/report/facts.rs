@@ -12,7 +12,7 @@ pub(super) fn of_fault(slot: &Slot, kind: Kind, access: Access, address: usize, 
     let offset = address.wrapping_sub(slot.base().addr());
     let ledger = Ledger::of(slot);
     let allocation = match kind {
-        Kind::BeforeHead | Kind::EndOfReservation => None,
+        Kind::BeforeHead | Kind::EndOfReservation | Kind::Unallocated => None,
         _ => ledger.and_then(|ledger| ledger.look(offset).1),
     };
     let guard = if kind == Kind::PlacedGuard { slot.guard_over(offset) } else { None };
@@ -26,6 +26,7 @@ pub(super) fn of_fault(slot: &Slot, kind: Kind, access: Access, address: usize, 
     };
     let distance = match kind {
         Kind::BeforeHead => offset.wrapping_neg(),
+        Kind::Unallocated => 1,
         _ => offset.saturating_sub(from).saturating_add(1),
     };
     let mut name = [0; NAME_BYTES];
