@@ -72,6 +72,7 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     let Advance::Grown { from: before, to: after } = advance? else {
         return Ok(());
     };
+    slot.close_latecomers(before, after);
     let counters = &slot.counters;
     let populate = slot.populates().min(after.wrapping_sub(populate_from));
     if why.is_touch() && populate > 0 {

@@ -1,7 +1,7 @@
 //! The error of a fallible call.
 
 use super::cause::{Cause, Refusal};
-use crate::region::{BuildError, NAME_BYTES, Slot};
+use crate::region::{BuildError, GuardError, NAME_BYTES, Slot};
 use crate::sys;
 use core::fmt;
 
@@ -105,6 +105,10 @@ impl From<BuildError> for OutOfMemory {
                 (Refusal { cause, ..none }, bytes)
             }
             BuildError::File { error, .. } | BuildError::Handler(error) => {
+                let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
+                (Refusal { cause, ..none }, 0)
+            }
+            BuildError::Guard(GuardError::Refused(error)) => {
                 let cause = Cause::Kernel(error.raw_os_error().unwrap_or(0));
                 (Refusal { cause, ..none }, 0)
             }

@@ -8,6 +8,7 @@ mod violation;
 use crate::guard::{Broken, Kind, Violation, hook};
 use crate::policy::{OnViolation, ReportFormat};
 use crate::region::{Monitor, NAME_BYTES, Slot};
+use crate::sys;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 use sink::line;
@@ -30,7 +31,7 @@ pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) {
 #[inline(never)]
 pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
     let response = slot.on_violation();
-    tell(facts::of_fault(slot, kind, access, address, pc), slot.format(), response);
+    tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
     if response == OnViolation::Abort {
         abort_as(kind);
     }
@@ -41,33 +42,38 @@ pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, ad
 #[cold]
 #[inline(never)]
 pub(crate) fn broken(slot: &Slot, broken: &Broken) -> ! {
-    tell(facts::of_broken(slot, broken), slot.format(), OnViolation::Abort);
+    tell(slot.format(), OnViolation::Abort, |facts| facts::of_broken(facts, slot, broken));
     abort_as(broken.kind)
 }
 
-fn tell(mut violation: Violation, format: ReportFormat, response: OnViolation) {
+fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Violation)) {
     /// The thread that writes a report at this moment.
     static TELLING: AtomicU32 = AtomicU32::new(0);
-    let thread = violation.thread;
+    let thread = sys::thread_id();
     // A fault of the report itself, or of the hook: what is out is out.
     if TELLING.load(Relaxed) == thread {
         return;
     }
+    let Some(mut facts) = facts::Facts::take() else {
+        return line(STDERR, format_args!("highwater: a violation, while four others are being reported"));
+    };
     let is_first = TELLING.compare_exchange(0, thread, Relaxed, Relaxed).is_ok();
+    let violation: &mut Violation = &mut facts;
+    gather(violation);
     match format {
         ReportFormat::Text => {
             // Alone, before anything else that may go wrong.
             line(STDERR, format_args!("highwater: {violation}"));
-            facts::find_image(&mut violation);
-            line(STDERR, format_args!("{}", Details(&violation, response)));
+            facts::find_image(violation);
+            line(STDERR, format_args!("{}", Details(violation, response)));
         }
         ReportFormat::Json => {
-            facts::find_image(&mut violation);
-            line(STDERR, format_args!("{}", Json(&violation)));
+            facts::find_image(violation);
+            line(STDERR, format_args!("{}", Json(violation)));
         }
     }
     if let Some(hook) = hook() {
-        hook(&violation);
+        hook(violation);
     }
     if is_first {
         TELLING.store(0, Relaxed);
