@@ -1,10 +1,12 @@
 //! What an allocation with a guard of its own costs, by either mechanism, beside a plain arena's, beside malloc
-//! and beside malloc under AddressSanitizer. In C, so that it needs no other toolchain: `support/blocks.c`.
+//! and beside malloc under AddressSanitizer. That one is in C, which needs no nightly toolchain:
+//! `support/blocks.c`, compiled when the benchmark runs.
 
 mod support;
 
-use highwater::{Arena, BuildError, DebugArena, GuardMechanism, GuardPolicy, OutOfMemory};
+use highwater::{Arena, BuildError, DebugArena, GuardMechanism, GuardPolicy};
 use std::alloc::{Layout, alloc, dealloc};
+use std::error::Error;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +15,9 @@ use support::{Options, Table, measures_cpu_time, seconds};
 /// Guards by protection are two mappings each, and become fewer before all checked arenas together have a quarter
 /// of the mappings that the system allows: with no more than this alive at a time every allocation has one.
 const ALIVE_BY_PROTECTION: usize = 5_000;
+
+/// How often the peer under AddressSanitizer repeats what is measured, since each round is a process of its own.
+const PASSES: usize = 3;
 
 const PLAIN: &str = "highwater, plain arena";
 const ADVICE: &str = "highwater, DebugArena by advice";
@@ -68,6 +73,21 @@ fn checked(mechanism: GuardMechanism) -> Result<DebugArena, BuildError> {
     Arena::builder().checked().guard(guard).try_build()
 }
 
+/// The mechanisms that exist here.
+fn mechanisms() -> Vec<(&'static str, GuardMechanism)> {
+    let mut found = Vec::new();
+    for (name, mechanism) in [(ADVICE, GuardMechanism::Advice), (PROTECT, GuardMechanism::Protect)] {
+        match checked(mechanism) {
+            Ok(_) if cfg!(highwater_portable) => {
+                println!("{name} is left out: no memory is protected in this build");
+            }
+            Ok(_) => found.push((name, mechanism)),
+            Err(error) => println!("{name} is left out: {error}"),
+        }
+    }
+    found
+}
+
 /// The system's malloc, called as `Vec` calls it.
 fn malloc<const SIZE: usize>(blocks: usize, list: &mut Vec<*mut u8>) -> Cost {
     let layout = Layout::new::<[u8; SIZE]>();
@@ -108,36 +128,38 @@ fn compile(into: &Path) -> Result<(), String> {
 fn run(dir: &Path, blocks: usize, bytes: usize) -> Result<Cost, String> {
     let mut program = Command::new(dir.join("blocks"));
     let clock = if measures_cpu_time() { "cpu" } else { "wall" };
-    program.args([blocks, bytes, 1].map(|n| n.to_string())).arg(clock);
+    program.args([blocks, bytes, PASSES].map(|n| n.to_string())).arg(clock);
     let output = program.output().map_err(|error| format!("the compiled peer does not start: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let mut figures = said.split_whitespace().map_while(|figure| figure.parse().ok());
     match (output.status.success(), figures.next(), figures.next()) {
         (true, Some(place), Some(back)) => Ok(Cost { place, back }),
-        _ => Err(format!("the compiled peer fails: {}", output.status)),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            Err(format!("the compiled peer fails: {}: {said}", output.status))
+        }
     }
 }
 
-fn tables<const SIZE: usize>(options: &Options, peer: Option<&Path>) -> Result<(), OutOfMemory> {
+fn tables<const SIZE: usize>(
+    options: &Options,
+    mechanisms: &[(&str, GuardMechanism)],
+    peer: Option<&Path>,
+) -> Result<(), Box<dyn Error>> {
     let blocks = options.size(20_000, 4_000);
-    let parts: [(&str, Part); 2] =
-        [("place and first write", |cost| cost.place), ("giving back", |cost| cost.back)];
-    for (what, part) in parts {
+    // A plain arena's reset costs the same for any number of blocks, so its figure per block says nothing.
+    let parts: [(&str, Part, &str); 2] =
+        [("place and first write", |cost| cost.place, PLAIN), ("giving back", |cost| cost.back, MALLOC)];
+    for (what, part, base) in parts {
         let title = format!("{blocks} blocks of {SIZE} bytes, {what}");
         let mut table = Table::new(options, title, "ns per block", 21);
         let mut plain = Arena::try_with_capacity(blocks * SIZE + 4096)?;
         table.row(PLAIN, move || part(arena::<SIZE, false>(blocks, blocks, &mut plain)));
-        let mechanisms = [
-            (ADVICE, GuardMechanism::Advice, blocks),
-            (PROTECT, GuardMechanism::Protect, ALIVE_BY_PROTECTION),
-        ];
-        for (name, mechanism, alive) in mechanisms {
-            match checked(mechanism) {
-                Ok(mut checked) => {
-                    table.row(name, move || part(arena::<SIZE, true>(blocks, alive, &mut checked)));
-                }
-                Err(error) => println!("{name} is left out: {error}"),
-            }
+        for &(name, mechanism) in mechanisms {
+            let alive = if mechanism == GuardMechanism::Protect { ALIVE_BY_PROTECTION } else { blocks };
+            let mut checked = checked(mechanism)?;
+            table.row(name, move || part(arena::<SIZE, true>(blocks, alive, &mut checked)));
         }
         let mut list = Vec::with_capacity(blocks);
         table.row(MALLOC, move || part(malloc::<SIZE>(blocks, &mut list)));
@@ -145,13 +167,13 @@ fn tables<const SIZE: usize>(options: &Options, peer: Option<&Path>) -> Result<(
             table.row(SANITIZED, move || part(run(peer, blocks, SIZE).expect("it ran before")));
         }
         if let Some(results) = table.run() {
-            results.multiples(&[PLAIN, SANITIZED]);
+            results.multiples(&[base, SANITIZED]);
         }
     }
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let dir = tempfile::tempdir()?;
     let compiled = compile(dir.path());
@@ -159,7 +181,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{SANITIZED} is left out: {why}");
     }
     let peer = compiled.is_ok().then(|| dir.path());
-    tables::<24>(&options, peer)?;
-    tables::<4096>(&options, peer)?;
+    let mechanisms = mechanisms();
+    tables::<24>(&options, &mechanisms, peer)?;
+    tables::<4096>(&options, &mechanisms, peer)?;
     Ok(())
 }

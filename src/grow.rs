@@ -85,6 +85,7 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     let Advance::Grown { from: before, to: after, .. } = advance? else {
         return Ok(());
     };
+    slot.close_latecomers(before, after);
     let counters = &slot.counters;
     let populate = slot.populates().min(after.wrapping_sub(populate_from));
     if why.is_touch() && populate > 0 {
@@ -92,7 +93,8 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
         // SAFETY: the range lies in the mapping of a live region, below the new frontier.
         match unsafe { sys::populate(start, len) } {
             Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),
-            Err(sys::NOT_SUPPORTED) => slot.stop_populating(),
+            // (A protected guard in the range is refused in the same words.)
+            Err(sys::NOT_SUPPORTED) if after <= slot.first_guard() => slot.stop_populating(),
             // Speed only: what is not populated is paged in when it is touched, or refused then.
             Err(_) => {}
         }

@@ -160,3 +160,62 @@ fn an_allocation_is_seven_instructions_and_one_branch() {
         }
     }
 }
+
+/// What stands in the code of an allocation that a ledger places: the ledger's side of a cursor, and constant data,
+/// which is what the caller's place in its source is.
+const WATCHED: [&str; 3] = ["watched", "give_up_ended", "Ledger"];
+const CONSTANT_DATA: [&str; 2] = [".Lanon", ".L__unnamed"];
+
+#[test]
+fn an_allocation_is_its_check_and_nothing_else() {
+    let Some(assembly) = probes() else { return };
+    let listing = |what: &str| assembly.function(what).listing(DIVERGING);
+    for kind in ["u8", "u32", "u64", "words"] {
+        for what in ["arena", "scope"] {
+            assert_eq!(listing(&format!("{what}_{kind}")), listing(&format!("bare_{kind}")), "{what} {kind}");
+        }
+    }
+    assert_eq!(listing("copied"), listing("bare_copied"), "a slice");
+}
+
+#[test]
+fn an_unchecked_arena_knows_of_no_caller_and_no_ledger() {
+    let Some(assembly) = probes() else { return };
+    let checked = assembly.function("checked_u64");
+    for words in [&WATCHED[..], &CONSTANT_DATA[..]] {
+        assert!(checked.mention(words).is_some(), "the words are not those of a checked arena: {checked:#?}");
+    }
+    for name in [
+        "arena_u8",
+        "arena_u32",
+        "arena_u64",
+        "arena_words",
+        "scope_u8",
+        "scope_u32",
+        "scope_u64",
+        "scope_words",
+        "three_from_a_scope",
+        "three_from_a_frame",
+        "adjacent_in_a_frame",
+        "empty_frame",
+        "in_a_scope",
+        "in_a_nested_scope",
+        "after_a_scope",
+        "uninit",
+        "fallible",
+        "any_layout",
+        "copied",
+        "copied_text",
+        "filled",
+        "reset",
+    ] {
+        let function = assembly.function(name);
+        for words in [&WATCHED[..], &CONSTANT_DATA[..]] {
+            assert_eq!(function.mention(words), None, "{name}: {function:#?}");
+        }
+    }
+    // Constant data may be the vectors' bytes here, and the place of a panic that has nothing to do with memory.
+    for name in ["constant_sum", "constant_sum_of_slices", "constant_sum_in_a_frame", "collected"] {
+        assert_eq!(assembly.function(name).mention(&WATCHED), None, "{name}");
+    }
+}

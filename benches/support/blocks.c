@@ -41,6 +41,7 @@ int main(int count, char **arguments) {
             back += freed - written;
         }
     }
+    free(block);
     printf("%f %f\n", place / (passes * blocks), back / (passes * blocks));
     return 0;
 }

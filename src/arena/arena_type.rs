@@ -18,6 +18,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
+use std::io::Write;
 use std::sync::Arc;
 
 /// A bump allocator over a reserved range that commits memory as it is touched.
@@ -176,7 +177,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     calls!("arena");
 
     /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept
-    /// and not cleared, values are not dropped; it takes a few nanoseconds, whatever was allocated. With
+    /// and not cleared, values are not dropped; it takes a few nanoseconds, whatever was allocated. (A
+    /// [`DebugArena`] closes what was allocated, and goes on at fresh addresses.) With
     /// [`Growth::Stress`](crate::Growth::Stress) memory is given back to the system as well.
     ///
     /// ```
@@ -241,14 +243,17 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         };
         let used = self.cursor.used();
         let is_free = match ledger {
-            Some(ledger) => range.is_empty() || ledger.reserve(&range),
+            Some(ledger) => range.is_empty() || ledger.is_free(&range),
             None => range.start >= used,
         };
         if !is_free {
             return Err(GuardError::InUse { guard: range, used });
         }
         // SAFETY: nothing was handed out there, or was given up, and we have the arena to ourselves.
-        unsafe { self.region.guard_at(range)? };
+        unsafe { self.region.guard_at(range.clone())? };
+        if let Some(ledger) = ledger {
+            ledger.reserve(range);
+        }
         self.cursor.refresh_limit();
         Ok(())
     }
@@ -347,11 +352,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECK
 impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     /// Whether to write a line to standard error for every allocation, growth and reset.
     pub fn log(self, log: bool) -> Self {
-        if log { self.log_to(|event| eprintln!("highwater: {event}")) } else { self.sink(None) }
+        // A standard error that is closed or full is no reason to fail.
+        let to_stderr = |event: &Event<'_>| _ = writeln!(std::io::stderr(), "highwater: {event}");
+        if log { self.log_to(to_stderr) } else { self.sink(None) }
     }
 
     /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
-    /// any signal. It cannot reach the arena; if it panics, the call that it was told of panics.
+    /// any signal. It must not use the arena that it is told of, where every call panics. A panic of its own ends
+    /// with its message; the arena goes on.
     ///
     /// ```
     /// use highwater::Arena;
@@ -392,8 +400,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHEC
 }
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALIGN, CHECKED> {
-    /// An arena over a region, from its first byte on. What a [`DebugArena`] has beyond an arena's policies are
-    /// the defaults.
+    /// An arena over a region, from its first byte on. For a [`DebugArena`] the generations are the default, what
+    /// was in the region is gone, and it has room for few allocations, which take two pages each: one that is built
+    /// reserves more than was asked for.
     ///
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.

@@ -87,13 +87,17 @@ impl ArenaPool {
     }
 }
 
-/// Makes an arena ready to wait.
-fn prepare(arena: &mut Arena) {
+/// Makes an arena ready to wait; false if it is not fit for strangers, because somebody placed a guard in it.
+fn prepare(arena: &mut Arena) -> bool {
+    if arena.region().slot().first_guard() != usize::MAX {
+        return false;
+    }
     arena.reset();
     arena.set_allocation_limit(None);
     if arena.committed_bytes() > KEEP {
         arena.trim(KEEP);
     }
+    true
 }
 
 /// An arena of an [`ArenaPool`], which gets it back, reset, when this is dropped.
@@ -110,10 +114,9 @@ impl Drop for PooledArena<'_> {
     fn drop(&mut self) {
         // SAFETY: taken once; the guard is gone afterwards.
         let mut arena = unsafe { ManuallyDrop::take(&mut self.arena) };
-        if arena.id() != self.id {
+        if arena.id() != self.id || !prepare(&mut arena) {
             return;
         }
-        prepare(&mut arena);
         let mut waiting = self.pool.waiting();
         if waiting.len() < WAITING {
             waiting.push(arena);
@@ -172,10 +175,9 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // SAFETY: taken once; the guard is gone afterwards.
         let mut arena = unsafe { ManuallyDrop::take(&mut self.arena) };
-        if arena.id() != self.id {
+        if arena.id() != self.id || !prepare(&mut arena) {
             return;
         }
-        prepare(&mut arena);
         let mut arena = Some(arena);
         let _ = SCRATCH.try_with(|list| {
             let mut list = list.borrow_mut();

@@ -15,8 +15,12 @@ use core::panic::Location;
 use core::sync::atomic::Ordering::Relaxed;
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
+    /// # Panics
+    /// When a log sink uses the arena that it is being told of.
     fn ledger(&self) -> &'static Ledger {
-        ledger_of(self.slot())
+        let ledger = ledger_of(self.slot());
+        assert!(!ledger.is_telling(), "highwater: a log sink used the arena that it was told of");
+        ledger
     }
 
     /// Gives up what was allocated past the position: by a scope that has ended, or before a rewind.
@@ -75,10 +79,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let before = slot.frontier.get();
         grow(slot, fit.first, fit.end, Why::Request)?;
         let bytes = slot.frontier.get().saturating_sub(before);
+        ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
         if bytes > 0 && ledger.is_told() {
             ledger.tell(What::Grown { bytes }, Some(wanted.before));
         }
-        ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
         let place = slot.base().wrapping_add(fit.start);
         debug_assert!(place.addr().is_multiple_of(wanted.align), "a block is aligned");
         Ok(place)
@@ -144,7 +148,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         // SAFETY: both blocks are live, as long as that, and two.
         unsafe { place.copy_from_nonoverlapping(start, old.min(new)) };
         let ledger = self.ledger();
-        unbroken(self.slot(), ledger.forget_moved());
+        unbroken(self.slot(), ledger.forget_moved(last.offset, old));
         self.set_position_only(from.with_addr(block.end));
         if let (true, Some((moved, _))) = (ledger.is_told(), ledger.last()) {
             let (address, ordinal) = (place.addr(), moved.ordinal);

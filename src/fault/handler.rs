@@ -17,7 +17,7 @@ use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 
 /// The handler that the kernel calls.
 pub(super) unsafe extern "C" fn entry(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -71,8 +71,8 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         }
         Verdict::Covered => !seen_before(slot, address, interrupted.pc),
         Verdict::Violation(kind) => {
-            // Told once: whoever gets the fault now may return without having done anything about it.
-            if !seen_before(slot, address, interrupted.pc) {
+            // Whoever gets the fault now may return without having done anything about it, again and again.
+            if !is_endless(seen_before(slot, address, interrupted.pc)) {
                 // SAFETY: errno is this thread's own.
                 let errno = unsafe { *libc::__errno_location() };
                 report::violated(slot, kind, interrupted.access, address, interrupted.pc);
@@ -83,6 +83,16 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         }
         Verdict::Foreign => false,
     }
+}
+
+/// Whether the same violation as the last one has been told often enough.
+fn is_endless(again: bool) -> bool {
+    const ENOUGH: u32 = 16;
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    if !again {
+        TOLD.store(0, Relaxed);
+    }
+    TOLD.fetch_add(1, Relaxed) >= ENOUGH
 }
 
 /// What is known of the byte at an address of a region's territory.

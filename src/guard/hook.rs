@@ -19,7 +19,8 @@ fn hook_at(address: *mut ()) -> Option<Hook> {
 ///
 /// # Safety
 /// The function is called inside the SIGSEGV handler, on the faulting thread's alternate stack, with most signals
-/// blocked: it may do what is async-signal-safe and no more. It must not unwind.
+/// blocked: it may do what is async-signal-safe and no more, with a few hundred bytes of stack. It must not unwind.
+/// (For slack that was found overwritten it is called outside of any signal.)
 ///
 /// ```
 /// use highwater::guard::{Violation, set_hook};

@@ -23,35 +23,46 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 use std::collections::VecDeque;
 use std::ffi::CString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What the bytes of an allocation's pages that are not its own are filled with.
 const SLACK: u8 = 0xa5;
 
 /// Guards by protection that are in force in this process, each of which costs two mappings.
-static PROTECTED: AtomicUsize = AtomicUsize::new(0);
+pub(super) static PROTECTED: AtomicUsize = AtomicUsize::new(0);
 
 /// See the module.
 pub(crate) struct Ledger {
-    slot: &'static Slot,
-    table: Table,
+    pub(super) slot: &'static Slot,
+    pub(super) table: Table,
     page: usize,
     /// How many guards by protection all checked arenas together may have.
-    most: usize,
-    generation: AtomicU32,
-    keeps: u32,
+    pub(super) most: usize,
+    pub(super) generation: AtomicU32,
+    pub(super) keeps: u32,
     /// The place of the newest live allocation.
-    top: Cell<Option<u32>>,
+    pub(super) top: Cell<Option<u32>>,
     ordinal: Cell<u64>,
     /// Where the next gap is looked for.
-    next: Cell<usize>,
-    /// Every n-th allocation has a guard.
+    pub(super) next: Cell<usize>,
+    /// Every n-th allocation had a guard when mappings were scarcest.
     every: Cell<u64>,
     unguarded: Cell<u64>,
-    taken: RefCell<Spans>,
-    /// Spans that were given up, with the generation they ended in, oldest first.
-    given_up: RefCell<VecDeque<(Range<usize>, u32)>>,
+    pub(super) taken: RefCell<Spans>,
+    /// What was given up and could not be closed, or would have cost too many mappings.
+    pub(super) ajar: RefCell<Spans>,
+    /// Spans that a rewind gave up, with the generation they ended in, oldest first.
+    pub(super) given_up: RefCell<VecDeque<(Range<usize>, u32)>>,
+    /// The same of single allocations that were freed or moved, and their bytes.
+    pub(super) freed: RefCell<VecDeque<(Range<usize>, u32)>>,
+    pub(super) freed_bytes: Cell<usize>,
+    /// Freed allocations that are closed in the middle of open ones, each of which costs two mappings more.
+    pub(super) holes: Cell<usize>,
+    /// The sink is being called: it must not come back.
+    telling: Cell<bool>,
     /// The region's name in the maps file.
-    name: CString,
+    pub(super) name: CString,
     sink: Option<Sink>,
 }
 
@@ -91,21 +102,14 @@ impl Ledger {
     pub(crate) fn open(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<(), GuardError> {
         let slot = region.slot();
         debug_assert!(!slot.is_checked(), "a region has one arena");
-        let frontier = slot.frontier.get();
-        if frontier > 0 && slot.close(0, frontier).is_err() {
-            // Locked memory cannot be marked, and old kernels mark anonymous memory only.
-            if policy.mechanism == GuardMechanism::Advice {
-                return Err(GuardError::NoMechanism(policy.mechanism));
-            }
-            slot.guard_by_protection();
-            slot.close(0, frontier).map_err(GuardError::refused)?;
-        }
+        // At least a page, to find out whether this very memory can be marked.
+        let closed = slot.frontier.get().max(sys::page_size());
+        slot.close(0, closed).map_err(|errno| match policy.mechanism {
+            GuardMechanism::Advice => GuardError::NoMechanism(policy.mechanism),
+            _ => GuardError::refused(errno),
+        })?;
         let mut taken = Spans::default();
-        for guard in slot.placed_guards().filter(|guard| !guard.is_empty()) {
-            if taken.is_free(&guard) {
-                taken.insert(guard);
-            }
-        }
+        slot.placed_guards().for_each(|guard| taken.cover(guard));
         let ledger = Box::new(Ledger {
             slot,
             table: Table::for_region(slot.reserved()).map_err(GuardError::refused)?,
@@ -120,7 +124,12 @@ impl Ledger {
             every: Cell::new(1),
             unguarded: Cell::new(0),
             taken: RefCell::new(taken),
+            ajar: RefCell::new(Spans::default()),
             given_up: RefCell::new(VecDeque::new()),
+            freed: RefCell::new(VecDeque::new()),
+            freed_bytes: Cell::new(0),
+            holes: Cell::new(0),
+            telling: Cell::new(false),
             name: region.vma_name().to_owned(),
             sink,
         });
@@ -146,6 +155,9 @@ impl Ledger {
         };
         // SAFETY: made by `open` from a box, and nobody has it any more.
         let ledger = unsafe { Box::from_raw(ledger.as_ptr()) };
+        // Whoever touches the region before it is gone is not to make it grow.
+        slot.reach.store(0, Relaxed);
+        PROTECTED.fetch_sub(ledger.holes.get(), Relaxed);
         let mut result = Ok(());
         for entry in ledger.live() {
             if entry.guarded && !slot.guards_by_advice() {
@@ -195,14 +207,26 @@ impl Ledger {
             let end = data_end.checked_add(if guarded { self.page } else { 0 })?;
             (end <= gap.end).then_some(Fit { first, start, data_end, end })
         };
-        let find = |from| self.taken.borrow().first_gap(from, self.slot.reserved(), fit);
+        let reserved = self.slot.reserved();
+        let find = |from| self.taken.borrow().first_gap(from, reserved, fit);
+        if let Some(fit) = find(self.next.get()).or_else(|| find(0)) {
+            return Some(fit);
+        }
+        // What was given up is let go early rather than refuse, but not for nothing.
+        let mut without = self.taken.borrow().clone();
+        for (span, _) in self.given_up.borrow().iter().chain(self.freed.borrow().iter()) {
+            without.remove(span.clone());
+        }
+        without.first_gap(0, reserved, fit)?;
         loop {
-            if let Some(fit) = find(self.next.get()).or_else(|| find(0)) {
+            let oldest = self.freed.borrow_mut().pop_front().inspect(|(span, _)| self.forget_freed(span));
+            let (span, _) = oldest.or_else(|| self.given_up.borrow_mut().pop_front())?;
+            let at = span.start;
+            self.release(span);
+            let gap = self.taken.borrow().gap_around(at, reserved);
+            if let Some(fit) = fit(gap) {
                 return Some(fit);
             }
-            // What was given up is let go early rather than refuse.
-            let (span, _) = self.given_up.borrow_mut().pop_front()?;
-            self.release(span);
         }
     }
 
@@ -217,7 +241,9 @@ impl Ledger {
             left if left >= self.most / 2 => 1,
             left => (self.most / left).next_power_of_two() as u64,
         };
-        if self.every.replace(every) < every {
+        if self.every.get() < every {
+            // Told once for each n, not again after every reset.
+            self.every.set(every);
             self.tell(What::Degraded { every }, None);
         }
         self.unguarded.get() + 1 >= every
@@ -225,10 +251,17 @@ impl Ledger {
 
     /// Gives an allocation its place, which must be committed.
     pub(crate) fn take(&self, fit: &Fit, wanted: &Wanted) -> Result<(), Errno> {
+        self.table.grow(fit.end)?;
+        let mut guarded = fit.end > fit.data_end;
+        let guard = fit.data_end..fit.end;
+        if guarded && !self.ajar.borrow().is_free(&guard) {
+            guarded = self.slot.close(guard.start, guard.end).is_ok();
+        }
         self.slot.open(fit.first, fit.data_end)?;
-        let guarded = fit.end > fit.data_end;
-        self.taken.borrow_mut().insert(fit.first..fit.end);
-        self.next.set(fit.end);
+        let end = if guarded { fit.end } else { fit.data_end };
+        self.ajar.borrow_mut().cut(fit.first..end);
+        self.taken.borrow_mut().insert(fit.first..end);
+        self.next.set(end);
         self.unguarded.set(if guarded { 0 } else { self.unguarded.get() + 1 });
         if guarded && !self.slot.guards_by_advice() {
             PROTECTED.fetch_add(1, Relaxed);
@@ -247,24 +280,27 @@ impl Ledger {
             guarded,
         };
         self.ordinal.set(entry.ordinal + 1);
-        for slack in self.slack(&entry) {
-            // SAFETY: the bytes lie in pages that were just opened, and belong to nobody.
-            unsafe { self.slot.base().add(slack.start).write_bytes(SLACK, slack.len()) };
-        }
-        let place = self.table.put(&entry, fit.end);
+        self.slack(&entry).into_iter().for_each(|slack| self.fill(slack));
+        let place = self.table.put(&entry, end);
         self.table.join(entry.previous, Some(place));
         self.top.set(Some(place));
         Ok(())
     }
 
     /// The bytes of an allocation's pages before and behind it.
-    fn slack(&self, entry: &Entry) -> [Range<usize>; 2] {
+    pub(super) fn slack(&self, entry: &Entry) -> [Range<usize>; 2] {
         let (first, data_end, _) = self.table.pages(entry);
         [first..entry.start, entry.end()..data_end]
     }
 
+    /// Fills slack with the pattern.
+    pub(super) fn fill(&self, slack: Range<usize>) {
+        // SAFETY: the bytes lie in the pages of a live allocation, which are open, and are not its own.
+        unsafe { self.slot.base().add(slack.start).write_bytes(SLACK, slack.len()) };
+    }
+
     /// Whether nobody wrote to the slack of an allocation.
-    fn verify(&self, entry: &Entry) -> Result<(), Broken> {
+    pub(super) fn verify(&self, entry: &Entry) -> Result<(), Broken> {
         #[cfg(not(highwater_portable))]
         if self.slot.was_left_behind() {
             return Ok(()); // a forked child has nothing to look at
@@ -276,6 +312,11 @@ impl Ledger {
                 unsafe { core::slice::from_raw_parts(self.slot.base().add(slack.start), slack.len()) };
             (slack, bytes)
         });
+        // All of it at once where nothing is wrong: byte by byte this is half of what giving up costs.
+        let differs = |bytes: &[u8]| bytes.iter().fold(0, |seen, &byte| seen | (byte ^ SLACK)) != 0;
+        if !differs(before.1) && !differs(behind.1) {
+            return Ok(());
+        }
         let broken = |kind, offset| Broken { kind, allocation: entry.allocation(), offset };
         if let Some(last) = behind.1.iter().rposition(|&byte| byte != SLACK) {
             return Err(broken(Kind::Overflow, behind.0.start + last));
@@ -292,151 +333,19 @@ impl Ledger {
         Some((entry.allocation(), entry.before))
     }
 
-    /// Gives up every allocation that was made with `used` bytes or more in use: what the scopes that ended
-    /// meanwhile allocated. Returns how many those were.
-    pub(crate) fn rewind(&self, used: usize) -> Result<u64, Broken> {
-        let mut count = 0;
-        let mut closing: Option<Range<usize>> = None;
-        while let Some((place, entry)) =
-            self.top.get().and_then(|place| Some((place, self.table.get(place)?)))
-        {
-            if entry.before < used {
-                break;
-            }
-            count += 1;
-            self.end(place, &entry)?;
-            let (first, _, end) = self.table.pages(&entry);
-            // Newest first: neighbours come in descending order, and are closed as one.
-            closing = match closing {
-                Some(span) if span.start == end => Some(first..span.end),
-                other => {
-                    other.into_iter().for_each(|span| self.give_up(span));
-                    Some(first..end)
-                }
-            };
-        }
-        let Some(span) = closing else { return Ok(count) };
-        self.give_up(span);
-        self.next_generation();
-        Ok(count)
-    }
-
-    /// Takes an allocation out of the order, as given up.
-    fn end(&self, place: u32, entry: &Entry) -> Result<(), Broken> {
-        let result = self.verify(entry);
-        self.table.join(entry.previous, entry.following);
-        if self.top.get() == Some(place) {
-            self.top.set(entry.previous);
-        }
-        self.table.set_ended(place, self.generation());
-        if entry.guarded && !self.slot.guards_by_advice() {
-            PROTECTED.fetch_sub(1, Relaxed);
-        }
-        result
-    }
-
-    /// Closes a span; its addresses stay taken for a while.
-    fn give_up(&self, span: Range<usize>) {
-        // A mapping more than the system allows, at worst: then it stays open, which catches less and breaks
-        // nothing.
-        let _ = self.slot.close_afresh(span.start, span.end, &self.name);
-        self.given_up.borrow_mut().push_back((span, self.generation()));
-    }
-
-    fn next_generation(&self) {
-        let now = self.generation().wrapping_add(1).max(1);
-        self.generation.store(now, Relaxed);
-        loop {
-            let mut given_up = self.given_up.borrow_mut();
-            match given_up.front() {
-                Some((_, ended)) if now.wrapping_sub(*ended) > self.keeps => {}
-                _ => break,
-            }
-            let oldest = given_up.pop_front();
-            drop(given_up);
-            oldest.into_iter().for_each(|(span, _)| self.release(span));
-        }
-    }
-
-    /// Lets addresses be used again; they are closed until then.
-    fn release(&self, span: Range<usize>) {
-        self.next.set(self.next.get().min(span.start));
-        self.taken.borrow_mut().remove(span);
-    }
-
-    /// The live allocation that begins at an offset and has at least `size` bytes. (It has more where it was shrunk
-    /// by somebody who may not change it.)
-    fn live_at(&self, offset: usize, size: usize) -> Option<(u32, Entry)> {
-        let place = self.table.place_of(offset);
-        let fits = |entry: &Entry| entry.start == offset && entry.size >= size && entry.ended == 0;
-        Some((place, self.table.get(place).filter(fits)?))
-    }
-
-    /// What was in use before the live allocation of at least `size` bytes at an offset; `None` if there is none.
-    pub(crate) fn before(&self, offset: usize, size: usize) -> Option<usize> {
-        Some(self.live_at(offset, size)?.1.before)
-    }
-
-    /// Gives up the allocation at an offset, wherever it is in the order; `None` if there is no such live one.
-    pub(crate) fn free(&self, offset: usize, size: usize) -> Option<Result<Allocation, Broken>> {
-        let (place, entry) = self.live_at(offset, size)?;
-        let ended = self.end(place, &entry);
-        let (first, _, end) = self.table.pages(&entry);
-        self.give_up(first..end);
-        Some(ended.map(|()| entry.allocation()))
-    }
-
-    /// Lets the live allocation at an offset end earlier, where it is; `None` if there is no such one. What it no
-    /// longer has becomes slack, or is closed where it is whole pages.
-    #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
-    pub(crate) fn shrink(&self, offset: usize, old: usize, new: usize) -> Option<Result<(), Broken>> {
-        let (place, entry) = self.live_at(offset, old)?;
-        if let Err(broken) = self.verify(&entry) {
-            return Some(Err(broken));
-        }
-        let (_, _, before) = self.table.pages(&entry);
-        let entry = Entry { size: new, ..entry };
-        self.table.set_size(place, new);
-        let (_, data_end, end) = self.table.pages(&entry);
-        if end < before {
-            // The guard first: these pages were open.
-            if entry.guarded {
-                let _ = self.slot.close(data_end, end);
-            }
-            self.give_up(end..before);
-        }
-        let [_, slack] = self.slack(&entry);
-        // SAFETY: as in `take`; the allocation gave these bytes up.
-        unsafe { self.slot.base().add(slack.start).write_bytes(SLACK, slack.len()) };
-        Some(Ok(()))
-    }
-
-    /// Gives up the newest allocation but one, whose place the newest takes.
-    pub(crate) fn forget_moved(&self) -> Result<(), Broken> {
-        let Some(newest) = self.live().next() else { return Ok(()) };
-        let Some((place, moved)) = newest.previous.and_then(|place| Some((place, self.table.get(place)?)))
-        else {
-            return Ok(());
-        };
-        let ended = self.end(place, &moved);
-        let (first, _, end) = self.table.pages(&moved);
-        self.give_up(first..end);
-        ended
-    }
-
     /// Where live allocations end, guards included.
     pub(crate) fn live_end(&self) -> usize {
         self.live().map(|entry| self.table.pages(&entry).2).max().unwrap_or(0)
     }
 
-    /// Keeps a span for a guard that was placed there; false if allocations have it or had it of late.
-    pub(crate) fn reserve(&self, span: &Range<usize>) -> bool {
-        let mut taken = self.taken.borrow_mut();
-        let free = taken.is_free(span);
-        if free {
-            taken.insert(span.clone());
-        }
-        free
+    /// Whether no allocation has anything of a span, or had it of late.
+    pub(crate) fn is_free(&self, span: &Range<usize>) -> bool {
+        self.taken.borrow().is_free(span)
+    }
+
+    /// Keeps a free span for a guard that was placed there.
+    pub(crate) fn reserve(&self, span: Range<usize>) {
+        self.taken.borrow_mut().insert(span);
     }
 
     /// Tells the sink; a note about fewer guards goes to standard error where there is none.
@@ -457,10 +366,20 @@ impl Ledger {
             end: base + self.slot.frontier.get(),
             used: used.unwrap_or_else(|| self.slot.counters.touched.load(Relaxed)),
         };
-        match &self.sink {
-            Some(sink) => sink(&event),
-            None => eprintln!("highwater: {event}"),
-        }
+        let Some(sink) = &self.sink else {
+            // A standard error that is closed or full is no reason to fail.
+            let _ = writeln!(std::io::stderr(), "highwater: {event}");
+            return;
+        };
+        self.telling.set(true);
+        // In the middle of a call that has blocks to look after: a panic ends here, after its message.
+        let _ = catch_unwind(AssertUnwindSafe(|| sink(&event)));
+        self.telling.set(false);
+    }
+
+    /// Whether the sink is being called at this moment.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.telling.get()
     }
 
     /// Whether anybody listens.

@@ -3,6 +3,7 @@
 //! [`judge`] decides over one fault; [`Violation`] is what the report of one is made of. The policies that a
 //! region is given are a [`GuardPolicy`](crate::GuardPolicy).
 
+mod ending;
 mod event;
 mod hook;
 mod judge;

@@ -80,6 +80,8 @@ pub(super) struct Table {
     page: usize,
     /// The places at and after this one have never been used.
     unused: AtomicUsize,
+    /// Bytes of the table that are accessible.
+    committed: AtomicUsize,
 }
 
 impl Table {
@@ -87,8 +89,29 @@ impl Table {
     pub(super) fn for_region(bytes: usize) -> Result<Self, Errno> {
         let page = sys::page_size();
         let places = bytes / page;
-        let records = sys::reserve(Self::bytes(places), Access::ReadWrite)?.cast();
-        Ok(Table { records, places, page, unused: AtomicUsize::new(0) })
+        // Links between records are 32 bits wide; nobody has that many pages.
+        if places >= u32::MAX as usize {
+            return Err(sys::NO_MEMORY);
+        }
+        let records = sys::reserve(Self::bytes(places), Access::None)?.cast();
+        Ok(Table { records, places, page, unused: AtomicUsize::new(0), committed: AtomicUsize::new(0) })
+    }
+
+    /// Makes the places below the one of an offset usable. The table is reserved like a region: it counts against
+    /// no limit until it is used.
+    pub(super) fn grow(&self, offset: usize) -> Result<(), Errno> {
+        /// Bytes of a step.
+        const STEP: usize = 256 << 10;
+        let needed = (offset / self.page).min(self.places).saturating_mul(size_of::<Record>());
+        let committed = self.committed.load(Relaxed);
+        if needed > committed {
+            let to = align_up_saturating(needed, STEP).min(Self::bytes(self.places));
+            let start = self.records.as_ptr().cast::<u8>().wrapping_add(committed);
+            // SAFETY: the range lies in the table's mapping.
+            unsafe { sys::commit(start, to - committed)? };
+            self.committed.store(to, Release);
+        }
+        Ok(())
     }
 
     fn bytes(places: usize) -> usize {
@@ -96,11 +119,11 @@ impl Table {
     }
 
     fn at(&self, place: usize) -> Option<&Record> {
-        if place >= self.places {
+        if place >= self.committed.load(Acquire) / size_of::<Record>() {
             return None;
         }
-        // SAFETY: the table has that many places, zeroed or written, which is valid for all fields; it is given
-        // back with `self`.
+        // SAFETY: that many places are accessible, zeroed or written, which is valid for all fields; the table is
+        // given back with `self`.
         Some(unsafe { self.records.add(place).as_ref() })
     }
 

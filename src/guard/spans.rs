@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 
 /// Spans by their start; no two touch, so each maximal stretch is one entry.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Spans(BTreeMap<usize, usize>);
 
 impl Spans {
@@ -37,6 +37,27 @@ impl Spans {
         }
     }
 
+    /// Adds what is free of a span.
+    pub(super) fn cover(&mut self, span: Range<usize>) {
+        let next = |spans: &Self| spans.first_gap(span.start, span.end, Some);
+        while let Some(gap) = next(self) {
+            self.insert(gap);
+        }
+    }
+
+    /// Takes out what is taken of a span.
+    pub(super) fn cut(&mut self, span: Range<usize>) {
+        self.cover(span.clone());
+        self.remove(span);
+    }
+
+    /// The gap that a free byte lies in, up to `end`.
+    pub(super) fn gap_around(&self, at: usize, end: usize) -> Range<usize> {
+        let start = self.0.range(..=at).next_back().map_or(0, |(_, &until)| until);
+        let until = self.0.range(at..).next().map_or(end, |(&start, _)| start);
+        start..until.min(end)
+    }
+
     /// Whether no byte of a span is taken.
     pub(super) fn is_free(&self, span: &Range<usize>) -> bool {
         let last = self.0.range(..span.end).next_back();
@@ -53,7 +74,7 @@ impl Spans {
         let covering = self.0.range(..=from).next_back().map(|(_, &until)| until);
         let mut at = covering.unwrap_or(0).max(from);
         for (&start, &until) in self.0.range(at..) {
-            if at < start
+            if at < start.min(end)
                 && let Some(found) = fit(at..start.min(end))
             {
                 return Some(found);
@@ -81,11 +102,19 @@ mod tests {
                 prop_assert_eq!(spans.is_free(&span), free);
                 if add && free {
                     spans.insert(span.clone());
-                    bits[span].fill(true);
+                    bits[span.clone()].fill(true);
                 } else if !add && bits[span.clone()].iter().all(|bit| *bit) {
                     spans.remove(span.clone());
-                    bits[span].fill(false);
+                    bits[span.clone()].fill(false);
                 }
+                let mut cut = spans.clone();
+                cut.cut(span.clone());
+                prop_assert!(cut.is_free(&span));
+                let mut covered = cut.clone();
+                covered.cover(span.clone());
+                prop_assert_eq!(covered.first_gap(span.start, span.end, Some), None);
+                let around = cut.gap_around(start, 80);
+                prop_assert!(around.start <= start && span.end <= around.end && cut.is_free(&around));
                 for from in 0..80 {
                     let expected = (from..=80 - len).find(|&at| bits[at..at + len].iter().all(|bit| !bit));
                     let found = spans.first_gap(from, 80, |gap| (gap.len() >= len).then_some(gap.start));

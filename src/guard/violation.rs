@@ -153,7 +153,7 @@ impl Violation {
 
     /// By how many bytes: past the end of the allocation or the reservation, before the start of the allocation
     /// or the head, into the allocation that was given up or the guard that was placed, past the frontier. The
-    /// first byte that is wrong counts as 1.
+    /// first byte that is wrong counts as 1, and so does any that no allocation has.
     pub fn distance(&self) -> usize {
         self.distance
     }

@@ -1,7 +1,7 @@
 //! The error of a fallible call.
 
 use super::cause::{Cause, Plain, Reason, Refusal};
-use crate::region::{BuildError, NAME_BYTES, Slot};
+use crate::region::{BuildError, GuardError, NAME_BYTES, Slot};
 use crate::sys;
 use core::fmt;
 
@@ -104,7 +104,9 @@ impl From<BuildError> for OutOfMemory {
                 (Refusal::because(reason, limit, usage), bytes)
             }
             BuildError::Refused { bytes, error, .. } => (kernel(&error), bytes),
-            BuildError::File { error, .. } | BuildError::Handler(error) => (kernel(&error), 0),
+            BuildError::File { error, .. }
+            | BuildError::Handler(error)
+            | BuildError::Guard(GuardError::Refused(error)) => (kernel(&error), 0),
             BuildError::Guard(_)
             | BuildError::ZeroReserve
             | BuildError::Step { .. }

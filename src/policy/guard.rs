@@ -109,7 +109,9 @@ impl GuardPolicy {
 
     /// For how many generations a [`DebugArena`](crate::DebugArena) keeps inaccessible what it gave up. Each
     /// reset, and each rewind that gave something up, begins a new one. 0 lets the next allocation have the
-    /// same addresses again, as in any arena. Only addresses are kept, memory goes back at once.
+    /// same addresses again, as in any arena. Only addresses are kept, memory goes back at once (that of a file when
+    /// the region goes). Of single allocations that were freed or moved at most 1,024 and 64 MiB are kept for each
+    /// generation.
     #[must_use]
     pub fn generations(mut self, generations: u32) -> Self {
         self.generations = generations;

@@ -7,8 +7,8 @@ use core::ffi::CStr;
 use core::fmt;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, fence};
 
 /// The most guards that can be placed in one region.
 const MOST: usize = 4096;
@@ -103,7 +103,9 @@ impl Slot {
 
     /// The first guard that has bytes of `[from, to)`, cut to that range.
     fn next_guard(&self, from: usize, to: usize) -> Option<Range<usize>> {
-        let overlapping = self.guards.iter().filter(|guard| guard.start < to && from < guard.end);
+        // (An empty range inside a guard overlaps nothing: a step may end there.)
+        let overlaps = |guard: &Range<usize>| guard.start.max(from) < guard.end.min(to);
+        let overlapping = self.guards.iter().filter(overlaps);
         overlapping.min_by_key(|guard| guard.start).map(|guard| guard.start.max(from)..guard.end.min(to))
     }
 
@@ -118,12 +120,12 @@ impl Slot {
         }
         let mut from = from;
         while let Some(guard) = self.next_guard(from, to) {
-            if self.guards_by_advice() {
-                // Marked before the mapping becomes accessible. The mark outlasts that.
+            // Marked before the mapping becomes accessible: the mark outlasts that, and leaves it in one piece.
+            let marked = self.guards_by_advice() && {
                 self.close(guard.start, guard.end)?;
-            }
-            // One mapping if it can be.
-            let open_to = if self.guards_by_advice() { guard.end } else { guard.start };
+                self.guards_by_advice()
+            };
+            let open_to = if marked { guard.end } else { guard.start };
             if from < open_to {
                 self.make_accessible(from, open_to)?;
             }
@@ -132,13 +134,26 @@ impl Slot {
         if from < to { self.make_accessible(from, to) } else { Ok(()) }
     }
 
+    /// After the frontier moved over `[from, to)`: closes the guards that were placed there while it did. Whoever
+    /// places one looks at the frontier afterwards, so one of the two sees the other.
+    pub(crate) fn close_latecomers(&self, from: usize, to: usize) {
+        fence(SeqCst);
+        if to <= self.first_guard() || self.is_checked() {
+            return;
+        }
+        let _ = self.restore_guards(from, to);
+    }
+
     /// What is committed of a checked arena's region stays closed until an allocation opens it.
     fn commit_closed(&self, from: usize, to: usize) -> Result<(), Errno> {
         // First of all: a forked child may have nothing here that could be marked.
         self.allocate_blocks(from, to.wrapping_sub(from))?;
         if self.guards_by_advice() {
             self.close(from, to)?;
-            return self.make_accessible(from, to);
+            // Still, unless this memory cannot be marked.
+            if self.guards_by_advice() {
+                return self.make_accessible(from, to);
+            }
         }
         self.make_dumped(from, to);
         Ok(())
@@ -148,13 +163,23 @@ impl Slot {
     pub(crate) fn open(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.frontier.get(), "only what is committed can be opened");
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
-        if self.guards_by_advice() {
+        if self.may_have_marks() {
             // SAFETY: the range lies in the mapping of a live region.
-            return unsafe { sys::unguard(start, len) };
+            unsafe { sys::unguard(start, len)? };
+            if self.guards_by_advice() {
+                return Ok(());
+            }
         }
         self.allocate_blocks(from, len)?;
         // SAFETY: as above.
         unsafe { sys::commit(start, len) }
+    }
+
+    /// Gives the memory of a range back that stays as accessible as it is; nobody refers to what is in it.
+    pub(crate) fn empty(&self, from: usize, to: usize) {
+        debug_assert!(from < to && to <= self.reserved(), "a part of the region");
+        // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
+        unsafe { sys::empty(self.base().wrapping_add(from), to.wrapping_sub(from)) };
     }
 
     /// Makes `[from, to)` inaccessible, whether it is committed or not, and drops what is in it; nobody refers
@@ -165,7 +190,11 @@ impl Slot {
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
         unsafe {
             if self.guards_by_advice() {
-                return sys::guard(start, len);
+                match sys::guard(start, len) {
+                    // Locked memory cannot be marked, and kernels before 6.15 mark anonymous memory only.
+                    Err(sys::NOT_SUPPORTED) if self.may_protect() => self.guard_by_protection(),
+                    result => return result,
+                }
             }
             sys::protect(start, len)?;
             sys::empty(start, len);
@@ -200,8 +229,9 @@ impl Slot {
         if guard.end > self.reserved() {
             return Err(GuardError::Outside { guard, reserved: self.reserved() });
         }
-        // First the list: whoever grows from now on goes around it.
+        // First the list: whoever grows from now on goes around it, and whoever is at it looks once more.
         self.guards.push(&guard)?;
+        fence(SeqCst);
         let committed = self.frontier.get().min(guard.end);
         if sys::PROTECTS && guard.start < committed {
             self.close(guard.start, committed).map_err(GuardError::refused)?;
@@ -209,8 +239,13 @@ impl Slot {
         Ok(())
     }
 
-    /// Closes the guards of a range that was mapped over and stays accessible.
-    pub(super) fn restore_guards(&self, from: usize, to: usize) -> Result<(), Errno> {
+    /// Closes what has to be closed of a range that was mapped over and stays accessible.
+    pub(super) fn close_again(&self, from: usize, to: usize) -> Result<(), Errno> {
+        if self.is_checked() { self.close(from, to) } else { self.restore_guards(from, to) }
+    }
+
+    /// Closes the guards of a range.
+    fn restore_guards(&self, from: usize, to: usize) -> Result<(), Errno> {
         let mut from = from;
         while let Some(guard) = self.next_guard(from, to) {
             self.close(guard.start, guard.end)?;
@@ -265,7 +300,7 @@ pub enum GuardError {
         /// The region's bytes: what was got, which may be less than what was asked for.
         reserved: usize,
     },
-    /// An arena's allocations are there.
+    /// An arena's allocations are there, or a [`DebugArena`](crate::DebugArena)'s were of late.
     InUse {
         /// The range, in bytes from the region's first one.
         guard: Range<usize>,
@@ -299,7 +334,11 @@ impl fmt::Display for GuardError {
                 write!(f, "a guard at {guard:?} is not inside the {reserved} bytes of the region")
             }
             GuardError::InUse { guard, used } => {
-                write!(f, "a guard at {guard:?} would lie over some of the {used} bytes in use")
+                write!(
+                    f,
+                    "a guard at {guard:?} would lie over something in use ({used} bytes are), another guard, or what \
+                     was given up of late"
+                )
             }
             GuardError::TooMany { most } => write!(f, "there are {most} guards in the region already"),
             GuardError::NoMechanism(mechanism) => {

@@ -141,6 +141,9 @@ impl Region {
     /// refuse (it may run out of mappings) nothing is given back, and 0 is returned; a forked child that a
     /// file-backed region was not inherited by has nothing to give back either.
     ///
+    /// # Panics
+    /// When guards were placed in a region that stays accessible, and the system refuses to have them back.
+    ///
     /// # Safety
     /// Nothing refers to the contents past `keep` any more.
     pub unsafe fn trim(&mut self, keep: usize) -> usize {
@@ -155,7 +158,7 @@ impl Region {
         }
         if !self.mapping.stays_accessible() {
             self.slot.set_committed(keep);
-        } else if let Err(errno) = self.slot.restore_guards(keep, committed) {
+        } else if let Err(errno) = self.slot.close_again(keep, committed) {
             // Never without its guards. (A mark needs no memory but a page table's.)
             panic!("highwater: the guards of a trimmed region could not be restored: {errno}");
         }

@@ -13,7 +13,7 @@ use super::injected::Injected;
 use super::space;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
-use crate::policy::{Growth, GuardPolicy, Headroom, OnViolation, ReportFormat};
+use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, OnViolation, ReportFormat};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
@@ -33,6 +33,10 @@ const ABORTS: u32 = 1;
 const JSON: u32 = 2;
 /// Guards inside the region are marks in the page table, not protection.
 const BY_ADVICE: u32 = 4;
+/// Some pages may have such marks.
+const MARKED: u32 = 8;
+/// Where marks do not work, protection will do.
+const MAY_PROTECT: u32 = 16;
 
 /// The number that [`Growth::Stress`] is kept as.
 const STRESS: u64 = 3;
@@ -245,8 +249,18 @@ impl Slot {
         self.flags.load(Relaxed) & BY_ADVICE != 0
     }
 
-    /// From now on by protection. Only for whoever has the region to themselves, before the first guard.
-    pub(crate) fn guard_by_protection(&self) {
+    /// Whether some pages may be marked, from a time when that was the way.
+    pub(super) fn may_have_marks(&self) -> bool {
+        self.flags.load(Relaxed) & MARKED != 0
+    }
+
+    /// Whether protection will do where marks do not work.
+    pub(super) fn may_protect(&self) -> bool {
+        self.flags.load(Relaxed) & MAY_PROTECT != 0
+    }
+
+    /// From now on by protection: this memory cannot be marked.
+    pub(super) fn guard_by_protection(&self) {
         self.flags.fetch_and(!BY_ADVICE, Relaxed);
     }
 
@@ -431,7 +445,8 @@ impl Slot {
         for (is_set, flag) in [
             (init.guard.on_violation == OnViolation::Abort, ABORTS),
             (init.guard.format == ReportFormat::Json, JSON),
-            (init.by_advice, BY_ADVICE),
+            (init.by_advice, BY_ADVICE | MARKED),
+            (init.guard.mechanism != GuardMechanism::Advice, MAY_PROTECT),
         ] {
             flags |= if is_set { flag } else { 0 };
         }

@@ -4,15 +4,91 @@ use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
 use crate::region::{NAME_BYTES, Slot};
 use crate::sys;
 use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+/// Where violations are put together: a handler's stack has little room for one, and none for copies.
+struct Desk {
+    taken: AtomicBool,
+    violation: UnsafeCell<Violation>,
+}
+
+// SAFETY: only whoever set `taken` touches the rest.
+unsafe impl Sync for Desk {}
+
+/// As many as threads that are likely to report at once.
+static DESKS: [Desk; 4] = [const {
+    Desk {
+        taken: AtomicBool::new(false),
+        violation: UnsafeCell::new(Violation {
+            kind: Kind::Unallocated,
+            access: Access::Unknown,
+            address: 0,
+            offset: 0,
+            distance: 0,
+            region: 0,
+            name: [0; NAME_BYTES],
+            reserved: 0,
+            committed: 0,
+            reach: 0,
+            guard: None,
+            allocation: None,
+            generation: None,
+            thread: 0,
+            thread_name: [0; 16],
+            pc: None,
+            image: [0; IMAGE_BYTES],
+            image_offset: 0,
+        }),
+    }
+}; 4];
+
+/// A violation that is being put together, for as long as this lives.
+pub(super) struct Facts(&'static Desk);
+
+impl Facts {
+    /// `None` when all desks are taken: nobody waits.
+    pub(super) fn take() -> Option<Self> {
+        DESKS.iter().find(|desk| !desk.taken.swap(true, Acquire)).map(Facts)
+    }
+}
+
+impl Deref for Facts {
+    type Target = Violation;
+
+    fn deref(&self) -> &Violation {
+        // SAFETY: ours while `taken` is set.
+        unsafe { &*self.0.violation.get() }
+    }
+}
+
+impl DerefMut for Facts {
+    fn deref_mut(&mut self) -> &mut Violation {
+        // SAFETY: as above.
+        unsafe { &mut *self.0.violation.get() }
+    }
+}
+
+impl Drop for Facts {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Release);
+    }
+}
+
 /// Everything but the image, which takes longest to find.
-pub(super) fn of_fault(slot: &Slot, kind: Kind, access: Access, address: usize, pc: usize) -> Violation {
+pub(super) fn of_fault(
+    to: &mut Violation,
+    slot: &Slot,
+    kind: Kind,
+    access: Access,
+    address: usize,
+    pc: Option<usize>,
+) {
     let offset = address.wrapping_sub(slot.base().addr());
     let ledger = Ledger::of(slot);
     let allocation = match kind {
-        Kind::BeforeHead | Kind::EndOfReservation => None,
+        Kind::BeforeHead | Kind::EndOfReservation | Kind::Unallocated => None,
         _ => ledger.and_then(|ledger| ledger.look(offset).1),
     };
     let guard = if kind == Kind::PlacedGuard { slot.guard_over(offset) } else { None };
@@ -26,42 +102,30 @@ pub(super) fn of_fault(slot: &Slot, kind: Kind, access: Access, address: usize, 
     };
     let distance = match kind {
         Kind::BeforeHead => offset.wrapping_neg(),
+        Kind::Unallocated => 1,
         _ => offset.saturating_sub(from).saturating_add(1),
     };
-    let mut name = [0; NAME_BYTES];
-    slot.name(&mut name);
-    Violation {
-        kind,
-        access,
-        address,
-        offset: offset as isize,
-        distance,
-        region: slot.id.load(Relaxed),
-        name,
-        reserved: slot.reserved(),
-        committed: slot.frontier.get(),
-        reach: slot.reach.load(Relaxed),
-        guard,
-        allocation,
-        generation: ledger.map(Ledger::generation),
-        thread: sys::thread_id(),
-        thread_name: sys::thread_name(),
-        pc: Some(pc),
-        image: [0; IMAGE_BYTES],
-        image_offset: 0,
-    }
+    (to.kind, to.access, to.address, to.pc) = (kind, access, address, pc);
+    (to.offset, to.distance) = (offset as isize, distance);
+    to.region = slot.id.load(Relaxed);
+    slot.name(&mut to.name);
+    (to.reserved, to.committed) = (slot.asked(), slot.frontier.get());
+    (to.reach, to.guard) = (slot.reach.load(Relaxed), guard);
+    (to.allocation, to.generation) = (allocation, ledger.map(Ledger::generation));
+    (to.thread, to.thread_name) = (sys::thread_id(), sys::thread_name());
+    (to.image, to.image_offset) = ([0; IMAGE_BYTES], 0);
 }
 
 /// Bytes around an allocation that were found overwritten when it was given up.
-pub(super) fn of_broken(slot: &Slot, broken: &Broken) -> Violation {
+pub(super) fn of_broken(to: &mut Violation, slot: &Slot, broken: &Broken) {
     let address = slot.base().addr().wrapping_add(broken.offset);
     let allocation = broken.allocation;
-    let found = of_fault(slot, broken.kind, Access::Unknown, address, 0);
-    let distance = match broken.kind {
+    of_fault(to, slot, broken.kind, Access::Unknown, address, None);
+    to.distance = match broken.kind {
         Kind::Underflow => allocation.offset.wrapping_sub(broken.offset),
         _ => broken.offset.wrapping_sub(allocation.offset.wrapping_add(allocation.size)).wrapping_add(1),
     };
-    Violation { allocation: Some(allocation), distance, pc: None, ..found }
+    to.allocation = Some(allocation);
 }
 
 struct Scratch {
@@ -90,7 +154,11 @@ pub(super) fn find_image(violation: &mut Violation) {
     let (text, path) = unsafe { (&mut *SCRATCH.text.get(), &mut *SCRATCH.path.get()) };
     if let Some((len, offset)) = sys::image_of(pc, text, path) {
         let path = path.get(..len).unwrap_or_default();
-        let kept = path.get(path.len().saturating_sub(IMAGE_BYTES)..).unwrap_or_default();
+        let mut kept = path.get(path.len().saturating_sub(IMAGE_BYTES)..).unwrap_or_default();
+        // Not from the middle of a character.
+        while let [0x80..=0xbf, rest @ ..] = kept {
+            kept = rest;
+        }
         violation.image.iter_mut().zip(kept).for_each(|(to, byte)| *to = *byte);
         violation.image_offset = offset;
     }

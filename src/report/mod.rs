@@ -97,7 +97,7 @@ fn leave() {
 #[inline(never)]
 pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
     let response = slot.on_violation();
-    tell(facts::of_fault(slot, kind, access, address, pc), slot.format(), response);
+    tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
     if response == OnViolation::Abort {
         ends::violated(kind);
     }
@@ -108,28 +108,34 @@ pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, ad
 #[cold]
 #[inline(never)]
 pub(crate) fn broken(slot: &Slot, broken: &Broken) -> ! {
-    tell(facts::of_broken(slot, broken), slot.format(), OnViolation::Abort);
+    tell(slot.format(), OnViolation::Abort, |facts| facts::of_broken(facts, slot, broken));
     ends::violated(broken.kind)
 }
 
-fn tell(mut violation: Violation, format: ReportFormat, response: OnViolation) {
+fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Violation)) {
     if !enter() {
         return;
     }
+    let Some(mut facts) = facts::Facts::take() else {
+        line(format_args!("highwater: a violation, while four others are being reported"));
+        return leave();
+    };
+    let violation: &mut Violation = &mut facts;
+    gather(violation);
     match format {
         ReportFormat::Text => {
             // Alone, before anything else that may go wrong.
             line(format_args!("highwater: {violation}"));
-            facts::find_image(&mut violation);
-            line(format_args!("{}", Details(&violation, response)));
+            facts::find_image(violation);
+            line(format_args!("{}", Details(violation, response)));
         }
         ReportFormat::Json => {
-            facts::find_image(&mut violation);
-            line(format_args!("{}", Json(&violation)));
+            facts::find_image(violation);
+            line(format_args!("{}", Json(violation)));
         }
     }
     if let Some(hook) = hook() {
-        hook(&violation);
+        hook(violation);
     }
     leave();
 }

@@ -67,7 +67,7 @@ impl fmt::Display for Violation {
                 )?;
             }
             Kind::EndOfReservation => {
-                write!(f, "end of reservation: {distance} past its {}", Count(self.reserved))?;
+                write!(f, "end of reservation: {distance} past its last one")?;
             }
             Kind::BeforeHead => write!(f, "before the head by {distance}")?,
             Kind::PlacedGuard => {

@@ -68,6 +68,30 @@ impl Function {
         self.instructions.iter().any(|line| line == instruction)
     }
 
+    /// The instructions as text that two functions can be compared by: a place is called by its number, a field of
+    /// the first argument is any field, and a call of something called `diverging` is just that.
+    pub fn listing(&self, diverging: &str) -> Vec<String> {
+        let field = |line: &str| match line.split_once("[rdi") {
+            Some((before, rest)) => {
+                let after = rest.split_once(']').map_or("", |(_, after)| after);
+                format!("{before}[field]{after}")
+            }
+            None => line.to_owned(),
+        };
+        let told = |line: &String| match line.split_once(' ') {
+            Some(("call", whom)) if whom.contains(diverging) => format!("call {diverging}"),
+            Some((jump, label)) if let Some(place) = self.labels.get(label) => format!("{jump} {place}"),
+            _ => field(line),
+        };
+        self.instructions.iter().map(told).collect()
+    }
+
+    /// The first instruction that has one of these words in it.
+    pub fn mention(&self, words: &[&str]) -> Option<&str> {
+        let mentions = |line: &&String| words.iter().any(|word| line.contains(word));
+        self.instructions.iter().find(mentions).map(String::as_str)
+    }
+
     /// What is called anywhere in the function, jumps out of it included.
     pub fn calls(&self) -> Vec<&str> {
         let called = |line: &'_ String| line.starts_with("call ") || is_jump_out(line);

@@ -3,7 +3,8 @@
 
 use bump_scope::Bump as BumpScope;
 use bumpalo::Bump;
-use highwater::{Arena, Scope};
+use highwater::{Arena, DebugArena, Scope};
+use std::cell::Cell;
 
 /// The sum of two hard-coded vectors, all three in a scope of the function's own.
 #[unsafe(no_mangle)]
@@ -155,11 +156,75 @@ pub fn reset(arena: &mut Arena) {
     arena.reset();
 }
 
+/// The check alone: position and limit, and what the failing side is told. There is no policy and no guard that
+/// this could know of, so what an arena's allocation is must be what this one is, to the instruction.
+pub struct Bare {
+    /// The next free byte, a multiple of 8.
+    pub position: Cell<*mut u8>,
+    /// Where blocks may end.
+    pub limit: Cell<*mut u8>,
+    /// Where it began.
+    pub start: *mut u8,
+    /// Whose memory it is.
+    pub owner: &'static u64,
+}
+
+impl Bare {
+    #[inline(always)]
+    fn place(&self, size: usize, align: usize) -> *mut u8 {
+        if size == 0 {
+            return std::ptr::without_provenance_mut(align);
+        }
+        let position = self.position.get();
+        let end = position.addr().wrapping_add(if size & 7 == 0 { size } else { size.wrapping_add(7) & !7 });
+        if end > self.limit.get().addr() {
+            bare_refuse(self.owner, position, size, align);
+        }
+        self.position.set(position.with_addr(end));
+        position
+    }
+
+    #[inline(always)]
+    fn alloc<T>(&self, value: T) -> &mut T {
+        let place = self.place(size_of::<T>(), align_of::<T>()).cast::<T>();
+        // SAFETY: never called; it stands for the arena's.
+        unsafe {
+            place.write(value);
+            &mut *place
+        }
+    }
+}
+
+/// The failing side, which nothing is known of where it is called.
+#[cold]
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub fn bare_refuse(owner: &'static u64, position: *mut u8, size: usize, align: usize) -> ! {
+    panic!("{owner} {position:p} {size} {align}")
+}
+
+/// [`copied`] by the check alone.
+#[unsafe(no_mangle)]
+pub fn bare_copied<'a>(bare: &'a Bare, words: &[u32]) -> &'a mut [u32] {
+    let place = bare.place(size_of_val(words), align_of::<u32>()).cast::<u32>();
+    // SAFETY: as in `Bare::alloc`.
+    unsafe {
+        place.copy_from_nonoverlapping(words.as_ptr(), words.len());
+        std::slice::from_raw_parts_mut(place, words.len())
+    }
+}
+
+/// An allocation that is placed by a ledger, for its caller: what none of the others may look like.
+#[unsafe(no_mangle)]
+pub fn checked_u64(arena: &DebugArena, value: u64) -> &mut u64 {
+    arena.alloc(value)
+}
+
 /// bump-scope with a minimum alignment of 8, as ours has.
 pub type AlignedBumpScope = BumpScope<bump_scope::alloc::Global, bump_scope::settings::BumpSettings<8>>;
 
 macro_rules! single {
-    ($($type:ty: $arena:ident $scope:ident $bumpalo:ident $bumpalo8:ident $bump_scope:ident $bump_scope8:ident;)+) => {$(
+    ($($type:ty: $arena:ident $scope:ident $bare:ident $bumpalo:ident $bumpalo8:ident $bump_scope:ident $bump_scope8:ident;)+) => {$(
         /// Through `&Arena`.
         #[unsafe(no_mangle)]
         pub fn $arena(arena: &Arena, value: $type) -> &mut $type {
@@ -170,6 +235,12 @@ macro_rules! single {
         #[unsafe(no_mangle)]
         pub fn $scope<'a>(scope: &Scope<'a>, value: $type) -> &'a mut $type {
             scope.alloc(value)
+        }
+
+        /// The check alone.
+        #[unsafe(no_mangle)]
+        pub fn $bare(bare: &Bare, value: $type) -> &mut $type {
+            bare.alloc(value)
         }
 
         /// bumpalo as it comes.
@@ -199,8 +270,8 @@ macro_rules! single {
 }
 
 single! {
-    u8: arena_u8 scope_u8 bumpalo_u8 bumpalo8_u8 bump_scope_u8 bump_scope8_u8;
-    u32: arena_u32 scope_u32 bumpalo_u32 bumpalo8_u32 bump_scope_u32 bump_scope8_u32;
-    u64: arena_u64 scope_u64 bumpalo_u64 bumpalo8_u64 bump_scope_u64 bump_scope8_u64;
-    [u32; 16]: arena_words scope_words bumpalo_words bumpalo8_words bump_scope_words bump_scope8_words;
+    u8: arena_u8 scope_u8 bare_u8 bumpalo_u8 bumpalo8_u8 bump_scope_u8 bump_scope8_u8;
+    u32: arena_u32 scope_u32 bare_u32 bumpalo_u32 bumpalo8_u32 bump_scope_u32 bump_scope8_u32;
+    u64: arena_u64 scope_u64 bare_u64 bumpalo_u64 bumpalo8_u64 bump_scope_u64 bump_scope8_u64;
+    [u32; 16]: arena_words scope_words bare_words bumpalo_words bumpalo8_words bump_scope_words bump_scope8_words;
 }

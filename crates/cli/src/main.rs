@@ -2,6 +2,7 @@
 
 mod failure;
 mod grow;
+mod guard;
 mod interrupt;
 mod machine;
 mod output;
@@ -23,9 +24,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Grow(Box<grow::args::GrowArgs>),
+    Guard(Box<guard::args::GuardArgs>),
 }
 
-const EXAMPLE: &str = "Example:\n  highwater grow 64MiB    grow an arena to 64 MiB and say what that cost";
+const EXAMPLE: &str = "\
+Examples:
+  highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
+  highwater guard overflow    write past an allocation and show the report";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Grow(args) => grow::run(&args),
+        Command::Guard(args) => guard::run(&args),
     };
     match done {
         Ok(status) => status,

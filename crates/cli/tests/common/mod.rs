@@ -3,6 +3,9 @@
 
 use std::{
     ffi::OsStr,
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::fd::FromRawFd as _,
     process::{Command, Output, Stdio},
 };
 
@@ -18,6 +21,34 @@ pub fn highwater() -> Command {
 /// `highwater grow …`, to its end.
 pub fn grow<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     highwater().arg("grow").args(args).output().expect("the command starts")
+}
+
+/// `highwater guard …`, to its end.
+pub fn guard<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
+    highwater().arg("guard").args(args).output().expect("the command starts")
+}
+
+/// Says that the running test cannot run here, and why: to descriptor 2 directly, because the harness
+/// swallows what a passing test prints, and to the file named by `HIGHWATER_SKIPS`. Return afterwards.
+pub fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIP {}: {reason}\n", thread.name().unwrap_or("?"));
+    // SAFETY: descriptor 2 is open for as long as the process lives, and is not closed here.
+    let mut stderr = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
+    let _ = stderr.write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("HIGHWATER_SKIPS") {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("HIGHWATER_SKIPS can be written");
+    }
+}
+
+/// Whether this build reports touches of guards; skips the running test otherwise.
+pub fn has_faults() -> bool {
+    let has = highwater::engine() == highwater::Engine::Fault;
+    if !has {
+        skip("the explicit engine has no faults");
+    }
+    has
 }
 
 /// What it said on stderr.
@@ -47,8 +78,13 @@ pub fn grow_json<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Value {
 /// It must be refused with status 2 and a line on stderr that contains `why`; gives that line.
 #[track_caller]
 pub fn is_refused<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, why: &str) -> String {
-    let output = grow(args);
-    let said = stderr(&output);
+    refused(&grow(args), why)
+}
+
+/// The same of a run that is over.
+#[track_caller]
+pub fn refused(output: &Output, why: &str) -> String {
+    let said = stderr(output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert_eq!(said.lines().count(), 1, "one line:\n{said}");
     assert!(said.starts_with("error: "), "{said}");

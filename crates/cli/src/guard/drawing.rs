@@ -1,0 +1,111 @@
+//! The drawing of a layout: one box above the other, low addresses on top.
+
+use super::layout::{Layout, Nature, Part};
+
+/// Columns for offsets, on the left.
+const OFFSET: usize = 14;
+/// Columns inside the boxes.
+const INSIDE: usize = 35;
+
+/// Draws it in at most 80 columns. `touch` says what is done to the byte.
+pub fn draw(layout: &Layout, touch: &str) -> String {
+    let mut text =
+        format!("{:>OFFSET$}   not to scale; in bytes from the first one, at {}\n", "offset", layout.base);
+    let mut corners = ('┌', '┐');
+    for part in &layout.parts {
+        text.push_str(&border(layout, part.start, corners));
+        text.push_str(&body(layout, part, touch));
+        corners = ('├', '┤');
+    }
+    if let Some(last) = layout.parts.last() {
+        text.push_str(&border(layout, last.end, ('└', '┘')));
+    }
+    let legend = [
+        (Nature::Guard, "never accessible"),
+        (Nature::Closed, "inaccessible for now"),
+        (Nature::Grows, "a touch is growth"),
+    ];
+    let legend =
+        legend.into_iter().filter(|(nature, _)| layout.parts.iter().any(|part| part.nature == *nature));
+    let legend: Vec<_> = legend.map(|(nature, what)| format!("{} {what}", fill(nature))).collect();
+    text.push_str(&format!("{:OFFSET$}   {}", "", legend.join("  ")));
+    text
+}
+
+/// The line above a part, with the offset and the names that it has.
+fn border(layout: &Layout, at: i64, (left, right): (char, char)) -> String {
+    let names: Vec<_> =
+        layout.marks.iter().filter(|mark| mark.at == at).map(|mark| mark.name.as_str()).collect();
+    let names = if names.is_empty() { String::new() } else { format!(" {}", names.join(", ")) };
+    format!("{at:>OFFSET$} {left}{}{right}{names}\n", "─".repeat(INSIDE))
+}
+
+fn body(layout: &Layout, part: &Part, touch: &str) -> String {
+    let fill = fill(part.nature);
+    let side = |content: &str| format!("{:OFFSET$} │{content}│", "");
+    let label = format!(" {} ", part.what);
+    let mut text = format!("{} {} B\n", side(&centred(&label, fill)), part.end - part.start);
+    if (part.start..part.end).contains(&layout.touched) {
+        let row = fill.to_string().repeat(INSIDE);
+        text.push_str(&format!("{} ◄── {touch} at {}\n", side(&row), layout.touched));
+    }
+    text
+}
+
+fn fill(nature: Nature) -> char {
+    match nature {
+        Nature::Open => ' ',
+        Nature::Grows => '·',
+        Nature::Closed => '░',
+        Nature::Guard => '▓',
+    }
+}
+
+/// In the middle of the box.
+fn centred(label: &str, fill: char) -> String {
+    let label: String = label.chars().take(INSIDE).collect();
+    let room = INSIDE - label.chars().count();
+    let fill = |columns: usize| fill.to_string().repeat(columns);
+    format!("{}{label}{}", fill(room / 2), fill(room - room / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Layout {
+        let mut layout = Layout::new(0x10000, 4096);
+        layout.up_to(100, "allocation", Nature::Open);
+        layout.up_to(100, "nothing", Nature::Open);
+        layout.up_to(1 << 40, "tail", Nature::Grows);
+        layout.up_to((1 << 40) + 4096, "guard behind a name that is too long for it", Nature::Guard);
+        layout.mark(100, "frontier");
+        layout.mark(100, "another");
+        layout.touched = -1;
+        layout
+    }
+
+    #[test]
+    fn it_fits() {
+        let text = draw(&example(), "write");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(text.contains("1099511631872 └"), "{text}");
+        assert!(!text.contains("nothing"), "{text}");
+        assert!(text.contains("100 ├───────────────────────────────────┤ frontier, another\n"), "{text}");
+    }
+
+    #[test]
+    fn the_arrow_is_at_the_part_that_was_touched() {
+        for (touched, what) in [(-1, "before the head"), (0, "allocation"), (99, "allocation"), (100, "tail")]
+        {
+            let text = draw(&Layout { touched, ..example() }, "read");
+            let lines: Vec<_> = text.lines().collect();
+            let arrow =
+                lines.iter().position(|line| line.ends_with(&format!("◄── read at {touched}"))).unwrap();
+            assert!(lines[arrow - 1].contains(what), "{text}");
+            assert_eq!(text.matches('◄').count(), 1, "{text}");
+        }
+    }
+}
