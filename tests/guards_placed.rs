@@ -3,7 +3,9 @@
 
 mod support;
 
-use highwater::{Arena, BuildError, Cause, Engine, GuardError, GuardMechanism, GuardPolicy, Region, engine};
+use highwater::{
+    Arena, BuildError, Cause, Engine, Growth, GuardError, GuardMechanism, GuardPolicy, Region, engine,
+};
 use std::ops::Range;
 use support::guards::{Probe, has_advice, reports, touch};
 use support::raw::page;
@@ -13,7 +15,9 @@ fn children() {
     support::child_main(&[
         ("without_marks", without_marks),
         ("locked", locked),
+        ("locked_late", locked_late),
         ("hits_placed", hits_placed),
+        ("reach_zero", reach_zero),
     ]);
 }
 
@@ -79,7 +83,7 @@ fn there_is_a_most() {
         // SAFETY: nobody uses the region.
         unsafe { region.guard_at(start..start + page) }
     };
-    let placed = (0..).map(|i| place(i)).take_while(Result::is_ok).count();
+    let placed = (0..).map(&mut place).take_while(Result::is_ok).count();
     assert!(placed >= 1000, "{placed}");
     let error = place(placed).unwrap_err();
     assert!(matches!(error, GuardError::TooMany { most } if most == placed), "{error:?}");
@@ -104,11 +108,12 @@ fn what_an_arena_has_in_use_is_not_covered() {
         let error = arena.guard_at(guard.clone()).unwrap_err();
         let used = arena.allocated_bytes();
         assert!(matches!(&error, GuardError::InUse { guard: named, .. } if *named == guard), "{error:?}");
-        let text = format!(
-            "a guard at {}..{} would lie over some of the {used} bytes in use",
-            guard.start, guard.end
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("a guard at {}..{} would lie over ", guard.start, guard.end)),
+            "{text}"
         );
-        assert_eq!(error.to_string(), text);
+        assert!(text.contains(&used.to_string()), "{text}");
     }
     arena.guard_at(4 * page..5 * page).unwrap();
     assert_eq!(arena.remaining(), 4 * page - arena.allocated_bytes());
@@ -173,6 +178,66 @@ fn a_debug_arena_allocates_around_them() {
     arena.guard_at(end - page()..end).unwrap();
     assert!(!Probe::new().is_open(arena.region().as_ptr().expose_provenance() + end - 1));
     arena.alloc_slice_fill_copy(100_000, 1u8);
+}
+
+#[test]
+fn a_debug_arena_over_a_region_that_was_used_keeps_its_guards() {
+    if !support::reserves() {
+        return;
+    }
+    for growth in [Growth::default(), Growth::Upfront] {
+        let policy = GuardPolicy::default().at(0x4000..0x8000);
+        let region = Region::builder().reserve(1 << 20).growth(growth).guard(policy).build();
+        region.ensure(0x80000).unwrap();
+        let start = region.as_ptr().expose_provenance();
+        touch(start, true);
+        touch(start + 0x7ffff, true);
+        let arena = highwater::DebugArena::from(region);
+        let mut probe = Probe::new();
+        assert!(probe.is_closed(start..start + 0x80000), "nothing is allocated yet");
+        for i in 0..20u64 {
+            let block = std::ptr::from_mut(arena.alloc(i)).expose_provenance();
+            assert!(!(0x4000..0x8000).contains(&(block - start)));
+            assert!(!probe.is_open(block + 8));
+        }
+        assert!(probe.is_closed(start + 0x4000..start + 0x8000));
+    }
+}
+
+#[test]
+fn a_debug_arena_allocates_around_guards_that_overlap() {
+    if !support::reserves() {
+        return;
+    }
+    let page = page();
+    for guards in [[4 * page..8 * page, 2 * page..12 * page], [2 * page..6 * page, 4 * page..12 * page]] {
+        let policy = guards.into_iter().fold(GuardPolicy::default(), GuardPolicy::at);
+        let arena = Arena::builder().reserve(1 << 20).guard(policy).checked().build();
+        let start = arena.region().as_ptr().expose_provenance();
+        let mut probe = Probe::new();
+        for _ in 0..100 {
+            let offset = std::ptr::from_mut(arena.alloc(1u64)).addr() - start;
+            assert!(!(2 * page..12 * page).contains(&offset), "{offset:#x}");
+        }
+        assert!(probe.is_closed(start + 2 * page..start + 12 * page));
+    }
+}
+
+#[test]
+fn a_guard_that_was_refused_changes_nothing_for_a_debug_arena() {
+    if !support::reserves() {
+        return;
+    }
+    let page = page();
+    let mut arena = Arena::builder().reserve(1 << 20).checked().build();
+    for guard in [1..5, 3..page, 0..page + 1, page..usize::MAX & !(page - 1)] {
+        arena.guard_at(guard).unwrap_err();
+    }
+    for i in 0..50u64 {
+        let block = std::ptr::from_mut(arena.alloc(i));
+        assert!((block.addr() + 8).is_multiple_of(page), "it ends at a guard: {block:?}");
+        assert_eq!(block.addr() - arena.region().as_ptr().addr(), (2 * i as usize + 1) * page - 8);
+    }
 }
 
 /// Makes the calls of a kernel before 6.13 out of those of this one: `MADV_GUARD_INSTALL` is not known.
@@ -243,11 +308,19 @@ fn locked_memory_has_guards_too() {
     if !support::reserves() {
         return;
     }
-    let ended = support::child("locked");
-    if ended.stdout.contains("no mlockall") {
-        return support::skip("memory cannot be locked here");
+    for case in ["locked", "locked_late"] {
+        let ended = support::child(case);
+        if ended.stdout.contains("no mlockall") {
+            return support::skip("memory cannot be locked here");
+        }
+        ended.assert_success();
     }
-    ended.assert_success();
+}
+
+/// When it is known already that pages can be marked, elsewhere.
+fn locked_late() {
+    drop(Arena::builder().reserve(1 << 20).checked().build());
+    locked();
 }
 
 fn locked() {
@@ -260,8 +333,12 @@ fn locked() {
             return;
         }
     }
-    let mut probe = Probe::new();
-    let checked = Arena::builder().reserve(16 << 20).checked().build();
+    let built = Arena::builder().reserve(16 << 20).checked().try_build();
+    if let Err(BuildError::Refused { .. }) = built {
+        println!("no mlockall"); // of so much
+        return;
+    }
+    let (checked, mut probe) = (built.unwrap(), Probe::new());
     for i in 0..100u64 {
         let block = checked.alloc(i);
         assert!(!probe.is_open(std::ptr::from_mut(block).expose_provenance() + 8));
@@ -298,4 +375,29 @@ fn hits_placed() {
     touch(start + 0x3fff, true);
     touch(start + 0x8000, true);
     touch(start + 0x4004, true);
+}
+
+/// Without any reach the tail is closed to faults, and open to requests.
+#[test]
+fn a_reach_of_nothing_leaves_growth_by_request() {
+    if support::has_faults() {
+        let ended = support::child("reach_zero");
+        ended.assert_signal(libc::SIGSEGV);
+        let reports = reports(&ended.stderr);
+        assert_eq!(reports.len(), 1, "{ended:#?}");
+        let report = &reports[0];
+        assert_eq!((&report["kind"], &report["distance"]), (&"beyond-reach".into(), &1.into()));
+        assert_eq!((&report["offset"], &report["reach"]), (&0x50000.into(), &0.into()));
+        assert_eq!(report["arena"]["name"], "quo\"te\\ü_", "{ended:#?}");
+    }
+}
+
+fn reach_zero() {
+    let guard = GuardPolicy::default().report(highwater::ReportFormat::Json).reach(0);
+    let name = "quo\"te\\ü\n";
+    let region = Region::builder().name(name).reserve(1 << 20).head(0).guard(guard).build();
+    region.ensure(0x50000).unwrap();
+    let start = region.as_ptr().expose_provenance();
+    (0..0x50000).for_each(|offset| touch(start + offset, true));
+    touch(start + 0x50000, true);
 }

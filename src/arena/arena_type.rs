@@ -250,10 +250,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
             return Err(GuardError::InUse { guard: range, used });
         }
         // SAFETY: nothing was handed out there, or was given up, and we have the arena to ourselves.
-        unsafe { self.region.guard_at(range.clone())? };
-        if let Some(ledger) = ledger {
+        let placed = unsafe { self.region.guard_at(range.clone()) };
+        // It is on the region's list also when the system refused to close it at once.
+        if let (Ok(()) | Err(GuardError::Refused(_)), Some(ledger)) = (&placed, ledger) {
             ledger.reserve(range);
         }
+        placed?;
         self.cursor.refresh_limit();
         Ok(())
     }

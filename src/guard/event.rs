@@ -67,7 +67,7 @@ pub enum What {
         /// By so many bytes.
         bytes: usize,
     },
-    /// Everything was given up.
+    /// Everything was given up: by a reset, or by the end of a scope on an arena without allocations of its own.
     Reset {
         /// How many allocations lived until then.
         allocations: u64,
