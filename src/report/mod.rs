@@ -2,6 +2,8 @@
 
 mod facts;
 mod sink;
+#[cfg(highwater_fault)]
+mod stack;
 mod text;
 mod violation;
 
@@ -31,7 +33,9 @@ pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) {
 #[inline(never)]
 pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
     let response = slot.on_violation();
-    tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
+    stack::with_room(|| {
+        tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
+    });
     if response == OnViolation::Abort {
         abort_as(kind);
     }
