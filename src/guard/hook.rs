@@ -18,8 +18,8 @@ fn hook_at(address: *mut ()) -> Option<Hook> {
 /// takes it away again. Returns the one before.
 ///
 /// # Safety
-/// The function is called inside the SIGSEGV handler, on the faulting thread's alternate stack, with most signals
-/// blocked: it may do what is async-signal-safe and no more, with a few hundred bytes of stack. It must not unwind.
+/// The function is called inside the SIGSEGV handler, on a stack of ours, with most signals blocked: it may do what is async-signal-safe and no more, with some 32 KiB of stack. It must not unwind, and must not
+/// leave by `longjmp`.
 /// (For slack that was found overwritten it is called outside of any signal.)
 ///
 /// ```

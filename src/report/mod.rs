@@ -6,6 +6,8 @@ mod facts;
 mod memory;
 mod out;
 mod sink;
+#[cfg(highwater_fault)]
+mod stack;
 mod text;
 mod violation;
 
@@ -97,7 +99,9 @@ fn leave() {
 #[inline(never)]
 pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
     let response = slot.on_violation();
-    tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
+    stack::with_room(|| {
+        tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
+    });
     if response == OnViolation::Abort {
         ends::violated(kind);
     }

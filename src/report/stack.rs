@@ -1,0 +1,66 @@
+//! A stack to write reports on: a handler's own may have a few hundred bytes left.
+//!
+//! std's alternate stack has room for a growth. Formatting, unoptimised, takes more than that, and so may a hook.
+
+use core::arch::asm;
+use core::cell::UnsafeCell;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+const BYTES: usize = 64 << 10;
+
+#[repr(align(16))]
+struct Stack(UnsafeCell<[u8; BYTES]>);
+
+// SAFETY: only whoever set `TAKEN` has its bytes.
+unsafe impl Sync for Stack {}
+
+static STACK: Stack = Stack(UnsafeCell::new([0; BYTES]));
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Calls a function that must not unwind on the larger stack; on this one if another thread has that. Signal-safe.
+///
+/// A fault in the function finds the alternate stack as if nobody were on it, and so comes to its end.
+pub(super) fn with_room<F: FnOnce()>(f: F) {
+    /// Calls the function that an `Option` holds.
+    extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
+        // SAFETY: the caller's own, and nobody else has it.
+        if let Some(f) = unsafe { (*f).take() } {
+            f();
+        }
+    }
+    let mut f = Some(f);
+    if TAKEN.swap(true, Acquire) {
+        return call(&mut f);
+    }
+    let top = STACK.0.get().cast::<u8>().wrapping_add(BYTES);
+    // SAFETY: the stack is ours, and aligned to 16 bytes at its top; the function returns, so the old stack pointer,
+    // in a register that functions preserve, is restored.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!(
+            "mov r12, rsp",
+            "mov rsp, {top}",
+            "call {call}",
+            "mov rsp, r12",
+            top = in(reg) top,
+            call = sym call::<F>,
+            in("rdi") &raw mut f,
+            out("r12") _,
+            clobber_abi("C"),
+        );
+        #[cfg(target_arch = "aarch64")]
+        asm!(
+            "mov x20, sp",
+            "mov sp, {top}",
+            "bl {call}",
+            "mov sp, x20",
+            top = in(reg) top,
+            call = sym call::<F>,
+            in("x0") &raw mut f,
+            out("x20") _,
+            clobber_abi("C"),
+        );
+    }
+    TAKEN.store(false, Release);
+}
