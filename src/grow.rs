@@ -50,14 +50,21 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     if let Growth::Stress { seed } = slot.growth() {
         dawdle(seed ^ slot.counters.commits.load(Relaxed), began);
     }
+    /// Nothing but what is needed.
+    const EXACT: u32 = u32::MAX;
     within(slot, to)?;
     let mut populate_from = to;
     let mut is_first = true;
-    let mut advance = |exactly: bool| {
+    // How often a step was cut to an eighth; what is needed is in any.
+    let mut advance = |cuts: u32| {
         let mut admitted = None;
         let plan = |frontier| {
             let need = slot.need(frontier, from, to);
-            let step = if exactly { step::exact(need) } else { slot.growth().step(need) };
+            let step = match cuts {
+                EXACT => step::exact(need),
+                0 => slot.growth().step(need),
+                cuts => step::cut(slot.growth().step(need), need, 3 * cuts),
+            };
             populate_from = step.populate_from;
             let bytes = step.frontier.wrapping_sub(frontier);
             if core::mem::take(&mut is_first) {
@@ -77,10 +84,14 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
         admitted.into_iter().for_each(|admitted| admitted.settle(moved));
         advance
     };
-    // Where there is no room for a whole step there may be room for what is needed.
-    let advance = match advance(why == Why::Ahead) {
-        Err(refusal) if why != Why::Ahead && !refusal.is_injected() => advance(true),
-        result => result,
+    // Where there is no room for a whole step there may be room for a part of it, or for what is needed.
+    let mut tries = if why == Why::Ahead { [EXACT].iter() } else { [0, 1, 2, EXACT].iter() };
+    let advance = loop {
+        let Some(&cuts) = tries.next() else { return Ok(()) };
+        match advance(cuts) {
+            Err(refusal) if !tries.as_slice().is_empty() && !refusal.is_injected() => {}
+            result => break result,
+        }
     };
     let Advance::Grown { from: before, to: after, .. } = advance? else {
         return Ok(());

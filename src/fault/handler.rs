@@ -117,7 +117,9 @@ fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) {
     let mut error = refusal_error(slot, offset, refusal);
     if let Some(hook) = Response::call_of(slot.response.load(Acquire)) {
         for _ in 0..RETRIES {
-            if hook(&error) == Answer::Die {
+            let mut answer = Answer::Die;
+            sys::with_room(|| answer = hook(&error));
+            if answer == Answer::Die {
                 break;
             }
             match grow(slot, offset, offset.wrapping_add(1), Why::Fault) {

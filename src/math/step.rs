@@ -85,6 +85,17 @@ pub const fn exact(need: Need) -> Step {
     Step { frontier, populate_from: align_down(need.from, need.page) }
 }
 
+/// A step that was refused, with what it commits ahead of the need divided by two so many times.
+pub const fn cut(step: Step, need: Need, halvings: u32) -> Step {
+    let least = exact(need);
+    let ahead = step.frontier.saturating_sub(least.frontier);
+    let ahead = if halvings < usize::BITS { align_down(ahead >> halvings, need.page) } else { 0 };
+    let frontier = least.frontier.saturating_add(ahead);
+    let around =
+        if step.populate_from < least.populate_from { step.populate_from } else { least.populate_from };
+    Step { frontier, populate_from: around }
+}
+
 const fn clamp(value: usize, low: usize, high: usize) -> usize {
     if value > high {
         high
@@ -127,6 +138,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_cut_step_still_serves_the_need(
+            frontier in 0usize..1 << 30, from in 0usize..1 << 30, len in 1usize..1 << 24, halvings in 0u32..70,
+        ) {
+            let frontier = align_down(frontier, PAGE);
+            let from = frontier + from;
+            let need = Need { frontier, from, to: from + len, end: 1 << 40, page: PAGE };
+            let whole = geometric(need, 64 * KIB, 16 * MIB);
+            let part = cut(whole, need, halvings);
+            prop_assert!(part.frontier >= need.to && part.frontier <= whole.frontier);
+            prop_assert!(part.frontier.is_multiple_of(PAGE) && part.populate_from <= from);
+            prop_assert!(part.populate_from < part.frontier);
+        }
+
         #[test]
         fn every_policy_covers_the_need_and_stays_inside(need in needs(), step in 1usize..1 << 27) {
             check(need, fixed(need, step))?;

@@ -29,6 +29,8 @@ static WATCH: OnceLock<Watch> = OnceLock::new();
 static GRANT: AtomicI64 = AtomicI64::new(0);
 /// What the last look found beyond the grant: for those who cannot look because another thread does.
 static REST: AtomicI64 = AtomicI64::new(0);
+/// Twice the number of looks, and odd while one is being published: the two above belong together.
+static LOOKS: AtomicU64 = AtomicU64::new(0);
 /// The margin of [`Headroom::Auto`] at the tightest place, in bytes.
 static MARGIN: AtomicU64 = AtomicU64::new(MOST_MARGIN);
 /// Bytes that threads are committing at this moment.
@@ -42,6 +44,8 @@ const SYSTEM: u16 = u16::MAX - 1;
 /// What is left free: a 64th of the limit, at least and at most so much.
 const LEAST_MARGIN: u64 = 2 << 20;
 const MOST_MARGIN: u64 = 64 << 20;
+/// So much of what is mapped from files counts as needed.
+const MOST_RUNNING: u64 = 16 << 20;
 
 /// Finds out what to look at; the first region does so. Outside of any signal.
 pub(crate) fn prepare() {
@@ -122,11 +126,18 @@ pub(super) fn admit(headroom: Headroom, step: usize) -> Result<Ticket, Refusal> 
             if let Some(ticket) = take(headroom, step, 0) {
                 return Ok(ticket);
             }
-            watch.look(headroom, step, &mut scratch);
+            sys::with_room(|| watch.look(headroom, step, &mut scratch));
             return take(headroom, step, 0).ok_or_else(|| tightest(step));
         }
-        if let Some(ticket) = take(headroom, step, REST.load(Acquire)) {
-            return Ok(ticket);
+        let looks = LOOKS.load(Acquire);
+        if looks.is_multiple_of(2)
+            && let Some(ticket) = take(headroom, step, REST.load(Acquire))
+        {
+            if LOOKS.load(Acquire) == looks {
+                return Ok(ticket);
+            }
+            // That rest is not what is left any more.
+            ticket.settle(step as usize);
         }
         if sys::monotonic_ns().wrapping_sub(began) > PATIENCE_NS {
             return Err(tightest(step));
@@ -208,8 +219,10 @@ impl Watch {
         TIGHTEST.1.store(found.limit, Relaxed);
         TIGHTEST.2.store(found.limit.saturating_sub(u64::try_from(left).unwrap_or(0)), Relaxed);
         TIGHTEST.0.store(found.place, Release);
+        LOOKS.fetch_add(1, AcqRel);
         REST.store(left.saturating_sub(grant), Release);
         GRANT.fetch_add(grant.saturating_sub(before), AcqRel);
+        LOOKS.fetch_add(1, AcqRel);
     }
 
     /// The place with the least left, and that, with `pending` bytes on their way.
@@ -315,7 +328,9 @@ impl Level {
         let clean = figure("inactive_file").saturating_add(figure("active_file"));
         let dirty = figure("dirty").saturating_add(figure("file_dirty"));
         let writing = figure("writeback").saturating_add(figure("file_writeback"));
-        let clean = clean.saturating_sub(dirty.saturating_add(writing));
+        // Programs and libraries that are running: the kernel would rather kill than take those away.
+        let running = figure("mapped_file").max(figure("file_mapped")).min(MOST_RUNNING);
+        let clean = clean.saturating_sub(dirty.saturating_add(writing)).saturating_sub(running);
         Some(clean.saturating_add(figure("slab_reclaimable")))
     }
 }

@@ -49,9 +49,9 @@ impl Response {
     /// Has a function called with every commit of the region that is refused inside a fault.
     ///
     /// # Safety
-    /// It is called inside the SIGSEGV handler, on the faulting thread's alternate stack, with most signals blocked:
-    /// it may do what is async-signal-safe and no more, with about 2 KiB of stack. It must not unwind, and must not
-    /// touch memory that has to grow.
+    /// It is called inside the SIGSEGV handler, on a stack of ours (some 60 KiB), with most signals blocked: it may do
+    /// what is async-signal-safe and no more. It must not unwind or leave by `longjmp`, and must not touch memory that
+    /// has to grow.
     ///
     /// ```
     /// use highwater::oom::{Answer, Response};

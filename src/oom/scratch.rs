@@ -22,7 +22,8 @@ pub(crate) struct Borrowed(());
 
 /// The buffer, if nobody has it. Signal-safe; nobody waits.
 pub(crate) fn borrow() -> Option<Borrowed> {
-    (!BUFFER.taken.swap(true, Acquire)).then_some(Borrowed(()))
+    // Not `then_some`: a value that is made and not wanted is dropped, which would give the buffer back.
+    (!BUFFER.taken.swap(true, Acquire)).then(|| Borrowed(()))
 }
 
 impl Deref for Borrowed {

@@ -52,19 +52,19 @@ impl Report<'_> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "highwater: {}{}", self.error, Body(Some(self.error)))
+        write!(f, "highwater: {}\n{}", self.error, Body(Some(self.error)))
     }
 }
 
-/// What stands below the first line, each line after a line feed.
+/// What stands below the first line, without a line feed at the end.
 pub(super) struct Body<'a>(pub(super) Option<&'a OutOfMemory>);
 
 impl fmt::Display for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(error) = self.0 {
-            write!(f, "\n  {:<12} {}", "what to do", advice(error.cause()))?;
+            write!(f, "  {:<12} {}", "what to do", advice(error.cause()))?;
         }
-        sections(self.0, &mut Lines::to(f))
+        sections(self.0, &mut Lines::to(f, self.0.is_none()))
     }
 }
 

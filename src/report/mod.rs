@@ -6,8 +6,6 @@ mod facts;
 mod memory;
 mod out;
 mod sink;
-#[cfg(highwater_fault)]
-mod stack;
 mod text;
 mod violation;
 
@@ -27,7 +25,10 @@ use violation::{Details, Json};
 #[cold]
 #[inline(never)]
 pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) -> ! {
-    if enter() {
+    sys::with_room(|| {
+        if !enter() {
+            return;
+        }
         match format() {
             ReportFormat::Text => {
                 // Alone, before anything else that may go wrong.
@@ -36,7 +37,7 @@ pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) -> ! {
             }
             ReportFormat::Json => line(format_args!("{}", memory::Json(Some(error)))),
         }
-    }
+    });
     ends::out_of_memory(error.cause())
 }
 
@@ -99,7 +100,7 @@ fn leave() {
 #[inline(never)]
 pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
     let response = slot.on_violation();
-    stack::with_room(|| {
+    sys::with_room(|| {
         tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
     });
     if response == OnViolation::Abort {
@@ -161,7 +162,7 @@ fn dump() {
                  {growths} growths, {faults} faults"
         ));
     }
-    line(format_args!("highwater: process {}:{}", sys::process_id(), memory::Body(None)));
+    line(format_args!("highwater: process {}:\n{}", sys::process_id(), memory::Body(None)));
 }
 
 /// Writes how this process stands whenever `signal` (`SIGUSR1`, say) arrives: a line for each live region with what it

@@ -26,6 +26,8 @@ pub(super) struct Lines<'a, 'b> {
     to: &'a mut fmt::Formatter<'b>,
     name: Padded,
     is_first: bool,
+    /// Nothing was written yet.
+    is_empty: bool,
 }
 
 /// The first twelve bytes of a name, and then blanks: the entries after the first have no name.
@@ -40,8 +42,9 @@ impl Padded {
 }
 
 impl<'a, 'b> Lines<'a, 'b> {
-    pub(super) fn to(to: &'a mut fmt::Formatter<'b>) -> Self {
-        Lines { to, name: Padded::new(""), is_first: true }
+    /// Lines after what was written already, unless that `is_empty`.
+    pub(super) fn to(to: &'a mut fmt::Formatter<'b>, is_empty: bool) -> Self {
+        Lines { to, name: Padded::new(""), is_first: true, is_empty }
     }
 }
 
@@ -54,7 +57,8 @@ impl Out for Lines<'_, '_> {
     fn entry(&mut self) -> fmt::Result {
         self.is_first = true;
         let name = core::str::from_utf8(&self.name.0).unwrap_or_default();
-        write!(self.to, "\n  {name} ")?;
+        let feed = if core::mem::take(&mut self.is_empty) { "" } else { "\n" };
+        write!(self.to, "{feed}  {name} ")?;
         self.name = Padded::new("");
         Ok(())
     }

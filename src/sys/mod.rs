@@ -9,7 +9,18 @@
 #[cfg_attr(highwater_portable, path = "portable.rs")]
 mod imp;
 
+#[cfg(highwater_fault)]
+mod stack;
+
 pub(crate) use imp::*;
+#[cfg(highwater_fault)]
+pub(crate) use stack::with_room;
+
+/// Without a handler everybody has stack enough.
+#[cfg(not(highwater_fault))]
+pub(crate) fn with_room<F: FnOnce()>(f: F) {
+    f();
+}
 
 /// An error number of the operating system.
 #[derive(Clone, Copy, PartialEq, Eq)]

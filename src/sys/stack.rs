@@ -1,6 +1,7 @@
-//! A stack to write reports on: a handler's own may have a few hundred bytes left.
+//! Larger stacks for the handler: its own may have a few hundred bytes left.
 //!
-//! std's alternate stack has room for a growth. Formatting, unoptimised, takes more than that, and so may a hook.
+//! std's alternate stack has room for a growth. Formatting a report, or looking at what memory there is, takes more in
+//! an unoptimised build, and so may a hook.
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -9,19 +10,24 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 const BYTES: usize = 64 << 10;
 
-#[repr(align(16))]
-struct Stack(UnsafeCell<[u8; BYTES]>);
+#[repr(C, align(16))]
+struct Stack {
+    bytes: UnsafeCell<[u8; BYTES]>,
+    taken: AtomicBool,
+}
 
-// SAFETY: only whoever set `TAKEN` has its bytes.
+// SAFETY: only whoever set `taken` has the bytes.
 unsafe impl Sync for Stack {}
 
-static STACK: Stack = Stack(UnsafeCell::new([0; BYTES]));
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// As many as threads that are likely to need one at once. They are paged in when they are used.
+static STACKS: [Stack; 4] =
+    [const { Stack { bytes: UnsafeCell::new([0; BYTES]), taken: AtomicBool::new(false) } }; 4];
 
-/// Calls a function that must not unwind on the larger stack; on this one if another thread has that. Signal-safe.
+/// Calls a function that must not unwind on a larger stack; on this one if other threads have all of them.
+/// Signal-safe.
 ///
 /// A fault in the function finds the alternate stack as if nobody were on it, and so comes to its end.
-pub(super) fn with_room<F: FnOnce()>(f: F) {
+pub(crate) fn with_room<F: FnOnce()>(f: F) {
     /// Calls the function that an `Option` holds.
     extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
         // SAFETY: the caller's own, and nobody else has it.
@@ -30,10 +36,10 @@ pub(super) fn with_room<F: FnOnce()>(f: F) {
         }
     }
     let mut f = Some(f);
-    if TAKEN.swap(true, Acquire) {
+    let Some(stack) = STACKS.iter().find(|stack| !stack.taken.swap(true, Acquire)) else {
         return call(&mut f);
-    }
-    let top = STACK.0.get().cast::<u8>().wrapping_add(BYTES);
+    };
+    let top = stack.bytes.get().cast::<u8>().wrapping_add(BYTES);
     // SAFETY: the stack is ours, and aligned to 16 bytes at its top; the function returns, so the old stack pointer,
     // in a register that functions preserve, is restored.
     unsafe {
@@ -62,5 +68,5 @@ pub(super) fn with_room<F: FnOnce()>(f: F) {
             clobber_abi("C"),
         );
     }
-    TAKEN.store(false, Release);
+    stack.taken.store(false, Release);
 }
