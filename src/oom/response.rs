@@ -2,15 +2,23 @@
 
 use super::OutOfMemory;
 use core::fmt;
+use std::path::PathBuf;
 
 /// The answer to a commit that was refused inside a fault. A refusal in ordinary code is an error or a panic, and
 /// asks for none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response {
     /// A report, and `abort()` in a function named after the cause (`highwater_oom_cgroup_limit`).
     #[default]
     Abort,
+    /// The rest of the region goes on living in a file of our own in this directory (without a name, mode 0600, closed
+    /// on exec): what was allocated stays where it is, addresses stay as they are, and a scratch arena that is larger
+    /// than memory is slower instead of dead. Calls that return errors spill as well. A full disk is a refusal
+    /// ([`Cause::DiskFull`](crate::Cause::DiskFull)). A directory in memory (tmpfs) is refused when the region is built.
+    /// Of a memory cgroup a quarter is left to the cache of the file. A forked child does not inherit what is in the
+    /// file. [`trim`](crate::Arena::trim) back to what is in memory ends it.
+    Spill(PathBuf),
     /// A function of the program's is asked first; see [`Response::hook`].
     Hook(RefusalHook),
 }
@@ -69,11 +77,11 @@ impl Response {
         Response::Hook(RefusalHook(call))
     }
 
-    /// As a word that an atomic holds: null for [`Response::Abort`].
-    pub(crate) fn to_word(self) -> *mut () {
+    /// As a word that an atomic holds: null where no function is called.
+    pub(crate) fn to_word(&self) -> *mut () {
         match self {
-            Response::Abort => core::ptr::null_mut(),
-            Response::Hook(RefusalHook(call)) => call as *mut (),
+            Response::Abort | Response::Spill(_) => core::ptr::null_mut(),
+            Response::Hook(RefusalHook(call)) => *call as *mut (),
         }
     }
 

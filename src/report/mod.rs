@@ -9,7 +9,9 @@ mod sink;
 mod text;
 mod violation;
 
-use crate::guard::{Broken, Kind, Violation, hook};
+#[cfg(highwater_fault)]
+use crate::guard::Kind;
+use crate::guard::{Broken, Violation, hook};
 use crate::policy::{OnViolation, ReportFormat};
 use crate::region::{Monitor, NAME_BYTES, Slot};
 use crate::sys;
