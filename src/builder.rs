@@ -198,7 +198,11 @@ impl<T: Over> Builder<T> {
         crate::fault::install().map_err(BuildError::Handler)?;
         oom::prepare();
         let guard = self.options.guard.clone();
-        let region = Region::make(Options { checked: T::CHECKED, ..self.options })?;
+        let spill = match &self.response {
+            Response::Spill(dir) => Some(dir.clone()),
+            _ => None,
+        };
+        let region = Region::make(Options { checked: T::CHECKED, spill, ..self.options })?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
         T::over(region, &guard, self.log).map_err(BuildError::Guard)

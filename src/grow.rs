@@ -3,9 +3,9 @@
 
 use crate::math::step;
 use crate::oom::admit::{admit, uninjected, within};
-use crate::oom::{OutOfMemory, Refusal, Request, explain};
+use crate::oom::{Cause, OutOfMemory, Refusal, Request, explain};
 use crate::policy::Growth;
-use crate::region::{Advance, Region, Slot};
+use crate::region::{Advance, Region, Slot, Spilled};
 use crate::stats::{GrowthEvent, remember};
 use crate::sys;
 use core::sync::atomic::Ordering::Relaxed;
@@ -50,55 +50,128 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
     if let Growth::Stress { seed } = slot.growth() {
         dawdle(seed ^ slot.counters.commits.load(Relaxed), began);
     }
+    within(slot, to)?;
+    let mut is_first = true;
+    loop {
+        let refusal = match advance(slot, from, to, why, &mut is_first) {
+            Ok(Advanced::Grown(grown)) => {
+                finish(slot, to, why, began, grown);
+                return Ok(());
+            }
+            Ok(Advanced::Covered) => return Ok(()),
+            Ok(Advanced::Pending) => None,
+            Err(refusal) => Some(refusal),
+        };
+        let spilled = match refusal {
+            None => Spilled::Pending,
+            Some(refusal) if !slot.may_spill() || !refusal.is_for_lack_of_memory() => return Err(refusal),
+            // It has spilled already, and the file is refused.
+            Some(refusal) if slot.memory_end() != usize::MAX => return Err(refusal),
+            Some(_) => slot.spill(),
+        };
+        match (spilled, refusal) {
+            (Spilled::No, Some(refusal)) => return Err(refusal),
+            // The rest is being mapped over by another thread, in one call. A fault repeats itself until that is done.
+            (Spilled::Pending, _) if why.is_fault() => return Ok(()),
+            _ => core::hint::spin_loop(),
+        }
+    }
+}
+
+/// What came of a try.
+enum Advanced {
+    Covered,
+    Grown(Grown),
+    /// The rest of the region is being mapped over by a file.
+    Pending,
+}
+
+struct Grown {
+    before: usize,
+    after: usize,
+    populate_from: usize,
+}
+
+/// Moves the frontier by a step, or by less where there is no room for that.
+fn advance(slot: &Slot, from: usize, to: usize, why: Why, is_first: &mut bool) -> Result<Advanced, Refusal> {
     /// Nothing but what is needed.
     const EXACT: u32 = u32::MAX;
-    within(slot, to)?;
-    let mut populate_from = to;
-    let mut is_first = true;
-    // How often a step was cut to an eighth; what is needed is in any.
-    let mut advance = |cuts: u32| {
-        let mut admitted = None;
-        let plan = |frontier| {
-            let need = slot.need(frontier, from, to);
-            let step = match cuts {
-                EXACT => step::exact(need),
-                0 => slot.growth().step(need),
-                cuts => step::cut(slot.growth().step(need), need, 3 * cuts),
-            };
-            populate_from = step.populate_from;
-            let bytes = step.frontier.wrapping_sub(frontier);
-            if core::mem::take(&mut is_first) {
-                uninjected(slot, bytes)?;
-            }
-            admitted = Some(admit(slot, bytes)?);
-            Ok(step.frontier)
-        };
-        let commit = |from: usize, to: usize| {
-            slot.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
-        };
-        let advance = slot.frontier.advance(to, plan, commit);
-        let moved = match &advance {
-            Ok(Advance::Grown { moved, .. }) => *moved,
-            _ => 0,
-        };
-        admitted.into_iter().for_each(|admitted| admitted.settle(moved));
-        advance
-    };
-    // Where there is no room for a whole step there may be room for a part of it, or for what is needed.
+    // How often a step is cut to an eighth; what is needed is in any.
     let mut tries = if why == Why::Ahead { [EXACT].iter() } else { [0, 1, 2, EXACT].iter() };
-    let advance = loop {
-        let Some(&cuts) = tries.next() else { return Ok(()) };
-        match advance(cuts) {
+    loop {
+        let cuts = tries.next().copied().unwrap_or(EXACT);
+        match advance_by(slot, from, to, cuts, is_first) {
             Err(refusal) if !tries.as_slice().is_empty() && !refusal.is_injected() => {}
-            result => break result,
+            result => return result,
         }
+    }
+}
+
+fn advance_by(
+    slot: &Slot,
+    from: usize,
+    to: usize,
+    cuts: u32,
+    is_first: &mut bool,
+) -> Result<Advanced, Refusal> {
+    let mut populate_from = to;
+    let mut admitted = None;
+    let mut border = None;
+    let mut pending = false;
+    let plan = |frontier| {
+        let need = slot.need(frontier, from, to);
+        let step = match cuts {
+            u32::MAX => step::exact(need),
+            0 => slot.growth().step(need),
+            cuts => step::cut(slot.growth().step(need), need, 3 * cuts),
+        };
+        populate_from = step.populate_from;
+        let bytes = step.frontier.wrapping_sub(frontier);
+        if core::mem::take(is_first) {
+            uninjected(slot, bytes)?;
+        }
+        let step_admitted = admit(slot, bytes)?;
+        // Only what can spill needs to know where that would begin.
+        if slot.may_spill() && slot.memory_end() == usize::MAX {
+            let Some(before) = slot.border.admit(step.frontier) else {
+                step_admitted.settle(0);
+                pending = true;
+                return Err(Refusal::of(Cause::Kernel(0)));
+            };
+            border = Some((step.frontier, before));
+        }
+        admitted = Some(step_admitted);
+        Ok(step.frontier)
     };
-    let Advance::Grown { from: before, to: after, .. } = advance? else {
-        return Ok(());
+    let commit =
+        |from: usize, to: usize| slot.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)));
+    let advance = slot.frontier.advance(to, plan, commit);
+    let moved = match &advance {
+        Ok(Advance::Grown { moved, .. }) => *moved,
+        _ => 0,
     };
+    admitted.into_iter().for_each(|admitted| admitted.settle(moved));
+    match advance {
+        Ok(Advance::Covered) => Ok(Advanced::Covered),
+        Ok(Advance::Grown { from: before, to: after, .. }) => {
+            Ok(Advanced::Grown(Grown { before, after, populate_from }))
+        }
+        Err(_) if pending => Ok(Advanced::Pending),
+        Err(refusal) => {
+            border.into_iter().for_each(|(end, before)| slot.border.withdraw(end, before));
+            Err(refusal)
+        }
+    }
+}
+
+/// What is left to do when the frontier has moved.
+fn finish(slot: &Slot, to: usize, why: Why, began: u64, grown: Grown) {
+    let Grown { before, after, populate_from } = grown;
     slot.close_latecomers(before, after);
     let counters = &slot.counters;
-    let populate = slot.populates().min(after.wrapping_sub(populate_from));
+    // What spilled is there to be paged out, not in.
+    let populate = if after > slot.memory_end() { 0 } else { slot.populates() };
+    let populate = populate.min(after.wrapping_sub(populate_from));
     if why.is_touch() && populate > 0 {
         let (start, len) = (slot.base().wrapping_add(populate_from), populate);
         // SAFETY: the range lies in the mapping of a live region, below the new frontier.
@@ -129,7 +202,6 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
         duration_ns: took,
         thread: sys::thread_id(),
     });
-    Ok(())
 }
 
 /// Wastes up to 20 µs: what [`Growth::Stress`] shakes schedules with. A splitmix64 step draws the time.

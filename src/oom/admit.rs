@@ -71,17 +71,20 @@ impl Admitted {
 /// Whether a step of so many bytes may be committed. Signal-safe.
 pub(crate) fn admit(slot: &Slot, bytes: usize) -> Result<Admitted, Refusal> {
     if slot.growth() == Growth::Upfront {
-        let ticket = headroom::admit(crate::policy::Headroom::Off, 0)?;
-        return Ok(Admitted { bytes: 0, ticket });
+        return Ok(Admitted { bytes: 0, ticket: Ticket::FREE });
     }
     let (all, limit) = (promise(bytes), LIMIT.load(Relaxed));
+    if slot.memory_end() != usize::MAX {
+        // It has spilled: a file is asked by whoever commits there.
+        return Ok(Admitted { bytes, ticket: Ticket::FREE });
+    }
     if all > limit {
         withdraw(bytes);
         return Err(Refusal::new(Plain::ProcessLimit, limit as u64, all as u64));
     }
     // What lives in a file is the kernel's to write out.
     let headroom = if slot.is_in_file() { crate::policy::Headroom::Off } else { slot.headroom() };
-    match headroom::admit(headroom, bytes) {
+    match headroom::admit(headroom, slot.may_spill(), bytes) {
         Ok(ticket) => Ok(Admitted { bytes, ticket }),
         Err(refusal) => {
             withdraw(bytes);

@@ -171,6 +171,22 @@ impl Refusal {
         self.limit == INJECTED
     }
 
+    /// Whether it is memory that ran out, so that a file would do instead.
+    pub(crate) fn is_for_lack_of_memory(&self) -> bool {
+        match self.reason {
+            Reason::Cgroup(_) | Reason::Kernel(_) => true,
+            Reason::Plain(plain) => matches!(
+                plain,
+                Plain::SystemMemory
+                    | Plain::RlimitData
+                    | Plain::Overcommit
+                    | Plain::ProcessLimit
+                    | Plain::LockedLimit
+                    | Plain::Injected
+            ),
+        }
+    }
+
     /// The limit that was met, in bytes, 0 where there is none.
     pub(crate) fn limit(&self) -> u64 {
         if self.is_injected() { 0 } else { self.limit }
@@ -232,6 +248,12 @@ impl Refusal {
 
 /// What stood behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
+    let mut found = None;
+    sys::with_room(|| found = Some(explain_here(errno, bytes)));
+    found.unwrap_or(Refusal::because(Reason::Kernel(errno.0), 0, 0))
+}
+
+fn explain_here(errno: Errno, bytes: usize) -> Refusal {
     let kernel = Refusal::because(Reason::Kernel(errno.0), 0, 0);
     match errno {
         #[cfg(not(highwater_portable))]

@@ -92,7 +92,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    const FREE: Ticket = Ticket { granted: 0 };
+    pub(super) const FREE: Ticket = Ticket { granted: 0 };
 
     /// The commit is over; so many bytes were not needed after all.
     pub(crate) fn settle(self, unused: usize) {
@@ -111,11 +111,14 @@ impl Drop for Ticket {
 }
 
 /// Whether `step` bytes more may be committed. Signal-safe.
-pub(super) fn admit(headroom: Headroom, step: usize) -> Result<Ticket, Refusal> {
+///
+/// With a file to spill to, a quarter of the limit is left to the cache of that.
+pub(super) fn admit(headroom: Headroom, spills: bool, step: usize) -> Result<Ticket, Refusal> {
     /// A look at figures that have grown tight takes up to so long. Then the last ones have to do.
     const PATIENCE_NS: u64 = 2_000_000;
     let (Some(watch), false) = (WATCH.get(), headroom == Headroom::Off) else { return Ok(Ticket::FREE) };
     let step = i64::try_from(step).unwrap_or(i64::MAX);
+    let headroom = (headroom, spills);
     if let Some(ticket) = take(headroom, step, 0) {
         return Ok(ticket);
     }
@@ -146,15 +149,26 @@ pub(super) fn admit(headroom: Headroom, step: usize) -> Result<Ticket, Refusal> 
     }
 }
 
-fn margin(headroom: Headroom) -> i64 {
-    match headroom {
-        Headroom::AtLeast(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
-        Headroom::Auto | Headroom::Off => MARGIN.load(Relaxed) as i64,
-    }
+/// What is left free, and whether by somebody who can spill.
+type Wish = (Headroom, bool);
+
+/// The bytes that stay free at a place with this limit, where `auto` is the usual.
+fn margin_of((headroom, spills): Wish, auto: u64, limit: u64) -> i64 {
+    let bytes = match headroom {
+        Headroom::AtLeast(bytes) => bytes as u64,
+        Headroom::Auto | Headroom::Off => auto,
+    };
+    let bytes = if spills { bytes.max(limit / 4) } else { bytes };
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn margin(wish: Wish) -> i64 {
+    let limit = if TIGHTEST.0.load(Acquire) == SYSTEM { 0 } else { TIGHTEST.1.load(Relaxed) };
+    margin_of(wish, MARGIN.load(Relaxed), limit)
 }
 
 /// Takes a step out of the grant, and out of the `rest` behind it, if the margin stays.
-fn take(headroom: Headroom, step: i64, rest: i64) -> Option<Ticket> {
+fn take(headroom: Wish, step: i64, rest: i64) -> Option<Ticket> {
     let needed = step.saturating_add(margin(headroom)).saturating_sub(rest);
     let left = |grant: i64| (grant >= needed).then(|| grant.wrapping_sub(step));
     // First it is in flight, then it is taken: a look in between counts it twice rather than not at all.
@@ -198,7 +212,7 @@ impl Found {
 
 impl Watch {
     /// Looks at every place and grants a part of what the tightest has.
-    fn look(&self, headroom: Headroom, step: i64, scratch: &mut [u8]) {
+    fn look(&self, headroom: Wish, step: i64, scratch: &mut [u8]) {
         // What is taken from now on is taken from what this look finds.
         let before = GRANT.load(Acquire);
         // What others are committing is in neither figure yet. Ours is not in flight at this moment.
@@ -228,7 +242,7 @@ impl Watch {
     /// The place with the least left, and that, with `pending` bytes on their way.
     fn tightest(
         &self,
-        headroom: Headroom,
+        headroom: Wish,
         step: i64,
         pending: u64,
         certain: bool,
@@ -278,7 +292,7 @@ impl Watch {
         let page = sys::page_size();
         for slot in live_slots() {
             // What was given back meanwhile makes this a little wrong, to the safe side.
-            let (seen, frontier) = (slot.seen.load(Relaxed), slot.frontier.get());
+            let (seen, frontier) = (slot.seen.load(Relaxed), slot.frontier.get().min(slot.memory_end()));
             // The beginning that is present as a whole stays so; only what is behind it is asked for again.
             let whole = slot.whole.load(Relaxed).min(frontier);
             if slot.is_unpromised() {
@@ -299,11 +313,9 @@ impl Watch {
     }
 }
 
-fn margin_at(headroom: Headroom, found: &Found) -> i64 {
-    match headroom {
-        Headroom::AtLeast(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
-        Headroom::Auto | Headroom::Off => found.margin() as i64,
-    }
+fn margin_at(wish: Wish, found: &Found) -> i64 {
+    let limit = if found.place == SYSTEM { 0 } else { found.limit };
+    margin_of(wish, found.margin(), limit)
 }
 
 impl Level {

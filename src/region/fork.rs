@@ -28,6 +28,16 @@ pub(super) fn keep_addresses() -> Result<(), sys::Errno> {
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Relaxed);
+    for slot in slot::live() {
+        let kept = slot.frontier.get().min(slot.memory_end());
+        if kept < slot.frontier.get() && !slot.was_left_behind() {
+            // It spilled: what is in memory is here, the rest is the other process's.
+            let rest = slot.tail_end().saturating_sub(kept);
+            // SAFETY: as below.
+            unsafe { sys::occupy(slot.base().wrapping_add(kept), rest) };
+            slot.set_committed(kept);
+        }
+    }
     for slot in slot::live().filter(|slot| slot.was_left_behind()) {
         // SAFETY: nothing is mapped there, and what is would not be replaced.
         unsafe { sys::occupy(slot.base(), slot.tail_end()) };

@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) limit: Option<usize>,
     pub(crate) source: Source,
     pub(crate) headroom: Headroom,
+    /// Where to go on when memory runs out.
+    pub(crate) spill: Option<PathBuf>,
     /// For a checked arena, whose allocations have guards between them.
     pub(crate) checked: bool,
 }
@@ -93,7 +95,16 @@ impl Options {
             None if upfront => 0,
             None => default_head.min(most),
         };
-        let (mapping, taken) = self.map(self.with_room_for_guards(wanted), head)?;
+        let spills = self.spill.is_some();
+        if spills && (self.checked || !sys::PROTECTS || !matches!(self.source, Source::Anonymous)) {
+            let error = std::io::Error::from(std::io::ErrorKind::Unsupported);
+            let what =
+                "to spill to, for a checked arena, one in a file, or where memory cannot be mapped".into();
+            return Err(BuildError::File { what, error });
+        }
+        #[cfg_attr(highwater_portable, allow(unused_mut, reason = "nothing spills there"))]
+        let (mut mapping, taken) = self.map(self.with_room_for_guards(wanted), head)?;
+        let spill = self.prepare_spill(&mut mapping).inspect_err(|_| space::give(taken))?;
         let asked = wanted.min(mapping.reserved);
         let populate = self.populated(&mapping);
         // One line of a report stays one line, and a terminal is told nothing.
@@ -119,6 +130,7 @@ impl Options {
             guard: &self.guard,
             by_advice,
             headroom: self.headroom,
+            spill,
             name: &name,
         });
         // From here on dropping the region undoes everything.
@@ -138,6 +150,7 @@ impl Options {
                 })?;
             }
             slot.set_committed(head);
+            slot.border.reset(head);
             slot.counters.peak.store(head, Relaxed);
             slot.head.store(head, Relaxed);
         }
@@ -145,6 +158,23 @@ impl Options {
             slot.place_guard(guard.clone()).map_err(BuildError::Guard)?;
         }
         Ok(region)
+    }
+
+    /// The descriptor of the file to spill to, -1 for none.
+    #[cfg(not(highwater_portable))]
+    fn prepare_spill(&self, mapping: &mut Mapping) -> Result<i32, BuildError> {
+        let Some(dir) = self.spill.as_deref().filter(|_| self.growth != Growth::Upfront) else {
+            return Ok(-1);
+        };
+        mapping.prepare_spill(dir).map_err(|error| {
+            let what = format!("to spill to, in {}", dir.display());
+            BuildError::File { what, error }
+        })
+    }
+
+    #[cfg(highwater_portable)]
+    fn prepare_spill(&self, _mapping: &mut Mapping) -> Result<i32, BuildError> {
+        Ok(-1)
     }
 
     /// What is reserved so that `wanted` bytes can be allocated: a checked arena's small allocations take two

@@ -29,6 +29,9 @@ pub(crate) struct Mapping {
     huge_pages: Option<HugePages>,
     name: CString,
     memory: Memory,
+    /// Where the region goes on when memory runs out.
+    #[cfg(not(highwater_portable))]
+    spill: Option<File>,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,8 @@ impl Mapping {
             huge_pages: plan.huge_pages,
             name: vma_name(plan.name),
             memory: Memory::Anonymous { start, len },
+            #[cfg(not(highwater_portable))]
+            spill: None,
         };
         mapping.dress(start, len);
         if plan.access == Access::ReadWrite && sys::PROTECTS {
@@ -234,7 +239,53 @@ impl Mapping {
             huge_pages: plan.huge_pages,
             name: vma_name(plan.name),
             memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: this_process() },
+            spill: None,
         })
+    }
+
+    /// Makes a file in `dir` that the region can go on in, and returns its descriptor.
+    pub(crate) fn prepare_spill(&mut self, dir: &std::path::Path) -> std::io::Result<i32> {
+        use std::os::fd::AsRawFd;
+        let file = Self::temporary_file(dir)?;
+        if sys::is_in_memory(file.as_raw_fd()) {
+            let reason = "a file system in memory (tmpfs): spilling there would free nothing";
+            return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, reason));
+        }
+        // Without blocks on demand a full disk would be SIGBUS.
+        sys::allocate_blocks(file.as_raw_fd(), 0, sys::page_size())?;
+        sys::punch_hole(file.as_raw_fd(), 0, sys::page_size())?;
+        let len = self.reserved as u64;
+        if sys::resource_limit(Limit::FileSize).is_some_and(|limit| len > limit) {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        file.set_len(len)?;
+        super::fork::keep_addresses()?;
+        Ok(self.spill.insert(file).as_raw_fd())
+    }
+
+    /// [`discard`](Mapping::discard) of a part that lives in the file that the region spilled to.
+    ///
+    /// # Safety
+    /// Nothing refers to the contents of that range any more.
+    pub(super) unsafe fn discard_spilled(&self, from: usize, to: usize) -> Result<(), Errno> {
+        use std::os::fd::AsRawFd;
+        let Some(file) = &self.spill else { return Ok(()) };
+        let start = self.base.as_ptr().wrapping_add(from);
+        // The access first: should that fail, the contents are still there.
+        // SAFETY: the caller's promise; the range is ours.
+        unsafe {
+            sys::protect(start, to - from)?;
+            sys::dump(start, to - from, false);
+        }
+        sys::punch_hole(file.as_raw_fd(), from, to - from)
+    }
+
+    /// Gives the blocks of the file back; nothing of it is mapped any more.
+    pub(super) fn empty_spill(&self) {
+        if let Some(file) = &self.spill {
+            // Blocks that stay are only lost until the region is gone.
+            let _ = file.set_len(0).and_then(|()| file.set_len(self.reserved as u64));
+        }
     }
 
     /// A file of our own in `dir`: without a name (or with one for a moment, where the file system knows no

@@ -1,5 +1,6 @@
 //! The one concept everything stands on: a reserved address range with a committed frontier.
 
+mod border;
 #[cfg(not(highwater_portable))]
 mod fork;
 mod free;
@@ -12,6 +13,7 @@ mod monitor;
 mod registry;
 mod slot;
 mod space;
+mod spill;
 
 /// The atomics of this room, in one place so that its lock-free protocols also run under loom.
 mod atomic {
@@ -35,6 +37,7 @@ pub use monitor::Monitor;
 pub(crate) use registry::find;
 pub(crate) use slot::{NAME_BYTES, Slot, committed_unseen, live as live_slots, text_of};
 pub(crate) use space::{promise, promised, withdraw};
+pub(crate) use spill::Spilled;
 
 /// A reserved range of addresses, the first part of which is committed: raw memory, for whoever builds an
 /// allocator or a container of their own.
@@ -153,7 +156,7 @@ impl Region {
             return 0;
         }
         // SAFETY: the caller's promise.
-        if unsafe { self.mapping.discard(keep, committed) }.is_err() {
+        if unsafe { self.give_back(keep, committed) }.is_err() {
             return 0;
         }
         if !self.mapping.stays_accessible() {

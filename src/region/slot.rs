@@ -4,6 +4,7 @@
 //! never freed, every field is an atomic, and a generation tells a live region from the one before it.
 
 use super::atomic::{AtomicU64, AtomicUsize};
+use super::border::Border;
 #[cfg(not(highwater_portable))]
 use super::fork::this_process;
 use super::free::FreeList;
@@ -67,6 +68,9 @@ pub(crate) struct Slot {
     /// The backing file, -1 for anonymous memory, and where in it the region's first byte is.
     pub(crate) file: AtomicI32,
     pub(crate) file_offset: AtomicUsize,
+    /// The file to spill to, -1 for none; and where it begins, once the region has spilled.
+    pub(super) spill: AtomicI32,
+    pub(crate) border: Border,
     /// The process that a file-backed region exists in: a forked child does not have the mapping.
     #[cfg(not(highwater_portable))]
     owner: AtomicU64,
@@ -122,6 +126,7 @@ pub(crate) struct Init<'a> {
     pub(crate) guard: &'a GuardPolicy,
     pub(crate) by_advice: bool,
     pub(crate) headroom: Headroom,
+    pub(crate) spill: i32,
     pub(crate) name: &'a str,
 }
 
@@ -144,6 +149,8 @@ impl Slot {
             populate: AtomicUsize::new(0),
             file: AtomicI32::new(-1),
             file_offset: AtomicUsize::new(0),
+            spill: AtomicI32::new(-1),
+            border: Border::new(),
             #[cfg(not(highwater_portable))]
             owner: AtomicU64::new(0),
             reach: AtomicUsize::new(usize::MAX),
@@ -311,12 +318,30 @@ impl Slot {
     /// here, and may be somebody else's by now. Signal-safe.
     #[cfg(not(highwater_portable))]
     pub(crate) fn was_left_behind(&self) -> bool {
-        self.file.load(Relaxed) >= 0 && self.owner.load(Relaxed) != this_process()
+        self.file.load(Relaxed) >= 0 && self.is_anothers()
+    }
+
+    /// Whether the process was forked away from the one that made this region: its files are the other's.
+    #[cfg(not(highwater_portable))]
+    pub(super) fn is_anothers(&self) -> bool {
+        self.owner.load(Relaxed) != this_process()
+    }
+
+    #[cfg(highwater_portable)]
+    pub(super) fn is_anothers(&self) -> bool {
+        false
     }
 
     /// Makes `[from, to)` readable and writable, and a part of core dumps; idempotent. Signal-safe.
     pub(crate) fn make_accessible(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
+        let end = self.memory_end();
+        if to > end {
+            if from < end {
+                self.make_accessible(from, end)?;
+            }
+            return self.make_accessible_in_file(from.max(end), to);
+        }
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
         // Before the pages are accessible: a write to a page without blocks on a full disk is SIGBUS.
         self.allocate_blocks(from, len)?;
@@ -427,6 +452,8 @@ impl Slot {
         self.populate.store(init.populate, Relaxed);
         self.file.store(file, Relaxed);
         self.file_offset.store(file_offset, Relaxed);
+        self.spill.store(init.spill, Relaxed);
+        self.border.reset(0);
         #[cfg(not(highwater_portable))]
         self.owner.store(this_process(), Relaxed);
         let headroom = match init.headroom {
@@ -526,7 +553,8 @@ fn free(slot: &'static Slot) {
 /// The bytes of all regions that are committed and not known to be present; `seen` says what is. Signal-safe.
 pub(crate) fn committed_unseen() -> u64 {
     let promised = live().filter(|slot| !slot.is_unpromised());
-    let unseen = |slot: &Slot| slot.frontier.get().saturating_sub(slot.seen.load(Relaxed)) as u64;
+    let in_memory = |slot: &Slot| slot.frontier.get().min(slot.memory_end());
+    let unseen = |slot: &Slot| in_memory(slot).saturating_sub(slot.seen.load(Relaxed)) as u64;
     promised.fold(0, |sum, slot| sum.saturating_add(unseen(slot)))
 }
 

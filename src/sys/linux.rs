@@ -302,6 +302,40 @@ pub(crate) fn punch_hole(fd: c_int, offset: usize, len: usize) -> Result<(), Err
     checked(unsafe { libc::fallocate64(fd, mode, offset as libc::off64_t, len as libc::off64_t) })
 }
 
+/// Maps a file over a range, inaccessible, kept out of forked children and of core dumps. Signal-safe.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn file_over(start: *mut u8, len: usize, fd: c_int, offset: usize) -> Result<(), Errno> {
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+    // SAFETY: MAP_FIXED replaces only what the caller owns.
+    unsafe {
+        if libc::mmap64(start.cast(), len, libc::PROT_NONE, flags, fd, offset as libc::off64_t)
+            == libc::MAP_FAILED
+        {
+            return Err(errno());
+        }
+        checked(libc::madvise(start.cast(), len, libc::MADV_DONTFORK))?;
+        dump(start, len, false);
+    }
+    Ok(())
+}
+
+/// Whether a file lives in memory.
+pub(crate) fn is_in_memory(fd: c_int) -> bool {
+    let mut facts = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `facts` is a statfs to write to, and zeroes are valid.
+    let facts = unsafe {
+        if libc::fstatfs(fd, facts.as_mut_ptr()) != 0 {
+            return false;
+        }
+        facts.assume_init()
+    };
+    const RAMFS: u64 = 0x8584_58f6;
+    let kind = facts.f_type as u64;
+    kind == libc::TMPFS_MAGIC as u64 || kind == RAMFS
+}
+
 /// Nanoseconds on the monotonic clock. Signal-safe.
 pub(crate) fn monotonic_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

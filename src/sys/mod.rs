@@ -82,7 +82,6 @@ pub(crate) struct MachineMemory {
 }
 
 /// EFAULT: the range is not mapped in this process.
-#[cfg(not(highwater_portable))]
 pub(crate) const NOT_MAPPED: Errno = Errno(14);
 
 /// The limit on `resource` and what the process has of it, in bytes, if `more` bytes do not fit under it:

@@ -155,6 +155,24 @@ pub(crate) unsafe fn dump(_start: *mut u8, _len: usize, _wanted: bool) {}
 /// None is needed.
 pub(crate) unsafe fn name(_start: NonNull<u8>, _len: usize, _name: &CStr) {}
 
+/// There are no such mappings.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn file_over(
+    _start: *mut u8,
+    _len: usize,
+    _fd: c_int,
+    _offset: usize,
+) -> Result<(), Errno> {
+    Err(super::NOT_SUPPORTED)
+}
+
+/// There are no such files.
+pub(crate) fn allocate_blocks(_fd: c_int, _offset: usize, _len: usize) -> Result<(), Errno> {
+    Err(super::NOT_SUPPORTED)
+}
+
 /// Nanoseconds since the first call.
 pub(crate) fn monotonic_ns() -> u64 {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();

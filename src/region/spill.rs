@@ -1,0 +1,103 @@
+//! The rest of a region in a file: from memory that ran out to a disk, in place.
+
+use super::border::Rest;
+#[cfg(highwater_portable)]
+use super::mapping::Mapping;
+use super::{Region, Slot};
+use crate::sys::{self, Errno};
+use core::sync::atomic::Ordering::Relaxed;
+
+/// What came of the wish to spill.
+pub(crate) enum Spilled {
+    /// The rest lives in the file: ask again.
+    Yes,
+    /// Another thread is at it: touch again.
+    Pending,
+    /// There is no file, or it cannot be mapped.
+    No,
+}
+
+impl Slot {
+    /// Whether the region has a file to spill to, in this process.
+    pub(crate) fn may_spill(&self) -> bool {
+        self.spill.load(Relaxed) >= 0 && !self.is_anothers()
+    }
+
+    /// Where the part of the region that is memory ends: `usize::MAX` unless it has spilled.
+    pub(crate) fn memory_end(&self) -> usize {
+        match self.border.rest() {
+            Rest::InFile(border) => border,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Maps the file over everything that was not admitted yet, once. Signal-safe.
+    pub(crate) fn spill(&self) -> Spilled {
+        let border = match self.border.claim() {
+            Ok(border) => border,
+            Err(Rest::InFile(_)) => return Spilled::Yes,
+            Err(Rest::Failed) => return Spilled::No,
+            Err(_) => return Spilled::Pending,
+        };
+        let rest = self.reserved().saturating_sub(border);
+        // SAFETY: every commit that was admitted lies below the border, and none is admitted any more: nobody has
+        // anything behind it.
+        let mapped = rest > 0
+            && unsafe {
+                sys::file_over(self.base().wrapping_add(border), rest, self.spill.load(Relaxed), border)
+            }
+            .is_ok();
+        self.border.finish(mapped);
+        if mapped { Spilled::Yes } else { Spilled::No }
+    }
+
+    /// [`make_accessible`](Slot::make_accessible) for what lives in the file. Signal-safe.
+    pub(super) fn make_accessible_in_file(&self, from: usize, to: usize) -> Result<(), Errno> {
+        if self.is_anothers() {
+            return Err(sys::NOT_MAPPED);
+        }
+        let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
+        sys::allocate_blocks(self.spill.load(Relaxed), from, len)?;
+        // SAFETY: the range lies in the mapping of a live region.
+        unsafe {
+            sys::dump(start, len, true);
+            sys::commit(start, len)
+        }
+    }
+}
+
+impl Region {
+    /// Gives `[keep, committed)` back to the system. What is memory up to its end is so again.
+    ///
+    /// # Safety
+    /// Nothing refers to the contents of that range any more.
+    pub(super) unsafe fn give_back(&mut self, keep: usize, committed: usize) -> Result<(), Errno> {
+        let Rest::InFile(border) = self.slot.border.rest() else {
+            // SAFETY: the caller's promise.
+            unsafe { self.mapping.discard(keep, committed)? };
+            self.slot.border.reset(keep);
+            return Ok(());
+        };
+        if self.slot.is_anothers() {
+            return Err(sys::NOT_MAPPED);
+        }
+        if keep > border {
+            // SAFETY: the caller's promise.
+            return unsafe { self.mapping.discard_spilled(keep, committed) };
+        }
+        // SAFETY: the caller's promise; nothing behind it is committed.
+        unsafe { self.mapping.discard(keep, self.mapping.reserved)? };
+        self.mapping.empty_spill();
+        self.slot.border.reset(keep);
+        Ok(())
+    }
+}
+
+#[cfg(highwater_portable)]
+impl Mapping {
+    unsafe fn discard_spilled(&self, _from: usize, _to: usize) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn empty_spill(&self) {}
+}
