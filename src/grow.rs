@@ -93,6 +93,7 @@ struct Grown {
 }
 
 /// Moves the frontier by a step, or by less where there is no room for that.
+#[inline(always)] // a frame less on a small stack, also where nothing is optimised
 fn advance(slot: &Slot, from: usize, to: usize, why: Why, is_first: &mut bool) -> Result<Advanced, Refusal> {
     /// Nothing but what is needed.
     const EXACT: u32 = u32::MAX;
@@ -165,6 +166,7 @@ fn advance_by(
 }
 
 /// What is left to do when the frontier has moved.
+#[inline(never)] // its locals are not on the stack while the frontier moves
 fn finish(slot: &Slot, to: usize, why: Why, began: u64, grown: Grown) {
     let Grown { before, after, populate_from } = grown;
     slot.close_latecomers(before, after);
@@ -233,7 +235,9 @@ impl Region {
         if slot.is_checked() {
             return Ok(());
         }
-        grow(slot, slot.frontier.get(), end, Why::Ahead).map_err(|refusal| {
+        // The limit is exact, also where the page that it ends in is committed.
+        let grown = within(slot, end).and_then(|()| grow(slot, slot.frontier.get(), end, Why::Ahead));
+        grown.map_err(|refusal| {
             let request = Request::Allocation { requested: end, effective: end };
             OutOfMemory::new(slot, request, slot.stats().used, refusal)
         })

@@ -185,12 +185,17 @@ fn what_is_reported_is_what_was_done() {
             loom::thread::spawn(move || region.advance(2, 1).unwrap())
         };
         let mine = region.advance(1, 1).unwrap();
+        let mut sum = 0;
         for (advance, wanted) in [(mine, 1), (other.join().unwrap(), 2)] {
             match advance {
                 Advance::Covered => {}
-                Advance::Grown { from, to } => assert!(from < wanted && wanted <= to),
+                Advance::Grown { from, to, moved } => {
+                    assert!(from < wanted && wanted <= to);
+                    sum += moved;
+                }
             }
         }
+        assert_eq!(sum, region.frontier.get(), "every page is counted once");
         assert!(mine != Advance::Covered || region.frontier.get() == 2);
         region.frontier.set(0);
         assert_eq!(region.frontier.get(), 0, "whoever has it alone may move it down");

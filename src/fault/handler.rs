@@ -59,7 +59,9 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         Verdict::Growth { offset } => {
             // SAFETY: errno is this thread's own.
             let errno = unsafe { *libc::__errno_location() };
-            if let Err(refusal) = grow(slot, offset, offset.wrapping_add(1), Why::Fault)
+            let mut grown = Ok(());
+            unoptimised_elsewhere(|| grown = grow(slot, offset, offset.wrapping_add(1), Why::Fault));
+            if let Err(refusal) = grown
                 // Another thread may have had better luck with a smaller step.
                 && slot.frontier.get() <= offset
             {
@@ -83,6 +85,12 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         }
         Verdict::Foreign => false,
     }
+}
+
+/// An unoptimised growth takes more than 4 KB of stack, nearly all that there is; an optimised one less than 1 KB.
+#[inline(always)]
+fn unoptimised_elsewhere(f: impl FnOnce()) {
+    if cfg!(debug_assertions) { sys::with_room(f) } else { f() }
 }
 
 /// Whether the same violation as the last one has been told often enough.
@@ -223,14 +231,14 @@ impl Previous {
         let segv = if flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
         // What the kernel would have blocked for this handler: what the interrupted code did, and what the handler
         // asks for. A handler in front that called ours has added its own to that, and not ours.
-        let before = change_mask(libc::SIG_BLOCK, 0);
+        let before = sys::change_mask(libc::SIG_BLOCK, 0);
         let interrupted = if before & OURS == OURS {
             // SAFETY: the kernel passes a ucontext.
             first_word(unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask })
         } else {
             before
         };
-        change_mask(libc::SIG_SETMASK, interrupted | self.mask.load(Relaxed) | segv);
+        sys::change_mask(libc::SIG_SETMASK, interrupted | self.mask.load(Relaxed) | segv);
         // SAFETY: the action is what sigaction(2) gave us, so it is a function. One without SA_SIGINFO ignores
         // the arguments that it does not expect.
         unsafe {
@@ -238,7 +246,7 @@ impl Previous {
                 core::mem::transmute(action);
             handler(signal, info, context);
         }
-        change_mask(libc::SIG_SETMASK, before);
+        sys::change_mask(libc::SIG_SETMASK, before);
     }
 }
 
@@ -263,16 +271,6 @@ pub(super) const UNBLOCKED: [c_int; 7] =
 fn first_word(set: &libc::sigset_t) -> u64 {
     // SAFETY: a signal set is at least one word long and has no invalid values.
     unsafe { core::ptr::from_ref(set).cast::<u64>().read_unaligned() }
-}
-
-/// Changes the signals that this thread blocks, and returns which it did before. Not by libc's call: its sets
-/// take 128 bytes each of a stack that several handlers, ours and others, may have to share.
-fn change_mask(how: c_int, set: u64) -> u64 {
-    let mut before = 0u64;
-    let (new, old) = (&raw const set, &raw mut before);
-    // SAFETY: the kernel's sets are one word, which is what the last argument says.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, size_of::<u64>()) };
-    before
 }
 
 /// Passes a fault on that is not ours.

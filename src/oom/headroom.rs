@@ -114,14 +114,21 @@ impl Drop for Ticket {
 ///
 /// With a file to spill to, a quarter of the limit is left to the cache of that.
 pub(super) fn admit(headroom: Headroom, spills: bool, step: usize) -> Result<Ticket, Refusal> {
-    /// A look at figures that have grown tight takes up to so long. Then the last ones have to do.
-    const PATIENCE_NS: u64 = 2_000_000;
     let (Some(watch), false) = (WATCH.get(), headroom == Headroom::Off) else { return Ok(Ticket::FREE) };
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     let headroom = (headroom, spills);
-    if let Some(ticket) = take(headroom, step, 0) {
-        return Ok(ticket);
+    match take(headroom, step, 0) {
+        Some(ticket) => Ok(ticket),
+        None => look_and_admit(watch, headroom, step),
     }
+}
+
+/// The side of [`admit`] that has to look.
+#[cold]
+#[inline(never)]
+fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Refusal> {
+    /// A look at figures that have grown tight takes up to so long. Then the last ones have to do.
+    const PATIENCE_NS: u64 = 2_000_000;
     let began = sys::monotonic_ns();
     loop {
         if let Some(mut scratch) = scratch::borrow() {

@@ -643,6 +643,17 @@ fn from_hex(digits: &[u8]) -> Option<usize> {
     })
 }
 
+/// Changes the signals that this thread blocks (bit n - 1 is signal n), and returns which it did before. Not by
+/// libc's call: its sets take 128 bytes each of a stack that several handlers, ours and others, may have to share.
+/// Signal-safe.
+pub(crate) fn change_mask(how: c_int, set: u64) -> u64 {
+    let mut before = 0u64;
+    let (new, old) = (&raw const set, &raw mut before);
+    // SAFETY: the kernel's sets are one word, which is what the last argument says.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, size_of::<u64>()) };
+    before
+}
+
 /// The descriptor of an open file.
 pub(crate) fn descriptor(file: &std::fs::File) -> Option<c_int> {
     Some(std::os::fd::AsRawFd::as_raw_fd(file))

@@ -10,6 +10,19 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 const BYTES: usize = 64 << 10;
 
+/// The signals that a thread raises itself: blocked, they would end the process without a word.
+const RAISED: u64 = {
+    let raised =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
+    let mut mask = 0;
+    let mut i = 0;
+    while i < raised.len() {
+        mask |= 1 << (raised[i] - 1);
+        i += 1;
+    }
+    mask
+};
+
 #[repr(C, align(16))]
 struct Stack {
     bytes: UnsafeCell<[u8; BYTES]>,
@@ -39,6 +52,9 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
     let Some(stack) = STACKS.iter().find(|stack| !stack.taken.swap(true, Acquire)) else {
         return call(&mut f);
     };
+    // While the stack pointer is here the kernel takes the alternate stack for free, and would let another signal's
+    // handler write over ours.
+    let mask = super::change_mask(libc::SIG_BLOCK, !RAISED);
     let top = stack.bytes.get().cast::<u8>().wrapping_add(BYTES);
     // SAFETY: the stack is ours, and aligned to 16 bytes at its top; the function returns, so the old stack pointer,
     // in a register that functions preserve, is restored.
@@ -68,5 +84,6 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
             clobber_abi("C"),
         );
     }
+    super::change_mask(libc::SIG_SETMASK, mask);
     stack.taken.store(false, Release);
 }
