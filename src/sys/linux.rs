@@ -284,7 +284,15 @@ pub(crate) unsafe fn name(start: NonNull<u8>, len: usize, name: &CStr) {
 
 /// Gives `[offset, offset + len)` of a file its blocks, so that writing there cannot find the disk full.
 /// Signal-safe.
+///
+/// Blocks alone are not enough: when a page of them is first written, ext4 notes that in its extent tree, which may
+/// have to grow, and where nothing is left for that the write is SIGBUS. So a little is left free.
 pub(crate) fn allocate_blocks(fd: c_int, offset: usize, len: usize) -> Result<(), Errno> {
+    const LEFT_FREE: u64 = 512 << 10;
+    let needed = (len as u64).saturating_add(LEFT_FREE).saturating_add(len as u64 / 256);
+    if free_on_disk(fd).is_some_and(|free| free < needed) {
+        return Err(super::DISK_FULL);
+    }
     let (offset, len) = (offset as libc::off64_t, len as libc::off64_t);
     loop {
         // SAFETY: fallocate takes any numbers.
@@ -321,18 +329,23 @@ pub(crate) unsafe fn file_over(start: *mut u8, len: usize, fd: c_int, offset: us
     Ok(())
 }
 
-/// Whether a file lives in memory.
-pub(crate) fn is_in_memory(fd: c_int) -> bool {
+/// What is said of the file system of a file. Signal-safe.
+fn file_system(fd: c_int) -> Option<libc::statfs> {
     let mut facts = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: `facts` is a statfs to write to, and zeroes are valid.
-    let facts = unsafe {
-        if libc::fstatfs(fd, facts.as_mut_ptr()) != 0 {
-            return false;
-        }
-        facts.assume_init()
-    };
+    unsafe { (libc::fstatfs(fd, facts.as_mut_ptr()) == 0).then(|| facts.assume_init()) }
+}
+
+/// Bytes that are free on the file system of a file, for everybody; `None` where it does not say.
+fn free_on_disk(fd: c_int) -> Option<u64> {
+    let facts = file_system(fd).filter(|facts| facts.f_blocks > 0)?;
+    Some((facts.f_bavail).saturating_mul(facts.f_bsize as u64))
+}
+
+/// Whether a file lives in memory.
+pub(crate) fn is_in_memory(fd: c_int) -> bool {
     const RAMFS: u64 = 0x8584_58f6;
-    let kind = facts.f_type as u64;
+    let kind = file_system(fd).map_or(0, |facts| facts.f_type as u64);
     kind == libc::TMPFS_MAGIC as u64 || kind == RAMFS
 }
 
