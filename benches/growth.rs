@@ -2,7 +2,7 @@
 
 mod support;
 
-use highwater::{Engine, Growth, HugePages, Region, engine};
+use highwater::{Engine, Growth, Headroom, HugePages, Region, engine};
 use support::{Options, Table, seconds, warm};
 
 const KIB: usize = 1 << 10;
@@ -52,6 +52,26 @@ fn main() {
         row("kernel paging (Upfront)", Growth::Upfront, false);
         if let Some(results) = table.run() {
             results.compare(&["highwater, default"]);
+        }
+    }
+
+    // What it costs to ask how much memory there is: the default policy asks, `Off` does not.
+    for (pages, what) in [(HugePages::Never, "no huge pages"), (HugePages::Advise, "huge pages allowed")] {
+        let bytes = options.size(1024 * MIB, 64 * MIB);
+        let title = format!("A cold fill of {}, {what}, by headroom", name(bytes));
+        let mut table = Table::new(&options, title, "ns per page", 21);
+        for (name, headroom) in
+            [("highwater, Headroom::Off", Headroom::Off), ("highwater, Headroom::Auto", Headroom::Auto)]
+        {
+            table.row(name, move || {
+                warm(bytes);
+                let builder = Region::builder().reserve(2 * bytes).huge_pages(pages).headroom(headroom);
+                let region = builder.build();
+                touch(&region, 4 * KIB, bytes / (4 * KIB)) * 1e9 / (bytes / (4 * KIB)) as f64
+            });
+        }
+        if let Some(results) = table.run() {
+            results.aim("highwater, Headroom::Auto", "highwater, Headroom::Off", 0.98);
         }
     }
 
