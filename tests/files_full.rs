@@ -109,7 +109,11 @@ fn a_plain_call_says_disk_full() {
         assert_eq!(ended.status.code(), Some(101), "{ended:#?}");
     } else {
         ended.assert_signal(libc::SIGABRT);
-        assert_eq!(ended.stderr.lines().filter(|line| line.starts_with("highwater: ")).count(), 1, "{ended:#?}");
+        assert_eq!(
+            ended.stderr.lines().filter(|line| line.starts_with("highwater: ")).count(),
+            1,
+            "{ended:#?}"
+        );
         assert!(ended.stderr.contains("growing by 4 KiB"), "{ended:#?}");
     }
     assert!(ended.stderr.contains("arena \"filed\" out of memory"), "{ended:#?}");

@@ -20,6 +20,8 @@ fn children() {
         ("a full disk", full_disk),
         ("the data limit", data_limit),
         ("a short file", short_file),
+        ("larger than the cgroup", || on_threads(1)),
+        ("larger than the cgroup, four threads", || on_threads(4)),
     ]);
 }
 
@@ -121,7 +123,7 @@ fn threads_that_grow_one_region_spill_it_once() {
 #[test]
 fn a_forked_child_keeps_what_is_in_memory_and_leaves_the_file_alone() {
     let Some(dir) = directory() else { return };
-    let mut arena = spilling(dir.path()).growth(Growth::Fixed(MIB)).inject(Injection::nth(3)).build();
+    let mut arena = spilling(dir.path()).growth(Growth::Fixed(MIB)).inject(Injection::nth(1)).build();
     let early = arena.alloc_slice_fill_copy(1000, 5u8).as_ptr();
     let late = arena.alloc_slice_fill_copy(20 * MIB, 6u8);
     let last = &raw mut late[20 * MIB - 1];
@@ -289,6 +291,44 @@ fn full_disk() {
     });
     let _ = quiet(std::process::Command::new("umount").arg(&mount));
     result.unwrap();
+}
+
+/// A scratch arena larger than its cgroup just becomes slower: 2 GiB in 256 MiB when asked for many, 640 MiB otherwise.
+#[test]
+fn an_arena_larger_than_its_cgroup_completes() {
+    if directory().is_none() {
+        return;
+    }
+    let Some(cgroup) = support::cgroup::Cgroup::with_limit(256 * MIB) else { return };
+    for case in ["larger than the cgroup", "larger than the cgroup, four threads"] {
+        let Some(ended) = cgroup.run(case, |_| {}) else { return };
+        ended.assert_success();
+        assert!(ended.stdout.contains("in the file"), "{ended:#?}");
+    }
+}
+
+fn on_threads(threads: usize) {
+    let dir = directory().unwrap();
+    let many = std::env::var_os("HIGHWATER_TEST_MANY").is_some();
+    let count = (if many { 2048 * MIB } else { 640 * MIB }) / 8 / threads;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let arena = spilling(dir.path()).reserve(4 << 30).build();
+                let start = arena.alloc(0u64) as *const u64;
+                for i in 1..count as u64 {
+                    assert_eq!(arena.alloc(i) as *const u64, start.wrapping_add(i as usize), "in place");
+                }
+                // SAFETY: the values were allocated side by side, and nothing writes to them.
+                let values = unsafe { std::slice::from_raw_parts(start, count) };
+                assert!(values.iter().copied().eq(0..count as u64));
+                if in_file(arena.region()) > 0 {
+                    println!("in the file");
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 proptest! {
