@@ -71,7 +71,9 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
                 return Ok(());
             }
         }
-        let before = self.cursor.position();
+        // A last block that could not be extended a moment ago is left behind, and taken back with the new one.
+        let is_last = self.cursor.is_last(self.start.cast(), self.bytes());
+        let before = if is_last { self.before } else { self.cursor.position() };
         let place = |layout: Layout| F::place(self.cursor, layout.size(), layout.align(), self.caller);
         let doubled = Layout::array::<T>(double)
             .ok()

@@ -104,6 +104,9 @@ impl From<BuildError> for OutOfMemory {
                 (Refusal::because(reason, limit, usage), bytes)
             }
             BuildError::Refused { bytes, error, .. } => (kernel(&error), bytes),
+            BuildError::File { error, .. } if error.raw_os_error() == Some(sys::DISK_FULL.0) => {
+                (Refusal::new(Plain::DiskFull, 0, 0), 0)
+            }
             BuildError::File { error, .. }
             | BuildError::Handler(error)
             | BuildError::Guard(GuardError::Refused(error)) => (kernel(&error), 0),

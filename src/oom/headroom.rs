@@ -49,7 +49,21 @@ const MOST_RUNNING: u64 = 16 << 20;
 
 /// Finds out what to look at; the first region does so. Outside of any signal.
 pub(crate) fn prepare() {
-    WATCH.get_or_init(|| Watch { levels: cgroup::levels(), memory: Probe::open(c"/proc/meminfo".into()) });
+    WATCH.get_or_init(|| {
+        // (Without it a child may be refused what there is, and that is all.)
+        #[cfg(not(highwater_portable))]
+        let _ = sys::on_fork_in_child(in_child);
+        Watch { levels: cgroup::levels(), memory: Probe::open(c"/proc/meminfo".into()) }
+    });
+}
+
+/// What other threads were in the middle of goes on in the parent alone.
+#[cfg(not(highwater_portable))]
+extern "C" fn in_child() {
+    IN_FLIGHT.store(0, Release);
+    REST.store(0, Release);
+    GRANT.store(0, Release);
+    LOOKS.fetch_add(LOOKS.load(Acquire) & 1, AcqRel);
 }
 
 /// The path of a cgroup that a refusal named.
@@ -127,8 +141,8 @@ pub(super) fn admit(headroom: Headroom, spills: bool, step: usize) -> Result<Tic
 #[cold]
 #[inline(never)]
 fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Refusal> {
-    /// A look at figures that have grown tight takes up to so long. Then the last ones have to do.
-    const PATIENCE_NS: u64 = 2_000_000;
+    /// A look is short, but whoever looks may be kept from the processor by those who wait.
+    const PATIENCE_NS: u64 = 1_000_000_000;
     let began = sys::monotonic_ns();
     loop {
         if let Some(mut scratch) = scratch::borrow() {
@@ -152,7 +166,7 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
         if sys::monotonic_ns().wrapping_sub(began) > PATIENCE_NS {
             return Err(tightest(step));
         }
-        core::hint::spin_loop();
+        std::thread::yield_now();
     }
 }
 

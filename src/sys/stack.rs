@@ -32,9 +32,11 @@ struct Stack {
 // SAFETY: only whoever set `taken` has the bytes.
 unsafe impl Sync for Stack {}
 
-/// As many as threads that are likely to need one at once. They are paged in when they are used.
-static STACKS: [Stack; 8] =
-    [const { Stack { bytes: UnsafeCell::new([0; BYTES]), taken: AtomicBool::new(false) } }; 8];
+/// As many as threads that are likely to need one at once: an unoptimised build grows on them, too. They are paged in
+/// when they are used.
+const COUNT: usize = if cfg!(debug_assertions) { 64 } else { 8 };
+static STACKS: [Stack; COUNT] =
+    [const { Stack { bytes: UnsafeCell::new([0; BYTES]), taken: AtomicBool::new(false) } }; COUNT];
 
 /// Calls a function that must not unwind on a larger stack; on this one if other threads have all of them.
 /// Signal-safe.
@@ -49,11 +51,6 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
         }
     }
     let mut f = Some(f);
-    // Whoever is on one already stays there: threads that take two each would leave none to others.
-    let is_there = (&raw const f).addr().wrapping_sub((&raw const STACKS).addr()) < size_of_val(&STACKS);
-    if is_there {
-        return call(&mut f);
-    }
     // Whoever is on one of them has room already.
     let here = (&raw const f).addr().wrapping_sub(STACKS.as_ptr().addr());
     if here < size_of_val(&STACKS) {

@@ -28,3 +28,26 @@ pub fn limit_data(more: usize) -> usize {
 pub fn limit_file_size(bytes: usize) {
     set_limit!(libc::RLIMIT_FSIZE, bytes);
 }
+
+/// [`limit_data`] that [`lift_limits`] can lift again.
+pub fn limit_data_softly(more: usize) -> usize {
+    let bytes = statm(5) + more;
+    set_softly(libc::RLIMIT_DATA as i32, bytes);
+    bytes
+}
+
+/// Sets the soft limits on memory to the hard ones. Signal-safe.
+pub fn lift_limits() {
+    set_softly(libc::RLIMIT_DATA as i32, usize::MAX);
+    set_softly(libc::RLIMIT_AS as i32, usize::MAX);
+}
+
+fn set_softly(resource: i32, bytes: usize) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a structure of ours.
+    unsafe {
+        assert_eq!(libc::getrlimit(resource as _, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max.min(bytes as rlim_t);
+        assert_eq!(libc::setrlimit(resource as _, &limit), 0);
+    }
+}

@@ -2,10 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+#[cfg(target_os = "linux")]
+pub mod cgroup;
 pub mod files;
 pub mod guards;
 pub mod limits;
 pub mod maps;
+pub mod oom;
 pub mod raw;
 
 use std::fs::OpenOptions;

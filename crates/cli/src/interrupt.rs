@@ -24,7 +24,8 @@ const SAME: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Second {
     Exits,
-    /// For a run under a parent: it hears the terminal's Ctrl-C and the one its parent passes on.
+    /// For a run under a parent: it hears the terminal's Ctrl-C and the one its parent passes on. And for one that
+    /// must not leave anything behind.
     IsIgnored,
 }
 

@@ -56,7 +56,7 @@ pub fn page_faults() -> u64 {
 }
 
 /// `Name:   123 kB` in the way of `/proc`, in bytes.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub fn field(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }

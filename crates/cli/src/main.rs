@@ -3,8 +3,10 @@
 mod failure;
 mod grow;
 mod guard;
+mod inject;
 mod interrupt;
 mod machine;
+mod oom;
 mod output;
 mod size;
 mod warm;
@@ -25,12 +27,14 @@ struct Cli {
 enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
+    Oom(Box<oom::args::OomArgs>),
 }
 
 const EXAMPLE: &str = "\
 Examples:
   highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
-  highwater guard overflow    write past an allocation and show the report";
+  highwater guard overflow    write past an allocation and show the report
+  highwater oom               run out of memory in every way, and show how that ends";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
+        Command::Oom(args) => oom::run(&args),
     };
     match done {
         Ok(status) => status,

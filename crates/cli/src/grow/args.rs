@@ -45,6 +45,10 @@ ns per allocation is the time of the threads, added up, over their allocations; 
 contains reading and looking up. What was made is then looked at again and checked, which is in no \
 figure. Progress goes to stderr: a bar on a terminal, lines elsewhere.
 
+Environment: HIGHWATER_INJECT refuses growth of the arenas, for experiments: nth=3 the third admission, \
+after=10 all after the tenth, above=1MiB all that are larger, rate=1000,seed=7 so many of a million; with \
+,cause=rlimit-data (or any other cause's name) the refusal says that it was this.
+
 Exit status: 0 done, 1 failed on the way, 2 refused (bad arguments, too large for the machine \
 or for the reserve, also where that turns out late), 130 interrupted by Ctrl-C, after showing what there was, 134 aborted because the system refused memory \
 in the middle of a write.";

@@ -38,6 +38,7 @@ use self::{
 };
 use crate::{
     failure::Failure,
+    inject,
     interrupt::{self, Second},
     machine, output, warm,
 };
@@ -46,6 +47,7 @@ use crate::{
 pub fn run(args: &GrowArgs) -> Result<ExitCode, Failure> {
     interrupt::install(if args.measure.is_some() { Second::IsIgnored } else { Second::Exits })?;
     let aim = Aim::decide(&args.aim)?;
+    inject::from_environment()?;
     let settings = Settings::new(args, needs_of_one(&aim, args));
     if let Some(allocator) = args.measure {
         // The parent has asked whether all this can be.

@@ -1,0 +1,177 @@
+//! `HIGHWATER_INJECT`: refusals on demand in the programs of this command. The library reads no environment.
+
+use std::env;
+
+use highwater::{
+    Cause,
+    oom::{self, Injection},
+};
+
+use crate::{failure::Failure, size};
+
+/// The variable.
+pub const NAME: &str = "HIGHWATER_INJECT";
+
+/// What `kernel` stands for: ENOMEM.
+const REFUSED: i32 = libc::ENOMEM;
+
+/// The causes that can be named.
+const CAUSES: [Cause; 16] = [
+    Cause::ReservationExhausted,
+    Cause::RegionLimit,
+    Cause::ProcessLimit,
+    Cause::AddressSpace,
+    Cause::CgroupLimit { path: "", limit: 0, usage: 0 },
+    Cause::SystemMemory,
+    Cause::RlimitData,
+    Cause::RlimitAs,
+    Cause::Overcommit,
+    Cause::MapCount,
+    Cause::LockedLimit,
+    Cause::DiskFull,
+    Cause::HugePages,
+    Cause::NotInherited,
+    Cause::Injected,
+    Cause::Kernel(REFUSED),
+];
+
+/// Injects what the environment asks for, if it does, into all regions made from now on.
+pub fn from_environment() -> Result<(), Failure> {
+    let injection = asked()?;
+    if injection.is_some() {
+        oom::inject(injection);
+    }
+    Ok(())
+}
+
+/// What the environment asks for. A variable that is empty asks for nothing.
+pub fn asked() -> Result<Option<Injection>, Failure> {
+    let Some(text) = env::var_os(NAME).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let text = text.to_string_lossy();
+    parse(&text).map(Some).map_err(|why| Failure::asked(format!("{NAME}={text:?}: {why}")))
+}
+
+/// Reads `nth=3`, `after=10`, `above=1MiB` or `rate=1000,seed=7`, with `,cause=NAME` behind it if wanted.
+fn parse(text: &str) -> Result<Injection, String> {
+    let (mut rule, mut rate, mut seed, mut cause) = (None, None, None, None);
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not KEY=VALUE"))?;
+        let count = || value.parse::<u64>().map_err(|_| format!("{key}={value}: not a number of admissions"));
+        let is_rule = matches!(key, "nth" | "after" | "above" | "rate");
+        if is_rule && (rule.is_some() || rate.is_some()) {
+            return Err(format!("{part:?} is a second rule: one of nth, after, above and rate is"));
+        }
+        match key {
+            "nth" => match count()? {
+                0 => return Err("nth=0: admissions are counted from 1".into()),
+                n => rule = Some(Injection::nth(n)),
+            },
+            "after" => rule = Some(Injection::after(count()?)),
+            "above" => {
+                let bytes = size::parse(value).map_err(|error| format!("above={value}: {error}"))?;
+                rule = Some(Injection::above(bytes));
+            }
+            "rate" => match value.parse() {
+                Ok(per_million @ 1..=1_000_000) => rate = Some(per_million),
+                _ => return Err(format!("rate={value}: not a number of refusals per million, from 1")),
+            },
+            "seed" if seed.is_none() => {
+                let number = value.parse::<u64>();
+                seed = Some(number.map_err(|_| format!("seed={value}: not a number below 2^64"))?);
+            }
+            "cause" if cause.is_none() => {
+                cause =
+                    Some(named(value).ok_or_else(|| {
+                        format!("cause={value}: no cause has that name; they are {}", names())
+                    })?);
+            }
+            "seed" | "cause" => return Err(format!("{part:?}: {key} was given already")),
+            _ => return Err(format!("{key:?} is none of nth, after, above, rate, seed and cause")),
+        }
+    }
+    let injection = match (rule, rate, seed) {
+        (None, Some(per_million), seed) => Injection::rate(per_million, seed.unwrap_or(0)),
+        (Some(_), _, Some(seed)) => return Err(format!("seed={seed} belongs to rate")),
+        (Some(rule), _, None) => rule,
+        (None, None, _) => return Err("one of nth, after, above and rate is needed".into()),
+    };
+    Ok(match cause {
+        Some(cause) => injection.cause(cause),
+        None => injection,
+    })
+}
+
+fn named(name: &str) -> Option<Cause> {
+    CAUSES.into_iter().find(|cause| cause.name() == name)
+}
+
+fn names() -> String {
+    CAUSES.map(Cause::name).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn as_the_help_says() {
+        for (text, injection) in [
+            ("nth=3", Injection::nth(3)),
+            ("after=0", Injection::after(0)),
+            ("after=10", Injection::after(10)),
+            ("above=1MiB", Injection::above(1 << 20)),
+            ("above=0", Injection::above(0)),
+            ("rate=1000,seed=7", Injection::rate(1000, 7)),
+            ("seed=7,rate=1000", Injection::rate(1000, 7)),
+            ("rate=1000000", Injection::rate(1_000_000, 0)),
+            ("nth=1,cause=rlimit-data", Injection::nth(1).cause(Cause::RlimitData)),
+            ("cause=kernel,after=2", Injection::after(2).cause(Cause::Kernel(libc::ENOMEM))),
+        ] {
+            assert_eq!(parse(text), Ok(injection), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, why) in [
+            ("nth", "\"nth\""),
+            ("nth=", "nth="),
+            ("nth=0", "nth=0"),
+            ("nth=-1", "nth=-1"),
+            ("nth=3x", "nth=3x"),
+            ("after=ten", "after=ten"),
+            ("above=1XB", "above=1XB"),
+            ("rate=0", "rate=0"),
+            ("rate=1000001", "rate=1000001"),
+            ("rate=5,seed=x", "seed=x"),
+            ("rate=5,seed=1,seed=2", "\"seed=2\""),
+            ("nth=1,after=2", "\"after=2\""),
+            ("rate=1,nth=2", "\"nth=2\""),
+            ("nth=1,seed=5", "seed=5"),
+            ("cause=rlimit-data", "one of nth"),
+            ("nth=1,cause=rlimit", "cause=rlimit"),
+            ("nth=1,because=x", "\"because\""),
+            ("nth=1,", "\"\""),
+            ("nth = 1", "\"nth \""),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_cause_has_a_name_of_its_own() {
+        for cause in CAUSES {
+            assert_eq!(named(cause.name()), Some(cause));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(nth|after|above|rate|seed|cause|[a-z]{0,3})?=?[0-9a-z,=-]{0,20}") {
+            let _ = parse(&text);
+        }
+    }
+}
