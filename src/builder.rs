@@ -197,6 +197,9 @@ impl<T: Over> Builder<T> {
     pub fn try_build(self) -> Result<T, BuildError> {
         crate::fault::install().map_err(BuildError::Handler)?;
         oom::prepare();
+        // Without it a forked child may count what it has not, and be refused for that.
+        #[cfg(not(highwater_portable))]
+        let _ = crate::region::keep_addresses();
         let guard = self.options.guard.clone();
         let spill = match &self.response {
             Response::Spill(dir) => Some(dir.clone()),

@@ -117,7 +117,7 @@ fn advance_by(
 ) -> Result<Advanced, Refusal> {
     let mut populate_from = to;
     let mut admitted = None;
-    let mut border = None;
+    let mut at_border = false;
     let mut pending = false;
     let plan = |frontier| {
         let need = slot.need(frontier, from, to);
@@ -131,15 +131,16 @@ fn advance_by(
         if core::mem::take(is_first) {
             uninjected(slot, bytes)?;
         }
-        let step_admitted = admit(slot, bytes)?;
+        let step_admitted = admit(slot, frontier, step.frontier)?;
         // Only what can spill needs to know where that would begin.
         if slot.may_spill() && slot.memory_end() == usize::MAX {
-            let Some(before) = slot.border.admit(step.frontier) else {
+            at_border = slot.border.admit(step.frontier);
+            // (Unless mapping the file has failed meanwhile: then it goes on without.)
+            if !at_border && slot.may_spill() {
                 step_admitted.settle(0);
                 pending = true;
                 return Err(Refusal::of(Cause::Kernel(0)));
-            };
-            border = Some((step.frontier, before));
+            }
         }
         admitted = Some(step_admitted);
         Ok(step.frontier)
@@ -148,9 +149,17 @@ fn advance_by(
         |from: usize, to: usize| slot.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)));
     let advance = slot.frontier.advance(to, plan, commit);
     let moved = match &advance {
-        Ok(Advance::Grown { moved, .. }) => *moved,
+        Ok(Advance::Grown { to, moved, .. }) => {
+            slot.in_memory(*to).saturating_sub(slot.in_memory(to.saturating_sub(*moved)))
+        }
         _ => 0,
     };
+    if at_border {
+        match &advance {
+            Ok(_) => slot.border.done(),
+            Err(_) => slot.border.failed(|| slot.frontier.get()),
+        }
+    }
     admitted.into_iter().for_each(|admitted| admitted.settle(moved));
     match advance {
         Ok(Advance::Covered) => Ok(Advanced::Covered),
@@ -158,10 +167,7 @@ fn advance_by(
             Ok(Advanced::Grown(Grown { before, after, populate_from }))
         }
         Err(_) if pending => Ok(Advanced::Pending),
-        Err(refusal) => {
-            border.into_iter().for_each(|(end, before)| slot.border.withdraw(end, before));
-            Err(refusal)
-        }
+        Err(refusal) => Err(refusal),
     }
 }
 

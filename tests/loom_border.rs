@@ -5,7 +5,7 @@
 
 /// The file under test takes its atomics from its parent module: here, from loom.
 mod atomic {
-    pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 }
 
 #[path = "../src/region/border.rs"]
@@ -23,23 +23,26 @@ const FILE: usize = 2;
 
 struct Region {
     border: Border,
+    frontier: AtomicUsize,
     pages: [AtomicUsize; PAGES],
 }
 
 impl Region {
     fn new() -> Arc<Self> {
         let pages = std::array::from_fn(|_| AtomicUsize::new(NOTHING));
-        Arc::new(Region { border: Border::new(), pages })
+        Arc::new(Region { border: Border::new(), frontier: AtomicUsize::new(0), pages })
     }
 
     /// Commits the pages below `end`, in memory if that is admitted; whether it was.
     fn commit(&self, end: usize) -> bool {
-        if self.border.admit(end * PAGE).is_none() {
+        if !self.border.admit(end * PAGE) {
             return false;
         }
         for page in &self.pages[..end] {
             assert_ne!(page.swap(MEMORY, Ordering::Relaxed), FILE, "memory over the file");
         }
+        self.frontier.fetch_max(end * PAGE, Ordering::AcqRel);
+        self.border.done();
         true
     }
 
@@ -98,19 +101,34 @@ fn one_thread_maps_and_the_others_see_it_done_or_pending() {
     });
 }
 
-/// A commit that came to nothing leaves no memory behind the border.
+/// A commit that came to nothing takes the border back to the frontier, and no further: another thread may have
+/// committed less than it would have.
 #[test]
-fn a_commit_that_failed_is_taken_back_unless_others_were_admitted_since() {
+fn a_commit_that_failed_takes_back_no_more_than_its_own() {
     explore(|| {
         let region = Region::new();
-        let other = {
+        let others = [1, 2].map(|end| {
             let region = Arc::clone(&region);
-            loom::thread::spawn(move || region.commit(3))
-        };
-        let before = region.border.admit(2 * PAGE).expect("nobody claims");
-        region.border.withdraw(2 * PAGE, before);
-        assert!(other.join().unwrap());
-        assert_eq!(region.spill(), Some(3 * PAGE));
+            loom::thread::spawn(move || if end == 1 { region.commit(1) } else { region.spill().is_some() })
+        });
+        let failed = region.border.admit(3 * PAGE);
+        if failed {
+            region.border.failed(|| region.frontier.load(Ordering::Acquire));
+        }
+        let [committed, spilled] = others.map(|thread| thread.join().unwrap());
+        assert!(spilled);
+        let Rest::InFile(border) = region.border.rest() else { panic!("it has spilled") };
+        assert!(!committed || border >= PAGE, "what was committed lies below the border");
+    });
+}
+
+#[test]
+fn alone_a_failed_commit_leaves_nothing_behind() {
+    explore(|| {
+        let region = Region::new();
+        assert!(region.commit(1) && region.border.admit(3 * PAGE));
+        region.border.failed(|| region.frontier.load(Ordering::Acquire));
+        assert_eq!(region.spill(), Some(PAGE));
     });
 }
 

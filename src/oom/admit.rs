@@ -4,7 +4,7 @@ use super::cause::{Plain, Refusal};
 use super::headroom::{self, Ticket};
 use super::inject;
 use crate::policy::Growth;
-use crate::region::{Slot, promise, promised, withdraw};
+use crate::region::{Slot, promise_within, promised, withdraw};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -12,7 +12,7 @@ use core::sync::atomic::Ordering::Relaxed;
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Sets how many bytes all regions of this process together may commit; `None` lifts the limit. What is committed
-/// beyond it already stays. Heads, and what is accessible from the start
+/// beyond it already stays. What a region has spilled to a file is not counted. Heads, and what is accessible from the start
 /// ([`Growth::Upfront`](crate::Growth::Upfront)), are not refused; heads are counted.
 ///
 /// ```
@@ -60,7 +60,7 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    /// The commit is over: the frontier moved by so many bytes because of it.
+    /// The commit is over: because of it so many bytes more are committed in memory.
     pub(crate) fn settle(self, moved: usize) {
         let unused = self.bytes.wrapping_sub(moved.min(self.bytes));
         withdraw(unused);
@@ -68,18 +68,15 @@ impl Admitted {
     }
 }
 
-/// Whether a step of so many bytes may be committed. Signal-safe.
-pub(crate) fn admit(slot: &Slot, bytes: usize) -> Result<Admitted, Refusal> {
-    if slot.growth() == Growth::Upfront {
+/// Whether a step between two offsets may be committed. Signal-safe.
+pub(crate) fn admit(slot: &Slot, from: usize, to: usize) -> Result<Admitted, Refusal> {
+    // What has spilled is asked for by whoever commits in the file.
+    let bytes = slot.in_memory(to).saturating_sub(slot.in_memory(from));
+    if slot.growth() == Growth::Upfront || bytes == 0 {
         return Ok(Admitted { bytes: 0, ticket: Ticket::FREE });
     }
-    let (all, limit) = (promise(bytes), LIMIT.load(Relaxed));
-    if slot.memory_end() != usize::MAX {
-        // It has spilled: a file is asked by whoever commits there.
-        return Ok(Admitted { bytes, ticket: Ticket::FREE });
-    }
-    if all > limit {
-        withdraw(bytes);
+    let limit = LIMIT.load(Relaxed);
+    if let Err(all) = promise_within(bytes, limit) {
         return Err(Refusal::new(Plain::ProcessLimit, limit as u64, all as u64));
     }
     // What lives in a file is the kernel's to write out.

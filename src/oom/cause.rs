@@ -258,7 +258,7 @@ fn explain_here(errno: Errno, bytes: usize) -> Refusal {
     match errno {
         #[cfg(not(highwater_portable))]
         sys::NOT_MAPPED => Refusal::new(Plain::NotInherited, 0, 0),
-        sys::DISK_FULL => Refusal::new(Plain::DiskFull, 0, 0),
+        sys::DISK_FULL | sys::QUOTA => Refusal::new(Plain::DiskFull, 0, 0),
         sys::TRY_AGAIN => over(Limit::Locked, Plain::LockedLimit, bytes).unwrap_or(kernel),
         sys::NO_MEMORY => over(Limit::Data, Plain::RlimitData, bytes)
             .or_else(|| over(Limit::AddressSpace, Plain::RlimitAs, bytes))
@@ -275,14 +275,14 @@ fn over(resource: Limit, cause: Plain, bytes: usize) -> Option<Refusal> {
 
 /// Whether there are as many mappings as there may be, but for a few: a call may need two more.
 fn too_many_mappings() -> Option<Refusal> {
-    let mut scratch = scratch::borrow()?;
+    let mut scratch = scratch::borrow_soon()?;
     let (count, most) = sys::mappings(&mut scratch)?;
     (count.saturating_add(3) >= most).then(|| Refusal::new(Plain::MapCount, most, count))
 }
 
 /// Whether the kernel keeps to what it can promise, and `bytes` more are too much.
 fn overcommitted(bytes: usize) -> Option<Refusal> {
-    let mut scratch = scratch::borrow()?;
+    let mut scratch = scratch::borrow_soon()?;
     let promises = sys::promises(&mut scratch)?;
     let usage = promises.promised.saturating_add(bytes as u64);
     match promises.mode {

@@ -145,7 +145,7 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
     const PATIENCE_NS: u64 = 1_000_000_000;
     let began = sys::monotonic_ns();
     loop {
-        if let Some(mut scratch) = scratch::borrow() {
+        if let Some(mut scratch) = scratch::to_look() {
             // Perhaps another thread has just looked.
             if let Some(ticket) = take(headroom, step, 0) {
                 return Ok(ticket);
@@ -162,6 +162,11 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
             }
             // That rest is not what is left any more.
             ticket.settle(step as usize);
+        }
+        // Somebody is at it, perhaps counting pages, perhaps without a processor. Where there is plenty it takes no
+        // buffer to see that.
+        if let Some(ticket) = watch.take_at_a_glance(headroom, step) {
+            return Ok(ticket);
         }
         if sys::monotonic_ns().wrapping_sub(began) > PATIENCE_NS {
             return Err(tightest(step));
@@ -260,6 +265,27 @@ impl Watch {
         LOOKS.fetch_add(1, AcqRel);
     }
 
+    /// Takes a step without a grant, if the cheap figures leave room for four times as much.
+    fn take_at_a_glance(&self, wish: Wish, step: i64) -> Option<Ticket> {
+        IN_FLIGHT.fetch_add(step, AcqRel);
+        let pending = committed_unseen().saturating_add(u64::try_from(IN_FLIGHT.load(Acquire)).unwrap_or(0));
+        let mut text = [0u8; 64];
+        let levels = self.levels.iter().filter_map(|level| level.figures(false, &mut text));
+        let tight = levels.map(|(limit, usage)| (limit, (limit as i64).saturating_sub(usage as i64)));
+        let system = sys::free_memory().map_or((0, 0), |free| (0, free as i64));
+        let spacious = tight.chain([system]).all(|(limit, left)| {
+            let margin = margin_of(wish, MOST_MARGIN, limit);
+            left.saturating_sub(pending as i64) >= step.saturating_mul(4).saturating_add(margin)
+        });
+        if !spacious {
+            IN_FLIGHT.fetch_sub(step, AcqRel);
+            return None;
+        }
+        // What was not granted is taken from the next grant.
+        GRANT.fetch_sub(step, AcqRel);
+        Some(Ticket { granted: step })
+    }
+
     /// The place with the least left, and that, with `pending` bytes on their way.
     fn tightest(
         &self,
@@ -275,17 +301,19 @@ impl Watch {
             let (limit, usage) = level.figures(certain, scratch)?;
             Some(Found { place: u16::try_from(place).ok()?, limit, usage })
         });
+        // What counts is what each place has beyond its own margin.
+        let spare = |(found, left): &(Found, i64)| left.saturating_sub(margin_at(headroom, found));
         for found in levels {
-            let left = found.left(pending);
-            if tight.is_none_or(|(_, least)| left < least) {
-                tight = Some((found, left));
+            let this = (found, found.left(pending));
+            if tight.as_ref().is_none_or(|tight| spare(&this) < spare(tight)) {
+                tight = Some(this);
             }
         }
         let system = self.system(enough, pending, scratch);
-        let system_left = system.left(pending);
+        let system = (system, system.left(pending));
         match tight {
-            Some(tight) if tight.1 <= system_left => tight,
-            _ => (system, system_left),
+            Some(tight) if spare(&tight) <= spare(&system) => tight,
+            _ => system,
         }
     }
 
@@ -311,26 +339,35 @@ impl Watch {
     /// The bytes of all regions that are committed and not present.
     fn unseen(&self, scratch: &mut [u8]) -> u64 {
         let page = sys::page_size();
-        for slot in live_slots() {
-            // What was given back meanwhile makes this a little wrong, to the safe side.
-            let (seen, frontier) = (slot.seen.load(Relaxed), slot.frontier.get().min(slot.memory_end()));
+        let mut seen_in_all = 0u64;
+        for slot in live_slots().filter(|slot| !slot.is_unpromised()) {
+            let (trims, id) = (slot.trims.load(Acquire), slot.id.load(Acquire));
+            let (seen, whole) = (slot.seen.load(Relaxed), slot.whole.load(Relaxed));
+            let frontier = slot.in_memory(slot.frontier.get());
             // The beginning that is present as a whole stays so; only what is behind it is asked for again.
-            let whole = slot.whole.load(Relaxed).min(frontier);
-            if slot.is_unpromised() {
-                continue;
-            }
+            let begin = whole.min(frontier);
             // SAFETY: a live region's own range. (One that is dropped meanwhile makes the call fail, or count
             // somebody else's pages once.)
             let present = unsafe {
-                sys::present_pages(slot.base().wrapping_add(whole), frontier.saturating_sub(whole), scratch)
+                sys::present_pages(slot.base().wrapping_add(begin), frontier.saturating_sub(begin), scratch)
             };
-            let present = whole.saturating_add(present.saturating_mul(page)).min(frontier);
-            if present == frontier {
-                slot.whole.fetch_max(frontier, Relaxed);
+            let present = begin.saturating_add(present.saturating_mul(page)).min(frontier);
+            // Not if memory was given back meanwhile, or the block is another region's.
+            if slot.trims.load(Acquire) == trims && slot.id.load(Acquire) == id {
+                if present == frontier {
+                    let _ = slot.whole.compare_exchange(whole, frontier, Relaxed, Relaxed);
+                }
+                let _ = slot.seen.compare_exchange(seen, present, Relaxed, Relaxed);
+                seen_in_all = seen_in_all.saturating_add(present as u64);
             }
-            let _ = slot.seen.compare_exchange(seen, present, Relaxed, Relaxed);
         }
-        committed_unseen()
+        let unseen = committed_unseen();
+        // A page that was only read is present and charged to nobody: no more can have been written than the process
+        // has.
+        match sys::resident_anonymous() {
+            Some(resident) => unseen.saturating_add(seen_in_all.saturating_sub(resident)),
+            None => unseen,
+        }
     }
 }
 

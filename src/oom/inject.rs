@@ -54,7 +54,7 @@ impl Injection {
         Self::new(Rule::Rate, per_million as u64, seed)
     }
 
-    /// Names another cause than [`Cause::Injected`].
+    /// Names another cause than [`Cause::Injected`]; its figures are not kept.
     #[must_use]
     pub const fn cause(mut self, cause: Cause) -> Self {
         self.cause = cause;

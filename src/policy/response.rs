@@ -4,7 +4,8 @@
 ///
 /// Before a commit it is asked what the memory cgroups of this process and the machine have left, less what was
 /// committed and not touched yet, by all regions and threads. [`Growth::Upfront`](crate::Growth::Upfront) commits
-/// nothing and is not asked.
+/// nothing and is not asked. The cgroups are those that the process is in when its first region is made; what moves it
+/// elsewhere later is not noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Headroom {
     /// A 64th of the limit that is nearest stays free, at least 2 MiB and at most 64 MiB: enough to write a report.

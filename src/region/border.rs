@@ -1,24 +1,33 @@
 //! Where a region's memory ends and its file begins, once it has spilled.
 //!
-//! One word: up to where commits were admitted, and what became of the rest. Whoever claims the rest does so in one
-//! step, so every commit that was admitted before lies below the border, and none is admitted after. Nobody waits: who
-//! comes while the rest is being mapped touches its memory again.
+//! One word: up to where commits were admitted, how many are on their way, and what became of the rest. Whoever claims
+//! the rest does so in one step, so every commit that was admitted before lies below the border, and none is admitted
+//! after. Nobody waits: who comes while the rest is being mapped touches its memory again.
 //!
 //! The atomic comes from the parent module, so that the same file runs under loom.
 
-use super::atomic::{AtomicUsize, Ordering};
+use super::atomic::{AtomicU64, Ordering};
 
 /// The rest was claimed: nothing is admitted in memory any more.
-const CLAIMED: usize = 1;
+const CLAIMED: u64 = 1;
 /// The rest is mapped over by the file.
-const MAPPED: usize = 2;
+const MAPPED: u64 = 2;
 /// That did not work, and is not tried again.
-const FAILED: usize = 4;
-const FLAGS: usize = CLAIMED | MAPPED | FAILED;
+const FAILED: u64 = 4;
+const FLAGS: u64 = CLAIMED | MAPPED | FAILED;
+/// Commits on their way: bits 3 to 10.
+const IN_FLIGHT: u64 = 1 << 3;
+const IN_FLIGHT_MASK: u64 = 0xff << 3;
+/// Admissions since none was on its way, as far as they can be counted: bits 11 to 27.
+const COUNT: u64 = 1 << 11;
+const COUNT_MASK: u64 = 0x1_ffff << 11;
+/// The end, in units of 4 KiB: bits 28 to 63.
+const END_SHIFT: u32 = 28;
+const UNIT: usize = 4096;
 
 /// See the module. Ends are offsets from the region's base, multiples of the page size.
 #[derive(Debug)]
-pub(crate) struct Border(AtomicUsize);
+pub(crate) struct Border(AtomicU64);
 
 /// What became of the rest of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,43 +42,84 @@ pub(crate) enum Rest {
     Failed,
 }
 
+fn end_of(word: u64) -> usize {
+    ((word >> END_SHIFT) as usize).wrapping_mul(UNIT)
+}
+
+fn with_end(word: u64, end: usize) -> u64 {
+    (word & ((1 << END_SHIFT) - 1)) | ((end / UNIT) as u64) << END_SHIFT
+}
+
+fn rest_of(word: u64) -> Rest {
+    if word & FAILED != 0 {
+        Rest::Failed
+    } else if word & MAPPED != 0 {
+        Rest::InFile(end_of(word))
+    } else if word & CLAIMED != 0 {
+        Rest::Pending
+    } else {
+        Rest::InMemory
+    }
+}
+
 impl Border {
     pub(crate) fn new() -> Self {
-        Border(AtomicUsize::new(0))
-    }
-
-    fn rest_of(word: usize) -> Rest {
-        if word & FAILED != 0 {
-            Rest::Failed
-        } else if word & MAPPED != 0 {
-            Rest::InFile(word & !FLAGS)
-        } else if word & CLAIMED != 0 {
-            Rest::Pending
-        } else {
-            Rest::InMemory
-        }
+        Border(AtomicU64::new(0))
     }
 
     pub(crate) fn rest(&self) -> Rest {
-        Self::rest_of(self.0.load(Ordering::Acquire))
+        rest_of(self.0.load(Ordering::Acquire))
     }
 
-    /// Admits a commit in memory up to `end`; what was admitted before, or `None` once the rest is claimed.
-    pub(crate) fn admit(&self, end: usize) -> Option<usize> {
-        let raise = |word: usize| (word & FLAGS == 0).then(|| word.max(end));
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, raise).ok()
+    /// Up to where commits were admitted.
+    #[cfg_attr(highwater_portable, allow(dead_code))]
+    pub(crate) fn admitted(&self) -> usize {
+        end_of(self.0.load(Ordering::Acquire))
     }
 
-    /// A commit up to `end` came to nothing: takes it back if nobody was admitted or claimed the rest since.
-    pub(crate) fn withdraw(&self, end: usize, before: usize) {
-        let _ = self.0.compare_exchange(end, before, Ordering::AcqRel, Ordering::Acquire);
+    /// Changes the word as long as `change` says how.
+    fn update(&self, mut change: impl FnMut(u64) -> Option<u64>) -> bool {
+        let mut word = self.0.load(Ordering::Acquire);
+        while let Some(new) = change(word) {
+            match self.0.compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Admits a commit in memory up to `end`, which [`done`](Border::done) or [`failed`](Border::failed) ends; false
+    /// once the rest is claimed (and while more commits are on their way than can be counted: touch again).
+    pub(crate) fn admit(&self, end: usize) -> bool {
+        self.update(|word| {
+            if word & FLAGS != 0 || word & IN_FLIGHT_MASK == IN_FLIGHT_MASK {
+                return None;
+            }
+            let counted = if word & COUNT_MASK == COUNT_MASK { word } else { word.wrapping_add(COUNT) };
+            Some(with_end(counted.wrapping_add(IN_FLIGHT), end_of(word).max(end)))
+        })
+    }
+
+    /// An admitted commit is over, and the frontier was raised.
+    pub(crate) fn done(&self) {
+        self.update(|word| Some(landed(word)));
+    }
+
+    /// An admitted commit came to nothing. If nobody else was admitted meanwhile the border goes back to the frontier.
+    pub(crate) fn failed(&self, frontier: impl Fn() -> usize) {
+        self.update(|word| {
+            let alone = word & IN_FLIGHT_MASK == IN_FLIGHT && word & COUNT_MASK != COUNT_MASK;
+            // The frontier is read after the word: whoever is admitted later changes the word, and this is tried again.
+            Some(if alone && word & FLAGS == 0 { with_end(landed(word), frontier()) } else { landed(word) })
+        });
     }
 
     /// Claims the rest. The border, for whoever is first and has to map it; otherwise what became of it.
     pub(crate) fn claim(&self) -> Result<usize, Rest> {
         match self.0.fetch_or(CLAIMED, Ordering::AcqRel) {
-            word if word & FLAGS == 0 => Ok(word),
-            word => Err(Self::rest_of(word)),
+            word if word & FLAGS == 0 => Ok(end_of(word)),
+            word => Err(rest_of(word)),
         }
     }
 
@@ -80,6 +130,12 @@ impl Border {
 
     /// Everything is memory again, and committed up to `end`. Only for whoever has the region to themselves.
     pub(crate) fn reset(&self, end: usize) {
-        self.0.store(end, Ordering::Release);
+        self.0.store(with_end(0, end), Ordering::Release);
     }
+}
+
+/// The word when one commit less is on its way.
+fn landed(word: u64) -> u64 {
+    let word = word.wrapping_sub(IN_FLIGHT);
+    if word & IN_FLIGHT_MASK == 0 { word & !COUNT_MASK } else { word }
 }

@@ -5,6 +5,7 @@
 //! inaccessible range in their place before it does anything else. (A process made by a bare `clone`, around
 //! the C library, does not.)
 
+use super::border::Rest;
 use super::slot;
 use crate::sys;
 use core::sync::atomic::AtomicU32;
@@ -20,8 +21,8 @@ pub(super) fn this_process() -> u64 {
     u64::from(FORKS.load(Relaxed)) << 32 | u64::from(sys::process_id())
 }
 
-/// Sees to it that children forked from now on keep the addresses of file-backed regions.
-pub(super) fn keep_addresses() -> Result<(), sys::Errno> {
+/// Sees to it that children forked from now on keep the addresses of regions in files, and count what they have.
+pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
     static REGISTERED: OnceLock<Result<(), sys::Errno>> = OnceLock::new();
     *REGISTERED.get_or_init(|| sys::on_fork_in_child(in_child))
 }
@@ -29,13 +30,19 @@ pub(super) fn keep_addresses() -> Result<(), sys::Errno> {
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Relaxed);
     for slot in slot::live() {
-        let kept = slot.frontier.get().min(slot.memory_end());
-        if kept < slot.frontier.get() && !slot.was_left_behind() {
-            // It spilled: what is in memory is here, the rest is the other process's.
-            let rest = slot.tail_end().saturating_sub(kept);
-            // SAFETY: as below.
-            unsafe { sys::occupy(slot.base().wrapping_add(kept), rest) };
-            slot.set_committed(kept);
+        let border = match slot.border.rest() {
+            Rest::InFile(border) => border,
+            // Half of it may be there. Nothing was committed behind the border yet, so it is memory again.
+            Rest::Pending => slot.border.admitted(),
+            Rest::InMemory | Rest::Failed => continue,
+        };
+        // The range is ours, and at this moment the process has one thread.
+        // SAFETY: the rest of a live region's mapping; what was in it is the other process's.
+        unsafe { sys::cover(slot.base().wrapping_add(border), slot.reserved().saturating_sub(border)) };
+        if slot.border.rest() == Rest::Pending {
+            slot.border.reset(border);
+        } else {
+            slot.set_committed(slot.in_memory(slot.frontier.get()));
         }
     }
     for slot in slot::live().filter(|slot| slot.was_left_behind()) {
@@ -44,4 +51,5 @@ extern "C" fn in_child() {
         // Nothing is committed here any more, so that a call which asks first is refused.
         slot.set_committed(0);
     }
+    super::space::recount(slot::live().map(slot::Slot::promised).sum());
 }

@@ -277,14 +277,18 @@ impl Mapping {
             sys::protect(start, to - from)?;
             sys::dump(start, to - from, false);
         }
-        sys::punch_hole(file.as_raw_fd(), from, to - from)
+        sys::punch_hole(file.as_raw_fd(), from, to - from).inspect_err(|_| {
+            // SAFETY: as above.
+            _ = unsafe { sys::commit(start, to - from) };
+        })
     }
 
     /// Gives the blocks of the file back; nothing of it is mapped any more.
     pub(super) fn empty_spill(&self) {
+        use std::os::fd::AsRawFd;
         if let Some(file) = &self.spill {
             // Blocks that stay are only lost until the region is gone.
-            let _ = file.set_len(0).and_then(|()| file.set_len(self.reserved as u64));
+            let _ = sys::punch_hole(file.as_raw_fd(), 0, self.reserved);
         }
     }
 

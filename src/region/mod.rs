@@ -26,6 +26,8 @@ use crate::sys;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
+#[cfg(not(highwater_portable))]
+pub(crate) use fork::keep_addresses;
 pub(crate) use frontier::Advance;
 pub use guards::GuardError;
 pub(crate) use injected::{Injected, Rule};
@@ -36,7 +38,7 @@ pub use monitor::Monitor;
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
 pub(crate) use slot::{NAME_BYTES, Slot, committed_unseen, live as live_slots, text_of};
-pub(crate) use space::{promise, promised, withdraw};
+pub(crate) use space::{promise_within, promised, withdraw};
 pub(crate) use spill::Spilled;
 
 /// A reserved range of addresses, the first part of which is committed: raw memory, for whoever builds an

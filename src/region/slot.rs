@@ -71,6 +71,8 @@ pub(crate) struct Slot {
     /// The file to spill to, -1 for none; and where it begins, once the region has spilled.
     pub(super) spill: AtomicI32,
     pub(crate) border: Border,
+    /// The device and number of the file that the region lives in or may spill to.
+    pub(super) file_identity: [AtomicU64; 2],
     /// The process that a file-backed region exists in: a forked child does not have the mapping.
     #[cfg(not(highwater_portable))]
     owner: AtomicU64,
@@ -151,6 +153,7 @@ impl Slot {
             file_offset: AtomicUsize::new(0),
             spill: AtomicI32::new(-1),
             border: Border::new(),
+            file_identity: [const { AtomicU64::new(0) }; 2],
             #[cfg(not(highwater_portable))]
             owner: AtomicU64::new(0),
             reach: AtomicUsize::new(usize::MAX),
@@ -293,14 +296,17 @@ impl Slot {
 
     /// What is committed is this much from now on. Only for whoever has the region to themselves.
     pub(super) fn set_committed(&self, bytes: usize) {
-        let before = self.frontier.get();
+        let before = self.promised();
         self.frontier.set(bytes);
         self.seen.store(self.seen.load(Relaxed).min(bytes), Relaxed);
         self.whole.store(self.whole.load(Relaxed).min(bytes), Relaxed);
-        if self.growth() != Growth::Upfront {
-            space::withdraw(before);
-            space::promise(bytes);
-        }
+        space::withdraw(before);
+        space::promise(self.promised());
+    }
+
+    /// The bytes that this region counts for against what all regions may commit: what is memory of it.
+    pub(super) fn promised(&self) -> usize {
+        if self.growth() == Growth::Upfront { 0 } else { self.in_memory(self.frontier.get()) }
     }
 
     /// What follows the report of a violation.
@@ -386,6 +392,9 @@ impl Slot {
         if self.was_left_behind() {
             return Err(sys::NOT_MAPPED);
         }
+        if !self.is_own_file(file) {
+            return Err(sys::BAD_DESCRIPTOR);
+        }
         sys::allocate_blocks(file, self.file_offset.load(Relaxed).wrapping_add(from), len)
     }
 
@@ -453,6 +462,9 @@ impl Slot {
         self.file.store(file, Relaxed);
         self.file_offset.store(file_offset, Relaxed);
         self.spill.store(init.spill, Relaxed);
+        let identity = sys::identify(if init.spill >= 0 { init.spill } else { file }).unwrap_or([0; 2]);
+        self.file_identity[0].store(identity[0], Relaxed);
+        self.file_identity[1].store(identity[1], Relaxed);
         self.border.reset(0);
         #[cfg(not(highwater_portable))]
         self.owner.store(this_process(), Relaxed);
@@ -553,8 +565,8 @@ fn free(slot: &'static Slot) {
 /// The bytes of all regions that are committed and not known to be present; `seen` says what is. Signal-safe.
 pub(crate) fn committed_unseen() -> u64 {
     let promised = live().filter(|slot| !slot.is_unpromised());
-    let in_memory = |slot: &Slot| slot.frontier.get().min(slot.memory_end());
-    let unseen = |slot: &Slot| in_memory(slot).saturating_sub(slot.seen.load(Relaxed)) as u64;
+    let unseen =
+        |slot: &Slot| slot.in_memory(slot.frontier.get()).saturating_sub(slot.seen.load(Relaxed)) as u64;
     promised.fold(0, |sum, slot| sum.saturating_add(unseen(slot)))
 }
 

@@ -25,6 +25,20 @@ pub(crate) fn promise(bytes: usize) -> usize {
     PROMISED.fetch_add(bytes, Relaxed).wrapping_add(bytes)
 }
 
+/// Counts `bytes` more unless all regions would have more than `limit` then; what they would have is the error.
+/// Signal-safe.
+pub(crate) fn promise_within(bytes: usize, limit: usize) -> Result<(), usize> {
+    let more = |all: usize| all.checked_add(bytes).filter(|&all| all <= limit);
+    let counted = PROMISED.fetch_update(Relaxed, Relaxed, more);
+    counted.map(drop).map_err(|all| all.saturating_add(bytes))
+}
+
+/// Counts all regions afresh: a forked child has not the steps that other threads were taking.
+#[cfg(not(highwater_portable))]
+pub(super) fn recount(all: usize) {
+    PROMISED.store(all, Relaxed);
+}
+
 /// Counts `bytes` less. Signal-safe.
 pub(crate) fn withdraw(bytes: usize) {
     PROMISED.fetch_sub(bytes, Relaxed);

@@ -20,7 +20,12 @@ pub(crate) enum Spilled {
 impl Slot {
     /// Whether the region has a file to spill to, in this process.
     pub(crate) fn may_spill(&self) -> bool {
-        self.spill.load(Relaxed) >= 0 && !self.is_anothers()
+        self.spill.load(Relaxed) >= 0 && !self.is_anothers() && self.border.rest() != Rest::Failed
+    }
+
+    /// The bytes below `offset` that are memory.
+    pub(crate) fn in_memory(&self, offset: usize) -> usize {
+        offset.min(self.memory_end())
     }
 
     /// Where the part of the region that is memory ends: `usize::MAX` unless it has spilled.
@@ -33,6 +38,14 @@ impl Slot {
 
     /// Maps the file over everything that was not admitted yet, once. Signal-safe.
     pub(crate) fn spill(&self) -> Spilled {
+        // A handler of the program's that touches this region in between would wait for ever.
+        let mask = sys::block_signals();
+        let spilled = self.spill_unless_claimed();
+        sys::restore_signals(mask);
+        spilled
+    }
+
+    fn spill_unless_claimed(&self) -> Spilled {
         let border = match self.border.claim() {
             Ok(border) => border,
             Err(Rest::InFile(_)) => return Spilled::Yes,
@@ -43,6 +56,7 @@ impl Slot {
         // SAFETY: every commit that was admitted lies below the border, and none is admitted any more: nobody has
         // anything behind it.
         let mapped = rest > 0
+            && self.is_own_file(self.spill.load(Relaxed))
             && unsafe {
                 sys::file_over(self.base().wrapping_add(border), rest, self.spill.load(Relaxed), border)
             }
@@ -53,11 +67,15 @@ impl Slot {
 
     /// [`make_accessible`](Slot::make_accessible) for what lives in the file. Signal-safe.
     pub(super) fn make_accessible_in_file(&self, from: usize, to: usize) -> Result<(), Errno> {
+        let fd = self.spill.load(Relaxed);
         if self.is_anothers() {
             return Err(sys::NOT_MAPPED);
         }
+        if !self.is_own_file(fd) {
+            return Err(sys::BAD_DESCRIPTOR);
+        }
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
-        sys::allocate_blocks(self.spill.load(Relaxed), from, len)?;
+        sys::allocate_blocks(fd, from, len)?;
         // SAFETY: the range lies in the mapping of a live region.
         unsafe {
             sys::dump(start, len, true);
@@ -88,8 +106,19 @@ impl Region {
         // SAFETY: the caller's promise; nothing behind it is committed.
         unsafe { self.mapping.discard(keep, self.mapping.reserved)? };
         self.mapping.empty_spill();
+        // What was in memory is counted before the border is gone.
+        self.slot.set_committed(keep);
         self.slot.border.reset(keep);
         Ok(())
+    }
+}
+
+impl Slot {
+    /// Whether a descriptor of the region's still is the file that it was: a program may close numbers that it knows
+    /// nothing of, and they are given out again. Signal-safe.
+    pub(super) fn is_own_file(&self, fd: i32) -> bool {
+        let known = [self.file_identity[0].load(Relaxed), self.file_identity[1].load(Relaxed)];
+        sys::identify(fd) == Some(known)
     }
 }
 

@@ -229,24 +229,37 @@ fn cgroups(out: &mut dyn Out) -> fmt::Result {
 
 /// What the kernel says of the whole machine.
 fn machine(out: &mut dyn Out) -> fmt::Result {
-    let Some(mut scratch) = oom::scratch() else { return Ok(()) };
+    let mut pressure = [0u8; 96];
+    let mut len = 0;
+    // Read first, written when the buffer is given back: whoever is written to may want it.
+    let (memory, promises, mappings) = match oom::scratch() {
+        Some(mut scratch) => {
+            if let Some(line) = sys::memory_pressure(&mut scratch) {
+                len = line.len().min(pressure.len());
+                pressure.iter_mut().zip(line.bytes()).for_each(|(to, byte)| *to = byte);
+            }
+            (sys::machine_memory(&mut scratch), sys::promises(&mut scratch), sys::mappings(&mut scratch))
+        }
+        None => return Ok(()),
+    };
     out.section("machine", false)?;
     out.entry()?;
-    if let Some(memory) = sys::machine_memory(&mut scratch) {
+    if let Some(memory) = memory {
         out.fact("available", Value::Bytes(memory.available))?;
         out.fact("of", Value::Bytes(memory.total))?;
         out.fact("swap_free", Value::Bytes(memory.swap_free))?;
     }
-    if let Some(promises) = sys::promises(&mut scratch) {
+    if let Some(promises) = promises {
         out.fact("overcommit_memory", Value::Count(promises.mode))?;
         out.fact("promised", Value::Bytes(promises.promised))?;
         out.fact("promise_limit", Value::Bytes(promises.limit))?;
     }
-    if let Some((count, most)) = sys::mappings(&mut scratch) {
+    if let Some((count, most)) = mappings {
         out.fact("mappings", Value::Count(count))?;
         out.fact("mappings_most", Value::Count(most))?;
     }
-    if let Some(pressure) = sys::memory_pressure(&mut scratch) {
+    let pressure = core::str::from_utf8(pressure.get(..len).unwrap_or_default()).unwrap_or_default();
+    if !pressure.is_empty() {
         out.fact("pressure", Value::Text(pressure))?;
     }
     out.end_entry()?;

@@ -57,13 +57,11 @@ pub fn set_report_format(format: ReportFormat) {
 }
 
 /// Sends every report of this process to a file, a pipe or a socket from now on instead of standard error, which
-/// `None` restores. It is opened now because a report is written when nothing can be opened any more. The file
-/// stays open until another call.
+/// `None` restores. It is opened now because a report is written when nothing can be opened any more. It is never
+/// closed: a thread may be in the middle of a report. What it does not take goes to standard error.
 pub fn report_to_file(file: Option<std::fs::File>) {
-    static FILE: std::sync::Mutex<Option<std::fs::File>> = std::sync::Mutex::new(None);
-    let mut current = FILE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    sink::set_descriptor(file.as_ref().and_then(sys::descriptor));
-    *current = file;
+    let file = file.map(core::mem::ManuallyDrop::new);
+    sink::set_descriptor(file.as_deref().and_then(sys::descriptor));
 }
 
 /// Gives the text of every report of this process to a function, piece by piece, instead of writing it anywhere.

@@ -82,7 +82,13 @@ fn write_out(text: &[u8]) {
     let function = unsafe { core::mem::transmute::<*mut (), Option<Function>>(FUNCTION.load(Acquire)) };
     match function {
         Some(function) => function(text),
-        None => sys::write(DESCRIPTOR.load(Acquire), text),
+        None => {
+            let fd = DESCRIPTOR.load(Acquire);
+            // A descriptor that was closed, a full disk: better there than nowhere.
+            if !sys::write(fd, text) && fd != STDERR {
+                sys::write(STDERR, text);
+            }
+        }
     }
 }
 

@@ -323,10 +323,45 @@ pub(crate) unsafe fn file_over(start: *mut u8, len: usize, fd: c_int, offset: us
         {
             return Err(errno());
         }
-        checked(libc::madvise(start.cast(), len, libc::MADV_DONTFORK))?;
+        // (Should that be refused: a forked child covers the range in any case.)
+        libc::madvise(start.cast(), len, libc::MADV_DONTFORK);
         dump(start, len, false);
     }
     Ok(())
+}
+
+/// Makes `[start, start + len)` a fresh inaccessible range, whatever was there. Best effort. Signal-safe.
+///
+/// # Safety
+/// The range is the caller's, and nothing refers to its contents any more.
+pub(crate) unsafe fn cover(start: *mut u8, len: usize) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the caller's promise.
+    unsafe { libc::mmap(start.cast(), len, libc::PROT_NONE, flags, -1, 0) };
+}
+
+/// Sets this thread's alternate signal stack, `None` for none, and returns what it was. Signal-safe.
+#[cfg(highwater_fault)]
+pub(crate) fn change_alternate_stack(to: Option<libc::stack_t>) -> libc::stack_t {
+    let none = libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    let (new, mut old) = (to.unwrap_or(none), none);
+    // SAFETY: both are stacks; what is set was in force before, or is none.
+    unsafe { libc::sigaltstack(&new, &mut old) };
+    // Asked from elsewhere, so nobody is on it.
+    libc::stack_t { ss_flags: old.ss_flags & !libc::SS_ONSTACK, ..old }
+}
+
+/// Blocks every signal that this thread does not raise itself, and returns what it blocked before. Signal-safe.
+pub(crate) fn block_signals() -> u64 {
+    let raised =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
+    let open = raised.into_iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
+    change_mask(libc::SIG_BLOCK, !open)
+}
+
+/// Blocks what [`block_signals`] found blocked. Signal-safe.
+pub(crate) fn restore_signals(mask: u64) {
+    change_mask(libc::SIG_SETMASK, mask);
 }
 
 /// What is said of the file system of a file. Signal-safe.
@@ -411,17 +446,31 @@ pub(crate) enum Limit {
     Locked,
 }
 
-/// What this process has. Signal-safe.
+/// What this process has. Signal-safe, with some 4 KiB of stack.
 pub(crate) fn process_size() -> Option<super::ProcessSize> {
-    let mut text = [0u8; 1024];
-    let len = read_file(c"/proc/self/status", &mut text)?;
-    let text = text.get(..len)?;
-    Some(super::ProcessSize {
-        total: kib_after(text, b"\nVmSize:")?,
-        data: kib_after(text, b"\nVmData:")?,
-        locked: kib_after(text, b"\nVmLck:")?,
-        resident: kib_after(text, b"\nVmRSS:")?,
-    })
+    // By lines: a process may be in so many groups that their numbers fill any buffer.
+    let mut buffer = [0u8; 4096];
+    let mut found = [None; 4];
+    lines_of(c"/proc/self/status", &mut buffer, |line| {
+        let labels: [&[u8]; 4] = [b"VmSize:", b"VmData:", b"VmLck:", b"VmRSS:"];
+        for (found, label) in found.iter_mut().zip(labels) {
+            if line.starts_with(label) {
+                *found = kib_after(line, label);
+            }
+        }
+        true
+    });
+    let [total, data, locked, resident] = found;
+    Some(super::ProcessSize { total: total?, data: data?, locked: locked?, resident: resident? })
+}
+
+/// Bytes of this process that are present in memory and in no file. Signal-safe.
+pub(crate) fn resident_anonymous() -> Option<u64> {
+    let mut text = [0u8; 128];
+    let len = read_file(c"/proc/self/statm", &mut text)?;
+    let mut pages = text.get(..len)?.split(|&byte| byte == b' ').skip(1).filter_map(decimal);
+    let (resident, shared) = (pages.next()?, pages.next()?);
+    Some(resident.saturating_sub(shared).saturating_mul(page_size() as u64))
 }
 
 /// How many mappings there are, and how many there may be. Signal-safe.
@@ -489,6 +538,16 @@ pub(crate) fn kib_after(text: &[u8], label: &[u8]) -> Option<u64> {
     value.checked_mul(1024)
 }
 
+/// What device and file a descriptor is. Signal-safe.
+pub(crate) fn identify(fd: c_int) -> Option<[u64; 2]> {
+    let mut facts = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: `facts` is a stat to write to.
+    let known = unsafe { libc::fstat(fd, facts.as_mut_ptr()) } == 0;
+    // SAFETY: the call filled it in, and zeroes are valid.
+    let facts = unsafe { facts.assume_init() };
+    known.then_some([facts.st_dev, facts.st_ino])
+}
+
 /// A file of the system's that is kept open, to be read again and again, inside the signal too.
 pub(crate) struct Probe {
     path: CString,
@@ -505,20 +564,10 @@ impl Probe {
         probe.reopen().then_some(probe)
     }
 
-    /// What device and file a descriptor is.
-    fn identify(fd: c_int) -> Option<[u64; 2]> {
-        let mut facts = MaybeUninit::<libc::stat>::zeroed();
-        // SAFETY: `facts` is a stat to write to.
-        let known = unsafe { libc::fstat(fd, facts.as_mut_ptr()) } == 0;
-        // SAFETY: the call filled it in, and zeroes are valid.
-        let facts = unsafe { facts.assume_init() };
-        known.then_some([facts.st_dev, facts.st_ino])
-    }
-
     fn reopen(&self) -> bool {
         // SAFETY: the path is a string.
         let fd = unsafe { libc::open(self.path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        let Some([device, file]) = (fd >= 0).then(|| Self::identify(fd)).flatten() else { return false };
+        let Some([device, file]) = (fd >= 0).then(|| identify(fd)).flatten() else { return false };
         self.identity[0].store(device, Relaxed);
         self.identity[1].store(file, Relaxed);
         self.fd.store(fd, Relaxed);
@@ -530,7 +579,7 @@ impl Probe {
     pub(crate) fn read<'a>(&self, to: &'a mut [u8]) -> Option<&'a [u8]> {
         let known = [self.identity[0].load(Relaxed), self.identity[1].load(Relaxed)];
         // The number may be somebody else's by now: it is theirs to close.
-        if Self::identify(self.fd.load(Relaxed)) != Some(known) && !self.reopen() {
+        if identify(self.fd.load(Relaxed)) != Some(known) && !self.reopen() {
             return None;
         }
         // SAFETY: `to` is memory to write to.
@@ -672,16 +721,17 @@ pub(crate) fn descriptor(file: &std::fs::File) -> Option<c_int> {
     Some(std::os::fd::AsRawFd::as_raw_fd(file))
 }
 
-/// Writes all of `text` to a file descriptor, as far as it takes it. Signal-safe.
-pub(crate) fn write(fd: c_int, mut text: &[u8]) {
+/// Writes all of `text` to a file descriptor, as far as it takes it; whether it took all. Signal-safe.
+pub(crate) fn write(fd: c_int, mut text: &[u8]) -> bool {
     while !text.is_empty() {
         // SAFETY: `text` is readable memory.
         let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
         match usize::try_from(written) {
-            Ok(0) => return,
+            Ok(0) => return false,
             Ok(written) => text = text.get(written..).unwrap_or_default(),
             Err(_) if errno() == Errno(libc::EINTR) => {}
-            Err(_) => return,
+            Err(_) => return false,
         }
     }
+    true
 }

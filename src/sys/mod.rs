@@ -47,6 +47,12 @@ impl From<Errno> for std::io::Error {
 /// EINVAL: this kernel knows no such advice, or the range holds something that it does not apply to.
 pub(crate) const NOT_SUPPORTED: Errno = Errno(22);
 
+/// EDQUOT: the user's share of the file system is used up.
+pub(crate) const QUOTA: Errno = Errno(122);
+
+/// EBADF: the descriptor is somebody else's by now.
+pub(crate) const BAD_DESCRIPTOR: Errno = Errno(9);
+
 /// EFBIG: a file may not be that long.
 pub(crate) const FILE_TOO_LARGE: Errno = Errno(27);
 

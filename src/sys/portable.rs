@@ -168,6 +168,24 @@ pub(crate) unsafe fn file_over(
     Err(super::NOT_SUPPORTED)
 }
 
+/// Not known here.
+pub(crate) fn identify(_fd: c_int) -> Option<[u64; 2]> {
+    None
+}
+
+/// Not known here.
+pub(crate) fn resident_anonymous() -> Option<u64> {
+    None
+}
+
+/// Nothing interrupts here that matters.
+pub(crate) fn block_signals() -> u64 {
+    0
+}
+
+/// Nothing to do.
+pub(crate) fn restore_signals(_mask: u64) {}
+
 /// There are no such files.
 pub(crate) fn allocate_blocks(_fd: c_int, _offset: usize, _len: usize) -> Result<(), Errno> {
     Err(super::NOT_SUPPORTED)
@@ -279,7 +297,7 @@ pub(crate) fn process_id() -> u32 {
 }
 
 /// Writes to standard error, whatever the descriptor.
-pub(crate) fn write(_fd: c_int, text: &[u8]) {
+pub(crate) fn write(_fd: c_int, text: &[u8]) -> bool {
     use std::io::Write;
-    let _ = std::io::stderr().write_all(text);
+    std::io::stderr().write_all(text).is_ok()
 }

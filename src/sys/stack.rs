@@ -10,19 +10,6 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 const BYTES: usize = 64 << 10;
 
-/// The signals that a thread raises itself: blocked, they would end the process without a word.
-const RAISED: u64 = {
-    let raised =
-        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
-    let mut mask = 0;
-    let mut i = 0;
-    while i < raised.len() {
-        mask |= 1 << (raised[i] - 1);
-        i += 1;
-    }
-    mask
-};
-
 #[repr(C, align(16))]
 struct Stack {
     bytes: UnsafeCell<[u8; BYTES]>,
@@ -41,7 +28,7 @@ static STACKS: [Stack; COUNT] =
 /// Calls a function that must not unwind on a larger stack; on this one if other threads have all of them.
 /// Signal-safe.
 ///
-/// A fault in the function finds the alternate stack as if nobody were on it, and so comes to its end.
+/// A fault in the function is handled on the larger stack, too.
 pub(crate) fn with_room<F: FnOnce()>(f: F) {
     /// Calls the function that an `Option` holds.
     extern "C" fn call<F: FnOnce()>(f: *mut Option<F>) {
@@ -49,6 +36,13 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
         if let Some(f) = unsafe { (*f).take() } {
             f();
         }
+    }
+    /// The same, without an alternate stack: the kernel would take that for free while the stack pointer is here, and
+    /// let a nested handler write over ours. Nested handlers stay on this stack instead.
+    extern "C" fn call_alone<F: FnOnce()>(f: *mut Option<F>) {
+        let alternate = super::change_alternate_stack(None);
+        call(f);
+        super::change_alternate_stack(Some(alternate));
     }
     let mut f = Some(f);
     // Whoever is on one of them has room already.
@@ -59,9 +53,7 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
     let Some(stack) = STACKS.iter().find(|stack| !stack.taken.swap(true, Acquire)) else {
         return call(&mut f);
     };
-    // While the stack pointer is here the kernel takes the alternate stack for free, and would let another signal's
-    // handler write over ours.
-    let mask = super::change_mask(libc::SIG_BLOCK, !RAISED);
+    let mask = super::block_signals();
     let top = stack.bytes.get().cast::<u8>().wrapping_add(BYTES);
     // SAFETY: the stack is ours, and aligned to 16 bytes at its top; the function returns, so the old stack pointer,
     // in a register that functions preserve, is restored.
@@ -73,7 +65,7 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
             "call {call}",
             "mov rsp, r12",
             top = in(reg) top,
-            call = sym call::<F>,
+            call = sym call_alone::<F>,
             in("rdi") &raw mut f,
             out("r12") _,
             clobber_abi("C"),
@@ -85,12 +77,12 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
             "bl {call}",
             "mov sp, x20",
             top = in(reg) top,
-            call = sym call::<F>,
+            call = sym call_alone::<F>,
             in("x0") &raw mut f,
             out("x20") _,
             clobber_abi("C"),
         );
     }
-    super::change_mask(libc::SIG_SETMASK, mask);
+    super::restore_signals(mask);
     stack.taken.store(false, Release);
 }

@@ -178,6 +178,7 @@ fn arena(plan: &Plan, dir: &Path) -> Told {
     let arena = match build(plan, dir) {
         Ok(arena) => arena,
         Err(error) => {
+            reach(0);
             let message = error.to_string();
             return Told { message, ..refused(&OutOfMemory::from(error)) };
         }
