@@ -150,8 +150,9 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
             if let Some(ticket) = take(headroom, step, 0) {
                 return Ok(ticket);
             }
-            sys::with_room(|| watch.look(headroom, step, &mut scratch));
-            return take(headroom, step, 0).ok_or_else(|| tightest(step));
+            let mut ticket = None;
+            sys::with_room(|| ticket = watch.look(headroom, step, &mut scratch));
+            return ticket.ok_or_else(|| tightest(step));
         }
         let looks = LOOKS.load(Acquire);
         if looks.is_multiple_of(2)
@@ -237,8 +238,8 @@ impl Found {
 }
 
 impl Watch {
-    /// Looks at every place and grants a part of what the tightest has.
-    fn look(&self, headroom: Wish, step: i64, scratch: &mut [u8]) {
+    /// Looks at every place, takes a step if the tightest has room for it, and grants a part of what is left.
+    fn look(&self, headroom: Wish, step: i64, scratch: &mut [u8]) -> Option<Ticket> {
         // What is taken from now on is taken from what this look finds.
         let before = GRANT.load(Acquire);
         // What others are committing is in neither figure yet. Ours is not in flight at this moment.
@@ -259,10 +260,17 @@ impl Watch {
         TIGHTEST.1.store(found.limit, Relaxed);
         TIGHTEST.2.store(found.limit.saturating_sub(u64::try_from(left).unwrap_or(0)), Relaxed);
         TIGHTEST.0.store(found.place, Release);
+        // At once: others may have taken all of the grant before this thread comes to it.
+        let ticket = (spare >= step).then(|| {
+            IN_FLIGHT.fetch_add(step, AcqRel);
+            Ticket { granted: step }
+        });
+        let taken = if ticket.is_some() { step } else { 0 };
         LOOKS.fetch_add(1, AcqRel);
         REST.store(left.saturating_sub(grant), Release);
-        GRANT.fetch_add(grant.saturating_sub(before), AcqRel);
+        GRANT.fetch_add(grant.saturating_sub(before).saturating_sub(taken), AcqRel);
         LOOKS.fetch_add(1, AcqRel);
+        ticket
     }
 
     /// Takes a step without a grant, if the cheap figures leave room for four times as much.
