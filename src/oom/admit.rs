@@ -62,9 +62,8 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// The commit is over: because of it so many bytes more are committed in memory.
     pub(crate) fn settle(self, moved: usize) {
-        let unused = self.bytes.wrapping_sub(moved.min(self.bytes));
-        withdraw(unused);
-        self.ticket.settle(unused);
+        withdraw(self.bytes.wrapping_sub(moved.min(self.bytes)));
+        drop(self.ticket);
     }
 }
 

@@ -99,7 +99,8 @@ pub(crate) fn each_cgroup(mut tell: impl FnMut(Cgroup)) {
     }
 }
 
-/// Bytes that were admitted and are being committed.
+/// Bytes that were admitted and are being committed. What of them turns out not to be needed is not given back to the
+/// grant: a look that saw them taken and not given back would grant them twice. The next look finds them.
 #[must_use]
 pub(crate) struct Ticket {
     granted: i64,
@@ -107,13 +108,6 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     pub(super) const FREE: Ticket = Ticket { granted: 0 };
-
-    /// The commit is over; so many bytes were not needed after all.
-    pub(crate) fn settle(self, unused: usize) {
-        if self.granted > 0 {
-            GRANT.fetch_add((unused as i64).min(self.granted), Relaxed);
-        }
-    }
 }
 
 impl Drop for Ticket {
@@ -150,9 +144,17 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
             if let Some(ticket) = take(headroom, step, 0) {
                 return Ok(ticket);
             }
-            let mut ticket = None;
-            sys::with_room(|| ticket = watch.look(headroom, step, &mut scratch));
-            return ticket.ok_or_else(|| tightest(step));
+            let mut has_room = false;
+            sys::with_room(|| has_room = watch.look(headroom, step, &mut scratch));
+            // Nobody else publishes now, so the rest is the one that belongs to the grant.
+            if let Some(ticket) = take(headroom, step, REST.load(Acquire)) {
+                return Ok(ticket);
+            }
+            if !has_room || sys::monotonic_ns().wrapping_sub(began) > PATIENCE_NS {
+                return Err(tightest(step));
+            }
+            // Others have taken it meanwhile: there may be more.
+            continue;
         }
         let looks = LOOKS.load(Acquire);
         if looks.is_multiple_of(2)
@@ -162,7 +164,7 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
                 return Ok(ticket);
             }
             // That rest is not what is left any more.
-            ticket.settle(step as usize);
+            drop(ticket);
         }
         // Somebody is at it, perhaps counting pages, perhaps without a processor. Where there is plenty it takes no
         // buffer to see that.
@@ -238,8 +240,8 @@ impl Found {
 }
 
 impl Watch {
-    /// Looks at every place, takes a step if the tightest has room for it, and grants a part of what is left.
-    fn look(&self, headroom: Wish, step: i64, scratch: &mut [u8]) -> Option<Ticket> {
+    /// Looks at every place, and grants a part of what the tightest has; whether that has room for a step.
+    fn look(&self, headroom: Wish, step: i64, scratch: &mut [u8]) -> bool {
         // What is taken from now on is taken from what this look finds.
         let before = GRANT.load(Acquire);
         // What others are committing is in neither figure yet. Ours is not in flight at this moment.
@@ -260,22 +262,20 @@ impl Watch {
         TIGHTEST.1.store(found.limit, Relaxed);
         TIGHTEST.2.store(found.limit.saturating_sub(u64::try_from(left).unwrap_or(0)), Relaxed);
         TIGHTEST.0.store(found.place, Release);
-        // At once: others may have taken all of the grant before this thread comes to it.
-        let ticket = (spare >= step).then(|| {
-            IN_FLIGHT.fetch_add(step, AcqRel);
-            Ticket { granted: step }
-        });
-        let taken = if ticket.is_some() { step } else { 0 };
         LOOKS.fetch_add(1, AcqRel);
         REST.store(left.saturating_sub(grant), Release);
-        GRANT.fetch_add(grant.saturating_sub(before).saturating_sub(taken), AcqRel);
+        GRANT.fetch_add(grant.saturating_sub(before), AcqRel);
         LOOKS.fetch_add(1, AcqRel);
-        ticket
+        spare >= step
     }
 
     /// Takes a step without a grant, if the cheap figures leave room for four times as much.
     fn take_at_a_glance(&self, wish: Wish, step: i64) -> Option<Ticket> {
+        // Out of the grant first, which may then be owed something (until the next look): what is left of it cannot be
+        // taken on top.
         IN_FLIGHT.fetch_add(step, AcqRel);
+        GRANT.fetch_sub(step, AcqRel);
+        let ticket = Ticket { granted: step };
         let pending = committed_unseen().saturating_add(u64::try_from(IN_FLIGHT.load(Acquire)).unwrap_or(0));
         let mut text = [0u8; 64];
         let levels = self.levels.iter().filter_map(|level| level.figures(false, &mut text));
@@ -285,13 +285,7 @@ impl Watch {
             let margin = margin_of(wish, MOST_MARGIN, limit);
             left.saturating_sub(pending as i64) >= step.saturating_mul(4).saturating_add(margin)
         });
-        if !spacious {
-            IN_FLIGHT.fetch_sub(step, AcqRel);
-            return None;
-        }
-        // What was not granted is taken from the next grant.
-        GRANT.fetch_sub(step, AcqRel);
-        Some(Ticket { granted: step })
+        spacious.then_some(ticket)
     }
 
     /// The place with the least left, and that, with `pending` bytes on their way.
