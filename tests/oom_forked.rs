@@ -11,7 +11,7 @@ const MIB: usize = 1 << 20;
 
 #[test]
 fn children() {
-    support::child_main(&[("forked", forked)]);
+    support::child_main(&[("forked", forked), ("first region", first_region)]);
 }
 
 #[test]
@@ -19,6 +19,27 @@ fn a_forked_child_is_served_whatever_other_threads_were_doing() {
     if support::reserves() {
         support::child("forked").assert_success();
     }
+}
+
+/// What the first region of a process sets up may be half done when another thread forks.
+#[test]
+fn a_child_forked_while_the_first_region_is_made_can_make_one() {
+    if support::reserves() {
+        (0..15).for_each(|_| support::child("first region").assert_success());
+    }
+}
+
+fn first_region() {
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| drop(Arena::new()));
+        }
+        for _ in 0..20 {
+            // A child that waits for ever ends the test by its time limit.
+            let ended = support::raw::forked(|| assert_eq!(*Arena::builder().build().alloc(5), 5));
+            assert_eq!(ended, 0);
+        }
+    });
 }
 
 /// A thread asks for more than there is again and again, so that it is looking most of the time. The child commits,

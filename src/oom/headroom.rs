@@ -13,9 +13,9 @@ use super::scratch;
 use crate::policy::Headroom;
 use crate::region::{committed_unseen, live_slots};
 use crate::sys::{self, Probe};
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicI64, AtomicU16, AtomicU64};
-use std::sync::OnceLock;
+use core::sync::atomic::{AtomicI64, AtomicPtr, AtomicU16, AtomicU64};
 
 /// What is looked at.
 struct Watch {
@@ -23,7 +23,14 @@ struct Watch {
     memory: Option<Probe>,
 }
 
-static WATCH: OnceLock<Watch> = OnceLock::new();
+/// Made once and never given back. Not a `OnceLock`: in a child that was forked while another thread made it, nobody
+/// would ever finish that.
+static WATCH: AtomicPtr<Watch> = AtomicPtr::new(core::ptr::null_mut());
+
+fn watch() -> Option<&'static Watch> {
+    // SAFETY: what is published was leaked.
+    NonNull::new(WATCH.load(Acquire)).map(|watch| unsafe { watch.as_ref() })
+}
 
 /// Bytes that may be committed without another look, margin included.
 static GRANT: AtomicI64 = AtomicI64::new(0);
@@ -49,12 +56,18 @@ const MOST_RUNNING: u64 = 16 << 20;
 
 /// Finds out what to look at; the first region does so. Outside of any signal.
 pub(crate) fn prepare() {
-    WATCH.get_or_init(|| {
-        // (Without it a child may be refused what there is, and that is all.)
-        #[cfg(not(highwater_portable))]
-        let _ = sys::on_fork_in_child(in_child);
-        Watch { levels: cgroup::levels(), memory: Probe::open(c"/proc/meminfo".into()) }
-    });
+    if watch().is_some() {
+        return;
+    }
+    // (Without it a child may be refused what there is, and that is all.)
+    #[cfg(not(highwater_portable))]
+    let _ = sys::on_fork_in_child(in_child);
+    let made = Watch { levels: cgroup::levels(), memory: Probe::open(c"/proc/meminfo".into()) };
+    let made = Box::into_raw(Box::new(made));
+    if WATCH.compare_exchange(core::ptr::null_mut(), made, AcqRel, Acquire).is_err() {
+        // SAFETY: nobody has seen it.
+        drop(unsafe { Box::from_raw(made) });
+    }
 }
 
 /// What other threads were in the middle of goes on in the parent alone.
@@ -68,7 +81,7 @@ extern "C" fn in_child() {
 
 /// The path of a cgroup that a refusal named.
 pub(super) fn cgroup_path(place: u16) -> &'static str {
-    WATCH.get().and_then(|watch| watch.levels.get(usize::from(place))).map_or("", |level| level.path)
+    watch().and_then(|watch| watch.levels.get(usize::from(place))).map_or("", |level| level.path)
 }
 
 /// A memory cgroup, as it stands. Sizes are bytes.
@@ -83,7 +96,7 @@ pub(crate) struct Cgroup {
 
 /// The memory cgroups of this process, its own first. Signal-safe.
 pub(crate) fn each_cgroup(mut tell: impl FnMut(Cgroup)) {
-    let Some(watch) = WATCH.get() else { return };
+    let Some(watch) = watch() else { return };
     for level in &watch.levels {
         // Given back before the facts are told: whoever is told may want it.
         let cgroup = scratch::borrow().and_then(|mut scratch| {
@@ -122,7 +135,7 @@ impl Drop for Ticket {
 ///
 /// With a file to spill to, a quarter of the limit is left to the cache of that.
 pub(super) fn admit(headroom: Headroom, spills: bool, step: usize) -> Result<Ticket, Refusal> {
-    let (Some(watch), false) = (WATCH.get(), headroom == Headroom::Off) else { return Ok(Ticket::FREE) };
+    let (Some(watch), false) = (watch(), headroom == Headroom::Off) else { return Ok(Ticket::FREE) };
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     let headroom = (headroom, spills);
     match take(headroom, step, 0) {

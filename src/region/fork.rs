@@ -8,9 +8,8 @@
 use super::border::Rest;
 use super::slot;
 use crate::sys;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
-use std::sync::OnceLock;
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 /// How often this process's ancestors forked since they had file-backed regions.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -23,8 +22,13 @@ pub(super) fn this_process() -> u64 {
 
 /// Sees to it that children forked from now on keep the addresses of regions in files, and count what they have.
 pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
-    static REGISTERED: OnceLock<Result<(), sys::Errno>> = OnceLock::new();
-    *REGISTERED.get_or_init(|| sys::on_fork_in_child(in_child))
+    // Not a `OnceLock`: a child that was forked in the middle would wait for ever. Twice does no harm.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.load(Relaxed) {
+        sys::on_fork_in_child(in_child)?;
+        REGISTERED.store(true, Relaxed);
+    }
+    Ok(())
 }
 
 extern "C" fn in_child() {

@@ -8,7 +8,6 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use nix::sys::mman::{self, MapFlags, MmapAdvise, ProtFlags};
 use std::ffi::CString;
-use std::sync::OnceLock;
 
 /// The default reserve.
 pub(crate) const DEFAULT_RESERVE: usize =
@@ -162,8 +161,13 @@ pub(crate) unsafe fn unguard(start: *mut u8, len: usize) -> Result<(), Errno> {
 /// Whether [`guard`] works, found out once by trying: a call that succeeds may still have been ignored (by an
 /// emulator, say), so the page is asked for afterwards.
 pub(crate) fn has_guards() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
+    static ANSWER: AtomicUsize = AtomicUsize::new(0);
+    const KNOWN: usize = 2;
+    let answer = ANSWER.load(Relaxed);
+    if answer >= KNOWN {
+        return answer > KNOWN;
+    }
+    let try_it = || {
         const MADV_POPULATE_READ: c_int = 22;
         let page = page_size();
         let Ok(start) = reserve(page, Access::ReadWrite) else { return false };
@@ -176,7 +180,10 @@ pub(crate) fn has_guards() -> bool {
             release(start, page);
             works
         }
-    })
+    };
+    let works = try_it();
+    ANSWER.store(KNOWN + usize::from(works), Relaxed);
+    works
 }
 
 /// Gives the pages of a range back; what is private reads as zero afterwards. Best effort.
