@@ -512,24 +512,7 @@ fn not_inherited() {
     arena.alloc_slice_fill_copy(4 * MIB, 1u8);
 }
 
-const CAUSES: [Cause; 16] = [
-    Cause::ReservationExhausted,
-    Cause::RegionLimit,
-    Cause::ProcessLimit,
-    Cause::AddressSpace,
-    Cause::CgroupLimit { path: "/jobs", limit: 1 << 30, usage: 1 << 29 },
-    Cause::SystemMemory,
-    Cause::RlimitData,
-    Cause::RlimitAs,
-    Cause::Overcommit,
-    Cause::MapCount,
-    Cause::LockedLimit,
-    Cause::DiskFull,
-    Cause::HugePages,
-    Cause::NotInherited,
-    Cause::Injected,
-    Cause::Kernel(5),
-];
+const CAUSES: [Cause; 16] = Cause::ALL;
 
 #[test]
 fn a_refused_fault_ends_in_a_function_named_after_its_cause() {

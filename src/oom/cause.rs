@@ -52,6 +52,26 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause there is; the cgroup's without a path or figures, the kernel's with ENOMEM.
+    pub const ALL: [Cause; 16] = [
+        Cause::ReservationExhausted,
+        Cause::RegionLimit,
+        Cause::ProcessLimit,
+        Cause::AddressSpace,
+        Cause::CgroupLimit { path: "", limit: 0, usage: 0 },
+        Cause::SystemMemory,
+        Cause::RlimitData,
+        Cause::RlimitAs,
+        Cause::Overcommit,
+        Cause::MapCount,
+        Cause::LockedLimit,
+        Cause::DiskFull,
+        Cause::HugePages,
+        Cause::NotInherited,
+        Cause::Injected,
+        Cause::Kernel(sys::NO_MEMORY.0),
+    ];
+
     /// Its name, as reports and JSON have it: lower case, words joined by `-`.
     pub const fn name(self) -> &'static str {
         match self {

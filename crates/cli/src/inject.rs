@@ -12,29 +12,6 @@ use crate::{failure::Failure, size};
 /// The variable.
 pub const NAME: &str = "HIGHWATER_INJECT";
 
-/// What `kernel` stands for: ENOMEM.
-const REFUSED: i32 = libc::ENOMEM;
-
-/// The causes that can be named.
-const CAUSES: [Cause; 16] = [
-    Cause::ReservationExhausted,
-    Cause::RegionLimit,
-    Cause::ProcessLimit,
-    Cause::AddressSpace,
-    Cause::CgroupLimit { path: "", limit: 0, usage: 0 },
-    Cause::SystemMemory,
-    Cause::RlimitData,
-    Cause::RlimitAs,
-    Cause::Overcommit,
-    Cause::MapCount,
-    Cause::LockedLimit,
-    Cause::DiskFull,
-    Cause::HugePages,
-    Cause::NotInherited,
-    Cause::Injected,
-    Cause::Kernel(REFUSED),
-];
-
 /// Injects what the environment asks for, if it does, into all regions made from now on.
 pub fn from_environment() -> Result<(), Failure> {
     let injection = asked()?;
@@ -102,11 +79,11 @@ fn parse(text: &str) -> Result<Injection, String> {
 }
 
 fn named(name: &str) -> Option<Cause> {
-    CAUSES.into_iter().find(|cause| cause.name() == name)
+    Cause::ALL.into_iter().find(|cause| cause.name() == name)
 }
 
 fn names() -> String {
-    CAUSES.map(Cause::name).join(", ")
+    Cause::ALL.map(Cause::name).join(", ")
 }
 
 #[cfg(test)]
@@ -163,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_cause_has_a_name_of_its_own() {
-        for cause in CAUSES {
+        for cause in Cause::ALL {
             assert_eq!(named(cause.name()), Some(cause));
         }
     }

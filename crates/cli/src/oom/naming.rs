@@ -45,23 +45,7 @@ mod tests {
 
     #[test]
     fn texts_of_the_library_are_understood() {
-        for injected in [
-            Cause::ProcessLimit,
-            Cause::AddressSpace,
-            Cause::CgroupLimit { path: "", limit: 0, usage: 0 },
-            Cause::SystemMemory,
-            Cause::RlimitData,
-            Cause::RlimitAs,
-            Cause::Overcommit,
-            Cause::MapCount,
-            Cause::LockedLimit,
-            Cause::DiskFull,
-            Cause::HugePages,
-            Cause::Injected,
-            Cause::Kernel(5),
-            Cause::ReservationExhausted,
-            Cause::RegionLimit,
-        ] {
+        for injected in Cause::ALL {
             let injection = Injection::nth(1).cause(injected);
             let arena = Arena::builder().name(", reserved 1: disk full").inject(injection).build();
             let error = arena.try_alloc_slice_fill_copy(1 << 20, 1_u8).unwrap_err();
