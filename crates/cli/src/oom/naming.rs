@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// What comes after the figures, in the first line of a report, and the cause that it names.
-const WORDS: [(&str, &str); 15] = [
+const WORDS: [(&str, &str); 16] = [
     ("reservation of ", "reservation-exhausted"),
     ("region limit ", "region-limit"),
     ("process limit ", "process-limit"),
@@ -17,6 +17,7 @@ const WORDS: [(&str, &str); 15] = [
     ("RLIMIT_MEMLOCK ", "locked-limit"),
     ("disk full", "disk-full"),
     ("huge pages used up", "huge-pages"),
+    ("a region in a file is not inherited", "not-inherited"),
     ("refused by injection", "injected"),
     ("the kernel refused", "kernel"),
 ];
