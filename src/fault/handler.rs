@@ -254,18 +254,13 @@ impl Previous {
 const OURS: u64 = {
     let mut mask = (1 << 31) - 1;
     let mut i = 0;
-    while i < UNBLOCKED.len() {
-        mask &= !(1 << (UNBLOCKED[i] - 1));
+    while i < sys::RAISED.len() {
+        mask &= !(1 << (sys::RAISED[i] - 1));
         i += 1;
     }
     // These two cannot be blocked.
     mask & !(1 << (libc::SIGKILL - 1)) & !(1 << (libc::SIGSTOP - 1))
 };
-
-/// The signals that may come in the middle of our handler: those that the thread raises itself, whose handlers
-/// must run or the process dies.
-pub(super) const UNBLOCKED: [c_int; 7] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
 
 /// The kernel's signals of a set.
 fn first_word(set: &libc::sigset_t) -> u64 {

@@ -1,6 +1,7 @@
 //! Everything outside the signal: putting the handler in place and asking whether it is there.
 
 use super::handler::{self, Previous};
+use crate::sys;
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null;
@@ -69,7 +70,7 @@ fn put_in_front() -> io::Result<()> {
     // room for our handler and not for a profiler's on top of it. Handlers that a fault is passed on to get the
     // mask they asked for.
     let mut blocked = SigSet::all();
-    for raised in handler::UNBLOCKED {
+    for raised in sys::RAISED {
         blocked.remove(Signal::try_from(raised)?);
     }
     // SAFETY: the two types of the context pointer differ in name only.

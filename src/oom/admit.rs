@@ -1,6 +1,6 @@
 //! The question asked before every commit: may this region grow to there?
 
-use super::cause::{Plain, Refusal};
+use super::cause::{Cause, Refusal};
 use super::headroom::{self, Ticket};
 use super::inject;
 use crate::policy::Growth;
@@ -76,7 +76,7 @@ pub(crate) fn admit(slot: &Slot, from: usize, to: usize) -> Result<Admitted, Ref
     }
     let limit = LIMIT.load(Relaxed);
     if let Err(all) = promise_within(bytes, limit) {
-        return Err(Refusal::new(Plain::ProcessLimit, limit as u64, all as u64));
+        return Err(Refusal::new(Cause::ProcessLimit, limit as u64, all as u64));
     }
     // What lives in a file is the kernel's to write out.
     let headroom = if slot.is_in_file() { crate::policy::Headroom::Off } else { slot.headroom() };
@@ -91,6 +91,6 @@ pub(crate) fn admit(slot: &Slot, from: usize, to: usize) -> Result<Admitted, Ref
 
 /// The refusal of bytes that end beyond a limit or the reservation.
 pub(crate) fn beyond(to: usize, limit: usize, reserved: usize) -> Refusal {
-    let cause = if limit < reserved { Plain::RegionLimit } else { Plain::ReservationExhausted };
+    let cause = if limit < reserved { Cause::RegionLimit } else { Cause::ReservationExhausted };
     Refusal::new(cause, limit.min(reserved) as u64, to as u64)
 }

@@ -95,59 +95,32 @@ impl Cause {
     }
 }
 
-/// A [`Cause`] in one word: an error carries it, and errors are small.
+/// A [`Cause`] without its figures, which every refusal has beside it: an error carries it, and errors are small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// A cgroup, by its place among those of this process.
     Cgroup(u16),
-    /// Any other.
-    Plain(Plain),
     Kernel(i32),
-}
-
-/// The causes without figures of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plain {
-    ReservationExhausted,
-    RegionLimit,
-    ProcessLimit,
-    AddressSpace,
-    SystemMemory,
-    RlimitData,
-    RlimitAs,
-    Overcommit,
-    MapCount,
-    LockedLimit,
-    DiskFull,
-    HugePages,
-    NotInherited,
-    Injected,
-}
-
-impl Plain {
-    const ALL: [Plain; 14] = [
-        Plain::ReservationExhausted,
-        Plain::RegionLimit,
-        Plain::ProcessLimit,
-        Plain::AddressSpace,
-        Plain::SystemMemory,
-        Plain::RlimitData,
-        Plain::RlimitAs,
-        Plain::Overcommit,
-        Plain::MapCount,
-        Plain::LockedLimit,
-        Plain::DiskFull,
-        Plain::HugePages,
-        Plain::NotInherited,
-        Plain::Injected,
-    ];
+    /// Any other, by its place in [`Cause::ALL`].
+    Plain(u8),
 }
 
 impl Reason {
+    fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::CgroupLimit { .. } => Reason::Cgroup(u16::MAX),
+            Cause::Kernel(errno) => Reason::Kernel(errno),
+            plain => {
+                let place = Cause::ALL.iter().position(|&other| other == plain);
+                Reason::Plain(place.map_or(u8::MAX, |place| place as u8))
+            }
+        }
+    }
+
     /// As a word that an atomic holds.
     pub(super) fn to_word(self) -> u64 {
         match self {
-            Reason::Plain(plain) => plain as u64,
+            Reason::Plain(place) => u64::from(place),
             Reason::Cgroup(place) => 1 << 32 | u64::from(place),
             Reason::Kernel(errno) => 2 << 32 | u64::from(errno as u32),
         }
@@ -155,7 +128,7 @@ impl Reason {
 
     fn from_word(word: u64) -> Self {
         match word >> 32 {
-            0 => Reason::Plain(Plain::ALL.get(word as usize).copied().unwrap_or(Plain::Injected)),
+            0 => Reason::Plain(word as u8),
             1 => Reason::Cgroup(word as u16),
             _ => Reason::Kernel(word as u32 as i32),
         }
@@ -193,18 +166,17 @@ impl Refusal {
 
     /// Whether it is memory that ran out, so that a file would do instead.
     pub(crate) fn is_for_lack_of_memory(&self) -> bool {
-        match self.reason {
-            Reason::Cgroup(_) | Reason::Kernel(_) => true,
-            Reason::Plain(plain) => matches!(
-                plain,
-                Plain::SystemMemory
-                    | Plain::RlimitData
-                    | Plain::Overcommit
-                    | Plain::ProcessLimit
-                    | Plain::LockedLimit
-                    | Plain::Injected
-            ),
-        }
+        matches!(
+            self.cause(),
+            Cause::CgroupLimit { .. }
+                | Cause::Kernel(_)
+                | Cause::SystemMemory
+                | Cause::RlimitData
+                | Cause::Overcommit
+                | Cause::ProcessLimit
+                | Cause::LockedLimit
+                | Cause::Injected
+        )
     }
 
     /// The limit that was met, in bytes, 0 where there is none.
@@ -212,30 +184,15 @@ impl Refusal {
         if self.is_injected() { 0 } else { self.limit }
     }
 
-    pub(crate) const fn new(cause: Plain, limit: u64, usage: u64) -> Self {
-        Self::because(Reason::Plain(cause), limit, usage)
+    pub(crate) fn new(cause: Cause, limit: u64, usage: u64) -> Self {
+        Self::because(Reason::of(cause), limit, usage)
     }
 
-    /// A refusal with this cause and no figures.
+    /// A refusal with this cause, and no figures but those that it has itself.
     pub(crate) fn of(cause: Cause) -> Self {
-        let plain = |cause| Refusal::new(cause, 0, 0);
         match cause {
-            Cause::ReservationExhausted => plain(Plain::ReservationExhausted),
-            Cause::RegionLimit => plain(Plain::RegionLimit),
-            Cause::ProcessLimit => plain(Plain::ProcessLimit),
-            Cause::AddressSpace => plain(Plain::AddressSpace),
-            Cause::CgroupLimit { limit, usage, .. } => Self::because(Reason::Cgroup(u16::MAX), limit, usage),
-            Cause::SystemMemory => plain(Plain::SystemMemory),
-            Cause::RlimitData => plain(Plain::RlimitData),
-            Cause::RlimitAs => plain(Plain::RlimitAs),
-            Cause::Overcommit => plain(Plain::Overcommit),
-            Cause::MapCount => plain(Plain::MapCount),
-            Cause::LockedLimit => plain(Plain::LockedLimit),
-            Cause::DiskFull => plain(Plain::DiskFull),
-            Cause::HugePages => plain(Plain::HugePages),
-            Cause::NotInherited => plain(Plain::NotInherited),
-            Cause::Injected => plain(Plain::Injected),
-            Cause::Kernel(errno) => Self::because(Reason::Kernel(errno), 0, 0),
+            Cause::CgroupLimit { limit, usage, .. } => Self::new(cause, limit, usage),
+            _ => Self::new(cause, 0, 0),
         }
     }
 
@@ -246,22 +203,7 @@ impl Refusal {
                 Cause::CgroupLimit { path, limit: self.limit(), usage: self.usage }
             }
             Reason::Kernel(errno) => Cause::Kernel(errno),
-            Reason::Plain(plain) => match plain {
-                Plain::ReservationExhausted => Cause::ReservationExhausted,
-                Plain::RegionLimit => Cause::RegionLimit,
-                Plain::ProcessLimit => Cause::ProcessLimit,
-                Plain::AddressSpace => Cause::AddressSpace,
-                Plain::SystemMemory => Cause::SystemMemory,
-                Plain::RlimitData => Cause::RlimitData,
-                Plain::RlimitAs => Cause::RlimitAs,
-                Plain::Overcommit => Cause::Overcommit,
-                Plain::MapCount => Cause::MapCount,
-                Plain::LockedLimit => Cause::LockedLimit,
-                Plain::DiskFull => Cause::DiskFull,
-                Plain::HugePages => Cause::HugePages,
-                Plain::NotInherited => Cause::NotInherited,
-                Plain::Injected => Cause::Injected,
-            },
+            Reason::Plain(place) => Cause::ALL.get(usize::from(place)).copied().unwrap_or(Cause::Injected),
         }
     }
 }
@@ -270,18 +212,18 @@ impl Refusal {
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
     let mut found = None;
     sys::with_room(|| found = Some(explain_here(errno, bytes)));
-    found.unwrap_or(Refusal::because(Reason::Kernel(errno.0), 0, 0))
+    found.unwrap_or(Refusal::of(Cause::Kernel(errno.0)))
 }
 
 fn explain_here(errno: Errno, bytes: usize) -> Refusal {
-    let kernel = Refusal::because(Reason::Kernel(errno.0), 0, 0);
+    let kernel = Refusal::of(Cause::Kernel(errno.0));
     match errno {
         #[cfg(not(highwater_portable))]
-        sys::NOT_MAPPED => Refusal::new(Plain::NotInherited, 0, 0),
-        sys::DISK_FULL | sys::QUOTA => Refusal::new(Plain::DiskFull, 0, 0),
-        sys::TRY_AGAIN => over(Limit::Locked, Plain::LockedLimit, bytes).unwrap_or(kernel),
-        sys::NO_MEMORY => over(Limit::Data, Plain::RlimitData, bytes)
-            .or_else(|| over(Limit::AddressSpace, Plain::RlimitAs, bytes))
+        sys::NOT_MAPPED => Refusal::new(Cause::NotInherited, 0, 0),
+        sys::DISK_FULL | sys::QUOTA => Refusal::new(Cause::DiskFull, 0, 0),
+        sys::TRY_AGAIN => over(Limit::Locked, Cause::LockedLimit, bytes).unwrap_or(kernel),
+        sys::NO_MEMORY => over(Limit::Data, Cause::RlimitData, bytes)
+            .or_else(|| over(Limit::AddressSpace, Cause::RlimitAs, bytes))
             .or_else(too_many_mappings)
             .or_else(|| overcommitted(bytes))
             .unwrap_or(kernel),
@@ -289,27 +231,27 @@ fn explain_here(errno: Errno, bytes: usize) -> Refusal {
     }
 }
 
-fn over(resource: Limit, cause: Plain, bytes: usize) -> Option<Refusal> {
+fn over(resource: Limit, cause: Cause, bytes: usize) -> Option<Refusal> {
     sys::limit_in_the_way(resource, bytes).map(|(limit, usage)| Refusal::new(cause, limit, usage))
 }
 
 /// Whether there are as many mappings as there may be, but for a few: a call may need two more.
 fn too_many_mappings() -> Option<Refusal> {
     let mut scratch = scratch::borrow_soon()?;
-    let (count, most) = sys::mappings(&mut scratch)?;
-    (count.saturating_add(3) >= most).then(|| Refusal::new(Plain::MapCount, most, count))
+    let (count, most) = sys::mappings(&mut *scratch)?;
+    (count.saturating_add(3) >= most).then(|| Refusal::new(Cause::MapCount, most, count))
 }
 
 /// Whether the kernel keeps to what it can promise, and `bytes` more are too much.
 fn overcommitted(bytes: usize) -> Option<Refusal> {
     let mut scratch = scratch::borrow_soon()?;
-    let promises = sys::promises(&mut scratch)?;
+    let promises = sys::promises(&mut *scratch)?;
     let usage = promises.promised.saturating_add(bytes as u64);
     match promises.mode {
-        2 if usage > promises.limit => Some(Refusal::new(Plain::Overcommit, promises.limit, usage)),
+        2 if usage > promises.limit => Some(Refusal::new(Cause::Overcommit, promises.limit, usage)),
         // What could never be had is refused in any case.
         0 if bytes as u64 > promises.total => {
-            Some(Refusal::new(Plain::Overcommit, promises.total, bytes as u64))
+            Some(Refusal::new(Cause::Overcommit, promises.total, bytes as u64))
         }
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! The error of a fallible call.
 
-use super::cause::{Cause, Plain, Reason, Refusal};
+use super::cause::{Cause, Refusal};
 use crate::region::{BuildError, GuardError, NAME_BYTES, Slot};
 use crate::sys;
 use core::fmt;
@@ -86,26 +86,24 @@ impl std::error::Error for OutOfMemory {}
 impl From<BuildError> for OutOfMemory {
     /// A region that could not be made, as the error that `try_new` returns.
     fn from(error: BuildError) -> Self {
-        let kernel = |error: &std::io::Error| {
-            Refusal::because(Reason::Kernel(error.raw_os_error().unwrap_or(0)), 0, 0)
-        };
+        let kernel = |error: &std::io::Error| Refusal::of(Cause::Kernel(error.raw_os_error().unwrap_or(0)));
         let (refusal, requested) = match error {
             BuildError::AddressSpace { reserve, left } => {
-                (Refusal::new(Plain::AddressSpace, left as u64, reserve as u64), reserve)
+                (Refusal::new(Cause::AddressSpace, left as u64, reserve as u64), reserve)
             }
             BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
             BuildError::Refused { bytes, limit: Some((name, limit, usage)), .. } => {
-                let reason = match name {
-                    "RLIMIT_AS" => Reason::Plain(Plain::RlimitAs),
-                    "RLIMIT_DATA" => Reason::Plain(Plain::RlimitData),
-                    "RLIMIT_MEMLOCK" => Reason::Plain(Plain::LockedLimit),
-                    _ => Reason::Kernel(sys::FILE_TOO_LARGE.0),
+                let cause = match name {
+                    "RLIMIT_AS" => Cause::RlimitAs,
+                    "RLIMIT_DATA" => Cause::RlimitData,
+                    "RLIMIT_MEMLOCK" => Cause::LockedLimit,
+                    _ => Cause::Kernel(sys::FILE_TOO_LARGE.0),
                 };
-                (Refusal::because(reason, limit, usage), bytes)
+                (Refusal::new(cause, limit, usage), bytes)
             }
             BuildError::Refused { bytes, error, .. } => (kernel(&error), bytes),
             BuildError::File { error, .. } if error.raw_os_error() == Some(sys::DISK_FULL.0) => {
-                (Refusal::new(Plain::DiskFull, 0, 0), 0)
+                (Refusal::new(Cause::DiskFull, 0, 0), 0)
             }
             BuildError::File { error, .. }
             | BuildError::Handler(error)
@@ -113,7 +111,7 @@ impl From<BuildError> for OutOfMemory {
             BuildError::Guard(_)
             | BuildError::ZeroReserve
             | BuildError::Step { .. }
-            | BuildError::Limit { .. } => (Refusal::new(Plain::ReservationExhausted, 0, 0), 0),
+            | BuildError::Limit { .. } => (Refusal::new(Cause::ReservationExhausted, 0, 0), 0),
         };
         let request = Request::Allocation { requested, effective: requested };
         OutOfMemory { region: 0, name: [0; NAME_BYTES], refusal, request, used: 0, committed: 0, reserved: 0 }

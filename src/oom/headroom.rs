@@ -7,7 +7,7 @@
 //! Looking takes system calls, so a look grants a part of what there is, and steps take from the grant until it is
 //! used up. One thread looks at a time. Who finds it looking may take from all that the last look found.
 
-use super::cause::{Plain, Reason, Refusal};
+use super::cause::{Cause, Reason, Refusal};
 use super::cgroup::{self, Level};
 use super::scratch;
 use crate::policy::Headroom;
@@ -102,10 +102,10 @@ pub(crate) fn each_cgroup(mut tell: impl FnMut(Cgroup)) {
         let cgroup = scratch::borrow().and_then(|mut scratch| {
             Some(Cgroup {
                 path: level.path,
-                usage: number(level.usage.read(&mut scratch)?)?,
-                limit: level.limit.read(&mut scratch).and_then(number),
-                reclaimable: level.reclaimable(&mut scratch).unwrap_or(0),
-                failures: level.failures(&mut scratch),
+                usage: number(level.usage.read(&mut *scratch)?)?,
+                limit: level.limit.read(&mut *scratch).and_then(number),
+                reclaimable: level.reclaimable(&mut *scratch).unwrap_or(0),
+                failures: level.failures(&mut *scratch),
             })
         });
         cgroup.into_iter().for_each(&mut tell);
@@ -158,7 +158,7 @@ fn look_and_admit(watch: &Watch, headroom: Wish, step: i64) -> Result<Ticket, Re
                 return Ok(ticket);
             }
             let mut has_room = false;
-            sys::with_room(|| has_room = watch.look(headroom, step, &mut scratch));
+            sys::with_room(|| has_room = watch.look(headroom, step, &mut *scratch));
             // Nobody else publishes now, so the rest is the one that belongs to the grant.
             if let Some(ticket) = take(headroom, step, REST.load(Acquire)) {
                 return Ok(ticket);
@@ -227,7 +227,7 @@ fn tightest(step: i64) -> Refusal {
     let (place, limit, usage) = &TIGHTEST;
     let (limit, usage) = (limit.load(Relaxed), usage.load(Relaxed).saturating_add(step as u64));
     match place.load(Acquire) {
-        SYSTEM => Refusal::new(Plain::SystemMemory, limit, usage),
+        SYSTEM => Refusal::new(Cause::SystemMemory, limit, usage),
         level => Refusal::because(Reason::Cgroup(level), limit, usage),
     }
 }

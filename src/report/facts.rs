@@ -1,79 +1,39 @@
 //! Gathering what a violation's report says. Signal-safe.
 
 use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
+use crate::oom;
 use crate::region::{NAME_BYTES, Slot};
-use crate::sys;
-use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
-use core::sync::atomic::AtomicBool;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sys::{self, Held, Loan, any};
+use core::sync::atomic::Ordering::Relaxed;
 
-/// Where violations are put together: a handler's stack has little room for one, and none for copies.
-struct Desk {
-    taken: AtomicBool,
-    violation: UnsafeCell<Violation>,
-}
-
-// SAFETY: only whoever set `taken` touches the rest.
-unsafe impl Sync for Desk {}
-
-/// As many as threads that are likely to report at once.
-static DESKS: [Desk; 4] = [const {
-    Desk {
-        taken: AtomicBool::new(false),
-        violation: UnsafeCell::new(Violation {
-            kind: Kind::Unallocated,
-            access: Access::Unknown,
-            address: 0,
-            offset: 0,
-            distance: 0,
-            region: 0,
-            name: [0; NAME_BYTES],
-            reserved: 0,
-            committed: 0,
-            reach: 0,
-            guard: None,
-            allocation: None,
-            generation: None,
-            thread: 0,
-            thread_name: [0; 16],
-            pc: None,
-            image: [0; IMAGE_BYTES],
-            image_offset: 0,
-        }),
-    }
+/// Where violations are put together, as many at once as threads are likely to report: a handler's stack has little room
+/// for one, and none for copies.
+static DESKS: [Loan<Violation>; 4] = [const {
+    Loan::new(Violation {
+        kind: Kind::Unallocated,
+        access: Access::Unknown,
+        address: 0,
+        offset: 0,
+        distance: 0,
+        region: 0,
+        name: [0; NAME_BYTES],
+        reserved: 0,
+        committed: 0,
+        reach: 0,
+        guard: None,
+        allocation: None,
+        generation: None,
+        thread: 0,
+        thread_name: [0; 16],
+        pc: None,
+        image: [0; IMAGE_BYTES],
+        image_offset: 0,
+    })
 }; 4];
 
-/// A violation that is being put together, for as long as this lives.
-pub(super) struct Facts(&'static Desk);
-
-impl Facts {
-    /// `None` when all desks are taken: nobody waits.
-    pub(super) fn take() -> Option<Self> {
-        DESKS.iter().find(|desk| !desk.taken.swap(true, Acquire)).map(Facts)
-    }
-}
-
-impl Deref for Facts {
-    type Target = Violation;
-
-    fn deref(&self) -> &Violation {
-        // SAFETY: ours while `taken` is set.
-        unsafe { &*self.0.violation.get() }
-    }
-}
-
-impl DerefMut for Facts {
-    fn deref_mut(&mut self) -> &mut Violation {
-        // SAFETY: as above.
-        unsafe { &mut *self.0.violation.get() }
-    }
-}
-
-impl Drop for Facts {
-    fn drop(&mut self) {
-        self.0.taken.store(false, Release);
-    }
+/// A violation to put together; `None` when all desks are taken: nobody waits.
+pub(super) fn desk() -> Option<Held<'static, Violation>> {
+    any(&DESKS)
 }
 
 /// Everything but the image, which takes longest to find.
@@ -128,30 +88,13 @@ pub(super) fn of_broken(to: &mut Violation, slot: &Slot, broken: &Broken) {
     to.allocation = Some(allocation);
 }
 
-struct Scratch {
-    taken: AtomicBool,
-    text: UnsafeCell<[u8; 4096]>,
-    path: UnsafeCell<[u8; 1024]>,
-}
-
-// SAFETY: only whoever set `taken` touches the rest.
-unsafe impl Sync for Scratch {}
-
-static SCRATCH: Scratch = Scratch {
-    taken: AtomicBool::new(false),
-    text: UnsafeCell::new([0; 4096]),
-    path: UnsafeCell::new([0; 1024]),
-};
-
-/// Finds the file that the instruction is in. Whoever comes while another thread does so goes without: nobody
-/// waits.
+/// Finds the file that the instruction is in. Whoever finds no buffer to do so goes without: nobody waits.
 pub(super) fn find_image(violation: &mut Violation) {
     let Some(pc) = violation.pc else { return };
-    if SCRATCH.taken.swap(true, Acquire) {
-        return;
-    }
-    // SAFETY: ours while `taken` is set.
-    let (text, path) = unsafe { (&mut *SCRATCH.text.get(), &mut *SCRATCH.path.get()) };
+    /// The longest path that is looked for.
+    const PATH: usize = 1024;
+    let Some(mut scratch) = oom::scratch() else { return };
+    let Some((path, text)) = scratch.split_at_mut_checked(PATH) else { return };
     if let Some((len, offset)) = sys::image_of(pc, text, path) {
         let path = path.get(..len).unwrap_or_default();
         let mut kept = path.get(path.len().saturating_sub(IMAGE_BYTES)..).unwrap_or_default();
@@ -162,5 +105,4 @@ pub(super) fn find_image(violation: &mut Violation) {
         violation.image.iter_mut().zip(kept).for_each(|(to, byte)| *to = *byte);
         violation.image_offset = offset;
     }
-    SCRATCH.taken.store(false, Release);
 }

@@ -234,11 +234,11 @@ fn machine(out: &mut dyn Out) -> fmt::Result {
     // Read first, written when the buffer is given back: whoever is written to may want it.
     let (memory, promises, mappings) = match oom::scratch() {
         Some(mut scratch) => {
-            if let Some(line) = sys::memory_pressure(&mut scratch) {
+            if let Some(line) = sys::memory_pressure(&mut *scratch) {
                 len = line.len().min(pressure.len());
                 pressure.iter_mut().zip(line.bytes()).for_each(|(to, byte)| *to = byte);
             }
-            (sys::machine_memory(&mut scratch), sys::promises(&mut scratch), sys::mappings(&mut scratch))
+            (sys::machine_memory(&mut *scratch), sys::promises(&mut *scratch), sys::mappings(&mut *scratch))
         }
         None => return Ok(()),
     };

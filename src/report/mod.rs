@@ -121,7 +121,7 @@ fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Vi
     if !enter() {
         return;
     }
-    let Some(mut facts) = facts::Facts::take() else {
+    let Some(mut facts) = facts::desk() else {
         line(format_args!("highwater: a violation, while four others are being reported"));
         return leave();
     };

@@ -4,37 +4,25 @@
 //! and takes none of the little stack that a handler has. Whoever finds all buffers taken writes piece by
 //! piece instead: nobody waits.
 
-use crate::sys;
-use core::cell::UnsafeCell;
+use crate::sys::{self, Held, Loan, any};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::{Acquire, Release};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr};
+use core::sync::atomic::{AtomicI32, AtomicPtr};
 
 const BYTES: usize = 1024;
 /// Standard error.
 const STDERR: i32 = 2;
 
-struct Buffer {
-    taken: AtomicBool,
-    text: UnsafeCell<[u8; BYTES]>,
-}
-
-// SAFETY: only whoever set `taken` touches the text.
-unsafe impl Sync for Buffer {}
-
-static BUFFERS: [Buffer; 4] =
-    [const { Buffer { taken: AtomicBool::new(false), text: UnsafeCell::new([0; BYTES]) } }; 4];
+static BUFFERS: [Loan<[u8; BYTES]>; 4] = [const { Loan::new([0; BYTES]) }; 4];
 
 struct Sink {
-    buffer: Option<&'static Buffer>,
+    buffer: Option<Held<'static, [u8; BYTES]>>,
     len: usize,
 }
 
 impl Sink {
     fn flush(&mut self) {
-        if let Some(buffer) = self.buffer {
-            // SAFETY: the buffer is ours while `taken` is set.
-            let text = unsafe { &*buffer.text.get() };
+        if let Some(text) = &self.buffer {
             write_out(text.get(..self.len).unwrap_or_default());
             self.len = 0;
         }
@@ -43,17 +31,16 @@ impl Sink {
 
 impl Write for Sink {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let Some(buffer) = self.buffer else {
+        if self.buffer.is_none() {
             write_out(piece.as_bytes());
             return Ok(());
-        };
+        }
         for chunk in piece.as_bytes().chunks(BYTES) {
             if BYTES - self.len < chunk.len() {
                 self.flush();
             }
-            // SAFETY: the buffer is ours while `taken` is set.
-            let text = unsafe { &mut *buffer.text.get() };
-            if let Some(room) = text.get_mut(self.len..self.len + chunk.len()) {
+            let text = self.buffer.as_deref_mut();
+            if let Some(room) = text.and_then(|text| text.get_mut(self.len..self.len + chunk.len())) {
                 room.copy_from_slice(chunk);
                 self.len += chunk.len();
             }
@@ -94,12 +81,8 @@ fn write_out(text: &[u8]) {
 
 /// Writes `text` and a line feed to where reports go. Signal-safe.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let buffer = BUFFERS.iter().find(|buffer| !buffer.taken.swap(true, Acquire));
-    let mut sink = Sink { buffer, len: 0 };
+    let mut sink = Sink { buffer: any(&BUFFERS), len: 0 };
     let _ = sink.write_fmt(text);
     let _ = sink.write_str("\n");
     sink.flush();
-    if let Some(buffer) = buffer {
-        buffer.taken.store(false, Release);
-    }
 }

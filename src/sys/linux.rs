@@ -167,23 +167,24 @@ pub(crate) fn has_guards() -> bool {
     if answer >= KNOWN {
         return answer > KNOWN;
     }
-    let try_it = || {
-        const MADV_POPULATE_READ: c_int = 22;
-        let page = page_size();
-        let Ok(start) = reserve(page, Access::ReadWrite) else { return false };
-        // SAFETY: the page is ours alone.
-        unsafe {
-            let installed = guard(start.as_ptr(), page).is_ok();
-            let works = installed
-                && checked(libc::madvise(start.as_ptr().cast(), page, MADV_POPULATE_READ))
-                    == Err(Errno(libc::EFAULT));
-            release(start, page);
-            works
-        }
-    };
-    let works = try_it();
+    let works = try_guard();
     ANSWER.store(KNOWN + usize::from(works), Relaxed);
     works
+}
+
+fn try_guard() -> bool {
+    const MADV_POPULATE_READ: c_int = 22;
+    let page = page_size();
+    let Ok(start) = reserve(page, Access::ReadWrite) else { return false };
+    // SAFETY: the page is ours alone.
+    unsafe {
+        let installed = guard(start.as_ptr(), page).is_ok();
+        let works = installed
+            && checked(libc::madvise(start.as_ptr().cast(), page, MADV_POPULATE_READ))
+                == Err(Errno(libc::EFAULT));
+        release(start, page);
+        works
+    }
 }
 
 /// Gives the pages of a range back; what is private reads as zero afterwards. Best effort.
@@ -358,11 +359,13 @@ pub(crate) fn change_alternate_stack(to: Option<libc::stack_t>) -> libc::stack_t
     libc::stack_t { ss_flags: old.ss_flags & !libc::SS_ONSTACK, ..old }
 }
 
-/// Blocks every signal that this thread does not raise itself, and returns what it blocked before. Signal-safe.
+/// The signals that a thread raises itself: their handlers must run, or the process dies.
+pub(crate) const RAISED: [c_int; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
+
+/// Blocks every signal but those, and returns what this thread blocked before. Signal-safe.
 pub(crate) fn block_signals() -> u64 {
-    let raised =
-        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
-    let open = raised.into_iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
+    let open = RAISED.into_iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
     change_mask(libc::SIG_BLOCK, !open)
 }
 

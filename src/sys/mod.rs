@@ -9,10 +9,12 @@
 #[cfg_attr(highwater_portable, path = "portable.rs")]
 mod imp;
 
+mod loan;
 #[cfg(highwater_fault)]
 mod stack;
 
 pub(crate) use imp::*;
+pub(crate) use loan::{Held, Loan, any};
 #[cfg(highwater_fault)]
 pub(crate) use stack::with_room;
 

@@ -3,27 +3,18 @@
 //! std's alternate stack has room for a growth. Formatting a report, or looking at what memory there is, takes more in
 //! an unoptimised build, and so may a hook.
 
+use super::{Loan, any};
 use core::arch::asm;
-use core::cell::UnsafeCell;
-use core::sync::atomic::AtomicBool;
-use core::sync::atomic::Ordering::{Acquire, Release};
 
 const BYTES: usize = 64 << 10;
 
 #[repr(C, align(16))]
-struct Stack {
-    bytes: UnsafeCell<[u8; BYTES]>,
-    taken: AtomicBool,
-}
-
-// SAFETY: only whoever set `taken` has the bytes.
-unsafe impl Sync for Stack {}
+struct Stack([u8; BYTES]);
 
 /// As many as threads that are likely to need one at once: an unoptimised build grows on them, too. They are paged in
 /// when they are used.
 const COUNT: usize = if cfg!(debug_assertions) { 64 } else { 8 };
-static STACKS: [Stack; COUNT] =
-    [const { Stack { bytes: UnsafeCell::new([0; BYTES]), taken: AtomicBool::new(false) } }; COUNT];
+static STACKS: [Loan<Stack>; COUNT] = [const { Loan::new(Stack([0; BYTES])) }; COUNT];
 
 /// Calls a function that must not unwind on a larger stack; on this one if other threads have all of them.
 /// Signal-safe.
@@ -50,11 +41,9 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
     if here < size_of_val(&STACKS) {
         return call(&mut f);
     }
-    let Some(stack) = STACKS.iter().find(|stack| !stack.taken.swap(true, Acquire)) else {
-        return call(&mut f);
-    };
+    let Some(mut stack) = any(&STACKS) else { return call(&mut f) };
     let mask = super::block_signals();
-    let top = stack.bytes.get().cast::<u8>().wrapping_add(BYTES);
+    let top = (&raw mut stack.0).cast::<u8>().wrapping_add(BYTES);
     // SAFETY: the stack is ours, and aligned to 16 bytes at its top; the function returns, so the old stack pointer,
     // in a register that functions preserve, is restored.
     unsafe {
@@ -84,5 +73,4 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
         );
     }
     super::restore_signals(mask);
-    stack.taken.store(false, Release);
 }
