@@ -3,7 +3,7 @@
 use crate::guard::Sink;
 use crate::oom::{self, Injection, Response};
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, Reserve};
-use crate::region::{BuildError, GuardError, Options, Region, Source};
+use crate::region::{BuildError, Options, Region, Source};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Release;
@@ -166,13 +166,13 @@ pub trait Over: Sized {
     const CHECKED: bool;
 
     /// Itself, over a region that nobody else has.
-    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, GuardError>;
+    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, BuildError>;
 }
 
 impl Over for Region {
     const CHECKED: bool = false;
 
-    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, GuardError> {
+    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
         Ok(region)
     }
 }
@@ -208,6 +208,6 @@ impl<T: Over> Builder<T> {
         let region = Region::make(Options { checked: T::CHECKED, spill, ..self.options })?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
-        T::over(region, &guard, self.log).map_err(BuildError::Guard)
+        T::over(region, &guard, self.log)
     }
 }

@@ -1,7 +1,7 @@
 //! The `Allocator` traits: collections over an arena or a scope.
 //!
 //! The trait has two homes, the crate `allocator-api2` for stable compilers and the standard library's
-//! unstable one. What they do is written once, as functions over a [`Cursor`]; a macro names the homes.
+//! unstable one. What they do is written once, as functions over a [`Blocks`]; a macro names the homes.
 //!
 //! Only the last block of the very cursor that is asked is grown, shrunk or freed in place. A block below the
 //! cursor's start belongs to an ancestor, whose position does not move while a child lives: to move the
@@ -9,8 +9,12 @@
 //! every block that is not the last.
 
 use super::arena_type::Arena;
-use super::cursor::{Cursor, Mode, Try, here};
+use super::cursor::Cursor;
+use super::local::{LocalArena, LocalCursor};
+use super::place::{Mode, Place, Try, here};
 use super::scope::Scope;
+use super::shared::SharedArena;
+use super::shared_cursor::SharedCursor;
 use crate::math::page::align_up;
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -18,29 +22,87 @@ use core::ptr::NonNull;
 /// What both traits' calls return, but for the type of the error.
 type Block = Option<NonNull<[u8]>>;
 
+/// A place whose blocks are given up one by one.
+trait Blocks: Place + Sized {
+    /// Lets the last block end after `new` of its `old` bytes; whether it was the last. It cannot fail otherwise.
+    fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool;
+
+    /// The last block is freed, every other one waits for the end of the scope or the arena's reset.
+    #[inline]
+    fn free(&self, block: NonNull<u8>, size: usize) {
+        self.shorten(block.as_ptr(), size, 0);
+    }
+
+    /// What a checked arena does to resize a block; `None` from every other. One that shrinks `stays`.
+    ///
+    /// # Safety
+    /// The block is one of this allocator's and `old` fits it.
+    #[inline]
+    #[track_caller]
+    unsafe fn resize_checked(
+        &self,
+        _block: NonNull<u8>,
+        _old: Layout,
+        _new: Layout,
+        _stays: bool,
+    ) -> Option<Block> {
+        None
+    }
+}
+
+impl<const M: usize, const C: bool> Blocks for Cursor<M, C> {
+    #[inline]
+    fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
+        let is_last = self.is_last(start, old);
+        // The sum lies inside the block or at its padded end, so there is always a next multiple.
+        if is_last && let Some(end) = align_up(start.addr() + new, M) {
+            self.set_position(self.position().with_addr(end));
+        }
+        is_last
+    }
+
+    #[inline]
+    fn free(&self, block: NonNull<u8>, size: usize) {
+        if Self::WATCHED {
+            return self.free_watched(block.as_ptr(), size);
+        }
+        self.shorten(block.as_ptr(), size, 0);
+    }
+
+    #[inline]
+    #[track_caller]
+    unsafe fn resize_checked(
+        &self,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+        stays: bool,
+    ) -> Option<Block> {
+        // SAFETY: the caller's promise.
+        Self::WATCHED.then(|| unsafe { resize_watched(self, block, old, new, stays) })
+    }
+}
+
+impl<const M: usize> Blocks for SharedCursor<M> {
+    #[inline]
+    fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
+        self.shorten_last(start, old, new)
+    }
+}
+
+impl<const M: usize> Blocks for LocalCursor<'_, M> {
+    #[inline]
+    fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
+        self.shorten_last(start, old, new)
+    }
+}
+
 /// A block that is committed, since nobody says that it will be written.
 #[inline]
 #[track_caller]
-fn allocate<const M: usize, const C: bool>(cursor: &Cursor<M, C>, layout: Layout) -> Block {
-    let start = Try::place_committed(cursor, layout.size(), layout.align(), here::<C>()).ok()?;
+fn allocate<P: Blocks>(place: &P, layout: Layout) -> Block {
+    let start = Try::place_committed(place, layout.size(), layout.align(), here::<P>()).ok()?;
     Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, layout.size()))
-}
-
-/// The last block is freed, every other one waits for the end of the scope or the arena's reset.
-///
-/// # Safety
-/// The trait's: the block is one of this allocator's, the layout fits it, and it is not used any more.
-unsafe fn deallocate<const M: usize, const C: bool>(
-    cursor: &Cursor<M, C>,
-    block: NonNull<u8>,
-    layout: Layout,
-) {
-    if Cursor::<M, C>::WATCHED {
-        return cursor.free_watched(block.as_ptr(), layout.size());
-    }
-    if cursor.is_last(block.as_ptr(), layout.size()) {
-        end_at(cursor, block, 0);
-    }
 }
 
 /// Grows in place where that can be, and copies otherwise.
@@ -48,23 +110,21 @@ unsafe fn deallocate<const M: usize, const C: bool>(
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not smaller.
 #[track_caller]
-unsafe fn grow<const M: usize, const C: bool>(
-    cursor: &Cursor<M, C>,
-    block: NonNull<u8>,
-    old: Layout,
-    new: Layout,
-) -> Block {
+unsafe fn grow<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layout) -> Block {
     debug_assert!(new.size() >= old.size(), "a block that grows gets no smaller");
-    if Cursor::<M, C>::WATCHED {
-        // SAFETY: the caller's promise.
-        return unsafe { resize_watched(cursor, block, old, new, false) };
+    // SAFETY: the caller's promise.
+    if let Some(resized) = unsafe { place.resize_checked(block, old, new, false) } {
+        return resized;
     }
-    let resize = || cursor.resize_last(block.as_ptr(), old.size(), new.size());
-    if is_aligned(block, new.align()) && resize().ok()?.is_some() {
-        return again(cursor, block, new.size());
+    let resize = || place.resize_last(block.as_ptr(), old.size(), new.size());
+    if is_aligned(block, new.align())
+        && let Some(start) = resize().ok()?
+    {
+        // (The pointer is the region's: the one that came in may be good for the old bytes only.)
+        return Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, new.size()));
     }
     // SAFETY: the caller's promise, and the old size is the smaller one.
-    unsafe { relocate(cursor, block, old.size(), new) }
+    unsafe { relocate(place, block, old.size(), new) }
 }
 
 /// [`grow`], and the added bytes are zero.
@@ -72,14 +132,9 @@ unsafe fn grow<const M: usize, const C: bool>(
 /// # Safety
 /// That of [`grow`].
 #[track_caller]
-unsafe fn grow_zeroed<const M: usize, const C: bool>(
-    cursor: &Cursor<M, C>,
-    block: NonNull<u8>,
-    old: Layout,
-    new: Layout,
-) -> Block {
+unsafe fn grow_zeroed<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layout) -> Block {
     // SAFETY: the caller's promise.
-    let grown = unsafe { grow(cursor, block, old, new)? };
+    let grown = unsafe { grow(place, block, old, new)? };
     let added = new.size() - old.size();
     // SAFETY: the block has `new.size()` bytes, of which these are the last. A reset does not clear memory,
     // so fresh bytes need not be zero.
@@ -92,26 +147,18 @@ unsafe fn grow_zeroed<const M: usize, const C: bool>(
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not larger.
 #[track_caller]
-unsafe fn shrink<const M: usize, const C: bool>(
-    cursor: &Cursor<M, C>,
-    block: NonNull<u8>,
-    old: Layout,
-    new: Layout,
-) -> Block {
+unsafe fn shrink<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layout) -> Block {
     debug_assert!(new.size() <= old.size(), "a block that shrinks gets no larger");
-    if Cursor::<M, C>::WATCHED {
-        // SAFETY: the caller's promise.
-        return unsafe { resize_watched(cursor, block, old, new, true) };
+    // SAFETY: the caller's promise.
+    if let Some(resized) = unsafe { place.resize_checked(block, old, new, true) } {
+        return resized;
     }
     if !is_aligned(block, new.align()) {
         // SAFETY: the caller's promise, and the new size is the smaller one.
-        return unsafe { relocate(cursor, block, new.size(), new) };
+        return unsafe { relocate(place, block, new.size(), new) };
     }
-    if cursor.is_last(block.as_ptr(), old.size()) {
-        end_at(cursor, block, new.size());
-        return again(cursor, block, new.size());
-    }
-    // It stays where it is. It may be an ancestor's, for which the pointer passed in is the one we have.
+    // One that is not the last stays as it is; it may be an ancestor's.
+    place.shorten(block.as_ptr(), old.size(), new.size());
     Some(NonNull::slice_from_raw_parts(block, new.size()))
 }
 
@@ -149,13 +196,8 @@ unsafe fn resize_watched<const M: usize, const C: bool>(
 /// # Safety
 /// The block and the new layout have that many bytes.
 #[track_caller]
-unsafe fn relocate<const M: usize, const C: bool>(
-    cursor: &Cursor<M, C>,
-    block: NonNull<u8>,
-    bytes: usize,
-    new: Layout,
-) -> Block {
-    let fresh = allocate(cursor, new)?;
+unsafe fn relocate<P: Blocks>(place: &P, block: NonNull<u8>, bytes: usize, new: Layout) -> Block {
+    let fresh = allocate(place, new)?;
     // SAFETY: both have the bytes. The new block lies past the position, and so past the old one.
     unsafe { fresh.cast::<u8>().copy_from_nonoverlapping(block, bytes) };
     Some(fresh)
@@ -165,30 +207,16 @@ fn is_aligned(block: NonNull<u8>, align: usize) -> bool {
     block.addr().get().is_multiple_of(align)
 }
 
-/// Lets the last block end after `size` of its bytes.
-fn end_at<const M: usize, const C: bool>(cursor: &Cursor<M, C>, block: NonNull<u8>, size: usize) {
-    // The sum lies inside the block or at its padded end, so there is always a next multiple.
-    if let Some(end) = align_up(block.addr().get() + size, M) {
-        cursor.set_position(cursor.position().with_addr(end));
-    }
-}
-
-/// The block at an address of the region, with the provenance of the whole region: the pointer that came
-/// in may be good for the old bytes only.
-fn again<const M: usize, const C: bool>(cursor: &Cursor<M, C>, block: NonNull<u8>, size: usize) -> Block {
-    let start = NonNull::new(cursor.position().with_addr(block.addr().get()))?;
-    Some(NonNull::slice_from_raw_parts(start, size))
-}
-
 /// The trait of one home for one type with a `cursor()`.
 macro_rules! allocator {
-    ($(#[$doc:meta])* $($home:ident)::+, $type:ty) => {
+    ($(#[$doc:meta])* $($home:ident)::+, [$($generics:tt)*] $type:ty) => {
         $(#[$doc])*
         // SAFETY: blocks lie in the region, which stays for as long as the arena or the scope's parent is
         // borrowed; clones of the reference are the same cursor; nothing but `deallocate`, `grow` and
         // `shrink` gives up a block while the reference lives: going back takes `&mut` or `unsafe`, and a
-        // failed initialiser's space is taken back only when nothing lies after it.
-        unsafe impl<const MIN_ALIGN: usize, const CHECKED: bool> $($home)::+::Allocator for $type {
+        // failed initialiser's space is taken back only when nothing lies after it. What threads share hands out
+        // no byte twice; see `counter`.
+        unsafe impl<$($generics)*> $($home)::+::Allocator for $type {
             #[inline]
             #[track_caller]
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $($home)::+::AllocError> {
@@ -197,8 +225,7 @@ macro_rules! allocator {
 
             #[inline]
             unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-                // SAFETY: the caller's promise.
-                unsafe { deallocate(self.cursor(), block, layout) }
+                self.cursor().free(block, layout.size());
             }
 
             #[inline]
@@ -256,7 +283,7 @@ allocator!(
     /// assert_eq!(arena.allocated_bytes(), 0);
     /// ```
     allocator_api2::alloc,
-    &Arena<MIN_ALIGN, CHECKED>
+    [const MIN_ALIGN: usize, const CHECKED: bool] &Arena<MIN_ALIGN, CHECKED>
 );
 #[cfg(feature = "allocator-api2")]
 allocator!(
@@ -275,7 +302,7 @@ allocator!(
     /// assert_eq!((words.len(), kept.len()), (2, 4));
     /// ```
     allocator_api2::alloc,
-    &Scope<'_, MIN_ALIGN, CHECKED>
+    [const MIN_ALIGN: usize, const CHECKED: bool] &Scope<'_, MIN_ALIGN, CHECKED>
 );
 #[cfg(feature = "nightly")]
 allocator!(
@@ -291,12 +318,70 @@ allocator!(
     /// assert_eq!(squares[99], 9801);
     /// ```
     core::alloc,
-    &Arena<MIN_ALIGN, CHECKED>
+    [const MIN_ALIGN: usize, const CHECKED: bool] &Arena<MIN_ALIGN, CHECKED>
 );
 #[cfg(feature = "nightly")]
 allocator!(
     /// The standard library's collections, as with [`Arena`]. What was allocated before the scope began is
     /// never resized or freed through it.
     core::alloc,
-    &Scope<'_, MIN_ALIGN, CHECKED>
+    [const MIN_ALIGN: usize, const CHECKED: bool] &Scope<'_, MIN_ALIGN, CHECKED>
+);
+
+#[cfg(feature = "allocator-api2")]
+allocator!(
+    /// Collections on stable compilers, from several threads. The last block is grown, shrunk and freed in place if no other thread has
+    /// taken anything since.
+    ///
+    /// ```
+    /// use allocator_api2::vec::Vec;
+    ///
+    /// let arena = highwater::SharedArena::new();
+    /// std::thread::scope(|threads| {
+    ///     for _ in 0..2 {
+    ///         threads.spawn(|| {
+    ///             let mut numbers = Vec::new_in(&arena);
+    ///             numbers.extend(0..1000);
+    ///             assert_eq!(numbers.len(), 1000);
+    ///         });
+    ///     }
+    /// });
+    /// ```
+    allocator_api2::alloc,
+    [const MIN_ALIGN: usize] &SharedArena<MIN_ALIGN>
+);
+#[cfg(feature = "allocator-api2")]
+allocator!(
+    /// Collections on stable compilers, over a thread's part of a shared arena.
+    allocator_api2::alloc,
+    [const MIN_ALIGN: usize] &LocalArena<'_, MIN_ALIGN>
+);
+
+#[cfg(feature = "nightly")]
+allocator!(
+    /// The standard library's collections, from several threads. The last block is grown, shrunk and freed in place if no other thread has
+    /// taken anything since.
+    ///
+    /// ```
+    /// #![feature(allocator_api)]
+    ///
+    /// let arena = highwater::SharedArena::new();
+    /// std::thread::scope(|threads| {
+    ///     for _ in 0..2 {
+    ///         threads.spawn(|| {
+    ///             let mut numbers = Vec::new_in(&arena);
+    ///             numbers.extend(0..1000);
+    ///             assert_eq!(numbers.len(), 1000);
+    ///         });
+    ///     }
+    /// });
+    /// ```
+    core::alloc,
+    [const MIN_ALIGN: usize] &SharedArena<MIN_ALIGN>
+);
+#[cfg(feature = "nightly")]
+allocator!(
+    /// The standard library's collections, over a thread's part of a shared arena.
+    core::alloc,
+    [const MIN_ALIGN: usize] &LocalArena<'_, MIN_ALIGN>
 );

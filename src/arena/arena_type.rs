@@ -1,15 +1,17 @@
 //! [`Arena`]: a region with a cursor of its own.
 
 use super::body::{self, always};
+use super::boxed::ArenaBox;
 use super::checkpoint::Checkpoint;
-use super::cursor::{Cursor, Plain, Try};
+use super::cursor::Cursor;
+use super::place::{Plain, Try};
 use super::scope::Scope;
 use super::watch::unbroken;
 use crate::builder::{Builder, Over};
 use crate::guard::{Event, Ledger, Sink};
 use crate::oom::{AllocOrInitError, OutOfMemory};
 use crate::policy::GuardPolicy;
-use crate::region::{GuardError, Monitor, Region};
+use crate::region::{BuildError, GuardError, Monitor, Region};
 use crate::stats::Stats;
 use core::alloc::Layout;
 use core::ffi::CStr;
@@ -174,7 +176,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         &self.cursor
     }
 
-    calls!("arena");
+    calls!("arena", '_);
+
+    figures!();
+
+    checkpoints!("arena");
 
     /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept
     /// and not cleared, values are not dropped; it takes a few nanoseconds, whatever was allocated. (A
@@ -395,9 +401,9 @@ impl Region {
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
 
-    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, GuardError> {
+    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            Ledger::open(&region, guard, log)?;
+            Ledger::open(&region, guard, log).map_err(BuildError::Guard)?;
         }
         Ok(Arena { cursor: Cursor::over(&region), region })
     }

@@ -1,11 +1,12 @@
 //! The allocation calls of arenas and scopes.
 //!
 //! `calls!("type", 'lifetime)` writes them once for each. They are thin: what a call does is said by
-//! [`Mode`](super::cursor::Mode) (diverge or return an error) and by the functions of `body`.
+//! [`Mode`](super::place::Mode) (diverge or return an error) and by the functions of `body`.
 
-/// Writes the allocation calls into an `impl` block of a type with a field `cursor`.
+/// Writes the allocation calls into an `impl` block of a type with a field `cursor`, which is a
+/// [`Place`](super::place::Place).
 macro_rules! calls {
-    ($what:literal $(, $life:lifetime)?) => {
+    ($what:literal, $life:lifetime) => {
         /// Moves a value to the top and returns a reference to it.
         ///
         /// One compare stands between you and the memory; when the value does not fit below the limit the call
@@ -23,8 +24,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc<T>(&self, value: T) -> &$($life)? mut T {
-            let place = always(body::value::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, value));
+        pub fn alloc<T>(&self, value: T) -> &$life mut T {
+            let place = always(body::value::<Plain, T, _>(&self.cursor, value));
             // SAFETY: a fresh, initialised value that nothing else refers to.
             unsafe { &mut *place }
         }
@@ -42,8 +43,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc<T>(&self, value: T) -> Result<&$($life)? mut T, OutOfMemory> {
-            let place = body::value::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, value)?;
+        pub fn try_alloc<T>(&self, value: T) -> Result<&$life mut T, OutOfMemory> {
+            let place = body::value::<Try, T, _>(&self.cursor, value)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -62,8 +63,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> &$($life)? mut T {
-            let place = always(body::with::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, f));
+        pub fn alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> &$life mut T {
+            let place = always(body::with::<Plain, T, _>(&self.cursor, f));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -75,8 +76,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> Result<&$($life)? mut T, OutOfMemory> {
-            let place = body::with::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, f)?;
+        pub fn try_alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> Result<&$life mut T, OutOfMemory> {
+            let place = body::with::<Try, T, _>(&self.cursor, f)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -100,8 +101,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(&self, f: F) -> Result<&$($life)? mut T, E> {
-            let place = always(body::try_with::<Plain, T, E, MIN_ALIGN, CHECKED>(&self.cursor, f))?;
+        pub fn alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(&self, f: F) -> Result<&$life mut T, E> {
+            let place = always(body::try_with::<Plain, T, E, _>(&self.cursor, f))?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -116,8 +117,8 @@ macro_rules! calls {
         pub fn try_alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(
             &self,
             f: F,
-        ) -> Result<&$($life)? mut T, AllocOrInitError<E>> {
-            let place = body::try_with::<Try, T, E, MIN_ALIGN, CHECKED>(&self.cursor, f)?;
+        ) -> Result<&$life mut T, AllocOrInitError<E>> {
+            let place = body::try_with::<Try, T, E, _>(&self.cursor, f)?;
             // SAFETY: as in `alloc`.
             place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
         }
@@ -138,7 +139,7 @@ macro_rules! calls {
         #[inline(always)]
         #[track_caller]
         pub fn alloc_layout(&self, layout: Layout) -> NonNull<u8> {
-            always(body::layout::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, layout))
+            always(body::layout::<Plain, _>(&self.cursor, layout))
         }
 
         /// [`alloc_layout`](Self::alloc_layout) that returns the error.
@@ -148,7 +149,7 @@ macro_rules! calls {
         #[inline(always)]
         #[track_caller]
         pub fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
-            body::layout::<Try, MIN_ALIGN, CHECKED>(&self.cursor, layout)
+            body::layout::<Try, _>(&self.cursor, layout)
         }
 
         /// Memory for a `T`, uninitialised and committed, so that it may be handed to the kernel.
@@ -164,8 +165,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_uninit<T>(&self) -> &$($life)? mut MaybeUninit<T> {
-            let place = always(body::uninit::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor));
+        pub fn alloc_uninit<T>(&self) -> &$life mut MaybeUninit<T> {
+            let place = always(body::uninit::<Plain, T, _>(&self.cursor));
             // SAFETY: as in `alloc`; anything is a valid `MaybeUninit`.
             unsafe { &mut *place }
         }
@@ -177,8 +178,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_uninit<T>(&self) -> Result<&$($life)? mut MaybeUninit<T>, OutOfMemory> {
-            let place = body::uninit::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor)?;
+        pub fn try_alloc_uninit<T>(&self) -> Result<&$life mut MaybeUninit<T>, OutOfMemory> {
+            let place = body::uninit::<Try, T, _>(&self.cursor)?;
             // SAFETY: as in `alloc_uninit`.
             Ok(unsafe { &mut *place })
         }
@@ -197,8 +198,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_uninit_slice<T>(&self, len: usize) -> &$($life)? mut [MaybeUninit<T>] {
-            let place = always(body::uninit_slice::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, len));
+        pub fn alloc_uninit_slice<T>(&self, len: usize) -> &$life mut [MaybeUninit<T>] {
+            let place = always(body::uninit_slice::<Plain, T, _>(&self.cursor, len));
             // SAFETY: as in `alloc_uninit`.
             unsafe { &mut *place }
         }
@@ -213,8 +214,8 @@ macro_rules! calls {
         pub fn try_alloc_uninit_slice<T>(
             &self,
             len: usize,
-        ) -> Result<&$($life)? mut [MaybeUninit<T>], OutOfMemory> {
-            let place = body::uninit_slice::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, len)?;
+        ) -> Result<&$life mut [MaybeUninit<T>], OutOfMemory> {
+            let place = body::uninit_slice::<Try, T, _>(&self.cursor, len)?;
             // SAFETY: as in `alloc_uninit`.
             Ok(unsafe { &mut *place })
         }
@@ -231,8 +232,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_str(&self, source: &str) -> &$($life)? mut str {
-            let place = always(body::copy::<Plain, u8, MIN_ALIGN, CHECKED>(&self.cursor, source.as_bytes()));
+        pub fn alloc_str(&self, source: &str) -> &$life mut str {
+            let place = always(body::copy::<Plain, u8, _>(&self.cursor, source.as_bytes()));
             // SAFETY: as in `alloc`; the bytes are a string's.
             unsafe { core::str::from_utf8_unchecked_mut(&mut *place) }
         }
@@ -244,8 +245,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_str(&self, source: &str) -> Result<&$($life)? mut str, OutOfMemory> {
-            let place = body::copy::<Try, u8, MIN_ALIGN, CHECKED>(&self.cursor, source.as_bytes())?;
+        pub fn try_alloc_str(&self, source: &str) -> Result<&$life mut str, OutOfMemory> {
+            let place = body::copy::<Try, u8, _>(&self.cursor, source.as_bytes())?;
             // SAFETY: as in `alloc_str`.
             Ok(unsafe { core::str::from_utf8_unchecked_mut(&mut *place) })
         }
@@ -261,8 +262,8 @@ macro_rules! calls {
         /// ```
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &$($life)? mut str {
-            let place = always(body::format::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, arguments));
+        pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &$life mut str {
+            let place = always(body::format::<Plain, _>(&self.cursor, arguments));
             // SAFETY: as in `alloc`; what `fmt` writes are strings.
             unsafe { core::str::from_utf8_unchecked_mut(&mut *place) }
         }
@@ -276,8 +277,8 @@ macro_rules! calls {
         /// When a `Display` implementation fails.
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&$($life)? mut str, OutOfMemory> {
-            let place = body::format::<Try, MIN_ALIGN, CHECKED>(&self.cursor, arguments)?;
+        pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&$life mut str, OutOfMemory> {
+            let place = body::format::<Try, _>(&self.cursor, arguments)?;
             // SAFETY: as in `alloc_fmt`.
             Ok(unsafe { core::str::from_utf8_unchecked_mut(&mut *place) })
         }
@@ -292,8 +293,8 @@ macro_rules! calls {
         /// assert_eq!(arena.alloc_cstr(c"name"), c"name");
         /// ```
         #[track_caller]
-        pub fn alloc_cstr(&self, source: &CStr) -> &$($life)? CStr {
-            let place = always(body::c_str::<Plain, MIN_ALIGN, CHECKED>(&self.cursor, source));
+        pub fn alloc_cstr(&self, source: &CStr) -> &$life CStr {
+            let place = always(body::c_str::<Plain, _>(&self.cursor, source));
             // SAFETY: as in `alloc`; the bytes are a C string's.
             unsafe { &*place }
         }
@@ -303,8 +304,8 @@ macro_rules! calls {
         /// # Errors
         /// [`OutOfMemory`] when there is none.
         #[track_caller]
-        pub fn try_alloc_cstr(&self, source: &CStr) -> Result<&$($life)? CStr, OutOfMemory> {
-            let place = body::c_str::<Try, MIN_ALIGN, CHECKED>(&self.cursor, source)?;
+        pub fn try_alloc_cstr(&self, source: &CStr) -> Result<&$life CStr, OutOfMemory> {
+            let place = body::c_str::<Try, _>(&self.cursor, source)?;
             // SAFETY: as in `alloc_cstr`.
             Ok(unsafe { &*place })
         }
@@ -322,8 +323,8 @@ macro_rules! calls {
         /// ```
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> &$($life)? mut [T] {
-            let place = always(body::iter::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, iter));
+        pub fn alloc_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> &$life mut [T] {
+            let place = always(body::iter::<Plain, T, _>(&self.cursor, iter));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -338,8 +339,8 @@ macro_rules! calls {
         pub fn try_alloc_iter<T>(
             &self,
             iter: impl IntoIterator<Item = T>,
-        ) -> Result<&$($life)? mut [T], OutOfMemory> {
-            let place = body::iter::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, iter)?;
+        ) -> Result<&$life mut [T], OutOfMemory> {
+            let place = body::iter::<Try, T, _>(&self.cursor, iter)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -356,8 +357,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_copy<T: Copy>(&self, source: &[T]) -> &$($life)? mut [T] {
-            let place = always(body::copy::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, source));
+        pub fn alloc_slice_copy<T: Copy>(&self, source: &[T]) -> &$life mut [T] {
+            let place = always(body::copy::<Plain, T, _>(&self.cursor, source));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -369,8 +370,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_slice_copy<T: Copy>(&self, source: &[T]) -> Result<&$($life)? mut [T], OutOfMemory> {
-            let place = body::copy::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, source)?;
+        pub fn try_alloc_slice_copy<T: Copy>(&self, source: &[T]) -> Result<&$life mut [T], OutOfMemory> {
+            let place = body::copy::<Try, T, _>(&self.cursor, source)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -389,7 +390,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_clone<T: Clone>(&self, source: &[T]) -> &$($life)? mut [T] {
+        pub fn alloc_slice_clone<T: Clone>(&self, source: &[T]) -> &$life mut [T] {
             self.alloc_slice_fill_with(source.len(), |i| source[i].clone())
         }
 
@@ -400,7 +401,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_slice_clone<T: Clone>(&self, source: &[T]) -> Result<&$($life)? mut [T], OutOfMemory> {
+        pub fn try_alloc_slice_clone<T: Clone>(&self, source: &[T]) -> Result<&$life mut [T], OutOfMemory> {
             self.try_alloc_slice_fill_with(source.len(), |i| source[i].clone())
         }
 
@@ -417,8 +418,8 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_fill_with<T, F: FnMut(usize) -> T>(&self, len: usize, f: F) -> &$($life)? mut [T] {
-            let place = always(body::fill::<Plain, T, MIN_ALIGN, CHECKED>(&self.cursor, len, f));
+        pub fn alloc_slice_fill_with<T, F: FnMut(usize) -> T>(&self, len: usize, f: F) -> &$life mut [T] {
+            let place = always(body::fill::<Plain, T, _>(&self.cursor, len, f));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -434,8 +435,8 @@ macro_rules! calls {
             &self,
             len: usize,
             f: F,
-        ) -> Result<&$($life)? mut [T], OutOfMemory> {
-            let place = body::fill::<Try, T, MIN_ALIGN, CHECKED>(&self.cursor, len, f)?;
+        ) -> Result<&$life mut [T], OutOfMemory> {
+            let place = body::fill::<Try, T, _>(&self.cursor, len, f)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -462,8 +463,8 @@ macro_rules! calls {
             &self,
             len: usize,
             f: F,
-        ) -> Result<&$($life)? mut [T], E> {
-            let place = always(body::try_fill::<Plain, T, E, MIN_ALIGN, CHECKED>(&self.cursor, len, f))?;
+        ) -> Result<&$life mut [T], E> {
+            let place = always(body::try_fill::<Plain, T, E, _>(&self.cursor, len, f))?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -479,8 +480,8 @@ macro_rules! calls {
             &self,
             len: usize,
             f: F,
-        ) -> Result<&$($life)? mut [T], AllocOrInitError<E>> {
-            let place = body::try_fill::<Try, T, E, MIN_ALIGN, CHECKED>(&self.cursor, len, f)?;
+        ) -> Result<&$life mut [T], AllocOrInitError<E>> {
+            let place = body::try_fill::<Try, T, E, _>(&self.cursor, len, f)?;
             // SAFETY: as in `alloc`.
             place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
         }
@@ -497,7 +498,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_fill_copy<T: Copy>(&self, len: usize, value: T) -> &$($life)? mut [T] {
+        pub fn alloc_slice_fill_copy<T: Copy>(&self, len: usize, value: T) -> &$life mut [T] {
             self.alloc_slice_fill_with(len, |_| value)
         }
 
@@ -512,7 +513,7 @@ macro_rules! calls {
             &self,
             len: usize,
             value: T,
-        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+        ) -> Result<&$life mut [T], OutOfMemory> {
             self.try_alloc_slice_fill_with(len, |_| value)
         }
 
@@ -528,7 +529,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_fill_clone<T: Clone>(&self, len: usize, value: &T) -> &$($life)? mut [T] {
+        pub fn alloc_slice_fill_clone<T: Clone>(&self, len: usize, value: &T) -> &$life mut [T] {
             self.alloc_slice_fill_with(len, |_| value.clone())
         }
 
@@ -543,7 +544,7 @@ macro_rules! calls {
             &self,
             len: usize,
             value: &T,
-        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+        ) -> Result<&$life mut [T], OutOfMemory> {
             self.try_alloc_slice_fill_with(len, |_| value.clone())
         }
 
@@ -559,7 +560,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_fill_default<T: Default>(&self, len: usize) -> &$($life)? mut [T] {
+        pub fn alloc_slice_fill_default<T: Default>(&self, len: usize) -> &$life mut [T] {
             self.alloc_slice_fill_with(len, |_| T::default())
         }
 
@@ -573,7 +574,7 @@ macro_rules! calls {
         pub fn try_alloc_slice_fill_default<T: Default>(
             &self,
             len: usize,
-        ) -> Result<&$($life)? mut [T], OutOfMemory> {
+        ) -> Result<&$life mut [T], OutOfMemory> {
             self.try_alloc_slice_fill_with(len, |_| T::default())
         }
 
@@ -590,7 +591,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_fill_iter<T, I>(&self, iter: I) -> &$($life)? mut [T]
+        pub fn alloc_slice_fill_iter<T, I>(&self, iter: I) -> &$life mut [T]
         where
             I: IntoIterator<Item = T>,
             I::IntoIter: ExactSizeIterator,
@@ -609,7 +610,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn try_alloc_slice_fill_iter<T, I>(&self, iter: I) -> Result<&$($life)? mut [T], OutOfMemory>
+        pub fn try_alloc_slice_fill_iter<T, I>(&self, iter: I) -> Result<&$life mut [T], OutOfMemory>
         where
             I: IntoIterator<Item = T>,
             I::IntoIter: ExactSizeIterator,
@@ -630,7 +631,7 @@ macro_rules! calls {
         #[inline(always)]
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
-        pub fn alloc_slice_try_fill_iter<T, I, E>(&self, iter: I) -> Result<&$($life)? mut [T], E>
+        pub fn alloc_slice_try_fill_iter<T, I, E>(&self, iter: I) -> Result<&$life mut [T], E>
         where
             I: IntoIterator<Item = Result<T, E>>,
             I::IntoIter: ExactSizeIterator,
@@ -654,7 +655,7 @@ macro_rules! calls {
         pub fn try_alloc_slice_try_fill_iter<T, I, E>(
             &self,
             iter: I,
-        ) -> Result<&$($life)? mut [T], AllocOrInitError<E>>
+        ) -> Result<&$life mut [T], AllocOrInitError<E>>
         where
             I: IntoIterator<Item = Result<T, E>>,
             I::IntoIter: ExactSizeIterator,
@@ -665,108 +666,66 @@ macro_rules! calls {
             })
         }
 
-        /// Commits the next `bytes` bytes, exactly, so that allocating and writing them neither faults nor
-        /// fails.
+        /// Moves a value to the top, to be dropped when the box is.
+        ///
+        /// # Panics
+        /// As [`alloc`](Self::alloc).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let name = arena.alloc_box(String::from("dropped"));
+        /// assert_eq!(name.len(), 7);
+        /// ```
+        #[inline(always)]
+        #[track_caller]
+        pub fn alloc_box<T>(&self, value: T) -> ArenaBox<$life, T> {
+            let place = always(body::value::<Plain, T, _>(&self.cursor, value));
+            // SAFETY: a fresh, initialised value that nothing else refers to, for as long as the memory is.
+            unsafe { ArenaBox::from_raw(place) }
+        }
+
+        /// [`alloc_box`](Self::alloc_box) that returns the error.
         ///
         /// # Errors
-        /// [`OutOfMemory`] when they end beyond the limit, or the system refuses.
+        /// [`OutOfMemory`] when there is none; the value was dropped then.
+        #[inline(always)]
+        #[track_caller]
+        pub fn try_alloc_box<T>(&self, value: T) -> Result<ArenaBox<$life, T>, OutOfMemory> {
+            let place = body::value::<Try, T, _>(&self.cursor, value)?;
+            // SAFETY: as in `alloc_box`.
+            Ok(unsafe { ArenaBox::from_raw(place) })
+        }
+
+        /// [`alloc_iter`](Self::alloc_iter), to be dropped when the box is. When the iterator panics, what it
+        /// yielded until then is not dropped.
+        ///
+        /// # Panics
+        /// As [`alloc_iter`](Self::alloc_iter).
         ///
         /// ```
         /// let arena = highwater::Arena::new();
-        /// arena.commit_ahead(1 << 20)?;
-        /// let before = arena.stats().commits;
-        /// arena.alloc_slice_fill_copy(1 << 20, 1u8);
-        /// assert_eq!(arena.stats().commits, before);
-        /// # Ok::<(), highwater::OutOfMemory>(())
+        /// let words = arena.alloc_box_iter("a b".split(' ').map(String::from));
+        /// assert_eq!(words.len(), 2);
         /// ```
-        pub fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
-            self.cursor.commit_ahead(bytes)
+        #[track_caller]
+        pub fn alloc_box_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> ArenaBox<$life, [T]> {
+            let place = always(body::iter::<Plain, T, _>(&self.cursor, iter));
+            // SAFETY: as in `alloc_box`.
+            unsafe { ArenaBox::from_raw(place) }
         }
 
-        /// Commits the memory of a buffer that was allocated here and perhaps never touched, so that it may be
-        /// handed to the kernel. Memory from elsewhere is left alone.
+        /// [`alloc_box_iter`](Self::alloc_box_iter) that returns the error.
         ///
         /// # Errors
-        /// [`OutOfMemory`] when the system refuses.
-        ///
-        /// ```
-        /// use std::mem::MaybeUninit;
-        /// let arena = highwater::Arena::new();
-        /// let buffer = arena.alloc([MaybeUninit::<u8>::uninit(); 1 << 20]); // may write nothing
-        /// arena.ensure_committed(buffer)?;
-        /// # Ok::<(), highwater::OutOfMemory>(())
-        /// ```
-        pub fn ensure_committed(&self, buffer: &mut [MaybeUninit<u8>]) -> Result<(), OutOfMemory> {
-            self.cursor.ensure_committed(buffer.as_ptr().cast(), buffer.len())
-        }
-
-        /// Bytes in use: everything from the region's first byte to the position, padding included.
-        #[inline]
-        pub fn allocated_bytes(&self) -> usize {
-            self.cursor.used()
-        }
-
-        /// Bytes that may still be allocated: up to the limit, or to the end of the reservation.
-        #[inline]
-        pub fn remaining(&self) -> usize {
-            self.cursor.most().saturating_sub(self.cursor.used())
-        }
-
-        /// Bytes of the region that are committed.
-        #[inline]
-        pub fn committed_bytes(&self) -> usize {
-            self.cursor.slot().frontier.get()
-        }
-
-        /// Bytes of address space that the region reserved: what was got, which may be less than asked for.
-        #[inline]
-        pub fn reserved_bytes(&self) -> usize {
-            self.cursor.slot().asked()
-        }
-
-        /// The minimum alignment of every block, in bytes.
-        #[inline]
-        pub fn min_align(&self) -> usize {
-            MIN_ALIGN
-        }
-
-        /// The figures of this moment; `used` is exact.
-        pub fn stats(&self) -> Stats {
-            Stats { used: self.cursor.used(), ..self.cursor.slot().stats() }
-        }
-
-        /// A view of the region's figures for other threads.
-        pub fn monitor(&self) -> Monitor {
-            Monitor::new(self.cursor.slot())
-        }
-
-        /// The region's number; no other region of this process has had it or will have it.
-        pub fn id(&self) -> u64 {
-            self.cursor.slot().id.load(core::sync::atomic::Ordering::Relaxed)
-        }
-
-        /// The position of this moment, to go back to with [`reset_to`](Self::reset_to).
-        pub fn checkpoint(&self) -> Checkpoint {
-            Checkpoint::new(&self.cursor)
-        }
-
-        /// Goes back to a checkpoint: everything allocated since is given up.
-        ///
-        /// # Safety
-        #[doc = concat!("The checkpoint was taken from this ", $what, ", which has not gone back further since,")]
-        /// and nothing refers to what was allocated after it.
-        ///
-        /// ```
-        /// let arena = highwater::Arena::new();
-        /// let kept = arena.alloc(1);
-        /// let checkpoint = arena.checkpoint();
-        /// arena.alloc(2);
-        /// // SAFETY: the 2 is not used any more.
-        /// unsafe { arena.reset_to(checkpoint) };
-        /// assert_eq!(*kept, 1);
-        /// ```
-        pub unsafe fn reset_to(&self, checkpoint: Checkpoint) {
-            checkpoint.restore(&self.cursor);
+        /// [`OutOfMemory`] when there is none; what the iterator yielded until then is not dropped.
+        #[track_caller]
+        pub fn try_alloc_box_iter<T>(
+            &self,
+            iter: impl IntoIterator<Item = T>,
+        ) -> Result<ArenaBox<$life, [T]>, OutOfMemory> {
+            let place = body::iter::<Try, T, _>(&self.cursor, iter)?;
+            // SAFETY: as in `alloc_box`.
+            Ok(unsafe { ArenaBox::from_raw(place) })
         }
     };
 }

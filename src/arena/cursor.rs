@@ -4,6 +4,7 @@
 //! local value whose address nobody takes lives in registers, so nothing in here may hand out a reference to
 //! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
 
+use super::place::{Caller, Place, nowhere};
 use crate::grow::{Why, grow};
 use crate::math::bump::{Block, bump_up};
 use crate::math::page::align_up;
@@ -11,10 +12,7 @@ use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{Region, Slot};
 use crate::sys;
-use core::alloc::Layout;
 use core::cell::Cell;
-use core::convert::Infallible;
-use core::panic::Location;
 
 /// Where the next block goes, and how far blocks may go.
 pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
@@ -30,7 +28,7 @@ pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// Evaluated where a cursor is made, so that another alignment does not compile.
-    const SUPPORTED: () = assert!(
+    pub(super) const SUPPORTED: () = assert!(
         MIN_ALIGN.is_power_of_two() && MIN_ALIGN <= 4096,
         "MIN_ALIGN must be a power of two and at most 4096"
     );
@@ -121,9 +119,53 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         position.with_addr(block.start)
     }
 
-    /// The check, and a block of `size` bytes. The block may not be committed: it is going to be written,
-    /// and that is what commits it. On the failing side nothing comes back, so there is nothing to merge and
-    /// the compiler folds through it.
+    /// The address below which everything is both allowed and committed.
+    #[inline(always)]
+    fn committed_limit(&self) -> usize {
+        // With the explicit engine the limit is at most the frontier, but for a forked child that a file-backed
+        // region was not inherited by: there the frontier is back at the start.
+        self.limit.get().addr().min(self.slot.base().addr() + self.slot.frontier.get())
+    }
+
+    /// Commits the `bytes` after the position, exactly.
+    pub(super) fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        let used = self.used();
+        let to = used.saturating_add(bytes);
+        if to > self.most() {
+            let refusal = beyond(to, self.most(), self.slot.asked());
+            return Err(not_ahead(self.slot, used, bytes, refusal));
+        }
+        if Self::WATCHED {
+            let committed = self.commit_ahead_watched(bytes);
+            return committed.map_err(|refusal| not_ahead(self.slot, used, bytes, refusal));
+        }
+        self.commit_exactly(used, bytes)
+    }
+
+    /// Commits a range of this region; other memory is left alone.
+    pub(super) fn ensure_committed(&self, start: *const u8, len: usize) -> Result<(), OutOfMemory> {
+        let offset = start.addr().wrapping_sub(self.slot.base().addr());
+        // Whatever a ledger hands out is committed.
+        if len == 0 || offset >= self.slot.reserved() || Self::WATCHED {
+            return Ok(());
+        }
+        self.commit_exactly(offset, len)
+    }
+
+    /// Commits `bytes` bytes at an offset, and no more.
+    fn commit_exactly(&self, offset: usize, bytes: usize) -> Result<(), OutOfMemory> {
+        grow(self.slot, offset, offset.saturating_add(bytes), Why::Ahead)
+            .map_err(|refusal| not_ahead(self.slot, self.used(), bytes, refusal))?;
+        self.refresh_limit();
+        Ok(())
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CHECKED> {
+    const CHECKED: bool = CHECKED;
+
+    /// On the failing side of the check nothing comes back, so there is nothing to merge and the compiler folds
+    /// through it.
     #[inline(always)]
     fn place(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
         if size == 0 {
@@ -142,7 +184,6 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         self.take(block)
     }
 
-    /// The check, and a block of `size` bytes that is committed although it may never be written.
     #[inline(always)]
     fn place_committed(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
         if size == 0 {
@@ -158,7 +199,6 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         self.take(block)
     }
 
-    /// The check, and a block of `size` bytes that is committed.
     #[inline(always)]
     fn try_place(&self, size: usize, align: usize, caller: Caller, why: Why) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
@@ -175,59 +215,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         Ok(self.take(block))
     }
 
-    /// The address below which everything is both allowed and committed.
-    #[inline(always)]
-    fn committed_limit(&self) -> usize {
-        // With the explicit engine the limit is at most the frontier, but for a forked child that a file-backed
-        // region was not inherited by: there the frontier is back at the start.
-        self.limit.get().addr().min(self.slot.base().addr() + self.slot.frontier.get())
-    }
-
-    /// Commits the `bytes` after the position, exactly.
-    pub(super) fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        let used = self.used();
-        let to = used.saturating_add(bytes);
-        if to > self.most() {
-            return Err(self.not_ahead(bytes, beyond(to, self.most(), self.slot.asked())));
-        }
-        if Self::WATCHED {
-            return self.commit_ahead_watched(bytes).map_err(|refusal| self.not_ahead(bytes, refusal));
-        }
-        self.commit_exactly(used, bytes)
-    }
-
-    /// Commits a range of this region; other memory is left alone.
-    pub(super) fn ensure_committed(&self, start: *const u8, len: usize) -> Result<(), OutOfMemory> {
-        let offset = start.addr().wrapping_sub(self.slot.base().addr());
-        // Whatever a ledger hands out is committed.
-        if len == 0 || offset >= self.slot.reserved() || Self::WATCHED {
-            return Ok(());
-        }
-        self.commit_exactly(offset, len)
-    }
-
-    /// Commits `bytes` bytes at an offset, and no more.
-    fn commit_exactly(&self, offset: usize, bytes: usize) -> Result<(), OutOfMemory> {
-        grow(self.slot, offset, offset.saturating_add(bytes), Why::Ahead)
-            .map_err(|refusal| self.not_ahead(bytes, refusal))?;
-        self.refresh_limit();
-        Ok(())
-    }
-
-    /// The error of bytes that could not be committed ahead.
-    fn not_ahead(&self, bytes: usize, refusal: Refusal) -> OutOfMemory {
-        let request = Request::Allocation { requested: bytes, effective: bytes };
-        OutOfMemory::new(self.slot, request, self.used(), refusal)
-    }
-
-    /// Whether a block of `size` bytes would pass the check now.
-    pub(super) fn fits(&self, size: usize, align: usize) -> bool {
+    fn fits(&self, size: usize, align: usize) -> bool {
         size == 0 || self.block(size, align).end - self.slot.base().addr() <= self.most()
     }
 
-    /// Whether `[start, start + len)` is the last block that this very cursor handed out.
     #[inline(always)]
-    pub(super) fn is_last(&self, start: *const u8, len: usize) -> bool {
+    fn is_last(&self, start: *const u8, len: usize) -> bool {
         if Self::WATCHED {
             return self.is_last_watched(start, len);
         }
@@ -236,15 +229,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             && align_up(start.addr().wrapping_add(len), MIN_ALIGN) == Some(self.position.get().addr())
     }
 
-    /// Changes the length of the last block from `old` to `new` bytes, if it is the last and there is room, and
-    /// returns where it is then; the added bytes are committed like those of a fallible allocation. `None` if it
-    /// is not the last. It stays where it is, but for a watched cursor's, which moves.
-    pub(super) fn resize_last(
-        &self,
-        start: *mut u8,
-        old: usize,
-        new: usize,
-    ) -> Result<Option<*mut u8>, OutOfMemory> {
+    /// The block stays where it is, but for a watched cursor's, which moves.
+    fn resize_last(&self, start: *mut u8, old: usize, new: usize) -> Result<Option<*mut u8>, OutOfMemory> {
         if Self::WATCHED {
             return self.resize_last_watched(start, old, new, 1);
         }
@@ -259,124 +245,29 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         }
         moved.map(Some)
     }
-}
-
-/// Who asked for a block; only a checked arena wants to know, for the others there is nothing to pass on.
-pub(super) type Caller = Option<&'static Location<'static>>;
-
-/// The caller of the public call that this stands in.
-#[inline(always)]
-#[track_caller]
-pub(super) fn here<const CHECKED: bool>() -> Caller {
-    if CHECKED { Some(Location::caller()) } else { None }
-}
-
-/// How a call answers when there is no memory: by diverging or by returning an error. Every allocation call
-/// is written once, over this.
-pub(super) trait Mode {
-    /// What a failing call returns.
-    type Error;
-
-    /// A block of `size` bytes that is going to be written at once.
-    fn place<const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        size: usize,
-        align: usize,
-        caller: Caller,
-    ) -> Result<*mut u8, Self::Error>;
-
-    /// A block that is handed out uninitialised: committed in any case.
-    fn place_committed<const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        size: usize,
-        align: usize,
-        caller: Caller,
-    ) -> Result<*mut u8, Self::Error>;
-
-    /// `len` values of `T`; more than `isize::MAX` bytes are no layout.
-    fn array<T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        len: usize,
-    ) -> Result<Layout, Self::Error>;
-}
-
-/// The plain calls: they panic.
-pub(super) struct Plain;
-/// The `try_` calls: they return the error, never enter the handler and never diverge.
-pub(super) struct Try;
-
-impl Mode for Plain {
-    type Error = Infallible;
 
     #[inline(always)]
-    fn place<const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        size: usize,
-        align: usize,
-        caller: Caller,
-    ) -> Result<*mut u8, Infallible> {
-        Ok(cursor.place(size, align, caller))
+    fn position(&self) -> *mut u8 {
+        self.position.get()
     }
 
     #[inline(always)]
-    fn place_committed<const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        size: usize,
-        align: usize,
-        caller: Caller,
-    ) -> Result<*mut u8, Infallible> {
-        Ok(cursor.place_committed(size, align, caller))
-    }
-
-    #[inline(always)]
-    fn array<T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        len: usize,
-    ) -> Result<Layout, Infallible> {
-        match Layout::array::<T>(len) {
-            Ok(layout) => Ok(layout),
-            Err(_) => panic_with(no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>())),
+    fn take_back(&self, before: *mut u8, after: *mut u8, _block: *mut u8, _size: usize) {
+        if self.position.get() == after {
+            self.set_position(before);
         }
     }
-}
 
-impl Mode for Try {
-    type Error = OutOfMemory;
-
-    #[inline(always)]
-    fn place<const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        size: usize,
-        align: usize,
-        caller: Caller,
-    ) -> Result<*mut u8, OutOfMemory> {
-        cursor.try_place(size, align, caller, Why::Write)
-    }
-
-    #[inline(always)]
-    fn place_committed<const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        size: usize,
-        align: usize,
-        caller: Caller,
-    ) -> Result<*mut u8, OutOfMemory> {
-        cursor.try_place(size, align, caller, Why::Request)
-    }
-
-    #[inline(always)]
-    fn array<T, const M: usize, const C: bool>(
-        cursor: &Cursor<M, C>,
-        len: usize,
-    ) -> Result<Layout, OutOfMemory> {
-        Layout::array::<T>(len)
-            .map_err(|_| no_layout(cursor.slot, cursor.position.get(), len, size_of::<T>()))
+    #[inline(always)] // the cursor's address stays in here
+    fn no_layout(&self, len: usize, size: usize) -> OutOfMemory {
+        no_layout(self.slot, self.position.get(), len, size)
     }
 }
 
-/// Where a value of no size is: nowhere, but aligned.
-#[inline(always)]
-fn nowhere(align: usize) -> *mut u8 {
-    core::ptr::without_provenance_mut(align)
+/// The error of bytes that could not be committed ahead.
+pub(super) fn not_ahead(slot: &'static Slot, used: usize, bytes: usize, refusal: Refusal) -> OutOfMemory {
+    let request = Request::Allocation { requested: bytes, effective: bytes };
+    OutOfMemory::new(slot, request, used, refusal)
 }
 
 /// The error of a check that failed: `size` bytes would end at the address `end`, their padding included.
@@ -415,7 +306,7 @@ pub(super) fn panic_with(error: OutOfMemory) -> ! {
 /// Commits a block that ends beyond what is committed, and returns the new limit of the cursor.
 #[cold]
 #[inline(never)]
-fn commit(
+pub(super) fn commit(
     slot: &'static Slot,
     position: *mut u8,
     size: usize,
@@ -446,7 +337,7 @@ fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
 /// that the caller needs no stack for it.
 #[cold]
 #[inline(never)]
-fn extend(slot: &'static Slot, position: *mut u8, size: usize, end: usize, why: Why) -> *mut u8 {
+pub(super) fn extend(slot: &'static Slot, position: *mut u8, size: usize, end: usize, why: Why) -> *mut u8 {
     match commit(slot, position, size, end, why) {
         Ok(limit) => limit,
         Err(error) => panic_with(error),

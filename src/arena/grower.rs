@@ -1,6 +1,6 @@
 //! A block of unknown final length, built in place at the top of a cursor.
 
-use super::cursor::{Caller, Cursor, Mode};
+use super::place::{Caller, Mode, Place};
 use core::alloc::Layout;
 use core::marker::PhantomData;
 
@@ -14,8 +14,8 @@ const HINT: usize = 64 << 10;
 ///
 /// Dropped before it is finished (memory ran out, or what produces the values panicked), the block is taken
 /// back if it is still the last one. The values in it are not dropped.
-pub(super) struct Grower<'c, T, const M: usize, const C: bool, F: Mode> {
-    cursor: &'c Cursor<M, C>,
+pub(super) struct Grower<'c, T, P: Place, F: Mode> {
+    cursor: &'c P,
     /// The position before the block and its padding.
     before: *mut u8,
     start: *mut T,
@@ -25,10 +25,10 @@ pub(super) struct Grower<'c, T, const M: usize, const C: bool, F: Mode> {
     mode: PhantomData<F>,
 }
 
-impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
+impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
     /// Begins a block for perhaps `hint` values. A hint may lie, in either direction: one that is absurd, or
     /// that does not fit, must not fail.
-    pub(super) fn with_hint(cursor: &'c Cursor<M, C>, hint: usize, caller: Caller) -> Result<Self, F::Error> {
+    pub(super) fn with_hint(cursor: &'c P, hint: usize, caller: Caller) -> Result<Self, F::Error> {
         let before = cursor.position();
         if size_of::<T>() == 0 {
             let start = F::place(cursor, 0, align_of::<T>(), caller)?.cast();
@@ -82,7 +82,7 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
         let (start, capacity) = match doubled {
             Some(start) => (start.cast::<T>(), double),
             // Not allowed, or the system has not that much; there may be exactly enough.
-            None => (place(F::array::<T, M, C>(self.cursor, exact)?)?.cast::<T>(), exact),
+            None => (place(F::array::<T, P>(self.cursor, exact)?)?.cast::<T>(), exact),
         };
         // SAFETY: the new block has room for more than `len` values and overlaps no other.
         unsafe { start.copy_from_nonoverlapping(self.start, self.len) };
@@ -120,15 +120,16 @@ impl<'c, T, const M: usize, const C: bool, F: Mode> Grower<'c, T, M, C, F> {
     }
 }
 
-impl<T, const M: usize, const C: bool, F: Mode> Drop for Grower<'_, T, M, C, F> {
+impl<T, P: Place, F: Mode> Drop for Grower<'_, T, P, F> {
     fn drop(&mut self) {
         if self.cursor.is_last(self.start.cast(), self.bytes()) {
-            self.cursor.set_position(self.before);
+            let position = self.cursor.position();
+            self.cursor.take_back(self.before, position, self.start.cast(), self.bytes());
         }
     }
 }
 
-impl<const M: usize, const C: bool, F: Mode> Grower<'_, u8, M, C, F> {
+impl<P: Place, F: Mode> Grower<'_, u8, P, F> {
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), F::Error> {
         if self.capacity - self.len < bytes.len() {
             self.reserve(bytes.len())?;
@@ -142,12 +143,12 @@ impl<const M: usize, const C: bool, F: Mode> Grower<'_, u8, M, C, F> {
 
 /// Formatting into a grower; an allocation that failed is kept for the caller, since `fmt::Error` says
 /// nothing.
-pub(super) struct FormatTo<'c, const M: usize, const C: bool, F: Mode> {
-    pub(super) grower: Grower<'c, u8, M, C, F>,
+pub(super) struct FormatTo<'c, P: Place, F: Mode> {
+    pub(super) grower: Grower<'c, u8, P, F>,
     pub(super) failure: Option<F::Error>,
 }
 
-impl<const M: usize, const C: bool, F: Mode> core::fmt::Write for FormatTo<'_, M, C, F> {
+impl<P: Place, F: Mode> core::fmt::Write for FormatTo<'_, P, F> {
     fn write_str(&mut self, piece: &str) -> core::fmt::Result {
         self.grower.push_bytes(piece.as_bytes()).map_err(|error| {
             self.failure = Some(error);

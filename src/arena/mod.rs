@@ -4,21 +4,44 @@
 // lifetime that each of them can promise.
 #[macro_use]
 mod calls;
+#[macro_use]
+mod figures;
+
+/// The atomics of this room, in one place so that the shared arena's counter also runs under loom.
+mod atomic {
+    pub(super) use core::sync::atomic::{AtomicUsize, Ordering};
+}
 
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 mod allocator;
 mod arena_type;
 mod body;
+mod boxed;
+mod brand;
 mod checkpoint;
+mod counter;
 mod cursor;
 mod frame;
 mod grower;
+mod handle;
+mod local;
+mod place;
 mod pool;
 mod scope;
+mod scratch;
+mod shared;
+mod shared_cursor;
+mod warm;
 mod watch;
 
 pub use arena_type::{Arena, DebugArena};
+pub use boxed::ArenaBox;
+pub use brand::Branded;
 pub use checkpoint::Checkpoint;
 pub use frame::Frame;
-pub use pool::{ArenaPool, Conflict, PooledArena, Scratch, scratch};
+pub use handle::{Handle, Rel, SliceHandle, StrHandle};
+pub use local::LocalArena;
+pub use pool::{ArenaPool, PoolBuilder, PooledArena};
 pub use scope::Scope;
+pub use scratch::{Conflict, Scratch, scratch};
+pub use shared::SharedArena;

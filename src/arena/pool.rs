@@ -1,27 +1,26 @@
 //! Arenas kept warm: mapping one costs as much as ten thousand allocations.
 
 use super::arena_type::Arena;
-use super::scope::Scope;
+use super::scratch::{Conflict, assert_distinct};
+use super::warm::{Boxed, DECAY, KEEP, WAITING, Warm};
+use crate::builder::Builder;
 use crate::oom::OutOfMemory;
-use core::cell::RefCell;
 use core::fmt;
 use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Committed bytes that an arena keeps while it waits.
-const KEEP: usize = 16 << 20;
-/// Arenas that wait at most, of a pool and of a thread's scratch arenas.
-const WAITING: usize = 16;
-
-/// An arena that goes from hand to hand: moving one word is faster than moving an arena whose position was
-/// just written (a copy by large words waits for the small store).
-type Boxed = Box<Arena>;
+/// Makes the builders of a pool's arenas.
+type Maker = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
 
 /// Reservations kept warm, for arenas that live shortly.
 ///
-/// [`get`](ArenaPool::get) takes an arena that waits, or makes one; dropping the guard resets it and gives
-/// it back. At most 16 arenas wait, each with at most 16 MiB committed. Any thread may use the pool.
+/// [`get`](ArenaPool::get) takes an arena that waits, or makes one; dropping the guard resets it and gives it back. Any
+/// thread may use the pool, and a guard may be sent to another.
+///
+/// What waits is bounded: at most 16 arenas, each with at most 16 MiB committed, together at most 256 MiB
+/// ([`builder`](ArenaPool::builder) sets other figures). It decays as well: memory that was not needed for 64 returns
+/// is given back to the system, by halves while an arena is in use, and all of it when it only waits.
 ///
 /// ```
 /// use highwater::ArenaPool;
@@ -33,20 +32,70 @@ type Boxed = Box<Arena>;
 /// };
 /// assert_eq!(pool.get().alloc(2u64) as *const u64, first);
 /// ```
-#[derive(Debug, Default)]
 pub struct ArenaPool {
-    waiting: Mutex<Vec<Boxed>>,
+    shelf: Mutex<Shelf>,
+    maker: Option<Maker>,
+    bounds: Bounds,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    idle: usize,
+    each: usize,
+    warm: usize,
+    decay: u32,
+}
+
+const DEFAULT: Bounds = Bounds { idle: WAITING, each: KEEP, warm: WAITING * KEEP, decay: DECAY };
+
+/// The arenas that wait: the one that came last is taken first, while it is in the caches.
+struct Shelf {
+    waiting: VecDeque<Waiting>,
+    /// What they have committed.
+    committed: usize,
+    /// How many were put here in all.
+    returns: u64,
+}
+
+struct Waiting {
+    warm: Boxed,
+    /// The return that it was.
+    since: u64,
+}
+
+impl Default for ArenaPool {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ArenaPool {
     /// A pool without arenas.
     pub const fn new() -> Self {
-        ArenaPool { waiting: Mutex::new(Vec::new()) }
+        let shelf = Shelf { waiting: VecDeque::new(), committed: 0, returns: 0 };
+        ArenaPool { shelf: Mutex::new(shelf), maker: None, bounds: DEFAULT }
+    }
+
+    /// A pool with policies of your own.
+    ///
+    /// ```
+    /// use highwater::{Arena, ArenaPool};
+    ///
+    /// let pool = ArenaPool::builder()
+    ///     .arenas(|| Arena::builder().name("request").limit(64 << 20))
+    ///     .idle(4)
+    ///     .warm(32 << 20)
+    ///     .decay(100)
+    ///     .build();
+    /// assert!(pool.get().try_alloc_layout(std::alloc::Layout::new::<[u8; 65 << 20]>()).is_err());
+    /// ```
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder { maker: None, bounds: DEFAULT }
     }
 
     /// No call under the lock can leave the list in a bad state, so a panic elsewhere is no reason to stop.
-    fn waiting(&self) -> MutexGuard<'_, Vec<Boxed>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An arena with nothing in it.
@@ -65,9 +114,12 @@ impl ArenaPool {
     /// # Errors
     /// [`OutOfMemory`] when one has to be made and the system has no address space or memory for it.
     pub fn try_get(&self) -> Result<PooledArena<'_>, OutOfMemory> {
-        let waiting = self.waiting().pop();
-        let arena = waiting.map_or_else(|| Arena::try_new().map(Box::new), Ok)?;
-        Ok(PooledArena { id: arena.id(), arena: ManuallyDrop::new(arena), pool: self })
+        let waiting = self.shelf().take_last();
+        let warm = match waiting {
+            Some(warm) => warm,
+            None => Warm::new(self.maker.as_ref().map_or_else(Arena::builder, |make| make()).try_build()?),
+        };
+        Ok(PooledArena { id: warm.arena.id(), warm: ManuallyDrop::new(warm), pool: self })
     }
 
     /// [`get`](ArenaPool::get) for whoever fills somebody else's arena and needs another one for
@@ -83,27 +135,151 @@ impl ArenaPool {
 
     /// How many arenas wait.
     pub fn idle(&self) -> usize {
-        self.waiting().len()
+        self.shelf().waiting.len()
+    }
+
+    /// The bytes that they have committed.
+    pub fn warm_bytes(&self) -> usize {
+        self.shelf().committed
+    }
+
+    /// Gives back everything that waits.
+    pub fn clear(&self) {
+        // Unmapping takes its time: not under the lock.
+        let waiting = {
+            let mut shelf = self.shelf();
+            shelf.committed = 0;
+            core::mem::take(&mut shelf.waiting)
+        };
+        drop(waiting);
+    }
+
+    /// Puts an arena away, if there is room for it, and looks after one that has waited for long.
+    fn put(&self, mut warm: Boxed) {
+        let decay = self.bounds.decay;
+        if !warm.rest(self.bounds.each, decay) {
+            return;
+        }
+        // The system's calls take their time: none of them under the lock.
+        let (refused, unused) = {
+            let mut shelf = self.shelf();
+            shelf.returns += 1;
+            let waiting = Waiting { warm, since: shelf.returns };
+            (self.put_on(&mut shelf, waiting, true), shelf.take_unused(decay))
+        };
+        if let Some((mut waiting, room)) = refused {
+            waiting.warm.cut(room);
+            let refused = self.put_on(&mut self.shelf(), waiting, true);
+            drop(refused);
+        }
+        if let Some(mut waiting) = unused {
+            waiting.warm.cut(0);
+            let refused = self.put_on(&mut self.shelf(), waiting, false);
+            drop(refused);
+        }
+    }
+
+    /// Puts an arena on the shelf; back it comes when there is no room, with how much there is for its memory.
+    fn put_on(&self, shelf: &mut Shelf, waiting: Waiting, last: bool) -> Option<(Waiting, usize)> {
+        let room = self.bounds.warm.saturating_sub(shelf.committed);
+        let committed = waiting.warm.committed();
+        if shelf.waiting.len() >= self.bounds.idle || committed > room {
+            return Some((waiting, room));
+        }
+        shelf.committed += committed;
+        if last {
+            shelf.waiting.push_back(waiting);
+        } else {
+            shelf.waiting.push_front(waiting);
+        }
+        None
     }
 }
 
-/// Makes an arena ready to wait; false if it is not fit for strangers, because somebody placed a guard in it.
-fn prepare(arena: &mut Arena) -> bool {
-    if arena.region().slot().first_guard() != usize::MAX {
-        return false;
+impl Shelf {
+    fn take_last(&mut self) -> Option<Boxed> {
+        let waiting = self.waiting.pop_back()?;
+        self.committed -= waiting.warm.committed();
+        Some(waiting.warm)
     }
-    arena.reset();
-    arena.set_allocation_limit(None);
-    if arena.committed_bytes() > KEEP {
-        arena.trim(KEEP);
+
+    /// One that has memory and has not been used for `decay` returns.
+    fn take_unused(&mut self, decay: u32) -> Option<Waiting> {
+        let returns = self.returns;
+        let is_unused = |waiting: &Waiting| {
+            returns - waiting.since >= u64::from(decay.max(1)) && waiting.warm.committed() > 0
+        };
+        let at = self.waiting.iter().position(is_unused)?;
+        let waiting = self.waiting.remove(at)?;
+        self.committed -= waiting.warm.committed();
+        Some(waiting)
     }
-    true
+}
+
+impl fmt::Debug for ArenaPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArenaPool")
+            .field("idle", &self.idle())
+            .field("warm_bytes", &self.warm_bytes())
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The policies of an [`ArenaPool`].
+#[must_use = "a builder does nothing until it is built"]
+pub struct PoolBuilder {
+    maker: Option<Maker>,
+    bounds: Bounds,
+}
+
+impl PoolBuilder {
+    /// How arenas are made: a function that says it, since every arena needs a builder of its own.
+    pub fn arenas(mut self, make: impl Fn() -> Builder<Arena> + Send + Sync + 'static) -> Self {
+        self.maker = Some(Box::new(make));
+        self
+    }
+
+    /// How many arenas may wait. Default 16; with 0 none does, and each is made and unmapped.
+    pub fn idle(mut self, arenas: usize) -> Self {
+        self.bounds.idle = arenas;
+        self
+    }
+
+    /// How many bytes one waiting arena may have committed. Default 16 MiB.
+    pub fn warm_each(mut self, bytes: usize) -> Self {
+        self.bounds.each = bytes;
+        self
+    }
+
+    /// How many bytes all waiting arenas together may have committed. Default 256 MiB.
+    pub fn warm(mut self, bytes: usize) -> Self {
+        self.bounds.warm = bytes;
+        self
+    }
+
+    /// After how many returns memory that was not used is given back. Default 64; with 1 after each.
+    pub fn decay(mut self, returns: u32) -> Self {
+        self.bounds.decay = returns;
+        self
+    }
+
+    /// The pool, without arenas.
+    pub fn build(self) -> ArenaPool {
+        ArenaPool { maker: self.maker, bounds: self.bounds, ..ArenaPool::new() }
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PoolBuilder").field(&self.bounds).finish()
+    }
 }
 
 /// An arena of an [`ArenaPool`], which gets it back, reset, when this is dropped.
 #[must_use = "dropping the guard gives the arena back"]
 pub struct PooledArena<'p> {
-    arena: ManuallyDrop<Boxed>,
+    pub(super) warm: ManuallyDrop<Boxed>,
     /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is
     /// not kept for strangers.
     id: u64,
@@ -113,135 +289,9 @@ pub struct PooledArena<'p> {
 impl Drop for PooledArena<'_> {
     fn drop(&mut self) {
         // SAFETY: taken once; the guard is gone afterwards.
-        let mut arena = unsafe { ManuallyDrop::take(&mut self.arena) };
-        if arena.id() != self.id || !prepare(&mut arena) {
-            return;
-        }
-        let mut waiting = self.pool.waiting();
-        if waiting.len() < WAITING {
-            waiting.push(arena);
-        } else {
-            drop(waiting); // unmapping takes its time: not under the lock
-            drop(arena);
+        let warm = unsafe { ManuallyDrop::take(&mut self.warm) };
+        if warm.arena.id() == self.id {
+            self.pool.put(warm);
         }
     }
 }
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<Boxed>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A scratch arena of this thread that is none of `conflicts`, and none that is in use: for intermediate
-/// results of a function whose caller says where the final ones go. The guard resets it and gives it back.
-///
-/// The idea, the name and the list of conflicts are the scratch arenas of Ryan Fleury's C code base. There
-/// one of two arenas is handed out again and again, and the list keeps a function from being handed its
-/// caller's; here no arena is handed out twice at a time, so a forgotten conflict is no bug. The list is
-/// checked all the same.
-///
-/// ```
-/// use highwater::{Scope, scratch};
-///
-/// fn sorted<'a>(words: &[&str], out: &Scope<'a>) -> &'a str {
-///     let scratch = scratch(&[out]);
-///     let copy = scratch.alloc_slice_copy(words);
-///     copy.sort();
-///     out.alloc_fmt(format_args!("{}", copy.join(" ")))
-/// }
-///
-/// let mut arena = highwater::Arena::new();
-/// assert_eq!(sorted(&["b", "a"], &arena.scope()), "a b");
-/// ```
-///
-/// # Panics
-/// When an arena has to be made and the system has no address space or memory for it.
-pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
-    // While the thread is being torn down its list is gone; an arena can still be made.
-    let waiting = SCRATCH.try_with(|list| list.borrow_mut().pop()).ok().flatten();
-    let arena = waiting.unwrap_or_else(|| Box::new(Arena::builder().name("scratch").build()));
-    assert_distinct(&arena, conflicts);
-    Scratch { id: arena.id(), arena: ManuallyDrop::new(arena) }
-}
-
-/// A scratch arena of a thread, which gets it back, reset, when this is dropped. See [`scratch`].
-#[must_use = "dropping the guard gives the arena back"]
-pub struct Scratch {
-    arena: ManuallyDrop<Boxed>,
-    /// As in [`PooledArena`].
-    id: u64,
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // SAFETY: taken once; the guard is gone afterwards.
-        let mut arena = unsafe { ManuallyDrop::take(&mut self.arena) };
-        if arena.id() != self.id || !prepare(&mut arena) {
-            return;
-        }
-        let mut arena = Some(arena);
-        let _ = SCRATCH.try_with(|list| {
-            let mut list = list.borrow_mut();
-            if list.len() < WAITING {
-                list.extend(arena.take());
-            }
-        });
-    }
-}
-
-/// What a scratch arena must not be: arenas, scopes and guards of either kind.
-pub trait Conflict {
-    /// The number of the region underneath.
-    fn region_id(&self) -> u64;
-}
-
-fn assert_distinct(arena: &Arena, conflicts: &[&dyn Conflict]) {
-    let id = arena.id();
-    assert!(conflicts.iter().all(|other| other.region_id() != id), "an arena was handed out twice");
-}
-
-impl<const MIN_ALIGN: usize, const CHECKED: bool> Conflict for Arena<MIN_ALIGN, CHECKED> {
-    fn region_id(&self) -> u64 {
-        self.id()
-    }
-}
-
-impl<const MIN_ALIGN: usize, const CHECKED: bool> Conflict for Scope<'_, MIN_ALIGN, CHECKED> {
-    fn region_id(&self) -> u64 {
-        self.id()
-    }
-}
-
-/// Both guards are the arena they guard.
-macro_rules! guards {
-    ($($guard:ident $(<$life:lifetime>)?),+) => {$(
-        impl Deref for $guard $(<$life>)? {
-            type Target = Arena;
-
-            #[inline]
-            fn deref(&self) -> &Arena {
-                &self.arena
-            }
-        }
-
-        impl DerefMut for $guard $(<$life>)? {
-            #[inline]
-            fn deref_mut(&mut self) -> &mut Arena {
-                &mut self.arena
-            }
-        }
-
-        impl Conflict for $guard $(<$life>)? {
-            fn region_id(&self) -> u64 {
-                self.arena.id()
-            }
-        }
-
-        impl fmt::Debug for $guard $(<$life>)? {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($guard)).field(&*self.arena).finish()
-            }
-        }
-    )+};
-}
-
-guards!(PooledArena<'_>, Scratch);

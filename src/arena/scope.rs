@@ -1,9 +1,11 @@
 //! [`Scope`]: a cursor by value.
 
 use super::body::{self, always};
+use super::boxed::ArenaBox;
 use super::checkpoint::Checkpoint;
-use super::cursor::{Cursor, Mode, Plain, Try, here};
+use super::cursor::Cursor;
 use super::frame::Frame;
+use super::place::{Mode, Plain, Try, here};
 use crate::oom::{AllocOrInitError, OutOfMemory};
 use crate::region::Monitor;
 use crate::stats::Stats;
@@ -66,6 +68,10 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
 
     calls!("scope", 'a);
 
+    figures!();
+
+    checkpoints!("scope");
+
     /// A scope on top of this one, which cannot be allocated from until the child ends.
     #[inline(always)]
     pub fn scope(&mut self) -> Scope<'_, MIN_ALIGN, CHECKED> {
@@ -103,7 +109,7 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     #[track_caller]
     pub fn frame<const N: usize>(&self) -> Frame<'a, N, MIN_ALIGN> {
         let bytes = Frame::<N, MIN_ALIGN>::BYTES;
-        Frame::new(always(Plain::place(&self.cursor, bytes, MIN_ALIGN, here::<CHECKED>())))
+        Frame::new(always(Plain::place(&self.cursor, bytes, MIN_ALIGN, here::<Cursor<MIN_ALIGN, CHECKED>>())))
     }
 
     /// [`frame`](Scope::frame) that returns the error; the frame is committed.
@@ -114,7 +120,7 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     #[track_caller]
     pub fn try_frame<const N: usize>(&self) -> Result<Frame<'a, N, MIN_ALIGN>, OutOfMemory> {
         let bytes = Frame::<N, MIN_ALIGN>::BYTES;
-        Ok(Frame::new(Try::place(&self.cursor, bytes, MIN_ALIGN, here::<CHECKED>())?))
+        Ok(Frame::new(Try::place(&self.cursor, bytes, MIN_ALIGN, here::<Cursor<MIN_ALIGN, CHECKED>>())?))
     }
 }
 

@@ -3,7 +3,8 @@
 //! Position and limit of such a cursor are those of an unchecked one that allocates the same, so limits, figures
 //! and errors are the same to the byte. Where a block really is, the ledger says.
 
-use super::cursor::{Caller, Cursor, check_error, panic_with};
+use super::cursor::{Cursor, check_error, panic_with};
+use super::place::Caller;
 use crate::grow::{Why, grow};
 use crate::guard::{Broken, Ledger, Wanted, What};
 use crate::math::bump::bump_up;

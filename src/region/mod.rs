@@ -107,6 +107,11 @@ impl Region {
         self.slot.asked()
     }
 
+    /// The bytes that its addresses span: the reservation, with a checked arena's guards and what it gave up.
+    pub(crate) fn span(&self) -> usize {
+        self.slot.reserved()
+    }
+
     /// The bytes committed: where the frontier stands.
     #[inline]
     pub fn committed_bytes(&self) -> usize {

@@ -1,0 +1,168 @@
+//! [`Branded`]: a scope with a lifetime that nothing else has.
+
+use super::arena_type::Arena;
+use super::handle::{Handle, Rel, SliceHandle, StrHandle};
+use super::scope::Scope;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr;
+
+/// A [`Scope`] whose allocations can be pointed to with 32-bit [`Handle`]s. It exists inside of
+/// [`scoped_branded`](Arena::scoped_branded), and allocates as a scope does.
+///
+/// A handle is made of a `&'brand T`, which is good for all of the brand's life, and can only be followed where that
+/// brand is. The brand is invariant and made up by the call, so no other arena, and no later use of the same one, has it.
+/// (The idea is that of the crates `indexing` and `ghost-cell`.) Values are changed through `Cell`s or atomics: what
+/// has a handle is shared.
+pub struct Branded<'brand, const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
+    scope: Scope<'brand, MIN_ALIGN, CHECKED>,
+    base: *mut u8,
+    len: usize,
+    brand: PhantomData<fn(&'brand ()) -> &'brand ()>,
+}
+
+impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_ALIGN, CHECKED> {
+    /// The handle of a value in the arena. Give it what `alloc` returned, or a part of that.
+    ///
+    /// # Panics
+    /// When the value is not in this arena, or too far from its beginning (4 GiB times the alignment of `T`).
+    #[inline]
+    #[track_caller]
+    pub fn handle<T>(&self, value: &'brand T) -> Handle<'brand, T> {
+        match self.try_handle(value) {
+            Some(handle) => handle,
+            None => out_of_reach(),
+        }
+    }
+
+    /// [`handle`](Self::handle), or `None` for a value that is elsewhere or too far in.
+    #[inline]
+    pub fn try_handle<T>(&self, value: &'brand T) -> Option<Handle<'brand, T>> {
+        Rel::new(self.base, self.len, value).map(Handle::new)
+    }
+
+    /// The value that a handle was made of.
+    #[inline]
+    pub fn get<T>(&self, handle: Handle<'brand, T>) -> &'brand T {
+        // SAFETY: only this brand's scope makes handles of this brand, and it made this one of a `&'brand T` that lies
+        // in its region. (For a type without a size any aligned place will do.)
+        unsafe { &*handle.rel().pointer(self.base) }
+    }
+
+    /// The handle of a slice in the arena.
+    ///
+    /// # Panics
+    /// As [`handle`](Self::handle), and for more than `u32::MAX` values.
+    #[inline]
+    #[track_caller]
+    pub fn slice_handle<T>(&self, values: &'brand [T]) -> SliceHandle<'brand, T> {
+        match self.try_slice_handle(values) {
+            Some(handle) => handle,
+            None => out_of_reach(),
+        }
+    }
+
+    /// [`slice_handle`](Self::slice_handle), or `None` for a slice that is elsewhere, too long, or too far in. The empty
+    /// slice may be anywhere.
+    #[inline]
+    pub fn try_slice_handle<T>(&self, values: &'brand [T]) -> Option<SliceHandle<'brand, T>> {
+        let len = u32::try_from(values.len()).ok()?;
+        let first = if values.is_empty() { self.base.cast_const().cast() } else { values.as_ptr() };
+        Some(SliceHandle::new(Handle::new(Rel::new(self.base, self.len, first)?), len))
+    }
+
+    /// The slice that a handle was made of.
+    #[inline]
+    pub fn slice<T>(&self, handle: SliceHandle<'brand, T>) -> &'brand [T] {
+        if handle.is_empty() {
+            return &[];
+        }
+        // SAFETY: as in `get`, for all values of the slice, which lie one after the other in the region.
+        unsafe { &*ptr::slice_from_raw_parts(handle.first().pointer(self.base), handle.len()) }
+    }
+
+    /// The handle of a string in the arena: a slice handle of its bytes.
+    ///
+    /// # Panics
+    /// As [`slice_handle`](Self::slice_handle).
+    #[inline]
+    #[track_caller]
+    pub fn str_handle(&self, text: &'brand str) -> StrHandle<'brand> {
+        StrHandle::new(self.slice_handle(text.as_bytes()))
+    }
+
+    /// The string that a handle was made of.
+    #[inline]
+    pub fn str(&self, handle: StrHandle<'brand>) -> &'brand str {
+        // SAFETY: the bytes were a string when the handle was made, and have been shared since.
+        unsafe { core::str::from_utf8_unchecked(self.slice(handle.bytes())) }
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn out_of_reach() -> ! {
+    panic!("highwater: a handle of something that is not in the arena, or out of its reach")
+}
+
+/// Shared only: a child scope, which would take `&mut`, gives its memory up before the brand ends.
+impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Deref for Branded<'brand, MIN_ALIGN, CHECKED> {
+    type Target = Scope<'brand, MIN_ALIGN, CHECKED>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.scope
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> fmt::Debug for Branded<'_, MIN_ALIGN, CHECKED> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Branded").field(&self.scope).finish()
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
+    /// Runs a closure with a scope of its own whose allocations can have 32-bit [`Handle`]s. Nothing of it can leave
+    /// the closure.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// let total: u64 = arena.scoped_branded(|b| {
+    ///     let handles = b.alloc_iter((0..1000u64).map(|n| b.handle(b.alloc(n))));
+    ///     handles.iter().map(|&handle| b.get(handle)).sum()
+    /// });
+    /// assert_eq!(total, 499_500);
+    /// ```
+    ///
+    /// A handle does not outlive it:
+    ///
+    /// ```compile_fail
+    /// let mut arena = highwater::Arena::new();
+    /// let escaped = arena.scoped_branded(|b| b.handle(b.alloc(1)));
+    /// ```
+    pub fn scoped_branded<R>(
+        &mut self,
+        f: impl for<'brand> FnOnce(Branded<'brand, MIN_ALIGN, CHECKED>) -> R,
+    ) -> R {
+        let (base, len) = (self.region().as_ptr(), self.region().span());
+        f(Branded { scope: self.scope(), base, len, brand: PhantomData })
+    }
+
+    /// The 32-bit pointer to a value in this arena; `None` if it is elsewhere or too far in. See [`Rel`].
+    pub fn rel<T>(&self, value: &T) -> Option<Rel<T>> {
+        Rel::new(self.region().as_ptr(), self.region().span(), value)
+    }
+
+    /// The value that a 32-bit pointer points to.
+    ///
+    /// # Safety
+    /// The pointer was made by this arena of a value that has not been given up since, and that nobody changes while
+    /// the reference lives.
+    #[inline]
+    pub unsafe fn resolve<T>(&self, rel: Rel<T>) -> &T {
+        // SAFETY: the caller's promise.
+        unsafe { &*rel.pointer(self.region().as_ptr()) }
+    }
+}

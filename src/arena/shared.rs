@@ -1,0 +1,224 @@
+//! [`SharedArena`]: one arena for many threads.
+
+use super::body::{self, always};
+use super::boxed::ArenaBox;
+use super::local::LocalArena;
+use super::place::{Plain, Try};
+use super::scratch::Conflict;
+use super::shared_cursor::SharedCursor;
+use crate::builder::{Builder, Over};
+use crate::guard::Sink;
+use crate::oom::{AllocOrInitError, OutOfMemory};
+use crate::policy::GuardPolicy;
+use crate::region::{BuildError, GuardError, Monitor, Region};
+use crate::stats::Stats;
+use core::alloc::Layout;
+use core::ffi::CStr;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// An [`Arena`](crate::Arena) that threads share: an allocation is one atomic addition.
+///
+/// The calls are an arena's, `&self` is enough for all of them, and any thread may make them at any time. What is
+/// handed out lives as long as the arena is borrowed, so it may be sent to, and shared with, other threads as its
+/// type allows. Memory is committed as it is touched, by whichever thread touches it.
+///
+/// - The plain calls add to a counter and never try again: they are wait-free (but blocks of more than 4 GiB, and the
+///   explicit engine's growth, take turns by compare-and-swap). What is added cannot be taken back from under the other
+///   threads, so a plain call that **fails leaves the arena full**: until the next [`reset`](SharedArena::reset),
+///   nothing is left of what was there.
+/// - The `try_` calls go by compare-and-swap, and a failure changes nothing.
+/// - A thread that allocates much takes a [`local`](SharedArena::local) part and allocates from that without atomics.
+///
+/// ```
+/// use highwater::SharedArena;
+///
+/// let arena = SharedArena::new();
+/// let lengths: Vec<usize> = std::thread::scope(|threads| {
+///     let words = ["a", "bc", "def"].map(|word| threads.spawn(|| arena.alloc_str(word)));
+///     words.map(|thread| thread.join().unwrap().len()).into()
+/// });
+/// assert_eq!(lengths, [1, 2, 3]);
+/// ```
+#[must_use = "dropping an arena unmaps it"]
+pub struct SharedArena<const MIN_ALIGN: usize = 8> {
+    cursor: SharedCursor<MIN_ALIGN>,
+    region: Region,
+}
+
+// SAFETY: no part of it belongs to a thread.
+unsafe impl<const MIN_ALIGN: usize> Send for SharedArena<MIN_ALIGN> {}
+// SAFETY: what changes behind `&self` is the counter, which hands out no byte twice, and the region, which is `Sync`.
+unsafe impl<const MIN_ALIGN: usize> Sync for SharedArena<MIN_ALIGN> {}
+
+impl SharedArena {
+    /// An arena with the default policies: 64 GiB reserved, 64 KiB committed.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    pub fn new() -> Self {
+        Self::with_min_align()
+    }
+
+    /// An arena with the default policies.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    pub fn try_new() -> Result<Self, OutOfMemory> {
+        Ok(Self::builder().try_build()?)
+    }
+
+    /// An arena with policies of your own.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::builder().name("symbols").limit(1 << 20).build();
+    /// assert_eq!(arena.remaining(), 1 << 20);
+    /// ```
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+}
+
+impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
+    /// An arena with the default policies and this minimum alignment, in bytes, a power of two up to 4096.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    pub fn with_min_align() -> Self {
+        Builder::<Self>::new().build()
+    }
+
+    #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
+    pub(super) fn cursor(&self) -> &SharedCursor<MIN_ALIGN> {
+        &self.cursor
+    }
+
+    calls!("arena", '_);
+
+    figures!();
+
+    /// A part of the arena for one thread, to allocate from without atomics.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::new();
+    /// let local = arena.local();
+    /// let squares = local.alloc_slice_fill_with(100, |i| i * i);
+    /// drop(local);
+    /// assert_eq!(squares[9], 81);
+    /// ```
+    pub fn local(&self) -> LocalArena<'_, MIN_ALIGN> {
+        LocalArena::new(&self.cursor)
+    }
+
+    /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept and not
+    /// cleared, values are not dropped.
+    ///
+    /// ```
+    /// let mut arena = highwater::SharedArena::new();
+    /// let first = arena.alloc(1u64) as *const u64;
+    /// arena.reset();
+    /// assert_eq!(arena.alloc(2u64) as *const u64, first);
+    /// ```
+    pub fn reset(&mut self) {
+        self.cursor.restart();
+        self.region.slot().counters.touched.store(0, Relaxed);
+        if self.region.slot().is_stressed() {
+            self.trim(self.region.slot().head.load(Relaxed));
+        }
+    }
+
+    /// Gives committed memory past the first `keep` bytes (and past what is in use) back to the system, and returns
+    /// how many bytes that were. What is committed again reads as zero.
+    pub fn trim(&mut self, keep: usize) -> usize {
+        let keep = keep.max(self.cursor.used());
+        // SAFETY: what is past the position was never handed out, and we have the arena to ourselves.
+        unsafe { self.region.trim(keep) }
+    }
+
+    /// Places a guard over a range of offsets from the region's first byte: see [`Region::guard_at`]. The arena
+    /// allocates up to its first guard.
+    ///
+    /// # Errors
+    /// A [`GuardError`] that names the range: it is not whole pages of the region, or over what is in use.
+    pub fn guard_at(&mut self, range: Range<usize>) -> Result<(), GuardError> {
+        let used = self.cursor.used();
+        if range.start < used {
+            return Err(GuardError::InUse { guard: range, used });
+        }
+        // SAFETY: nothing was handed out there, and we have the arena to ourselves.
+        unsafe { self.region.guard_at(range) }?;
+        self.cursor.refresh_limit();
+        Ok(())
+    }
+
+    /// The byte limit set by [`set_allocation_limit`](SharedArena::set_allocation_limit).
+    pub fn allocation_limit(&self) -> Option<usize> {
+        match self.region.slot().allocation_limit.load(Relaxed) {
+            usize::MAX => None,
+            bytes => Some(bytes),
+        }
+    }
+
+    /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. It takes `&mut self`, since every
+    /// thread's check stands on it.
+    pub fn set_allocation_limit(&mut self, limit: Option<usize>) {
+        self.region.slot().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
+        self.cursor.refresh_limit();
+    }
+
+    /// Whether an address is one of the arena's, in use or not.
+    pub fn contains<T>(&self, pointer: *const T) -> bool {
+        self.region.contains(pointer.cast())
+    }
+
+    /// The region under the arena.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
+    /// Another minimum alignment: bytes, a power of two up to 4096.
+    pub fn min_align<const OTHER: usize>(self) -> Builder<SharedArena<OTHER>> {
+        self.retarget()
+    }
+}
+
+impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
+    const CHECKED: bool = false;
+
+    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+        Ok(region.into())
+    }
+}
+
+impl<const MIN_ALIGN: usize> From<Region> for SharedArena<MIN_ALIGN> {
+    /// An arena over a region, from its first byte on.
+    fn from(region: Region) -> Self {
+        SharedArena { cursor: SharedCursor::over(&region), region }
+    }
+}
+
+impl<const MIN_ALIGN: usize> Default for SharedArena<MIN_ALIGN> {
+    fn default() -> Self {
+        Self::with_min_align()
+    }
+}
+
+impl<const MIN_ALIGN: usize> Conflict for SharedArena<MIN_ALIGN> {
+    fn region_id(&self) -> u64 {
+        self.id()
+    }
+}
+
+impl<const MIN_ALIGN: usize> fmt::Debug for SharedArena<MIN_ALIGN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedArena")
+            .field("used", &self.allocated_bytes())
+            .field("region", &self.region)
+            .finish()
+    }
+}

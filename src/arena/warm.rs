@@ -1,0 +1,71 @@
+//! An arena that waits for its next user: how much of it stays warm.
+
+use super::arena_type::Arena;
+
+/// How many uses an arena's memory stays for without being needed.
+pub(super) const DECAY: u32 = 64;
+/// Committed bytes that an arena keeps while it waits, at most.
+pub(super) const KEEP: usize = 16 << 20;
+/// Arenas that wait at most.
+pub(super) const WAITING: usize = 16;
+/// What is not worth giving back.
+const LITTLE: usize = 64 << 10;
+
+/// It goes from hand to hand in a box: moving one word is faster than moving an arena whose position was just written
+/// (a copy by large words waits for the small store).
+pub(super) type Boxed = Box<Warm>;
+
+/// An arena, and what is known of its use.
+pub(super) struct Warm {
+    pub(super) arena: Arena,
+    /// What was committed when it was last put away.
+    kept: usize,
+    /// The most that is known to have been used since the last look.
+    peak: usize,
+    /// Uses since the last look.
+    uses: u32,
+}
+
+impl Warm {
+    pub(super) fn new(arena: Arena) -> Boxed {
+        Box::new(Warm { kept: arena.committed_bytes(), peak: 0, uses: 0, arena })
+    }
+
+    /// Makes the arena ready to wait, with at most `most` bytes committed; false if it is not fit for strangers,
+    /// because somebody placed a guard in it.
+    ///
+    /// Every `decay` uses, committed memory that was not used is given back by halves. What a scope used is not to
+    /// be seen afterwards, but when half was too little the arena grows again, and that is.
+    pub(super) fn rest(&mut self, most: usize, decay: u32) -> bool {
+        let arena = &mut self.arena;
+        if arena.region().slot().first_guard() != usize::MAX {
+            return false;
+        }
+        let committed = arena.committed_bytes();
+        let grown = if committed > self.kept { committed } else { 0 };
+        self.peak = self.peak.max(arena.allocated_bytes()).max(grown);
+        self.uses = self.uses.saturating_add(1);
+        arena.reset();
+        arena.set_allocation_limit(None);
+        let mut keep = most;
+        if self.uses >= decay {
+            keep = keep.min(self.peak.max(committed / 2).max(LITTLE));
+            (self.peak, self.uses) = (0, 0);
+        }
+        if committed > keep {
+            arena.trim(keep);
+        }
+        self.kept = arena.committed_bytes();
+        true
+    }
+
+    /// Gives back what is committed past the first `keep` bytes, of an arena that waits.
+    pub(super) fn cut(&mut self, keep: usize) {
+        self.arena.trim(keep);
+        self.kept = self.arena.committed_bytes();
+    }
+
+    pub(super) fn committed(&self) -> usize {
+        self.kept
+    }
+}
