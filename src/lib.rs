@@ -14,6 +14,7 @@ mod region;
 mod report;
 pub mod stats;
 mod sys;
+mod vec;
 
 pub use arena::*;
 pub use builder::Builder;
@@ -24,3 +25,4 @@ pub use policy::{
 };
 pub use region::{BuildError, GuardError, Monitor, Region};
 pub use stats::{GrowthEvent, Stats};
+pub use vec::{AppendVec, Drain, GrowVec, IntoIter, SharedVec};

@@ -1,0 +1,182 @@
+//! [`AppendVec`]: a vector that is pushed to while its values are borrowed.
+
+use super::grow_vec::GrowVec;
+use crate::builder::{Builder, Over};
+use crate::guard::Sink;
+use crate::oom::OutOfMemory;
+use crate::policy::GuardPolicy;
+use crate::region::{BuildError, Region};
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ops::Deref;
+use core::slice;
+
+/// A [`GrowVec`] that is appended to through `&self`: since nothing moves, references to its values, and slices of
+/// them, stay good while others are pushed.
+///
+/// For one thread; [`SharedVec`](crate::SharedVec) is for several. Values are changed when nothing is borrowed, or
+/// through `Cell`s.
+///
+/// ```
+/// use highwater::AppendVec;
+///
+/// let names = AppendVec::new();
+/// let first: &String = names.push_pinned("first".to_string());
+/// for n in 0..100_000 {
+///     names.push_pinned(n.to_string());
+/// }
+/// assert_eq!(first, "first");
+/// assert_eq!(names[100_000], "99999");
+/// ```
+pub struct AppendVec<T> {
+    vec: UnsafeCell<GrowVec<T>>,
+}
+
+impl<T> AppendVec<T> {
+    /// An empty vector. Nothing is reserved before the first value comes.
+    pub const fn new() -> Self {
+        AppendVec { vec: UnsafeCell::new(GrowVec::new()) }
+    }
+
+    /// An empty vector that may get `len` values long and reserves addresses for no more.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    #[track_caller]
+    pub fn with_max(len: usize) -> Self {
+        GrowVec::with_max(len).into()
+    }
+
+    /// A vector with policies of your own; sizes are in bytes.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
+    /// Appends a value and returns a reference to it.
+    ///
+    /// # Panics
+    /// As [`GrowVec::push`].
+    #[inline]
+    #[track_caller]
+    pub fn push_pinned(&self, value: T) -> &T {
+        // Making room may panic; the value, whose destructor may come back to this vector, is dropped after that.
+        // SAFETY: neither call comes back to this vector, so there is no second `&mut`; and neither touches a value that
+        // is there, so whoever borrows one may go on. After the first there is room for one more.
+        unsafe {
+            (*self.vec.get()).make_room(1);
+            (*self.vec.get()).push_unchecked(value);
+        }
+        // SAFETY: the value was just written. It stays in its place for as long as the vector is borrowed.
+        unsafe { &*(*self.vec.get()).as_ptr().add((*self.vec.get()).len() - 1) }
+    }
+
+    /// [`push_pinned`](AppendVec::push_pinned) that returns the error; the value is dropped then.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the vector is as long as it may be, or the system refuses.
+    #[inline]
+    pub fn try_push_pinned(&self, value: T) -> Result<&T, OutOfMemory> {
+        // The value waits outside: should it be dropped, that may come back to this vector.
+        // SAFETY: as in `push_pinned`: this only commits memory.
+        unsafe { (*self.vec.get()).try_make_room_for_one() }?;
+        Ok(self.push_pinned(value))
+    }
+
+    /// The values pushed so far. More may be pushed meanwhile: the slice stays as it is.
+    #[inline]
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: nobody has the vector mutably: `push_pinned` does not while anything else runs.
+        let vec = unsafe { &*self.vec.get() };
+        // SAFETY: so many values are initialised, and stay as they are for as long as this is borrowed.
+        unsafe { slice::from_raw_parts(vec.as_ptr(), vec.len()) }
+    }
+
+    /// The values, for changing.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        self.vec.get_mut()
+    }
+
+    /// The vector, for everything that needs it to be nobody else's.
+    pub fn as_mut_vec(&mut self) -> &mut GrowVec<T> {
+        self.vec.get_mut()
+    }
+
+    /// The vector.
+    pub fn into_vec(self) -> GrowVec<T> {
+        self.vec.into_inner()
+    }
+}
+
+impl<T> From<GrowVec<T>> for AppendVec<T> {
+    fn from(vec: GrowVec<T>) -> Self {
+        AppendVec { vec: UnsafeCell::new(vec) }
+    }
+}
+
+impl<T> From<AppendVec<T>> for GrowVec<T> {
+    fn from(vec: AppendVec<T>) -> Self {
+        vec.into_vec()
+    }
+}
+
+impl<T> Over for AppendVec<T> {
+    const CHECKED: bool = false;
+
+    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+        Ok(GrowVec::from(region).into())
+    }
+}
+
+impl<T> Deref for AppendVec<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+impl<T> Default for AppendVec<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Extend<T> for AppendVec<T> {
+    #[track_caller]
+    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
+        self.vec.get_mut().extend(values);
+    }
+}
+
+impl<T> FromIterator<T> for AppendVec<T> {
+    #[track_caller]
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        GrowVec::from_iter(values).into()
+    }
+}
+
+impl<T> IntoIterator for AppendVec<T> {
+    type Item = T;
+    type IntoIter = super::IntoIter<T>;
+
+    fn into_iter(self) -> super::IntoIter<T> {
+        self.into_vec().into_iter()
+    }
+}
+
+impl<'v, T> IntoIterator for &'v AppendVec<T> {
+    type Item = &'v T;
+    type IntoIter = slice::Iter<'v, T>;
+
+    fn into_iter(self) -> slice::Iter<'v, T> {
+        self.iter()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for AppendVec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}

@@ -1,0 +1,387 @@
+//! [`GrowVec`]: a vector that grows in place.
+
+use super::storage::{Storage, panic_with};
+use crate::builder::{Builder, Over};
+use crate::grow::Why;
+use crate::guard::Sink;
+use crate::oom::OutOfMemory;
+use crate::policy::GuardPolicy;
+use crate::region::{BuildError, Region};
+use core::mem::MaybeUninit;
+use core::slice;
+
+/// A vector in a region of its own: it grows in place for ever, and nothing in it moves.
+///
+/// Names and meanings are those of std's `Vec`. What differs is what growing is: address space for the longest it may
+/// get is reserved at first, and memory is committed as it is touched. So there is no copying, no moment with two
+/// copies in memory, and no growth to compile: `push` compares with the greatest length, and writes. (The cold side of
+/// that compare makes the reservation, the first time, or diverges.) Pointers to values stay good until the value is
+/// removed or moved by a call that says so, and a refusal to grow is a report that says why.
+///
+/// - [`new`](GrowVec::new) reserves nothing. The first value reserves 64 GiB of addresses (less when there are many
+///   regions), which takes about 10 µs: for many small vectors, take an arena.
+/// - [`capacity`](GrowVec::capacity) is what is committed; [`max_len`](GrowVec::max_len) is how long it may get.
+/// - [`spare_capacity_mut`](GrowVec::spare_capacity_mut) is committed memory only, so it can be handed to `read(2)`.
+/// - `clone`, `split_off` and `collect` make vectors with the default policies.
+///
+/// ```
+/// use highwater::GrowVec;
+///
+/// let mut numbers = GrowVec::new();
+/// numbers.push(1u64);
+/// let first = numbers.as_ptr();
+/// numbers.extend(2..=1_000_000);
+/// assert_eq!(numbers.as_ptr(), first);
+/// assert_eq!(numbers.iter().sum::<u64>(), 500_000_500_000);
+/// ```
+pub struct GrowVec<T> {
+    storage: Storage<T>,
+    len: usize,
+    /// The length up to which a value is simply written. With the fault engine that is the greatest length; with the
+    /// explicit one it is what is committed.
+    room: usize,
+}
+
+impl<T> GrowVec<T> {
+    /// An empty vector. Nothing is reserved before the first value comes.
+    ///
+    /// ```
+    /// static EMPTY: std::sync::Mutex<highwater::GrowVec<u32>> = std::sync::Mutex::new(highwater::GrowVec::new());
+    /// EMPTY.lock().unwrap().push(1);
+    /// ```
+    pub const fn new() -> Self {
+        let storage = Storage::none();
+        GrowVec { room: if size_of::<T>() == 0 { usize::MAX } else { 0 }, storage, len: 0 }
+    }
+
+    /// An empty vector that may get `len` values long and reserves addresses for no more.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let mut two = highwater::GrowVec::with_max(2);
+    /// two.extend([1, 2]);
+    /// assert!(two.try_push(3).is_err());
+    /// assert_eq!(two, [1, 2]);
+    /// ```
+    #[track_caller]
+    pub fn with_max(len: usize) -> Self {
+        Self::try_with_max(len).unwrap_or_else(|error| panic_with(error))
+    }
+
+    /// [`with_max`](GrowVec::with_max) that returns the error.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
+        Ok(Self::in_storage(Storage::with_most(len)?, 0))
+    }
+
+    /// A vector with policies of your own; sizes are in bytes.
+    ///
+    /// ```
+    /// use highwater::{Growth, GrowVec};
+    ///
+    /// let mut log = GrowVec::<u8>::builder().name("log").growth(Growth::Fixed(1 << 20)).limit(100 << 20).build();
+    /// log.extend_from_slice(b"started\n");
+    /// assert_eq!(log.max_len(), 100 << 20);
+    /// ```
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
+    /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
+    pub(super) fn in_storage(storage: Storage<T>, len: usize) -> Self {
+        let mut vec = GrowVec { storage, len, room: 0 };
+        vec.refresh_room();
+        vec
+    }
+
+    fn refresh_room(&mut self) {
+        let most = self.storage.most();
+        self.room = if cfg!(highwater_fault) { most } else { most.min(self.storage.committed()) };
+    }
+
+    /// How many values there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many values fit into what is committed.
+    pub fn capacity(&self) -> usize {
+        self.storage.committed().max(self.len)
+    }
+
+    /// How many values there may be. Before anything is reserved that is 0, unless `T` has no size.
+    pub fn max_len(&self) -> usize {
+        self.storage.most()
+    }
+
+    /// The region that the values are in, once it is reserved.
+    pub fn region(&self) -> Option<&Region> {
+        self.storage.region()
+    }
+
+    /// The first value's address; it stays the same once there is a value.
+    #[inline]
+    pub fn as_ptr(&self) -> *const T {
+        self.storage.start()
+    }
+
+    /// [`as_ptr`](GrowVec::as_ptr), for writing.
+    #[inline]
+    pub fn as_mut_ptr(&mut self) -> *mut T {
+        self.storage.start()
+    }
+
+    /// All values.
+    #[inline]
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: the first `len` places are initialised, and borrowed with the vector.
+        unsafe { slice::from_raw_parts(self.storage.start(), self.len) }
+    }
+
+    /// All values, for changing.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as above.
+        unsafe { slice::from_raw_parts_mut(self.storage.start(), self.len) }
+    }
+
+    /// Says that there are `len` values.
+    ///
+    /// # Safety
+    /// `len` is at most [`capacity`](GrowVec::capacity), and the first `len` values are initialised.
+    #[inline]
+    pub unsafe fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= self.capacity(), "a length is at most what is committed");
+        self.len = len;
+    }
+
+    /// [`set_len`](GrowVec::set_len) after writing, where what was written commits itself.
+    ///
+    /// # Safety
+    /// The first `len` values are initialised, and there may be so many.
+    #[inline(always)]
+    pub(super) unsafe fn set_len_written(&mut self, len: usize) {
+        self.len = len;
+    }
+
+    /// The length up to which a value may be written without looking.
+    #[inline(always)]
+    pub(super) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Appends a value.
+    ///
+    /// # Panics
+    /// When the vector is as long as it may be, or the first value finds no address space. With the explicit engine
+    /// also when the system refuses to commit; with the fault engine that is the business of
+    /// [`on_refusal`](Builder::on_refusal).
+    #[inline]
+    #[track_caller]
+    pub fn push(&mut self, value: T) {
+        if self.len >= self.room {
+            // A call that returns to here, but to nothing that depends on it: the other side stays straight.
+            return self.push_elsewhere(value);
+        }
+        // SAFETY: there is a place for one more.
+        unsafe { self.push_unchecked(value) }
+    }
+
+    /// # Safety
+    /// `len` is below `room`, or the place is committed.
+    #[inline(always)]
+    pub(super) unsafe fn push_unchecked(&mut self, value: T) {
+        // SAFETY: the place is the vector's, and free.
+        unsafe { self.storage.start().add(self.len).write(value) };
+        self.len += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn push_elsewhere(&mut self, value: T) {
+        self.make_room(1);
+        // SAFETY: there is room for one more.
+        unsafe { self.push_unchecked(value) }
+    }
+
+    /// Appends a value, whose memory is committed first.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the vector is as long as it may be, or the system refuses. The value is dropped then, and
+    /// the vector has not changed. ([`try_reserve`](GrowVec::try_reserve) before it keeps the value.)
+    #[inline]
+    pub fn try_push(&mut self, value: T) -> Result<(), OutOfMemory> {
+        self.try_make_room_for_one()?;
+        // SAFETY: there is a committed place for one more.
+        unsafe { self.push_unchecked(value) };
+        Ok(())
+    }
+
+    /// Committed room for one value more.
+    #[inline]
+    pub(super) fn try_make_room_for_one(&mut self) -> Result<(), OutOfMemory> {
+        if self.len >= self.room || !self.storage.is_committed(self.len + 1) {
+            self.try_make_room(1, Why::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Room for `more` values: from here on they may be written without a check.
+    #[inline]
+    #[track_caller]
+    pub(super) fn make_room(&mut self, more: usize) {
+        // (`len` may be above `room` with values that nothing was written for.)
+        if more > self.room.saturating_sub(self.len) {
+            self.make_room_elsewhere(more);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn make_room_elsewhere(&mut self, more: usize) {
+        if more == 0 {
+            return;
+        }
+        if cfg!(not(highwater_fault)) {
+            return self.try_make_room(more, Why::Write).unwrap_or_else(|error| panic_with(error));
+        }
+        if let Err(error) = self.check_len(more) {
+            panic_with(error)
+        }
+    }
+
+    /// Committed room for `more` values.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn try_make_room(&mut self, more: usize, why: Why) -> Result<(), OutOfMemory> {
+        let len = self.check_len(more)?;
+        if !self.storage.is_committed(len) {
+            self.storage.commit(self.len, len, why)?;
+        }
+        self.refresh_room();
+        Ok(())
+    }
+
+    /// The length with `more` values, if it may get that long; reserves if nothing is reserved.
+    fn check_len(&mut self, more: usize) -> Result<usize, OutOfMemory> {
+        if more > 0 && self.storage.most() == 0 && self.storage.region().is_none() {
+            self.storage.open()?;
+            self.refresh_room();
+        }
+        let len = self.len.saturating_add(more);
+        if len > self.storage.most() || len < more || len - more != self.len {
+            return Err(self.storage.beyond(self.len, len));
+        }
+        Ok(len)
+    }
+
+    /// Commits memory for `additional` values more, exactly, so that pushing them neither faults nor fails.
+    ///
+    /// # Panics
+    /// When the vector may not get that long, or the system refuses.
+    ///
+    /// ```
+    /// let mut bytes = highwater::GrowVec::<u8>::new();
+    /// bytes.reserve(1 << 20);
+    /// assert!(bytes.capacity() >= 1 << 20);
+    /// ```
+    #[track_caller]
+    pub fn reserve(&mut self, additional: usize) {
+        self.try_reserve(additional).unwrap_or_else(|error| panic_with(error));
+    }
+
+    /// [`reserve`](GrowVec::reserve) that returns the error.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the vector may not get that long, or the system refuses.
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), OutOfMemory> {
+        self.try_make_room(additional, Why::Ahead)
+    }
+
+    /// The memory after the last value that is committed, uninitialised: none before the first
+    /// [`reserve`](GrowVec::reserve) or value.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use highwater::GrowVec;
+    ///
+    /// let mut bytes = GrowVec::<u8>::new();
+    /// bytes.reserve(100);
+    /// let spare = bytes.spare_capacity_mut();
+    /// assert!(spare.len() >= 100);
+    /// spare[0].write(b'x'); // or read(2)
+    /// // SAFETY: the first byte is initialised.
+    /// unsafe { bytes.set_len(1) };
+    /// assert_eq!(bytes, b"x");
+    /// ```
+    pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<T>] {
+        let spare = self.storage.committed().saturating_sub(self.len);
+        // SAFETY: the places are the vector's and committed, and hold nothing.
+        unsafe { slice::from_raw_parts_mut(self.storage.start().add(self.len).cast(), spare) }
+    }
+
+    /// Gives committed memory that no value is in back to the system, and returns how many bytes that were.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u64> = (0..1_000_000).collect();
+    /// numbers.truncate(10);
+    /// assert!(numbers.shrink_to_fit() > 7_000_000);
+    /// ```
+    pub fn shrink_to_fit(&mut self) -> usize {
+        // SAFETY: there is no value past `len`.
+        let given_back = unsafe { self.storage.trim(self.len) };
+        self.refresh_room();
+        given_back
+    }
+
+    /// The values as a slice that lives for ever. Neither they nor the region are dropped.
+    pub fn leak<'a>(self) -> &'a mut [T]
+    where
+        T: 'a,
+    {
+        let mut vec = core::mem::ManuallyDrop::new(self);
+        // SAFETY: the values are initialised, and nobody else has them or ever frees them.
+        unsafe { slice::from_raw_parts_mut(vec.as_mut_ptr(), vec.len) }
+    }
+}
+
+// SAFETY: the vector owns its values, as `Vec` does; a region may be sent and shared.
+unsafe impl<T: Send> Send for GrowVec<T> {}
+// SAFETY: as above: a shared vector gives out shared references to its values only.
+unsafe impl<T: Sync> Sync for GrowVec<T> {}
+
+impl<T> From<Region> for GrowVec<T> {
+    /// An empty vector over a region.
+    fn from(region: Region) -> Self {
+        Self::in_storage(Storage::over(region), 0)
+    }
+}
+
+impl<T> Over for GrowVec<T> {
+    const CHECKED: bool = false;
+
+    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+        Ok(region.into())
+    }
+}
+
+impl<T> Drop for GrowVec<T> {
+    fn drop(&mut self) {
+        // SAFETY: the values are initialised, and gone with the vector. Should one of them panic, the others are
+        // dropped all the same, and the region is.
+        unsafe { core::ptr::drop_in_place(self.as_mut_slice()) };
+    }
+}

@@ -1,0 +1,332 @@
+//! [`SharedVec`]: a vector that several threads append to.
+
+use super::grow_vec::GrowVec;
+use super::order::Order;
+use super::storage::{Storage, panic_with};
+use crate::builder::{Builder, Over};
+use crate::grow::Why;
+use crate::guard::Sink;
+use crate::oom::OutOfMemory;
+use crate::policy::GuardPolicy;
+use crate::region::{BuildError, Region};
+use core::fmt;
+use core::ops::Deref;
+use core::slice;
+use core::sync::atomic::AtomicU8;
+
+/// A contiguous vector that several threads append to, and read, at the same time.
+///
+/// A thread that pushes claims the next place by one atomic addition, writes it, and publishes it; places become visible
+/// in their order, so readers see a prefix without holes, as a plain slice that stays good while others push. Claiming
+/// and writing are wait-free. Publishing is lock-free: a thread that is not yet due leaves its place marked for the one
+/// that is, and goes on. (With the explicit engine claiming is lock-free as well, since it commits.)
+///
+/// A reference from [`push_pinned`](SharedVec::push_pinned) is good at once, also before its place is published. A thread
+/// that is stopped between claiming and publishing keeps everything after it from being published until it goes on.
+///
+/// It reserves two regions, one for the marks: a byte for every value, touched only where threads met.
+///
+/// ```
+/// use highwater::SharedVec;
+///
+/// let events = SharedVec::new();
+/// std::thread::scope(|threads| {
+///     for worker in 0..4 {
+///         let events = &events;
+///         threads.spawn(move || {
+///             for n in 0..1000 {
+///                 events.push((worker, n));
+///             }
+///         });
+///     }
+/// });
+/// assert_eq!(events.len(), 4000);
+/// assert_eq!(events.iter().filter(|event| event.0 == 3).count(), 1000);
+/// ```
+pub struct SharedVec<T> {
+    order: Apart<Order>,
+    storage: Storage<T>,
+    marks: Storage<AtomicU8>,
+    /// How many places and marks there are.
+    most: usize,
+}
+
+/// On cache lines of its own.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+// SAFETY: the vector owns its values.
+unsafe impl<T: Send> Send for SharedVec<T> {}
+// SAFETY: values come in through `&self` on one thread and are borrowed on others, hence both; a place is written by the
+// one thread that claimed it, before it is published, and never again.
+unsafe impl<T: Send + Sync> Sync for SharedVec<T> {}
+
+impl<T> SharedVec<T> {
+    /// An empty vector with the default policies: its addresses are reserved at once.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// An empty vector that may get `len` values long and reserves addresses for no more.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    #[track_caller]
+    pub fn with_max(len: usize) -> Self {
+        let made = Storage::with_most(len).and_then(Self::in_storage);
+        made.unwrap_or_else(|error| panic_with(error.into()))
+    }
+
+    /// A vector with policies of your own; sizes are in bytes.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+
+    fn in_storage(storage: Storage<T>) -> Result<Self, BuildError> {
+        // Values without a size have the same place: there is nothing to wait for.
+        let marks = if size_of::<T>() == 0 { Storage::none() } else { Storage::with_most(storage.most())? };
+        let most = if size_of::<T>() == 0 { isize::MAX as usize } else { storage.most().min(marks.most()) };
+        Ok(SharedVec { order: Apart(Order::new(0)), storage, marks, most })
+    }
+
+    /// How many values there may be: as many as there are places and marks for.
+    pub fn max_len(&self) -> usize {
+        self.most
+    }
+
+    /// How many values are published.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.order.0.published()
+    }
+
+    /// Whether none is.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The region that the values are in.
+    pub fn region(&self) -> Option<&Region> {
+        self.storage.region()
+    }
+
+    /// Appends a value and returns its index. The values before it may not be published yet, nor may it itself.
+    ///
+    /// # Panics
+    /// When the vector is as long as it may be. With the explicit engine also when the system refuses to commit.
+    #[inline]
+    #[track_caller]
+    pub fn push(&self, value: T) -> usize {
+        let place = self.claim();
+        // SAFETY: the place was claimed just now.
+        unsafe { self.fill(place, value) };
+        place
+    }
+
+    /// [`push`](SharedVec::push) that returns the error; the value is dropped then. Memory is committed before a place
+    /// is claimed.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the vector is as long as it may be, or the system refuses.
+    pub fn try_push(&self, value: T) -> Result<usize, OutOfMemory> {
+        let place = self.try_claim()?;
+        // SAFETY: the place was claimed just now.
+        unsafe { self.fill(place, value) };
+        Ok(place)
+    }
+
+    /// [`push`](SharedVec::push) that returns a reference to the value, which is good at once.
+    ///
+    /// # Panics
+    /// As [`push`](SharedVec::push).
+    #[inline]
+    #[track_caller]
+    pub fn push_pinned(&self, value: T) -> &T {
+        let place = self.push(value);
+        // SAFETY: the place is written, and stays as it is for as long as the vector is borrowed.
+        unsafe { &*self.storage.start().add(place) }
+    }
+
+    /// [`push_pinned`](SharedVec::push_pinned) that returns the error; the value is dropped then.
+    ///
+    /// # Errors
+    /// As [`try_push`](SharedVec::try_push).
+    pub fn try_push_pinned(&self, value: T) -> Result<&T, OutOfMemory> {
+        let place = self.try_push(value)?;
+        // SAFETY: as in `push_pinned`.
+        Ok(unsafe { &*self.storage.start().add(place) })
+    }
+
+    /// A place that is this thread's to write.
+    #[inline(always)]
+    #[track_caller]
+    fn claim(&self) -> usize {
+        // A place that was claimed has to be published, so its memory comes first, where it does not come by itself.
+        if cfg!(not(highwater_fault)) {
+            return self.try_claim().unwrap_or_else(|error| panic_with(error));
+        }
+        match self.order.0.claim(self.most) {
+            Some(place) => place,
+            None => panic_with(self.too_long(self.most)),
+        }
+    }
+
+    fn try_claim(&self) -> Result<usize, OutOfMemory> {
+        self.order.0.try_claim(|place| {
+            if place >= self.most {
+                return Err(self.too_long(place));
+            }
+            if !self.storage.is_committed(place + 1) {
+                self.storage.commit(place, place + 1, Why::Write)?;
+            }
+            if !self.marks.is_committed(place + 1) {
+                self.marks.commit(place, place + 1, Why::Write)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a place and publishes it.
+    ///
+    /// # Safety
+    /// This thread has claimed the place, and not filled it yet.
+    #[inline(always)]
+    unsafe fn fill(&self, place: usize, value: T) {
+        // SAFETY: there are `most` places, and this one is nobody else's.
+        unsafe { self.storage.start().add(place).write(value) };
+        if size_of::<T>() == 0 {
+            // All values are the same one, and it is there: only their number is published.
+            return self.order.0.count();
+        }
+        // SAFETY: there is a mark for every place. They are zero at first, as fresh memory is, and any byte is one.
+        self.order.0.publish(place, self.most, |place| unsafe { &*self.marks.start().add(place) });
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_long(&self, len: usize) -> OutOfMemory {
+        match self.storage.region() {
+            Some(region) => self.storage.too_long(region.slot(), len, len.saturating_add(1)),
+            None => unreachable!("its region is made with the vector"),
+        }
+    }
+
+    /// The values that are published. More may be pushed meanwhile: the slice stays as it is.
+    #[inline]
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: the published places are written, visible, and stay as they are while this is borrowed.
+        unsafe { slice::from_raw_parts(self.storage.start(), self.len()) }
+    }
+
+    /// All values, for changing.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as above, and nobody else has the vector.
+        unsafe { slice::from_raw_parts_mut(self.storage.start(), self.len()) }
+    }
+
+    /// Drops all values. The memory stays committed.
+    pub fn clear(&mut self) {
+        let values: *mut [T] = self.as_mut_slice();
+        let marks = self.len().min(self.marks.committed());
+        self.order.0.restart();
+        if size_of::<T>() > 0 {
+            // SAFETY: the marks are committed, and nobody else has the vector.
+            unsafe { self.marks.start().write_bytes(0, marks) };
+        }
+        // SAFETY: the values are initialised, and not counted any more.
+        unsafe { core::ptr::drop_in_place(values) };
+    }
+
+    /// The vector as one of a single owner.
+    pub fn into_vec(mut self) -> GrowVec<T> {
+        let len = self.len();
+        self.order.0.restart();
+        GrowVec::in_storage(core::mem::replace(&mut self.storage, Storage::none()), len)
+    }
+}
+
+impl<T> Drop for SharedVec<T> {
+    fn drop(&mut self) {
+        // SAFETY: the values are initialised, and gone with the vector. Every place that was claimed is published: a
+        // thread that pushes borrows the vector.
+        unsafe { core::ptr::drop_in_place(self.as_mut_slice()) };
+    }
+}
+
+impl<T> Over for SharedVec<T> {
+    const CHECKED: bool = false;
+
+    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+        Self::in_storage(Storage::over(region))
+    }
+}
+
+impl<T> TryFrom<Region> for SharedVec<T> {
+    type Error = BuildError;
+
+    /// An empty vector over a region; its marks are in another one.
+    fn try_from(region: Region) -> Result<Self, BuildError> {
+        Self::in_storage(Storage::over(region))
+    }
+}
+
+impl<T> Deref for SharedVec<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+impl<T> Default for SharedVec<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Extend<T> for SharedVec<T> {
+    #[track_caller]
+    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
+        values.into_iter().for_each(|value| _ = self.push(value));
+    }
+}
+
+impl<T> FromIterator<T> for SharedVec<T> {
+    #[track_caller]
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut vec = Self::new();
+        vec.extend(values);
+        vec
+    }
+}
+
+impl<T> IntoIterator for SharedVec<T> {
+    type Item = T;
+    type IntoIter = super::IntoIter<T>;
+
+    fn into_iter(self) -> super::IntoIter<T> {
+        self.into_vec().into_iter()
+    }
+}
+
+impl<'v, T> IntoIterator for &'v SharedVec<T> {
+    type Item = &'v T;
+    type IntoIter = slice::Iter<'v, T>;
+
+    fn into_iter(self) -> slice::Iter<'v, T> {
+        self.iter()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for SharedVec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}

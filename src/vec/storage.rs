@@ -1,0 +1,174 @@
+//! The memory of a vector: a region, seen as places for values.
+
+use crate::builder::Builder;
+use crate::grow::{Why, grow};
+use crate::math::page::align_up;
+use crate::oom::admit::beyond;
+use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::region::{BuildError, Region, Slot};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+/// Places for values of `T`, one after the other, at most [`most`](Self::most) of them.
+pub(super) struct Storage<T> {
+    start: NonNull<T>,
+    most: usize,
+    region: Option<Region>,
+    places: PhantomData<T>,
+}
+
+impl<T> Storage<T> {
+    const SIZE: usize = size_of::<T>();
+
+    /// No place, and nothing reserved; for a type without a size, any number of places.
+    pub(super) const fn none() -> Self {
+        let most = if Self::SIZE == 0 { usize::MAX } else { 0 };
+        Storage { start: NonNull::dangling(), most, region: None, places: PhantomData }
+    }
+
+    pub(super) fn over(region: Region) -> Self {
+        if Self::SIZE == 0 {
+            return Storage { region: Some(region), ..Self::none() };
+        }
+        let base = region.as_ptr();
+        // An alignment beyond the page's costs a part of the reservation.
+        let offset = align_up(base.addr(), align_of::<T>()).map_or(usize::MAX, |start| start - base.addr());
+        let most = region.slot().most().saturating_sub(offset) / Self::SIZE;
+        let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| most > 0);
+        Storage {
+            start: start.unwrap_or(NonNull::dangling()),
+            most,
+            region: Some(region),
+            places: PhantomData,
+        }
+    }
+
+    /// Places for `most` values, as far as the system has the addresses.
+    pub(super) fn with_most(most: usize) -> Result<Self, BuildError> {
+        // Alignment up to a page is the region's; beyond it the first value may start that much later.
+        let slack = if align_of::<T>() > 4096 { align_of::<T>() } else { 0 };
+        let bytes = most.saturating_mul(Self::SIZE).saturating_add(slack).max(1);
+        let mut storage = Self::over(Builder::<Region>::new().name(NAME).reserve(bytes).try_build()?);
+        storage.most = storage.most.min(most);
+        Ok(storage)
+    }
+
+    /// Reserves with the default policies, if nothing is reserved yet.
+    pub(super) fn open(&mut self) -> Result<&Region, OutOfMemory> {
+        if self.region.is_none() {
+            *self = Self::over(Builder::<Region>::new().name(NAME).try_build()?);
+        }
+        match &self.region {
+            Some(region) => Ok(region),
+            None => unreachable!("it was reserved"),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn start(&self) -> *mut T {
+        self.start.as_ptr()
+    }
+
+    #[inline(always)]
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    pub(super) fn region(&self) -> Option<&Region> {
+        self.region.as_ref()
+    }
+
+    fn slot(&self) -> Option<&'static Slot> {
+        self.region.as_ref().map(Region::slot)
+    }
+
+    /// How many places, from the first one on, are committed.
+    pub(super) fn committed(&self) -> usize {
+        let Some(slot) = self.slot().filter(|_| Self::SIZE > 0) else { return self.most };
+        let committed = slot.base().addr() + slot.frontier.get();
+        (committed.saturating_sub(self.start.addr().get()) / Self::SIZE).min(self.most)
+    }
+
+    /// Whether the first `len` places are committed.
+    #[inline(always)]
+    pub(super) fn is_committed(&self, len: usize) -> bool {
+        match &self.region {
+            Some(region) if Self::SIZE > 0 => {
+                let slot = region.slot();
+                self.start.addr().get() + len * Self::SIZE <= slot.base().addr() + slot.frontier.get()
+            }
+            _ => true,
+        }
+    }
+
+    /// Commits the first `len` places, of which `used` are in use.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn commit(&self, used: usize, len: usize, why: Why) -> Result<(), OutOfMemory> {
+        let Some(slot) = self.slot().filter(|_| Self::SIZE > 0) else { return Ok(()) };
+        if len > self.most {
+            return Err(self.too_long(slot, used, len));
+        }
+        let (from, to) = (self.offset(slot, used), self.offset(slot, len));
+        grow(slot, from, to, why).map_err(|refusal| self.refused(slot, used, len, refusal))
+    }
+
+    /// The error of a vector that would get longer than it may.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn beyond(&mut self, used: usize, len: usize) -> OutOfMemory {
+        match self.open() {
+            Ok(region) => {
+                let slot = region.slot();
+                self.too_long(slot, used, len)
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// The same, where something is reserved.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn too_long(&self, slot: &'static Slot, used: usize, len: usize) -> OutOfMemory {
+        // A vector with a greatest length may end before its region's limit does.
+        let most = self.most.saturating_mul(Self::SIZE).min(slot.most());
+        self.refused(slot, used, len, beyond(len.saturating_mul(Self::SIZE), most, slot.asked()))
+    }
+
+    fn refused(&self, slot: &'static Slot, used: usize, len: usize, refusal: Refusal) -> OutOfMemory {
+        let bytes = (len - used.min(len)).saturating_mul(Self::SIZE);
+        let request = Request::Allocation { requested: bytes, effective: bytes };
+        OutOfMemory::new(slot, request, self.offset(slot, used), refusal)
+    }
+
+    /// Where the place after the first `len` starts, in bytes from the region's first.
+    fn offset(&self, slot: &Slot, len: usize) -> usize {
+        let first = self.start.addr().get().wrapping_sub(slot.base().addr());
+        if self.most == 0 { 0 } else { first + len.saturating_mul(Self::SIZE) }
+    }
+
+    /// Gives committed memory past the first `len` places back, and returns how many bytes that were.
+    ///
+    /// # Safety
+    /// There is nothing past the first `len` places.
+    pub(super) unsafe fn trim(&mut self, len: usize) -> usize {
+        let Some(slot) = self.slot().filter(|_| Self::SIZE > 0) else { return 0 };
+        let keep = self.offset(slot, len);
+        match &mut self.region {
+            // SAFETY: the caller's promise.
+            Some(region) => unsafe { region.trim(keep) },
+            None => 0,
+        }
+    }
+}
+
+/// What reports call a vector that nobody has named.
+const NAME: &str = "vec";
+
+/// What a failing plain call says.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub(super) fn panic_with(error: OutOfMemory) -> ! {
+    panic!("highwater: {error}")
+}
