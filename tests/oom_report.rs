@@ -7,22 +7,25 @@ use highwater::{Arena, Growth, Headroom, ReportFormat, oom};
 use serde_json::Value;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering::SeqCst;
 use support::oom::{assert_aborted, child, child_changed, first_line, json, parsed};
 
 const MIB: usize = 1 << 20;
 const FILE: &str = "HIGHWATER_TEST_REPORT";
 
-/// The system's allocator, until a child says that it is broken: whoever asks it then ends the process.
+/// The system's allocator, until a thread of a child says that it is broken: should that thread ask it then, the
+/// process ends. (The test harness has a thread of its own, which may allocate at any time.)
 struct Fragile;
 
-static BROKEN: AtomicBool = AtomicBool::new(false);
+static BROKEN: AtomicI32 = AtomicI32::new(0);
 
 // SAFETY: the system's allocator serves everything.
 unsafe impl GlobalAlloc for Fragile {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if BROKEN.load(SeqCst) {
+        let broken = BROKEN.load(SeqCst);
+        // SAFETY: the call only asks for a number.
+        if broken != 0 && broken == unsafe { libc::gettid() } {
             support::raw::exit_now(99);
         }
         // SAFETY: the caller's promise.
@@ -120,10 +123,11 @@ fn on_many_threads() {
     });
 }
 
-/// Nobody may allocate any more.
+/// This thread must not allocate any more.
 fn broken() {
     let arena = scene();
-    BROKEN.store(true, SeqCst);
+    // SAFETY: as above.
+    BROKEN.store(unsafe { libc::gettid() }, SeqCst);
     refused(&arena);
 }
 
