@@ -83,9 +83,10 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
         unsafe { ArenaBox::from_raw(unsized_value) }
     }
 
+    /// (Not a method, which would hide the value's own.)
     #[doc(hidden)]
-    pub fn as_mut_ptr(&mut self) -> *mut T {
-        self.value.as_ptr()
+    pub fn as_mut_ptr(this: &mut Self) -> *mut T {
+        this.value.as_ptr()
     }
 }
 
@@ -108,7 +109,7 @@ macro_rules! arena_box {
         // A raw pointer coerces to one of the same value only: it is not followed, as a reference would be.
         let value = $crate::ArenaBox::as_mut_ptr(&mut boxed);
         let value: *mut $type = value;
-        #[allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
+        #[allow(clippy::undocumented_unsafe_blocks)]
         // SAFETY: the pointer is the box's, unsized.
         unsafe {
             $crate::ArenaBox::seen_as::<$type>(boxed, value)
@@ -253,6 +254,15 @@ impl<I: ?Sized + ExactSizeIterator> ExactSizeIterator for ArenaBox<'_, I> {
 }
 
 impl<I: ?Sized + FusedIterator> FusedIterator for ArenaBox<'_, I> {}
+
+impl<'b, T> IntoIterator for &'b ArenaBox<'_, [T]> {
+    type Item = &'b T;
+    type IntoIter = core::slice::Iter<'b, T>;
+
+    fn into_iter(self) -> core::slice::Iter<'b, T> {
+        self.iter()
+    }
+}
 
 impl<F: ?Sized + Future + Unpin> Future for ArenaBox<'_, F> {
     type Output = F::Output;

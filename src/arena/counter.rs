@@ -42,11 +42,11 @@ impl Counter {
     /// Takes `bytes` bytes, at most [`MOST_ADDED`], and returns their start if they end at or before `end`.
     /// Otherwise [`clamp`](Self::clamp) has to follow. Wait-free.
     #[inline(always)]
-    pub(super) fn add(&self, bytes: usize, end: usize) -> Option<usize> {
+    pub(super) fn add(&self, bytes: usize, end: usize) -> Result<usize, usize> {
         debug_assert!(bytes <= MOST_ADDED, "what is added without looking is bounded");
         // Acquire: the bytes may have been freed by another thread, whose last use of them comes first.
         let start = self.next.fetch_add(bytes, Ordering::Acquire);
-        (start + bytes <= end).then_some(start)
+        if start + bytes <= end { Ok(start) } else { Err(start) }
     }
 
     /// After a failed addition: back to the end.

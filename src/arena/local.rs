@@ -136,13 +136,22 @@ impl<const MIN_ALIGN: usize> LocalCursor<'_, MIN_ALIGN> {
         self.refill(size, align).unwrap_or_else(|error| panic_with(error))
     }
 
-    /// Lets the last block end earlier, if it is the last; whether it was.
+    /// Whether it is the last block of the part.
+    #[inline]
+    fn is_last_here(&self, start: *const u8, len: usize) -> bool {
+        len > 0 && align_up(start.addr().wrapping_add(len), MIN_ALIGN) == Some(self.position.get().addr())
+    }
+
+    /// Lets the last block end earlier, if it is the last, here or (one that was too large for a part) of the shared
+    /// arena; whether it was.
     pub(super) fn shorten_last(&self, start: *mut u8, old: usize, new: usize) -> bool {
-        let is_last = self.is_last(start, old);
-        if is_last && let Some(end) = align_up(start.addr() + new, MIN_ALIGN) {
+        if !self.is_last_here(start, old) {
+            return self.shared.shorten_last(start, old, new);
+        }
+        if let Some(end) = align_up(start.addr() + new, MIN_ALIGN) {
             self.position.set(self.shared.at(end));
         }
-        is_last
+        true
     }
 
     /// Where a block ends, its padding included.
@@ -217,15 +226,19 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
 
     #[inline]
     fn is_last(&self, start: *const u8, len: usize) -> bool {
-        len > 0 && align_up(start.addr().wrapping_add(len), MIN_ALIGN) == Some(self.position.get().addr())
+        self.is_last_here(start, len) || self.shared.is_last(start, len)
     }
 
     fn resize_last(&self, start: *mut u8, old: usize, new: usize) -> Result<Option<*mut u8>, OutOfMemory> {
+        if !self.is_last_here(start, old) {
+            // One that was too large for a part may be the last of the shared arena.
+            return self.shared.resize_last(start, old, new);
+        }
+        if !start.addr().is_multiple_of(MIN_ALIGN) {
+            return Ok(None);
+        }
         let block = bump_up(start.addr(), new, 1, MIN_ALIGN);
-        if !self.is_last(start, old)
-            || !start.addr().is_multiple_of(MIN_ALIGN)
-            || block.end > self.limit.get().addr()
-        {
+        if block.end > self.limit.get().addr() {
             return Ok(None);
         }
         self.shared.try_commit(start.addr(), new, block.end, Why::Request)?;

@@ -67,6 +67,10 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     }
 
     pub(super) fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        // (What is used is a multiple of the minimum alignment, and a limit may end before that.)
+        if bytes == 0 {
+            return Ok(());
+        }
         let used = self.used();
         let to = used.saturating_add(bytes);
         let refusal = if to > self.most() {
@@ -131,8 +135,18 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         if bytes > MOST_ADDED {
             return self.take_large(size, align);
         }
-        let Some(start) = self.counter.add(bytes, self.limit) else { self.refuse(size, bytes) };
-        (bump_up(start, size, align, MIN_ALIGN).start, start + bytes)
+        let start = match self.counter.add(bytes, self.limit) {
+            Ok(start) => start,
+            // (Diverges, so that there is nothing to merge where no padding is needed.)
+            Err(_) if padding == 0 => self.refuse(size, bytes),
+            Err(start) => return self.take_last(start, size, align, bytes),
+        };
+        let block = bump_up(start, size, align, MIN_ALIGN);
+        if padding > 0 && block.end != start + bytes {
+            // What the padding had too much, if nobody came after it.
+            self.counter.resize(start + bytes, block.end);
+        }
+        (block.start, block.end)
     }
 
     /// A block too large to be added without looking.
@@ -156,6 +170,19 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         // (The next free address may have run past the limit.)
         let position = next.min(self.last);
         Err(check_error(self.slot, self.at(position), size, end - (next - position)))
+    }
+
+    /// The failing side of an addition with the longest padding. Without what of it is not needed the block may still
+    /// fit: of all additions that ran past the end only the first one started before it, so what is left there is its.
+    #[cold]
+    #[inline(never)]
+    fn take_last(&self, start: usize, size: usize, align: usize, bytes: usize) -> (usize, usize) {
+        let block = bump_up(start, size, align, MIN_ALIGN);
+        if block.end > self.limit {
+            self.refuse(size, bytes)
+        }
+        self.counter.clamp(self.last);
+        (block.start, block.end)
     }
 
     /// The failing side of an addition: the arena is full from here on.

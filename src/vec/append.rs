@@ -61,13 +61,16 @@ impl<T> AppendVec<T> {
     pub fn push_pinned(&self, value: T) -> &T {
         // Making room may panic; the value, whose destructor may come back to this vector, is dropped after that.
         // SAFETY: neither call comes back to this vector, so there is no second `&mut`; and neither touches a value that
-        // is there, so whoever borrows one may go on. After the first there is room for one more.
-        unsafe {
+        // is there, so whoever borrows one may go on. After the first there is room for one more, and as many values as
+        // before.
+        let len = unsafe {
+            let len = (*self.vec.get()).len();
             (*self.vec.get()).make_room(1);
-            (*self.vec.get()).push_unchecked(value);
-        }
+            (*self.vec.get()).push_at(len, value);
+            len
+        };
         // SAFETY: the value was just written. It stays in its place for as long as the vector is borrowed.
-        unsafe { &*(*self.vec.get()).as_ptr().add((*self.vec.get()).len() - 1) }
+        unsafe { &*(*self.vec.get()).as_ptr().add(len) }
     }
 
     /// [`push_pinned`](AppendVec::push_pinned) that returns the error; the value is dropped then.

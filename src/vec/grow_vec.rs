@@ -7,7 +7,7 @@ use crate::guard::Sink;
 use crate::oom::OutOfMemory;
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, Region};
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::slice;
 
 /// A vector in a region of its own: it grows in place for ever, and nothing in it moves.
@@ -67,7 +67,10 @@ impl<T> GrowVec<T> {
     /// ```
     #[track_caller]
     pub fn with_max(len: usize) -> Self {
-        Self::try_with_max(len).unwrap_or_else(|error| panic_with(error))
+        match Self::try_with_max(len) {
+            Ok(vec) => vec,
+            Err(error) => panic_with(error),
+        }
     }
 
     /// [`with_max`](GrowVec::with_max) that returns the error.
@@ -190,30 +193,61 @@ impl<T> GrowVec<T> {
     #[inline]
     #[track_caller]
     pub fn push(&mut self, value: T) {
-        if self.len >= self.room {
-            // A call that returns to here, but to nothing that depends on it: the other side stays straight.
-            return self.push_elsewhere(value);
+        let len = self.len;
+        if len >= self.room {
+            if cfg!(highwater_fault) && size_of::<T>() > 0 {
+                self.open_for_one();
+            } else {
+                self.make_room_for_one();
+            }
         }
-        // SAFETY: there is a place for one more.
-        unsafe { self.push_unchecked(value) }
+        // SAFETY: there is room for one more.
+        unsafe { self.push_at(len, value) }
     }
 
     /// # Safety
-    /// `len` is below `room`, or the place is committed.
+    /// `len` is the vector's length, and below `room`, or the place is committed.
     #[inline(always)]
-    pub(super) unsafe fn push_unchecked(&mut self, value: T) {
+    pub(super) unsafe fn push_at(&mut self, len: usize, value: T) {
+        debug_assert!(len == self.len, "a value is pushed after the last");
         // SAFETY: the place is the vector's, and free.
-        unsafe { self.storage.start().add(self.len).write(value) };
-        self.len += 1;
+        unsafe { self.storage.start().add(len).write(value) };
+        self.len = len + 1;
+    }
+
+    /// Reserves, where nothing is reserved, or diverges.
+    ///
+    /// No call gets a reference to the vector, and the one that returns does not unwind. So a loop that pushes onto a
+    /// vector of the function's own keeps its length and its start in registers: each push is its one store.
+    #[inline(always)]
+    #[track_caller]
+    fn open_for_one(&mut self) {
+        if self.storage.region().is_some() {
+            // SAFETY: the copy is only looked at, while nobody looks at the original, and never dropped.
+            full(ManuallyDrop::new(unsafe { core::ptr::read(&raw const self.storage) }), self.len)
+        }
+        let mut opened = MaybeUninit::uninit();
+        opened_storage(&mut opened);
+        // SAFETY: it was just written.
+        match unsafe { opened.assume_init() } {
+            Ok(storage) => {
+                self.room = storage.most();
+                // There is nothing in the old one to drop.
+                core::mem::forget(core::mem::replace(&mut self.storage, storage));
+                if self.room == 0 {
+                    // SAFETY: as above.
+                    full(ManuallyDrop::new(unsafe { core::ptr::read(&raw const self.storage) }), self.len)
+                }
+            }
+            Err(error) => panic_with(error),
+        }
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn push_elsewhere(&mut self, value: T) {
+    fn make_room_for_one(&mut self) {
         self.make_room(1);
-        // SAFETY: there is room for one more.
-        unsafe { self.push_unchecked(value) }
     }
 
     /// Appends a value, whose memory is committed first.
@@ -225,7 +259,7 @@ impl<T> GrowVec<T> {
     pub fn try_push(&mut self, value: T) -> Result<(), OutOfMemory> {
         self.try_make_room_for_one()?;
         // SAFETY: there is a committed place for one more.
-        unsafe { self.push_unchecked(value) };
+        unsafe { self.push_at(self.len, value) };
         Ok(())
     }
 
@@ -255,10 +289,12 @@ impl<T> GrowVec<T> {
         if more == 0 {
             return;
         }
-        if cfg!(not(highwater_fault)) {
-            return self.try_make_room(more, Why::Write).unwrap_or_else(|error| panic_with(error));
-        }
-        if let Err(error) = self.check_len(more) {
+        let made = if cfg!(highwater_fault) {
+            self.check_len(more).map(|_| ())
+        } else {
+            self.try_make_room(more, Why::Write)
+        };
+        if let Err(error) = made {
             panic_with(error)
         }
     }
@@ -300,7 +336,9 @@ impl<T> GrowVec<T> {
     /// ```
     #[track_caller]
     pub fn reserve(&mut self, additional: usize) {
-        self.try_reserve(additional).unwrap_or_else(|error| panic_with(error));
+        if let Err(error) = self.try_reserve(additional) {
+            panic_with(error)
+        }
     }
 
     /// [`reserve`](GrowVec::reserve) that returns the error.
@@ -352,10 +390,29 @@ impl<T> GrowVec<T> {
     where
         T: 'a,
     {
-        let mut vec = core::mem::ManuallyDrop::new(self);
+        let mut vec = ManuallyDrop::new(self);
         // SAFETY: the values are initialised, and nobody else has them or ever frees them.
         unsafe { slice::from_raw_parts_mut(vec.as_mut_ptr(), vec.len) }
     }
+}
+
+/// The failing side of a push.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn full<T>(storage: ManuallyDrop<Storage<T>>, len: usize) -> ! {
+    let mut storage = storage;
+    panic_with(storage.beyond(len, len.saturating_add(1)))
+}
+
+/// Reserves with the default policies. `extern "C"`, which does not unwind, and into a place, since a `Result` is not C's.
+#[cold]
+#[inline(never)]
+#[allow(improper_ctypes_definitions, reason = "nobody calls it from C")]
+extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<Storage<T>, OutOfMemory>>) {
+    let mut storage = Storage::none();
+    let opened = storage.open().map(|_| ());
+    place.write(opened.map(|()| storage));
 }
 
 // SAFETY: the vector owns its values, as `Vec` does; a region may be sent and shared.

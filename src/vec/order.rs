@@ -79,6 +79,7 @@ impl Order {
 
     /// Publishes the places from `next` on as far as they are marked.
     #[cold]
+    #[inline(never)]
     fn publish_marked<'m>(&self, mut next: usize, end: usize, mark: impl Fn(usize) -> &'m AtomicU8) {
         while next < end
             && next < self.claimed.load(Ordering::SeqCst)

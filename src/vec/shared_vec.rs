@@ -10,6 +10,7 @@ use crate::oom::OutOfMemory;
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, Region};
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::Deref;
 use core::slice;
 use core::sync::atomic::AtomicU8;
@@ -24,7 +25,8 @@ use core::sync::atomic::AtomicU8;
 /// A reference from [`push_pinned`](SharedVec::push_pinned) is good at once, also before its place is published. A thread
 /// that is stopped between claiming and publishing keeps everything after it from being published until it goes on.
 ///
-/// It reserves two regions, one for the marks: a byte for every value, touched only where threads met.
+/// It reserves two regions, one for the marks: a byte for every value, touched only where threads met. The marks have the
+/// values' headroom and hook; they stay in memory where the values live in a file.
 ///
 /// ```
 /// use highwater::SharedVec;
@@ -49,6 +51,8 @@ pub struct SharedVec<T> {
     marks: Storage<AtomicU8>,
     /// How many places and marks there are.
     most: usize,
+    /// Values come in through `&self`, as into a cell: a vector of `&'static str` is none of shorter lives.
+    invariant: PhantomData<fn(T) -> T>,
 }
 
 /// On cache lines of its own.
@@ -77,8 +81,10 @@ impl<T> SharedVec<T> {
     /// When the system has no address space or memory for it.
     #[track_caller]
     pub fn with_max(len: usize) -> Self {
-        let made = Storage::with_most(len).and_then(Self::in_storage);
-        made.unwrap_or_else(|error| panic_with(error.into()))
+        match Storage::with_most(len).and_then(Self::in_storage) {
+            Ok(vec) => vec,
+            Err(error) => panic_with(error.into()),
+        }
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -88,9 +94,9 @@ impl<T> SharedVec<T> {
 
     fn in_storage(storage: Storage<T>) -> Result<Self, BuildError> {
         // Values without a size have the same place: there is nothing to wait for.
-        let marks = if size_of::<T>() == 0 { Storage::none() } else { Storage::with_most(storage.most())? };
-        let most = if size_of::<T>() == 0 { isize::MAX as usize } else { storage.most().min(marks.most()) };
-        Ok(SharedVec { order: Apart(Order::new(0)), storage, marks, most })
+        let marks = if size_of::<T>() == 0 { Storage::none() } else { Storage::beside(&storage)? };
+        let most = storage.most().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.most() });
+        Ok(SharedVec { order: Apart(Order::new(0)), storage, marks, most, invariant: PhantomData })
     }
 
     /// How many values there may be: as many as there are places and marks for.
@@ -168,12 +174,22 @@ impl<T> SharedVec<T> {
     fn claim(&self) -> usize {
         // A place that was claimed has to be published, so its memory comes first, where it does not come by itself.
         if cfg!(not(highwater_fault)) {
-            return self.try_claim().unwrap_or_else(|error| panic_with(error));
+            match self.try_claim() {
+                Ok(place) => return place,
+                Err(error) => panic_with(error),
+            }
         }
         match self.order.0.claim(self.most) {
             Some(place) => place,
-            None => panic_with(self.too_long(self.most)),
+            None => self.full(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn full(&self) -> ! {
+        panic_with(self.too_long(self.most))
     }
 
     fn try_claim(&self) -> Result<usize, OutOfMemory> {
@@ -294,7 +310,9 @@ impl<T> Default for SharedVec<T> {
 impl<T> Extend<T> for SharedVec<T> {
     #[track_caller]
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        values.into_iter().for_each(|value| _ = self.push(value));
+        for value in values {
+            self.push(value);
+        }
     }
 }
 

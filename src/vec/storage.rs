@@ -8,11 +8,14 @@ use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{BuildError, Region, Slot};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Places for values of `T`, one after the other, at most [`most`](Self::most) of them.
 pub(super) struct Storage<T> {
     start: NonNull<T>,
     most: usize,
+    /// Whether `most` is less than what the region has room for: a greatest length of the vector's own.
+    is_bounded: bool,
     region: Option<Region>,
     places: PhantomData<T>,
 }
@@ -23,7 +26,7 @@ impl<T> Storage<T> {
     /// No place, and nothing reserved; for a type without a size, any number of places.
     pub(super) const fn none() -> Self {
         let most = if Self::SIZE == 0 { usize::MAX } else { 0 };
-        Storage { start: NonNull::dangling(), most, region: None, places: PhantomData }
+        Storage { start: NonNull::dangling(), most, is_bounded: false, region: None, places: PhantomData }
     }
 
     pub(super) fn over(region: Region) -> Self {
@@ -38,6 +41,7 @@ impl<T> Storage<T> {
         Storage {
             start: start.unwrap_or(NonNull::dangling()),
             most,
+            is_bounded: false,
             region: Some(region),
             places: PhantomData,
         }
@@ -49,8 +53,19 @@ impl<T> Storage<T> {
         let slack = if align_of::<T>() > 4096 { align_of::<T>() } else { 0 };
         let bytes = most.saturating_mul(Self::SIZE).saturating_add(slack).max(1);
         let mut storage = Self::over(Builder::<Region>::new().name(NAME).reserve(bytes).try_build()?);
+        storage.is_bounded = storage.most >= most;
         storage.most = storage.most.min(most);
         Ok(storage)
+    }
+
+    /// As many places as other values have, with what their region does about a refusal.
+    pub(super) fn beside<U>(values: &Storage<U>) -> Result<Self, BuildError> {
+        let bytes = values.most.saturating_mul(Self::SIZE).max(1);
+        let builder = Builder::<Region>::new().name(NAME).reserve(bytes);
+        let Some(slot) = values.slot() else { return Ok(Self::over(builder.try_build()?)) };
+        let region = builder.headroom(slot.headroom()).try_build()?;
+        region.slot().response.store(slot.response.load(Relaxed), Release);
+        Ok(Self::over(region))
     }
 
     /// Reserves with the default policies, if nothing is reserved yet.
@@ -130,8 +145,8 @@ impl<T> Storage<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn too_long(&self, slot: &'static Slot, used: usize, len: usize) -> OutOfMemory {
-        // A vector with a greatest length may end before its region's limit does.
-        let most = self.most.saturating_mul(Self::SIZE).min(slot.most());
+        // What is left at a region's end, too little for a value, is nobody's limit.
+        let most = if self.is_bounded { self.most.saturating_mul(Self::SIZE) } else { slot.most() };
         self.refused(slot, used, len, beyond(len.saturating_mul(Self::SIZE), most, slot.asked()))
     }
 

@@ -74,7 +74,10 @@ impl<T> Extend<T> for GrowVec<T> {
         let mut values = values.into_iter();
         loop {
             self.fill(values.by_ref());
-            // There is no room for more, or no more.
+            // An iterator that has ended is not asked again: it need not be at its end for ever.
+            if self.len() < self.room() {
+                return;
+            }
             let Some(value) = values.next() else { return };
             self.push(value);
         }
