@@ -219,3 +219,20 @@ fn an_unchecked_arena_knows_of_no_caller_and_no_ledger() {
         assert_eq!(assembly.function(name).mention(&WATCHED), None, "{name}");
     }
 }
+
+/// What is on the other side of the branch makes the first reservation, or diverges: no growth is compiled into a push.
+#[test]
+fn a_push_is_one_compare_and_its_stores() {
+    let Some(assembly) = probes() else { return };
+    let [ours, pinned, std] =
+        ["vec_push", "vec_push_pinned", "std_push"].map(|name| assembly.function(name).fast_path());
+    println!("a push: {ours:?}, with a reference {pinned:?}, of std's vector {std:?}");
+    assert_eq!((ours.branches, pinned.branches), (1, 1), "{:#?}", assembly.function("vec_push"));
+    // Saving registers is for the sake of the calls on the other side; inlined into a loop a push has none of it.
+    let push = assembly.function("vec_push");
+    let is_saving =
+        |line: &&String| ["push ", "pop ", "sub rsp", "add rsp"].iter().any(|it| line.starts_with(it));
+    let saving = push.listing(DIVERGING).iter().filter(is_saving).count();
+    assert!(ours.instructions <= 8 + saving, "{ours:?}: {push:#?}");
+    assert_eq!(push.mention(&["frontier", "4grow", "commit"]), None, "{push:#?}");
+}

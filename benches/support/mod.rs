@@ -7,8 +7,8 @@
 
 #![allow(dead_code, reason = "each benchmark uses its own part of this")]
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// What the command line asked for: `--quick` for small sizes and few rounds, `--rounds N`, `--cpu` for the
 /// thread's processor time instead of the clock on the wall (on a machine that has other work to do at the
@@ -38,6 +38,11 @@ impl Options {
         }
         println!("{}", machine());
         options
+    }
+
+    /// No words and no number of rounds.
+    pub fn plain(quick: bool) -> Self {
+        Options { quick, rounds: None, words: Vec::new() }
     }
 
     /// The rounds to run: what was asked for, or a few when it is to be quick.
@@ -126,6 +131,86 @@ pub fn warm(bytes: usize) {
     }
     #[cfg(not(target_os = "linux"))]
     drop(std::hint::black_box(vec![1u8; bytes]));
+}
+
+/// Seconds that `threads` threads take for what each does after all have prepared: those of the slowest. Each is
+/// pinned to a core of its own, as far as there are enough.
+pub fn seconds_together<P>(
+    threads: usize,
+    prepare: impl Fn(usize) -> P + Sync,
+    work: impl Fn(usize, &mut P) + Sync,
+) -> f64 {
+    let waiting = AtomicUsize::new(threads);
+    std::thread::scope(|scope| {
+        let start = |index: usize| {
+            let (waiting, prepare, work) = (&waiting, &prepare, &work);
+            scope.spawn(move || {
+                pin(index);
+                let mut prepared = prepare(index);
+                // Everybody starts within less than a wake-up takes.
+                waiting.fetch_sub(1, AcqRel);
+                let mut turns = 0u32;
+                while waiting.load(Acquire) > 0 {
+                    turns += 1;
+                    if turns.is_multiple_of(1 << 12) {
+                        std::thread::yield_now();
+                    }
+                    std::hint::spin_loop();
+                }
+                seconds(|| work(index, &mut prepared)).0
+            })
+        };
+        let workers: Vec<_> = (0..threads).map(start).collect();
+        let times = workers.into_iter().map(|worker| worker.join().expect("no worker panics"));
+        times.fold(0.0, f64::max)
+    })
+}
+
+/// Lets this thread run on one of the process's cores only.
+fn pin(index: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: both calls get a set of the size that they are told, and a set is plain bits.
+    unsafe {
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of_val(&allowed), &mut allowed) != 0 {
+            return;
+        }
+        let cores: Vec<_> =
+            (0..libc::CPU_SETSIZE as usize).filter(|&core| libc::CPU_ISSET(core, &allowed)).collect();
+        let mut one: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cores[index % cores.len()], &mut one);
+        // Where that is not allowed the scheduler places the thread.
+        libc::sched_setaffinity(0, size_of_val(&one), &one);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = index;
+}
+
+/// What tells a child which job is its own.
+const JOB: &str = "HIGHWATER_BENCH_JOB";
+
+/// The job that this process was started for, by [`peak_of`].
+pub fn job() -> Option<String> {
+    std::env::var(JOB).ok()
+}
+
+/// The most memory that a process was resident with when it did a job and nothing else, in bytes.
+pub fn peak_of(job: &str, arguments: &[&str]) -> f64 {
+    let program = std::env::current_exe().expect("a benchmark knows where it is");
+    let output = std::process::Command::new(program).args(arguments).env(JOB, job).output();
+    let output = output.expect("a benchmark can start itself");
+    assert!(output.status.success(), "{job}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().unwrap_or_else(|_| panic!("{job} said {text:?}"))
+}
+
+/// Prints what [`peak_of`] reads: the most that this process was resident with, all of it. (That of `getrusage` would
+/// also be the parent's, whose memory the child had until it became this program.)
+pub fn print_peak() {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a process has a peak");
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse().expect("the peak is a number");
+    println!("{}", kib << 10);
 }
 
 /// Contenders for one figure; the smaller one is the better.

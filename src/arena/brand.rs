@@ -92,6 +92,12 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
         StrHandle::new(self.slice_handle(text.as_bytes()))
     }
 
+    /// [`str_handle`](Self::str_handle), or `None` for a string that is elsewhere, too long, or beyond the first 4 GiB.
+    #[inline]
+    pub fn try_str_handle(&self, text: &'brand str) -> Option<StrHandle<'brand>> {
+        self.try_slice_handle(text.as_bytes()).map(StrHandle::new)
+    }
+
     /// The string that a handle was made of.
     #[inline]
     pub fn str(&self, handle: StrHandle<'brand>) -> &'brand str {

@@ -144,6 +144,35 @@ impl<'brand, T> SliceHandle<'brand, T> {
         self.first.rel
     }
 
+    /// The slice of no values.
+    pub const fn empty() -> Self {
+        let rel = Rel { scaled: NonZeroU32::MIN, to: PhantomData };
+        SliceHandle { first: Handle { rel, brand: PhantomData }, len: 0 }
+    }
+
+    /// The handle of the value at `index`, if there is one.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// arena.scoped_branded(|b| {
+    ///     let primes = b.slice_handle(b.alloc_slice_copy(&[2, 3, 5]));
+    ///     assert_eq!(b.get(primes.get(2).unwrap()), &5);
+    ///     assert!(primes.get(3).is_none());
+    /// });
+    /// ```
+    #[inline]
+    pub fn get(self, index: usize) -> Option<Handle<'brand, T>> {
+        let index = u32::try_from(index).ok().filter(|&index| index < self.len)?;
+        // What a value's size is a multiple of is its alignment, and so of the scale.
+        let scaled = if size_of::<T>() == 0 {
+            0
+        } else {
+            (size_of::<T>() / scale_of::<T>()).checked_mul(index as usize)?
+        };
+        let scaled = self.first.rel.scaled.get().checked_add(u32::try_from(scaled).ok()?)?;
+        Some(Handle::new(Rel { scaled: NonZeroU32::new(scaled)?, to: PhantomData }))
+    }
+
     /// How many values.
     #[inline]
     pub fn len(self) -> usize {
@@ -157,8 +186,15 @@ impl<'brand, T> SliceHandle<'brand, T> {
     }
 }
 
+/// The slice of no values.
+impl<T> Default for SliceHandle<'_, T> {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 /// A string in an arena, in 8 bytes instead of 16: see [`SliceHandle`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StrHandle<'brand> {
     bytes: SliceHandle<'brand, u8>,
 }
@@ -166,6 +202,11 @@ pub struct StrHandle<'brand> {
 impl<'brand> StrHandle<'brand> {
     pub(super) fn new(bytes: SliceHandle<'brand, u8>) -> Self {
         StrHandle { bytes }
+    }
+
+    /// The empty string.
+    pub const fn empty() -> Self {
+        StrHandle { bytes: SliceHandle::empty() }
     }
 
     /// The handle of the bytes.

@@ -1,13 +1,13 @@
 //! [`GrowVec`]: a vector that grows in place.
 
-use super::storage::{Storage, panic_with};
+use super::storage::{Extent, Storage, panic_with};
 use crate::builder::{Builder, Over};
 use crate::grow::Why;
 use crate::guard::Sink;
 use crate::oom::OutOfMemory;
 use crate::policy::GuardPolicy;
-use crate::region::{BuildError, Region};
-use core::mem::{ManuallyDrop, MaybeUninit};
+use crate::region::{BuildError, Region, Slot};
+use core::mem::MaybeUninit;
 use core::slice;
 
 /// A vector in a region of its own: it grows in place for ever, and nothing in it moves.
@@ -190,7 +190,7 @@ impl<T> GrowVec<T> {
     /// When the vector is as long as it may be, or the first value finds no address space. With the explicit engine
     /// also when the system refuses to commit; with the fault engine that is the business of
     /// [`on_refusal`](Builder::on_refusal).
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn push(&mut self, value: T) {
         let len = self.len;
@@ -222,9 +222,8 @@ impl<T> GrowVec<T> {
     #[inline(always)]
     #[track_caller]
     fn open_for_one(&mut self) {
-        if self.storage.region().is_some() {
-            // SAFETY: the copy is only looked at, while nobody looks at the original, and never dropped.
-            full(ManuallyDrop::new(unsafe { core::ptr::read(&raw const self.storage) }), self.len)
+        if let Some(slot) = self.storage.slot() {
+            full(slot, self.storage.extent(), self.len)
         }
         let mut opened = MaybeUninit::uninit();
         opened_storage(&mut opened);
@@ -234,12 +233,8 @@ impl<T> GrowVec<T> {
                 self.room = storage.most();
                 // There is nothing in the old one to drop.
                 core::mem::forget(core::mem::replace(&mut self.storage, storage));
-                if self.room == 0 {
-                    // SAFETY: as above.
-                    full(ManuallyDrop::new(unsafe { core::ptr::read(&raw const self.storage) }), self.len)
-                }
             }
-            Err(error) => panic_with(error),
+            Err(error) => not_opened(error),
         }
     }
 
@@ -390,29 +385,43 @@ impl<T> GrowVec<T> {
     where
         T: 'a,
     {
-        let mut vec = ManuallyDrop::new(self);
+        let mut vec = core::mem::ManuallyDrop::new(self);
         // SAFETY: the values are initialised, and nobody else has them or ever frees them.
         unsafe { slice::from_raw_parts_mut(vec.as_mut_ptr(), vec.len) }
     }
 }
 
-/// The failing side of a push.
+/// The diverging side of a push.
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn full<T>(storage: ManuallyDrop<Storage<T>>, len: usize) -> ! {
-    let mut storage = storage;
-    panic_with(storage.beyond(len, len.saturating_add(1)))
+fn full(slot: &'static Slot, extent: Extent, len: usize) -> ! {
+    panic_with(extent.too_long(slot, len, len.saturating_add(1)))
 }
 
-/// Reserves with the default policies. `extern "C"`, which does not unwind, and into a place, since a `Result` is not C's.
+/// The side of it where there is no room to be had.
+#[cold]
+#[inline(never)]
+#[track_caller]
+#[allow(clippy::boxed_local, reason = "one word to hand over, where nothing else needs a stack")]
+fn not_opened(error: Box<OutOfMemory>) -> ! {
+    panic_with(*error)
+}
+
+/// Reserves with the default policies, which nothing of a user's is called for. `extern "C"`, which does not unwind, and
+/// into a place, since a `Result` is not C's.
 #[cold]
 #[inline(never)]
 #[allow(improper_ctypes_definitions, reason = "nobody calls it from C")]
-extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<Storage<T>, OutOfMemory>>) {
+extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<Storage<T>, Box<OutOfMemory>>>) {
     let mut storage = Storage::none();
-    let opened = storage.open().map(|_| ());
-    place.write(opened.map(|()| storage));
+    let opened = storage.open().map(Region::slot);
+    place.write(match opened {
+        // A value may be larger than the whole reservation.
+        Ok(slot) if storage.most() == 0 => Err(Box::new(storage.extent().too_long(slot, 0, 1))),
+        Ok(_) => Ok(storage),
+        Err(error) => Err(Box::new(error)),
+    });
 }
 
 // SAFETY: the vector owns its values, as `Vec` does; a region may be sent and shared.

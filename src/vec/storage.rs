@@ -16,7 +16,9 @@ pub(super) struct Storage<T> {
     most: usize,
     /// Whether `most` is less than what the region has room for: a greatest length of the vector's own.
     is_bounded: bool,
-    region: Option<Region>,
+    slot: Option<&'static Slot>,
+    /// In a box: a vector is moved, and what is moved should be small.
+    region: Option<Box<Region>>,
     places: PhantomData<T>,
 }
 
@@ -26,12 +28,19 @@ impl<T> Storage<T> {
     /// No place, and nothing reserved; for a type without a size, any number of places.
     pub(super) const fn none() -> Self {
         let most = if Self::SIZE == 0 { usize::MAX } else { 0 };
-        Storage { start: NonNull::dangling(), most, is_bounded: false, region: None, places: PhantomData }
+        Storage {
+            start: NonNull::dangling(),
+            most,
+            is_bounded: false,
+            slot: None,
+            region: None,
+            places: PhantomData,
+        }
     }
 
     pub(super) fn over(region: Region) -> Self {
         if Self::SIZE == 0 {
-            return Storage { region: Some(region), ..Self::none() };
+            return Storage { slot: Some(region.slot()), region: Some(Box::new(region)), ..Self::none() };
         }
         let base = region.as_ptr();
         // An alignment beyond the page's costs a part of the reservation.
@@ -42,7 +51,8 @@ impl<T> Storage<T> {
             start: start.unwrap_or(NonNull::dangling()),
             most,
             is_bounded: false,
-            region: Some(region),
+            slot: Some(region.slot()),
+            region: Some(Box::new(region)),
             places: PhantomData,
         }
     }
@@ -90,11 +100,12 @@ impl<T> Storage<T> {
     }
 
     pub(super) fn region(&self) -> Option<&Region> {
-        self.region.as_ref()
+        self.region.as_deref()
     }
 
-    fn slot(&self) -> Option<&'static Slot> {
-        self.region.as_ref().map(Region::slot)
+    #[inline(always)]
+    pub(super) fn slot(&self) -> Option<&'static Slot> {
+        self.slot
     }
 
     /// How many places, from the first one on, are committed.
@@ -107,9 +118,8 @@ impl<T> Storage<T> {
     /// Whether the first `len` places are committed.
     #[inline(always)]
     pub(super) fn is_committed(&self, len: usize) -> bool {
-        match &self.region {
-            Some(region) if Self::SIZE > 0 => {
-                let slot = region.slot();
+        match self.slot {
+            Some(slot) if Self::SIZE > 0 => {
                 self.start.addr().get() + len * Self::SIZE <= slot.base().addr() + slot.frontier.get()
             }
             _ => true,
@@ -142,24 +152,24 @@ impl<T> Storage<T> {
     }
 
     /// The same, where something is reserved.
-    #[cold]
-    #[inline(never)]
     pub(super) fn too_long(&self, slot: &'static Slot, used: usize, len: usize) -> OutOfMemory {
-        // What is left at a region's end, too little for a value, is nobody's limit.
-        let most = if self.is_bounded { self.most.saturating_mul(Self::SIZE) } else { slot.most() };
-        self.refused(slot, used, len, beyond(len.saturating_mul(Self::SIZE), most, slot.asked()))
+        self.extent().too_long(slot, used, len)
     }
 
     fn refused(&self, slot: &'static Slot, used: usize, len: usize, refusal: Refusal) -> OutOfMemory {
-        let bytes = (len - used.min(len)).saturating_mul(Self::SIZE);
-        let request = Request::Allocation { requested: bytes, effective: bytes };
-        OutOfMemory::new(slot, request, self.offset(slot, used), refusal)
+        self.extent().refused(slot, used, len, refusal)
     }
 
     /// Where the place after the first `len` starts, in bytes from the region's first.
     fn offset(&self, slot: &Slot, len: usize) -> usize {
-        let first = self.start.addr().get().wrapping_sub(slot.base().addr());
-        if self.most == 0 { 0 } else { first + len.saturating_mul(Self::SIZE) }
+        self.extent().offset(slot, len)
+    }
+
+    /// Where the places are, and how many.
+    #[inline(always)]
+    pub(super) fn extent(&self) -> Extent {
+        let (start, most) = (self.start.addr().get(), self.most);
+        Extent { start, size: Self::SIZE, most, is_bounded: self.is_bounded }
     }
 
     /// Gives committed memory past the first `len` places back, and returns how many bytes that were.
@@ -174,6 +184,37 @@ impl<T> Storage<T> {
             Some(region) => unsafe { region.trim(keep) },
             None => 0,
         }
+    }
+}
+
+/// Where a storage's places are: by value, for whoever must not hold a reference to the storage.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    start: usize,
+    size: usize,
+    most: usize,
+    is_bounded: bool,
+}
+
+impl Extent {
+    /// The error of a vector of `used` values that would be `len` long, and may not.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn too_long(self, slot: &'static Slot, used: usize, len: usize) -> OutOfMemory {
+        // What is left at a region's end, too little for a value, is nobody's limit.
+        let most = if self.is_bounded { self.most.saturating_mul(self.size) } else { slot.most() };
+        self.refused(slot, used, len, beyond(len.saturating_mul(self.size), most, slot.asked()))
+    }
+
+    fn refused(self, slot: &'static Slot, used: usize, len: usize, refusal: Refusal) -> OutOfMemory {
+        let bytes = (len - used.min(len)).saturating_mul(self.size);
+        let request = Request::Allocation { requested: bytes, effective: bytes };
+        OutOfMemory::new(slot, request, self.offset(slot, used), refusal)
+    }
+
+    fn offset(self, slot: &Slot, len: usize) -> usize {
+        let first = self.start.wrapping_sub(slot.base().addr());
+        if self.most == 0 { 0 } else { first + len.saturating_mul(self.size) }
     }
 }
 

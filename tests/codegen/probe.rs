@@ -3,7 +3,7 @@
 
 use bump_scope::Bump as BumpScope;
 use bumpalo::Bump;
-use highwater::{Arena, DebugArena, Scope};
+use highwater::{Arena, DebugArena, GrowVec, Scope};
 use std::cell::Cell;
 
 /// The sum of two hard-coded vectors, all three in a scope of the function's own.
@@ -154,6 +154,24 @@ pub fn collected<'a>(scope: &Scope<'a>, words: &[u32]) -> &'a mut [u32] {
 #[unsafe(no_mangle)]
 pub fn reset(arena: &mut Arena) {
     arena.reset();
+}
+
+/// A value at the end of a vector.
+#[unsafe(no_mangle)]
+pub fn vec_push(vec: &mut GrowVec<u64>, value: u64) {
+    vec.push(value);
+}
+
+/// The same of std's, which has to be ready to move everything.
+#[unsafe(no_mangle)]
+pub fn std_push(vec: &mut Vec<u64>, value: u64) {
+    vec.push(value);
+}
+
+/// A value at the end of a vector, with a reference to it.
+#[unsafe(no_mangle)]
+pub fn vec_push_pinned(vec: &highwater::AppendVec<u64>, value: u64) -> &u64 {
+    vec.push_pinned(value)
 }
 
 /// The check alone: position and limit, and what the failing side is told. There is no policy and no guard that

@@ -7,8 +7,6 @@ use std::pin::Pin;
 fn main() {
     let arena = Arena::new();
     let _ = Pin::new(arena.alloc_box(PhantomPinned));
-    let _ = Pin::from(arena.alloc_box(PhantomPinned));
-    let _: Pin<ArenaBox<'_, PhantomPinned>> = arena.alloc_box(PhantomPinned).into();
     let _ = ArenaBox::into_pin(arena.alloc_box(PhantomPinned));
     let _ = Pin::new(arena.alloc_box(PhantomPinned).leak());
 }
