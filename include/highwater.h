@@ -151,7 +151,7 @@ static inline bool hw_is_power_(size_t align)
  * than the difference. */
 static inline bool hw_fits_(const char *position, const char *limit, size_t size)
 {
-#if defined(__GNUC__)
+#if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
     if (__builtin_constant_p(size <= HIGHWATER_SMALL_) && size <= HIGHWATER_SMALL_) {
         return (uintptr_t)position + hw_round_(size) <= (uintptr_t)limit;
     }
@@ -220,6 +220,7 @@ static inline void *hw_try_alloc_why(hw_cursor *cursor, size_t size, size_t alig
     if (size != 0) {
         cursor->position = start + hw_round_(size);
 #ifdef HIGHWATER_EXPLICIT
+        /* The library has committed more than this cursor knows of. */
         if (cursor->limit < cursor->position) {
             cursor->limit = cursor->position;
         }
@@ -567,17 +568,55 @@ static inline hw_cursor hw_arena_reset(hw_arena *arena)
     return hw_arena_cursor(arena);
 }
 
-/* Gives committed memory back to the system: what lies past the cursor (a zeroed one for an arena not in use) and past
- * the first keep bytes. Returns how many bytes that were. Bytes that are committed again are zero. */
-size_t hw_arena_trim(hw_arena *arena, hw_cursor in_use, size_t keep);
+/* The cursor with its limit as things stand. */
+HIGHWATER_ATTRIBUTE_((warn_unused_result))
+hw_cursor hw_refresh(hw_cursor cursor);
 
-/* How many bytes may be used from now on, exact to 8 bytes; HIGHWATER_NONE lifts the limit. Cursors that were made
- * before keep theirs until hw_refresh. */
-hw_status hw_arena_set_limit(hw_arena *arena, size_t bytes);
+size_t hw_arena_trim_(hw_arena *arena, hw_cursor in_use, size_t keep);
+hw_status hw_arena_set_limit_(hw_arena *arena, size_t bytes);
+hw_status hw_arena_guard_(hw_arena *arena, hw_cursor in_use, size_t offset, size_t size, hw_error *error);
 
-/* Places a guard over size bytes at an offset from the first byte, both whole pages. The arena ends there: refresh the
- * cursors of the arena, of which in_use is the furthest. */
-hw_status hw_arena_guard(hw_arena *arena, hw_cursor in_use, size_t offset, size_t size, hw_error *error);
+static inline hw_cursor hw_furthest_(const hw_cursor *cursor)
+{
+    hw_cursor none = {NULL, NULL};
+    return cursor == NULL ? none : *cursor;
+}
+
+static inline void hw_refresh_(hw_cursor *cursor)
+{
+    if (cursor != NULL) {
+        *cursor = hw_refresh(*cursor);
+    }
+}
+
+/* The next three change what the cursors of the arena may use. `cursor` is the one that has come furthest, NULL where
+ * nothing is in use; it is refreshed. Other cursors have to be (hw_refresh) before they allocate again. */
+
+/* Gives committed memory back to the system: what lies past the cursor and past the first keep bytes. Returns how many
+ * bytes that were; 0 where the system refuses, or the cursor is not the arena's. Bytes that are committed again are
+ * zero. */
+static inline size_t hw_arena_trim(hw_arena *arena, hw_cursor *cursor, size_t keep)
+{
+    size_t given_back = hw_arena_trim_(arena, hw_furthest_(cursor), keep);
+    hw_refresh_(cursor);
+    return given_back;
+}
+
+/* How many bytes may be used from now on, exact to 8 bytes; HIGHWATER_NONE lifts the limit. */
+static inline hw_status hw_arena_set_limit(hw_arena *arena, hw_cursor *cursor, size_t bytes)
+{
+    hw_status status = hw_arena_set_limit_(arena, bytes);
+    hw_refresh_(cursor);
+    return status;
+}
+
+/* Places a guard over size bytes at an offset from the first byte, both whole pages. The arena ends there. */
+static inline hw_status hw_arena_guard(hw_arena *arena, hw_cursor *cursor, size_t offset, size_t size, hw_error *error)
+{
+    hw_status status = hw_arena_guard_(arena, hw_furthest_(cursor), offset, size, error);
+    hw_refresh_(cursor);
+    return status;
+}
 
 /* Commits the first `bytes` bytes, exactly: for a program that uses the range without a cursor. */
 hw_status hw_arena_ensure(hw_arena *arena, size_t bytes, hw_error *error);
@@ -599,10 +638,6 @@ bool hw_arena_contains(const hw_arena *arena, const void *address);
  * 0 for a cursor without an arena. */
 size_t hw_used(hw_cursor cursor);
 size_t hw_remaining(hw_cursor cursor);
-
-/* The cursor with its limit as things stand, after a limit was set or a guard placed. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result))
-hw_cursor hw_refresh(hw_cursor cursor);
 
 /* Commits the next `bytes` bytes of a cursor, exactly. Allocations within them touch nothing that is not there. */
 hw_status hw_commit_ahead(hw_cursor cursor, size_t bytes, hw_error *error);
@@ -635,7 +670,7 @@ hw_status hw_arena_stats(const hw_arena *arena, hw_stats *stats);
 
 /* A view of an arena that any thread may keep, also when the arena is gone. A zeroed one is of no arena. */
 typedef struct hw_monitor {
-    uintptr_t opaque_[2];
+    uint64_t opaque_[2];
 } hw_monitor;
 
 hw_monitor hw_arena_monitor(const hw_arena *arena);

@@ -415,7 +415,7 @@ pub(super) fn panic_with(error: OutOfMemory) -> ! {
 /// Commits a block that ends beyond what is committed, and returns the new limit of the cursor.
 #[cold]
 #[inline(never)]
-fn commit(
+pub(super) fn commit(
     slot: &'static Slot,
     position: *mut u8,
     size: usize,
@@ -435,7 +435,7 @@ fn commit(
 }
 
 /// The limit of a cursor over a region, as things stand.
-fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
+pub(super) fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
     let most = slot.most();
     let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::PROTECTS);
     let offset = if checked_elsewhere { most } else { most.min(slot.frontier.get()) };

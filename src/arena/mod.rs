@@ -14,6 +14,7 @@ mod cursor;
 mod frame;
 mod grower;
 mod pool;
+mod remote;
 mod scope;
 mod watch;
 
@@ -21,4 +22,6 @@ pub use arena_type::{Arena, DebugArena};
 pub use checkpoint::Checkpoint;
 pub use frame::Frame;
 pub use pool::{ArenaPool, Conflict, PooledArena, Scratch, scratch};
+#[doc(hidden)] // for the C library, and no part of the contract
+pub use remote::Remote;
 pub use scope::Scope;
