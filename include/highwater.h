@@ -168,7 +168,7 @@ static inline bool hw_fits_(const char *position, const char *limit, size_t size
  *
  * A size of 0 takes nothing and gives a pointer that must not be dereferenced; blocks of 0 bytes may be at the same
  * address as others. No size overflows: what does not fit is refused. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
 static inline void *hw_alloc(hw_cursor *cursor, size_t size)
 {
     char *position = (char *)hw_aligned_(cursor->position, HIGHWATER_MIN_ALIGN);
@@ -184,7 +184,7 @@ static inline void *hw_alloc(hw_cursor *cursor, size_t size)
 }
 
 /* The same at a multiple of align, a power of two of any size. Another alignment is refused. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
 static inline void *hw_alloc_aligned(hw_cursor *cursor, size_t size, size_t align)
 {
     char *position = (char *)hw_aligned_(cursor->position, HIGHWATER_MIN_ALIGN);
@@ -210,7 +210,6 @@ static inline void *hw_alloc_aligned(hw_cursor *cursor, size_t size, size_t alig
 /* A block that is committed, or NULL, with the reason in *why (which may be NULL). The cursor stays as it is when
  * there is no memory. It is a call, so that it can ask the system; commit ahead with hw_commit_ahead and use
  * hw_alloc where that is too slow. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result))
 static inline void *hw_try_alloc_why(hw_cursor *cursor, size_t size, size_t align, hw_error *why)
 {
     char *start = (char *)hw_place_(*cursor, size, align, why);
@@ -229,14 +228,12 @@ static inline void *hw_try_alloc_why(hw_cursor *cursor, size_t size, size_t alig
     return hw_aligned_(start, align);
 }
 
-HIGHWATER_ATTRIBUTE_((warn_unused_result))
 static inline void *hw_try_alloc_aligned(hw_cursor *cursor, size_t size, size_t align)
 {
     return hw_try_alloc_why(cursor, size, align, NULL);
 }
 
 /* A block of size bytes that is committed, or NULL. What the limit does not allow is answered here, without a call. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result))
 static inline void *hw_try_alloc(hw_cursor *cursor, size_t size)
 {
 #ifdef HIGHWATER_EXPLICIT
@@ -253,7 +250,7 @@ static inline void *hw_try_alloc(hw_cursor *cursor, size_t size)
 
 /* A block that is committed, although it may never be written by this program: for what the kernel or a device is
  * going to write to. Never NULL. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
 static inline void *hw_alloc_committed_aligned(hw_cursor *cursor, size_t size, size_t align)
 {
 #ifdef HIGHWATER_EXPLICIT
@@ -268,14 +265,14 @@ static inline void *hw_alloc_committed_aligned(hw_cursor *cursor, size_t size, s
 #endif
 }
 
-HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
 static inline void *hw_alloc_committed(hw_cursor *cursor, size_t size)
 {
     return hw_alloc_committed_aligned(cursor, size, HIGHWATER_MIN_ALIGN);
 }
 
 /* A block of zeroes. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
 static inline void *hw_alloc_zeroed(hw_cursor *cursor, size_t size)
 {
     return memset(hw_alloc(cursor, size), 0, size);
@@ -293,7 +290,7 @@ static inline size_t hw_product_(size_t count, size_t size)
 }
 
 /* count things of size bytes each, refused where the product overflows. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull, alloc_size(2, 3)))
+HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2, 3)))
 static inline void *hw_alloc_array(hw_cursor *cursor, size_t count, size_t size, size_t align)
 {
     size_t bytes = hw_product_(count, size);
@@ -301,7 +298,6 @@ static inline void *hw_alloc_array(hw_cursor *cursor, size_t count, size_t size,
 }
 
 /* The same, committed, or NULL. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result))
 static inline void *hw_try_alloc_array(hw_cursor *cursor, size_t count, size_t size, size_t align)
 {
     return hw_try_alloc_aligned(cursor, hw_product_(count, size), align);
@@ -317,14 +313,13 @@ static inline void *hw_try_alloc_array(hw_cursor *cursor, size_t count, size_t s
 
 /* A copy of size bytes; NULL only where source is NULL. The source may be what a copy of the cursor allocated, which is
  * how a function returns a result from its scratch memory: it moves down. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, alloc_size(3)))
+HIGHWATER_ATTRIBUTE_((alloc_size(3)))
 static inline void *hw_memdup(hw_cursor *cursor, const void *source, size_t size)
 {
     return source == NULL ? NULL : memmove(hw_alloc(cursor, size), source, size);
 }
 
 /* A copy of a string; NULL only where text is NULL. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result))
 static inline char *hw_strdup(hw_cursor *cursor, const char *text)
 {
     return text == NULL ? NULL : (char *)hw_memdup(cursor, text, strlen(text) + 1);
@@ -332,7 +327,7 @@ static inline char *hw_strdup(hw_cursor *cursor, const char *text)
 
 /* Text put together as by vsprintf, as long as it is. NULL, and nothing taken, where vsnprintf fails (a wide character
  * that has no multibyte form) or format is NULL. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, format(printf, 2, 0)))
+HIGHWATER_ATTRIBUTE_((format(printf, 2, 0)))
 static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list arguments)
 {
     char *text = cursor->position;
@@ -359,7 +354,7 @@ static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list a
 
 /* Text put together as by sprintf. The cursor's address is passed to a function that cannot be inlined: a loop that
  * should keep the cursor in registers calls it with a copy, and takes the copy back. */
-HIGHWATER_ATTRIBUTE_((warn_unused_result, format(printf, 2, 3)))
+HIGHWATER_ATTRIBUTE_((format(printf, 2, 3)))
 static inline char *hw_sprintf(hw_cursor *cursor, const char *format, ...)
 {
     va_list arguments;
