@@ -418,7 +418,7 @@ const char *hw_cause_name(hw_cause cause);
 
 /* -------------------------------------------------------------------------------------------------- options */
 
-/* Where 0 means the default, this means nothing (a head, a guard, a reach) or no limit. */
+/* Where 0 means the default, this means nothing (a head, a guard after, a reach) or no limit. */
 #define HIGHWATER_NONE SIZE_MAX
 /* A reserve of as much as the machine has physical memory. */
 #define HIGHWATER_PHYSICAL (SIZE_MAX - 1)
@@ -508,7 +508,7 @@ typedef struct hw_options {
     uint64_t growth_seed;
     hw_choice huge_pages;               /* default yes */
     hw_guard_mechanism guard_mechanism;
-    size_t guard_before;                /* bytes before the first one; default a page */
+    size_t guard_before;                /* bytes before the first one; default, and at least, a page */
     size_t guard_after;                 /* bytes after the last one; default a page */
     size_t guard_reach;                 /* how far past the frontier a touch is growth; default everywhere */
     const hw_range *guards;             /* guards inside the arena, which ends at the first one */

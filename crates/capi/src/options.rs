@@ -153,7 +153,9 @@ fn growth(options: &HwOptions) -> Result<Growth, HwError> {
 /// As of [`builder`].
 unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
     let mut guard = GuardPolicy::default();
-    if let Some(before) = bytes(options.guard_before) {
+    // Never none: what is before an arena's first byte is its own, so that a cursor there is not taken for one at the end
+    // of the arena before it.
+    if let Some(before) = bytes(options.guard_before).filter(|&bytes| bytes > 0) {
         guard = guard.before(before);
     }
     if let Some(after) = bytes(options.guard_after) {

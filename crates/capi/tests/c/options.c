@@ -82,6 +82,14 @@ static void fields(void)
     CHECK(hw_arena_committed(arena) == 0 && hw_arena_reserved(arena) > 64 * MIB);
     hw_arena_free(arena);
 
+    /* A cursor at the first byte is this arena's, whatever lies before it. */
+    options = hw_options_init();
+    options.guard_before = HIGHWATER_NONE;
+    options.guard_after = HIGHWATER_NONE;
+    arena = made(&options);
+    CHECK(hw_monitor_is_live(hw_monitor_of((char *)hw_arena_base(arena) - 1)));
+    hw_arena_free(arena);
+
     options = hw_options_init();
     options.growth = HIGHWATER_GROWTH_UPFRONT;
     options.reserve = 4 * MIB;
