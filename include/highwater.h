@@ -159,7 +159,8 @@ static inline bool hw_fits_(const char *position, const char *limit, size_t size
     return size <= (size_t)(limit - position);
 }
 
-/* A block of size bytes at a multiple of HIGHWATER_MIN_ALIGN; never NULL. Memory that runs out is a report and
+/* A block of size bytes at a multiple of HIGHWATER_MIN_ALIGN. It is never NULL (but for 0 bytes of a cursor without an
+ * arena), and neither is that of any other function without `try` in its name. Memory that runs out is a report and
  * abort(): hw_try_alloc is for programs that go on. The bytes are zero where the arena was never used before, and
  * whatever was left in them otherwise.
  *
@@ -168,7 +169,7 @@ static inline bool hw_fits_(const char *position, const char *limit, size_t size
  *
  * A size of 0 takes nothing and gives a pointer that must not be dereferenced; blocks of 0 bytes may be at the same
  * address as others. No size overflows: what does not fit is refused. */
-HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc(hw_cursor *cursor, size_t size)
 {
     char *position = (char *)hw_aligned_(cursor->position, HIGHWATER_MIN_ALIGN);
@@ -184,7 +185,7 @@ static inline void *hw_alloc(hw_cursor *cursor, size_t size)
 }
 
 /* The same at a multiple of align, a power of two of any size. Another alignment is refused. */
-HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc_aligned(hw_cursor *cursor, size_t size, size_t align)
 {
     char *position = (char *)hw_aligned_(cursor->position, HIGHWATER_MIN_ALIGN);
@@ -250,7 +251,7 @@ static inline void *hw_try_alloc(hw_cursor *cursor, size_t size)
 
 /* A block that is committed, although it may never be written by this program: for what the kernel or a device is
  * going to write to. Never NULL. */
-HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc_committed_aligned(hw_cursor *cursor, size_t size, size_t align)
 {
 #ifdef HIGHWATER_EXPLICIT
@@ -265,17 +266,18 @@ static inline void *hw_alloc_committed_aligned(hw_cursor *cursor, size_t size, s
 #endif
 }
 
-HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc_committed(hw_cursor *cursor, size_t size)
 {
     return hw_alloc_committed_aligned(cursor, size, HIGHWATER_MIN_ALIGN);
 }
 
 /* A block of zeroes. */
-HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2)))
+HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc_zeroed(hw_cursor *cursor, size_t size)
 {
-    return memset(hw_alloc(cursor, size), 0, size);
+    void *block = hw_alloc(cursor, size);
+    return size == 0 ? block : memset(block, 0, size);
 }
 
 /* The bytes of count things of size bytes; SIZE_MAX, which never fits, where that overflows. */
@@ -290,7 +292,7 @@ static inline size_t hw_product_(size_t count, size_t size)
 }
 
 /* count things of size bytes each, refused where the product overflows. */
-HIGHWATER_ATTRIBUTE_((returns_nonnull, alloc_size(2, 3)))
+HIGHWATER_ATTRIBUTE_((alloc_size(2, 3)))
 static inline void *hw_alloc_array(hw_cursor *cursor, size_t count, size_t size, size_t align)
 {
     size_t bytes = hw_product_(count, size);
@@ -316,7 +318,12 @@ static inline void *hw_try_alloc_array(hw_cursor *cursor, size_t count, size_t s
 HIGHWATER_ATTRIBUTE_((alloc_size(3)))
 static inline void *hw_memdup(hw_cursor *cursor, const void *source, size_t size)
 {
-    return source == NULL ? NULL : memmove(hw_alloc(cursor, size), source, size);
+    void *block;
+    if (source == NULL) {
+        return NULL;
+    }
+    block = hw_alloc(cursor, size);
+    return size == 0 ? block : memmove(block, source, size);
 }
 
 /* A copy of a string; NULL only where text is NULL. */
@@ -331,7 +338,7 @@ HIGHWATER_ATTRIBUTE_((format(printf, 2, 0)))
 static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list arguments)
 {
     char *text = cursor->position;
-    size_t room = (size_t)(cursor->limit - text);
+    size_t left = (size_t)(cursor->limit - text), room = left > INT32_MAX ? INT32_MAX : left;
     va_list again;
     int length;
     if (format == NULL) {
@@ -339,7 +346,7 @@ static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list a
     }
     va_copy(again, arguments);
     /* Written where it stays, unless it turns out not to fit. (A null buffer may be given only without room.) */
-    length = vsnprintf(room == 0 ? NULL : text, room > INT32_MAX ? INT32_MAX : room, format, arguments);
+    length = vsnprintf(room == 0 ? NULL : text, room, format, arguments);
     if (length < 0) {
         text = NULL;
     } else if ((size_t)length < room) {
@@ -792,7 +799,8 @@ uint32_t hw_version_number(void);
  *     HIGHWATER_FOREACH(int, prime, &primes) { printf("%d\n", *prime); }
  *     HIGHWATER_VEC_FREE(&primes);
  *
- * `vec` is a pointer to it, and is evaluated more than once. Indexing is vec.data[i], below vec.length. */
+ * `vec` is a pointer to it, and is evaluated more than once. Indexing is vec.data[i], below vec.length. A value that is
+ * pushed may be computed from the array, and must not push to it. */
 #define HIGHWATER_VEC(T) struct { T *data; size_t length; size_t capacity; hw_arena *arena; }
 #define HIGHWATER_VEC_INIT { NULL, 0, 0, NULL }
 
@@ -810,12 +818,13 @@ void hw_vec_shrink_(void *vec, size_t element);
     ((void)(HIGHWATER_UNLIKELY_((vec)->length >= (vec)->capacity) \
                 ? hw_vec_grow_((vec), sizeof *(vec)->data, 1) \
                 : (void)0), \
-     (void)((vec)->data[(vec)->length++] = (__VA_ARGS__)))
+     (void)((vec)->data[(vec)->length] = (__VA_ARGS__)), \
+     (void)++(vec)->length)
 
 /* Appends a value to memory that is committed and is true, or is false and appends nothing. */
 #define HIGHWATER_VEC_TRY_PUSH(vec, ...) \
     (hw_vec_try_grow_((vec), sizeof *(vec)->data, 1, NULL) \
-         ? ((void)((vec)->data[(vec)->length++] = (__VA_ARGS__)), true) \
+         ? ((void)((vec)->data[(vec)->length] = (__VA_ARGS__)), (void)++(vec)->length, true) \
          : false)
 
 /* Commits room for `count` more values, and is false where there is none. */
@@ -834,7 +843,7 @@ void hw_vec_shrink_(void *vec, size_t element);
 
 /* Runs with `item`, a T *, at each value. The array may be pushed to meanwhile; what is pushed is visited too. */
 #define HIGHWATER_FOREACH(T, item, vec) \
-    for (T *item = (vec)->data; item != NULL && (size_t)(item - (vec)->data) < (vec)->length; ++item)
+    for (T *item = (vec)->data; item != NULL && item < (vec)->data + (vec)->length; ++item)
 
 /* ------------------------------------------------------------------------------------------------ debugging */
 

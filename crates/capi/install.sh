@@ -13,7 +13,10 @@ if [ $# -lt 1 ] || [ $# -gt 2 ]; then
 fi
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
-prefix=$1
+case $1 in
+/*) prefix=$1 ;;
+*) prefix=$(pwd)/$1 ;;
+esac
 built=${2:-$root/target/release}
 to=${DESTDIR:-}$prefix
 

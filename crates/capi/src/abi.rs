@@ -155,6 +155,15 @@ pub struct HwOptions {
     pub refusal_user: *mut c_void,
 }
 
+impl HwOptions {
+    /// What `HIGHWATER_OPTIONS` is.
+    pub const DEFAULT: HwOptions = HwOptions {
+        size: size_of::<HwOptions>(),
+        // SAFETY: numbers, pointers and an optional function: all zero is a value.
+        ..unsafe { core::mem::zeroed() }
+    };
+}
+
 /// `HIGHWATER_NONE`.
 pub const NONE: usize = usize::MAX;
 /// `HIGHWATER_PHYSICAL`.

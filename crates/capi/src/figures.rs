@@ -113,14 +113,14 @@ unsafe extern "C" fn hw_monitor_name(monitor: HwMonitor, name: *mut c_char, size
         return 0;
     }
     plain(|| {
-        // SAFETY: the caller has so many bytes.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(name.cast::<MaybeUninit<u8>>(), size) };
-        bytes.fill(MaybeUninit::new(0));
-        // SAFETY: they are initialised now.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(name.cast::<u8>(), size) };
-        let mut text = Text { bytes, len: 0 };
+        let mut whole = [0u8; 64];
+        let cut = size.min(whole.len());
+        let mut text = Text { bytes: &mut whole[..cut], len: 0 };
         let _ = text.write_str(&monitor.get().and_then(|monitor| monitor.name()).unwrap_or_default());
-        text.len
+        let len = text.len;
+        // SAFETY: the caller has so many bytes, the zero at the end included.
+        unsafe { whole.as_ptr().copy_to_nonoverlapping(name.cast(), len + 1) };
+        len
     })
 }
 

@@ -25,9 +25,7 @@ fn bad(what: core::fmt::Arguments<'_>) -> HwError {
 /// # Safety
 /// `options` is null, or has as many bytes as it says.
 pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwError> {
-    // SAFETY: numbers and nullable pointers: all zero is a value.
-    let mut known: HwOptions = unsafe { core::mem::zeroed() };
-    known.size = size_of::<HwOptions>();
+    let mut known = HwOptions::DEFAULT;
     if options.is_null() {
         return Ok(known);
     }

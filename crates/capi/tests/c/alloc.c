@@ -108,6 +108,8 @@ static void nowhere(void)
     CHECK(hw_commit_ahead(none, 1, &error) == HIGHWATER_ERROR_ARGUMENT);
     CHECK(hw_refresh(none).limit == NULL && hw_arena_cursor(NULL).position == NULL);
     CHECK(hw_arena_reset(NULL).position == NULL);
+    CHECK(hw_alloc(&none, 0) == NULL && hw_alloc_zeroed(&none, 0) == NULL && hw_memdup(&none, "", 0) == NULL);
+    CHECK(hw_try_alloc(&none, 0) == NULL && hw_alloc_committed(&none, 0) == NULL);
 }
 
 static void limits(void)

@@ -54,6 +54,11 @@ static void pushes(void)
     HIGHWATER_VEC_SHRINK(&numbers);
     HIGHWATER_VEC_PUSH(&numbers, 8);
     CHECK(numbers.data[0] == 8);
+    /* A value may be made of what the array has. */
+    HIGHWATER_VEC_PUSH(&numbers, (int)numbers.length + 40);
+    HIGHWATER_VEC_PUSH(&numbers, numbers.data[numbers.length - 1] + 1);
+    CHECK(HIGHWATER_VEC_TRY_PUSH(&numbers, numbers.data[numbers.length - 1] + (int)numbers.length));
+    CHECK(numbers.length == 4 && numbers.data[1] == 41 && numbers.data[2] == 42 && numbers.data[3] == 45);
     HIGHWATER_VEC_FREE(&numbers);
 
     points corners = HIGHWATER_VEC_INIT;
