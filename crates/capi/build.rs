@@ -25,4 +25,7 @@ fn main() {
     if fault {
         println!("cargo::rustc-cfg=highwater_fault");
     }
+    if !linux || var("HIGHWATER_ENGINE") == "portable" {
+        println!("cargo::rustc-cfg=highwater_portable");
+    }
 }

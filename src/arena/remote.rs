@@ -45,6 +45,12 @@ impl Remote {
         self.slot.most()
     }
 
+    /// Whether what lies below this address is committed and may be used.
+    #[inline]
+    pub fn has(&self, end: usize) -> bool {
+        end - self.base().addr() <= self.slot.frontier.get().min(self.most())
+    }
+
     /// Commits a block of `size` bytes that begins `padding` bytes after the position, and returns the cursor's new
     /// limit. `touched` says that it is going to be written at once.
     ///
@@ -59,7 +65,7 @@ impl Remote {
     ) -> Result<*mut u8, OutOfMemory> {
         let end = position.addr().saturating_add(padding).saturating_add(size);
         let why = if touched { Why::Write } else { Why::Request };
-        if end <= self.base().addr() + self.slot.frontier.get().min(self.most()) {
+        if self.has(end) {
             return Ok(self.limit());
         }
         commit(self.slot, position, size, end, why)

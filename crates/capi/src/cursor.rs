@@ -147,6 +147,19 @@ fn extend(
     region.extend(position, padding, whole, touched).map(drop)
 }
 
+/// The start of a block for which nothing has to be done.
+#[inline]
+fn committed_already(cursor: &HwCursor, size: usize, align: usize) -> Option<*mut u8> {
+    if !align.is_power_of_two() || size == 0 {
+        return None;
+    }
+    let position = cursor.position;
+    let padding = padding(position, align);
+    let end = position.addr().checked_add(padding)?.checked_add(size)?;
+    let is_within = end <= cursor.limit.addr() && region(position)?.has(end);
+    is_within.then(|| position.wrapping_add(padding))
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_place_(
     cursor: HwCursor,
@@ -154,6 +167,10 @@ unsafe extern "C" fn hw_place_(
     align: usize,
     why: *mut HwError,
 ) -> *mut c_void {
+    if let Some(start) = committed_already(&cursor, size, align) {
+        status(why, || Ok(()));
+        return start.cast();
+    }
     let mut start = null_mut();
     status(why, || {
         let position = cursor.position;
@@ -180,6 +197,11 @@ unsafe extern "C" fn hw_place_(
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_commit_(position: *mut c_void, _limit: *mut c_void, padding: usize, size: usize) {
+    // The block passed the check, so that its end does not wrap.
+    let last = position.addr().wrapping_add(padding).wrapping_add(size);
+    if region(position.cast()).is_some_and(|region| region.has(last)) {
+        return;
+    }
     plain(|| {
         let position = position.cast::<u8>();
         let region = misused(position, 1).unwrap_or_else(|error| end(format_args!("{}", error.text())));

@@ -23,8 +23,7 @@ unsafe extern "C" fn hw_report_to_file(path: *const c_char, error: *mut HwError)
             let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
             Some(File::options().create(true).append(true).open(path)?)
         };
-        oom::report_to_file(file);
-        Ok(())
+        report_to(file)
     })
 }
 
@@ -42,9 +41,18 @@ extern "C" fn hw_report_to_fd(fd: c_int, error: *mut HwError) -> Status {
             // SAFETY: a descriptor of our own.
             Some(unsafe { File::from_raw_fd(own) })
         };
-        oom::report_to_file(file);
-        Ok(())
+        report_to(file)
     })
+}
+
+/// Sends reports to a file, which the portable calls cannot.
+fn report_to(file: Option<File>) -> Result<(), HwError> {
+    if cfg!(highwater_portable) && file.is_some() {
+        let message = format_args!("reports go to standard error, or to a function, in a portable build");
+        return Err(HwError::new(Status::System, message));
+    }
+    oom::report_to_file(file);
+    Ok(())
 }
 
 static TEXT: Hook<HwTextFunction> = Hook::none();

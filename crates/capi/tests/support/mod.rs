@@ -39,6 +39,16 @@ pub fn has_faults() -> bool {
     is_fault()
 }
 
+/// Whether this build reserves inaccessible address space and knows files, as Linux does; skips the running test
+/// otherwise.
+pub fn reserves() -> bool {
+    let reserves = !cfg!(highwater_portable);
+    if !reserves {
+        skip("portable memory is accessible from the start and belongs to the global allocator");
+    }
+    reserves
+}
+
 /// The project's directory.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project has a directory")
