@@ -14,7 +14,7 @@ static const int OTHER[LENGTH] = {3, 0, -1, 1};
 
 /* In an arena. The functions return what they allocate; the arena has it until the cursor is forgotten. */
 
-static int *arena_vector(hw_cursor *out, const int *values)
+static inline int *arena_vector(hw_cursor *out, const int *values)
 {
     int *vector = HIGHWATER_ARRAY(out, int, LENGTH);
     for (size_t i = 0; i < LENGTH; ++i) {
@@ -23,7 +23,7 @@ static int *arena_vector(hw_cursor *out, const int *values)
     return vector;
 }
 
-static int *arena_add_vv(hw_cursor *out, const int *a, const int *b)
+static inline int *arena_add_vv(hw_cursor *out, const int *a, const int *b)
 {
     int *sum = HIGHWATER_ARRAY(out, int, LENGTH);
     for (size_t i = 0; i < LENGTH; ++i) {
@@ -41,7 +41,7 @@ int arena_sum(hw_arena *arena)
 
 /* With malloc. Every vector has an owner, who frees it at the end of its scope. */
 
-static int *malloc_vector(const int *values)
+static inline int *malloc_vector(const int *values)
 {
     int *vector = (int *)malloc(LENGTH * sizeof(int));
     if (vector == NULL) {
@@ -53,7 +53,7 @@ static int *malloc_vector(const int *values)
     return vector;
 }
 
-static int *malloc_add_vv(const int *a, const int *b)
+static inline int *malloc_add_vv(const int *a, const int *b)
 {
     int *sum = (int *)malloc(LENGTH * sizeof(int));
     if (sum == NULL) {
@@ -83,7 +83,7 @@ typedef struct vector {
     int at[LENGTH];
 } vector;
 
-static vector stack_vector(const int *values)
+static inline vector stack_vector(const int *values)
 {
     vector made;
     for (size_t i = 0; i < LENGTH; ++i) {
@@ -92,7 +92,7 @@ static vector stack_vector(const int *values)
     return made;
 }
 
-static vector stack_add_vv(vector a, vector b)
+static inline vector stack_add_vv(vector a, vector b)
 {
     vector sum;
     for (size_t i = 0; i < LENGTH; ++i) {

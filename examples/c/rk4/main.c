@@ -54,7 +54,7 @@ static void make_start(size_t length, double *start)
     }
 }
 
-/* The largest difference of a position from the exact solution: a mode keeps its shape, swings and fades. */
+/* The largest difference from the exact solution: a mode keeps its shape, swings and fades. */
 static double error_of(const problem *p, const double *end)
 {
     size_t masses = p->length / 2;
@@ -62,10 +62,13 @@ static double error_of(const problem *p, const double *end)
     for (size_t j = 0; j < COLUMNS; ++j) {
         size_t mode = mode_of(masses, j);
         double square = 2 * STIFFNESS * (1 - cos((double)mode * PI / (double)(masses + 1)));
-        double rate = DAMPING / 2, speed = sqrt(square - rate * rate);
-        double size = exp(-rate * time) * (cos(speed * time) + rate / speed * sin(speed * time));
+        double rate = DAMPING / 2, speed = sqrt(square - rate * rate), fade = exp(-rate * time);
+        double position = fade * (cos(speed * time) + rate / speed * sin(speed * time));
+        double velocity = -fade * square / speed * sin(speed * time);
+        const double *found = end + j * p->length;
         for (size_t i = 0; i < masses; ++i) {
-            worst = fmax(worst, fabs(end[j * p->length + i] - size * shape(masses, mode, i)));
+            worst = fmax(worst, fabs(found[i] - position * shape(masses, mode, i)));
+            worst = fmax(worst, fabs(found[masses + i] - velocity * shape(masses, mode, i)));
         }
     }
     return worst;
