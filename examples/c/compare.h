@@ -28,7 +28,9 @@ typedef struct variant {
 } variant;
 
 #define MAX_VARIANTS 4
+#ifndef ROUNDS
 #define ROUNDS 7
+#endif
 
 /* The processor's time, and not that on the wall: other programs may be running. */
 static inline double now_ns(void)

@@ -9,66 +9,55 @@
 
 #define LENGTH 4
 
-static const int ONE[LENGTH] = {1, 2, 3, 4};
-static const int OTHER[LENGTH] = {3, 0, -1, 1};
-
 /* In an arena. The functions return what they allocate; the arena has it until the cursor is forgotten. */
 
-static inline int *arena_vector(hw_cursor *out, const int *values)
+static inline int *arena_vector(hw_cursor *out, int a, int b, int c, int d)
 {
     int *vector = HIGHWATER_ARRAY(out, int, LENGTH);
-    for (size_t i = 0; i < LENGTH; ++i) {
-        vector[i] = values[i];
-    }
+    vector[0] = a;
+    vector[1] = b;
+    vector[2] = c;
+    vector[3] = d;
     return vector;
 }
 
 static inline int *arena_add_vv(hw_cursor *out, const int *a, const int *b)
 {
-    int *sum = HIGHWATER_ARRAY(out, int, LENGTH);
-    for (size_t i = 0; i < LENGTH; ++i) {
-        sum[i] = a[i] + b[i];
-    }
-    return sum;
+    return arena_vector(out, a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]);
 }
 
 int arena_sum(hw_arena *arena);
 int arena_sum(hw_arena *arena)
 {
     hw_cursor cursor = hw_arena_cursor(arena);
-    return arena_add_vv(&cursor, arena_vector(&cursor, ONE), arena_vector(&cursor, OTHER))[0];
+    int *a = arena_vector(&cursor, 1, 2, 3, 4), *b = arena_vector(&cursor, 3, 0, -1, 1);
+    return arena_add_vv(&cursor, a, b)[0];
 }
 
 /* With malloc. Every vector has an owner, who frees it at the end of its scope. */
 
-static inline int *malloc_vector(const int *values)
+static inline int *malloc_vector(int a, int b, int c, int d)
 {
     int *vector = (int *)malloc(LENGTH * sizeof(int));
     if (vector == NULL) {
         abort();
     }
-    for (size_t i = 0; i < LENGTH; ++i) {
-        vector[i] = values[i];
-    }
+    vector[0] = a;
+    vector[1] = b;
+    vector[2] = c;
+    vector[3] = d;
     return vector;
 }
 
 static inline int *malloc_add_vv(const int *a, const int *b)
 {
-    int *sum = (int *)malloc(LENGTH * sizeof(int));
-    if (sum == NULL) {
-        abort();
-    }
-    for (size_t i = 0; i < LENGTH; ++i) {
-        sum[i] = a[i] + b[i];
-    }
-    return sum;
+    return malloc_vector(a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]);
 }
 
 int malloc_sum(hw_arena *unused);
 int malloc_sum(hw_arena *unused)
 {
-    int *a = malloc_vector(ONE), *b = malloc_vector(OTHER), *sum = malloc_add_vv(a, b);
+    int *a = malloc_vector(1, 2, 3, 4), *b = malloc_vector(3, 0, -1, 1), *sum = malloc_add_vv(a, b);
     int first = sum[0];
     free(sum);
     free(b);
@@ -83,29 +72,22 @@ typedef struct vector {
     int at[LENGTH];
 } vector;
 
-static inline vector stack_vector(const int *values)
+static inline vector stack_vector(int a, int b, int c, int d)
 {
-    vector made;
-    for (size_t i = 0; i < LENGTH; ++i) {
-        made.at[i] = values[i];
-    }
+    vector made = {{a, b, c, d}};
     return made;
 }
 
 static inline vector stack_add_vv(vector a, vector b)
 {
-    vector sum;
-    for (size_t i = 0; i < LENGTH; ++i) {
-        sum.at[i] = a.at[i] + b.at[i];
-    }
-    return sum;
+    return stack_vector(a.at[0] + b.at[0], a.at[1] + b.at[1], a.at[2] + b.at[2], a.at[3] + b.at[3]);
 }
 
 int stack_sum(hw_arena *unused);
 int stack_sum(hw_arena *unused)
 {
     (void)unused;
-    return stack_add_vv(stack_vector(ONE), stack_vector(OTHER)).at[0];
+    return stack_add_vv(stack_vector(1, 2, 3, 4), stack_vector(3, 0, -1, 1)).at[0];
 }
 
 /* The three side by side. */

@@ -30,7 +30,7 @@ fn build(compiler: Compiler, sources: &[&str], flags: &[&str]) -> Built {
         let path = root().join("examples/c").join(source);
         let object = directory.path().join(objects.len().to_string()).with_extension("o");
         let mut command = compile_command(compiler, path.to_str().expect("the project's path is UTF-8"));
-        command.args([standard, "-ffp-contract=off", "-Wconversion", "-Wshadow"]).args(flags);
+        command.args([standard, "-ffp-contract=off", "-DROUNDS=1", "-Wconversion", "-Wshadow"]).args(flags);
         succeeds(command.args(["-c", "-o"]).arg(&object));
         objects.push(object);
     }
