@@ -326,7 +326,7 @@ pub(super) fn commit(
 }
 
 /// The limit of a cursor over a region, as things stand.
-fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
+pub(super) fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
     let most = slot.most();
     let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::PROTECTS);
     let offset = if checked_elsewhere { most } else { most.min(slot.frontier.get()) };

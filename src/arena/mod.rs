@@ -27,6 +27,7 @@ mod handle;
 mod local;
 mod place;
 mod pool;
+mod remote;
 mod scope;
 mod scratch;
 mod shared;
@@ -42,6 +43,8 @@ pub use frame::Frame;
 pub use handle::{Handle, Rel, SliceHandle, StrHandle};
 pub use local::LocalArena;
 pub use pool::{ArenaPool, PoolBuilder, PooledArena};
+#[doc(hidden)] // for the C library, and no part of the contract
+pub use remote::Remote;
 pub use scope::Scope;
 pub use scratch::{Conflict, Scratch, scratch};
 pub use shared::SharedArena;

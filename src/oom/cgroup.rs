@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A cgroup whose limit counts for this process: its own, or an ancestor.
 pub(super) struct Level {
     /// As `/proc/self/cgroup` names it.
-    pub(super) path: &'static str,
+    pub(super) path: String,
     pub(super) usage: Probe,
     pub(super) limit: Probe,
     pub(super) stat: Probe,
@@ -99,7 +99,7 @@ fn climb(mount: &Path, root: &Path, path: &str, version: &Version, levels: &mut 
             (probe(version.usage), probe(version.limit), probe(version.events), probe("memory.stat"))
         {
             // A handful of bytes per process, for ever: causes lend it out.
-            let path = String::leak(format!("/{}", at.display()));
+            let path = format!("/{}", at.display());
             levels.push(Level { path, usage, limit, stat, events, prefix: version.prefix });
         }
         if !at.pop() {

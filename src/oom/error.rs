@@ -1,7 +1,7 @@
 //! The error of a fallible call.
 
 use super::cause::{Cause, Refusal};
-use crate::region::{BuildError, GuardError, NAME_BYTES, Slot};
+use crate::region::{BuildError, GuardError, NAME_BYTES, Slot, text_of};
 use crate::sys;
 use core::fmt;
 
@@ -67,6 +67,26 @@ impl OutOfMemory {
     /// The limit that was met, in bytes, where the cause has one.
     pub fn limit(&self) -> Option<u64> {
         Some(self.refusal.limit()).filter(|&limit| limit != 0)
+    }
+
+    /// The number of the region, 0 for one that could not be made.
+    pub fn region(&self) -> u64 {
+        self.region
+    }
+
+    /// The name of the region, empty if it has none.
+    pub fn name(&self) -> &str {
+        text_of(&self.name)
+    }
+
+    /// The bytes committed when it happened.
+    pub fn committed(&self) -> usize {
+        self.committed
+    }
+
+    /// The bytes reserved.
+    pub fn reserved(&self) -> usize {
+        self.reserved
     }
 
     /// The bytes in use when it happened.

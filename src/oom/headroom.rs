@@ -81,7 +81,7 @@ extern "C" fn in_child() {
 
 /// The path of a cgroup that a refusal named.
 pub(super) fn cgroup_path(place: u16) -> &'static str {
-    watch().and_then(|watch| watch.levels.get(usize::from(place))).map_or("", |level| level.path)
+    watch().and_then(|watch| watch.levels.get(usize::from(place))).map_or("", |level| level.path.as_str())
 }
 
 /// A memory cgroup, as it stands. Sizes are bytes.
@@ -101,7 +101,7 @@ pub(crate) fn each_cgroup(mut tell: impl FnMut(Cgroup)) {
         // Given back before the facts are told: whoever is told may want it.
         let cgroup = scratch::borrow().and_then(|mut scratch| {
             Some(Cgroup {
-                path: level.path,
+                path: &level.path,
                 usage: number(level.usage.read(&mut *scratch)?)?,
                 limit: level.limit.read(&mut *scratch).and_then(number),
                 reclaimable: level.reclaimable(&mut *scratch).unwrap_or(0),

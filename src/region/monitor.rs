@@ -26,6 +26,11 @@ impl Monitor {
         Monitor { slot, generation: slot.generation() }
     }
 
+    /// The control block, which may be another region's by now.
+    pub(crate) fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
     /// The region that an address lies in, its guards included; wait-free.
     pub fn of(address: *const u8) -> Option<Self> {
         registry::find(address.addr()).map(Monitor::new).filter(Monitor::is_live)

@@ -1,7 +1,6 @@
 //! How a process ends: in a function named after the reason, so that stack traces are told apart by it.
 
 use crate::guard::Kind;
-#[cfg(highwater_fault)]
 use crate::oom::Cause;
 
 /// A function per reason, none of them inlined or merged.
@@ -41,7 +40,6 @@ pub(super) fn violated(kind: Kind) -> ! {
     }
 }
 
-#[cfg(highwater_fault)]
 ends!(
     highwater_oom_reservation_exhausted,
     highwater_oom_region_limit,
@@ -61,7 +59,6 @@ ends!(
     highwater_oom_kernel,
 );
 
-#[cfg(highwater_fault)]
 pub(super) fn out_of_memory(cause: Cause) -> ! {
     match cause {
         Cause::ReservationExhausted => highwater_oom_reservation_exhausted(),

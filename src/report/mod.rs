@@ -18,12 +18,11 @@ use crate::sys;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 pub use memory::Report;
-use sink::line;
+pub(crate) use sink::line;
 use text::Bytes;
 use violation::{Details, Json};
 
 /// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.
-#[cfg(highwater_fault)]
 #[cold]
 #[inline(never)]
 pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) -> ! {
@@ -146,7 +145,7 @@ fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Vi
 }
 
 /// How the process stands: one line for every live region, then all that a report says. Signal-safe.
-fn dump() {
+pub(crate) fn dump() {
     if format() == ReportFormat::Json {
         return line(format_args!("{}", memory::Json(None)));
     }

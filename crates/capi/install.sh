@@ -1,0 +1,44 @@
+#!/bin/sh
+# Puts the C library under a prefix: install.sh PREFIX [DIRECTORY]
+#
+# DIRECTORY is where cargo left the library, target/release of this checkout unless it is given:
+#     cargo build --release -p highwater-capi
+#     sh crates/capi/install.sh /usr/local
+# DESTDIR is put before the prefix where files go, and not in what they say, as packagers want it.
+set -eu
+
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+    echo "usage: $0 PREFIX [DIRECTORY]" >&2
+    exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
+case $1 in
+/*) prefix=$1 ;;
+*) prefix=$(pwd)/$1 ;;
+esac
+built=${2:-$root/target/release}
+to=${DESTDIR:-}$prefix
+
+for file in libhighwater.so libhighwater.a; do
+    if [ ! -f "$built/$file" ]; then
+        echo "$built/$file is not there: cargo build --release -p highwater-capi" >&2
+        exit 1
+    fi
+done
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+
+# A library of the explicit engine says so by the symbol that its header asks for.
+cflags=
+if grep -q hw_engine_explicit "$built/libhighwater.so"; then
+    cflags=' -DHIGHWATER_EXPLICIT'
+fi
+
+mkdir -p "$to/lib/pkgconfig" "$to/include"
+install -m 755 "$built/libhighwater.so" "$to/lib/libhighwater.so"
+install -m 644 "$built/libhighwater.a" "$to/lib/libhighwater.a"
+install -m 644 "$root/include/highwater.h" "$to/include/highwater.h"
+sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" "$here/highwater.pc.in" \
+    >"$to/lib/pkgconfig/highwater.pc"
+chmod 644 "$to/lib/pkgconfig/highwater.pc"
+echo "highwater $version is in $to"

@@ -1,0 +1,247 @@
+//! The library's side of a cursor: where it comes from, and what follows a check that failed.
+//!
+//! A cursor is two addresses in the program's registers. What region they are in is found by address, as the handler
+//! does it, wait-free.
+
+use crate::abi::{HwCursor, HwError, MIN_ALIGN, Status};
+use crate::arena::{self, HwArena, run_out};
+use crate::error::{cause_number, end, plain, status};
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use highwater::{Cause, OutOfMemory, Remote};
+
+/// A cursor without memory.
+const NOWHERE: HwCursor = HwCursor { position: null_mut(), limit: null_mut() };
+
+/// The limit of a cursor that stands at `position`: a multiple of the minimum alignment, so that the check may be made
+/// before a size is rounded up, and never below the position, so that their difference is what fits.
+fn limit(region: Remote, position: *mut u8) -> *mut u8 {
+    let limit = region.limit();
+    let exact = limit.wrapping_sub(limit.addr() % MIN_ALIGN);
+    if exact < position { position } else { exact }
+}
+
+fn at(region: Remote, position: *mut u8) -> HwCursor {
+    HwCursor { position, limit: limit(region, position) }
+}
+
+/// The root cursor of an arena. It has one of two names, by which a program finds at link time whether it was compiled
+/// for the engine that the library has.
+unsafe fn root(arena: *mut HwArena) -> HwCursor {
+    let cursor = |arena: &HwArena| arena.remote().map_or(NOWHERE, |region| at(region, region.base()));
+    // SAFETY: the caller's promise: null or an arena.
+    unsafe { arena::of(arena, NOWHERE, cursor) }
+}
+
+#[cfg(highwater_fault)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hw_engine_fault(arena: *mut HwArena) -> HwCursor {
+    // SAFETY: the caller's promise.
+    unsafe { root(arena) }
+}
+
+#[cfg(not(highwater_fault))]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hw_engine_explicit(arena: *mut HwArena) -> HwCursor {
+    // SAFETY: the caller's promise.
+    unsafe { root(arena) }
+}
+
+/// The region of a cursor, or none: one that was never made, or whose arena is gone.
+fn region(position: *const u8) -> Option<Remote> {
+    // SAFETY: the header's contract: an arena is not freed while another thread uses a cursor of it.
+    (!position.is_null()).then(|| unsafe { Remote::at(position) })?
+}
+
+/// The bytes from a position to the next multiple of `align`, a power of two.
+fn padding(position: *const u8, align: usize) -> usize {
+    position.addr().wrapping_neg() & (align.max(MIN_ALIGN) - 1)
+}
+
+/// Says what is wrong with a call that asks for no memory that could exist.
+fn misused(position: *const u8, align: usize) -> Result<Remote, HwError> {
+    if !align.is_power_of_two() {
+        return Err(HwError::new(
+            Status::Argument,
+            format_args!("an alignment of {align} is no power of two"),
+        ));
+    }
+    region(position).ok_or_else(|| {
+        HwError::new(
+            Status::Argument,
+            format_args!(
+                "a cursor at {position:p}, which is in no arena: it was never made, or its arena was freed"
+            ),
+        )
+    })
+}
+
+/// Where the bytes that may be used end, committed or not; the minimum alignment keeps to it.
+fn end_of(region: Remote) -> usize {
+    let end = region.base().addr() + region.most();
+    end - end % MIN_ALIGN
+}
+
+/// Whether a block fits the arena. If it did not fit a cursor, that is older than the arena's limit.
+fn fits(region: Remote, position: *mut u8, padding: usize, size: usize) -> bool {
+    position.addr().saturating_add(padding).saturating_add(size) <= end_of(region)
+}
+
+/// A block that fits the arena and not the cursor.
+#[cold]
+fn stale(position: *mut u8, size: usize) -> HwError {
+    HwError {
+        requested: size as u64,
+        cause: cause_number(Cause::RegionLimit),
+        ..HwError::new(
+            Status::Memory,
+            format_args!(
+                "out of memory: {size} bytes at {position:p} are beyond the limit of a cursor that is older than its \
+                 arena's limit (hw_refresh)"
+            ),
+        )
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_refuse(position: *mut c_void, _limit: *const c_void, size: usize, align: usize) -> ! {
+    plain(|| {
+        let position = position.cast::<u8>();
+        let region = misused(position, align).unwrap_or_else(|error| end(format_args!("{}", error.text())));
+        let padding = padding(position, align);
+        if fits(region, position, padding, size) {
+            end(format_args!("{}", stale(position, size).text()));
+        }
+        run_out(&region.refused(position, padding, size))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_extend_(
+    position: *mut c_void,
+    _limit: *mut c_void,
+    size: usize,
+    align: usize,
+) -> *mut c_void {
+    plain(|| {
+        let position = position.cast::<u8>();
+        let region = misused(position, align).unwrap_or_else(|error| end(format_args!("{}", error.text())));
+        match extend(region, position, padding(position, align), size, true) {
+            Ok(()) => limit(region, position).cast(),
+            Err(error) => run_out(&error),
+        }
+    })
+}
+
+/// Commits a block, with what it is rounded up by.
+fn extend(
+    region: Remote,
+    position: *mut u8,
+    padding: usize,
+    size: usize,
+    touched: bool,
+) -> Result<(), OutOfMemory> {
+    let whole = size.checked_next_multiple_of(MIN_ALIGN).unwrap_or(size);
+    if !fits(region, position, padding, whole) {
+        return Err(region.refused(position, padding, size));
+    }
+    region.extend(position, padding, whole, touched).map(drop)
+}
+
+/// The start of a block for which nothing has to be done.
+#[inline]
+fn committed_already(cursor: &HwCursor, size: usize, align: usize) -> Option<*mut u8> {
+    if !align.is_power_of_two() || size == 0 {
+        return None;
+    }
+    let position = cursor.position;
+    let padding = padding(position, align);
+    let end = position.addr().checked_add(padding)?.checked_add(size)?;
+    let is_within = end <= cursor.limit.addr() && region(position)?.has(end);
+    is_within.then(|| position.wrapping_add(padding))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hw_place_(
+    cursor: HwCursor,
+    size: usize,
+    align: usize,
+    why: *mut HwError,
+) -> *mut c_void {
+    if let Some(start) = committed_already(&cursor, size, align) {
+        status(why, || Ok(()));
+        return start.cast();
+    }
+    let mut start = null_mut();
+    status(why, || {
+        let position = cursor.position;
+        let region = misused(position, align)?;
+        let padding = padding(position, align);
+        if size > 0 {
+            let end = position.addr().saturating_add(padding).saturating_add(size);
+            // (With the explicit engine the cursor's limit is what is committed, not what is allowed.)
+            if cfg!(highwater_fault) && end > cursor.limit.addr() {
+                let is_stale = fits(region, position, padding, size);
+                return Err(if is_stale {
+                    stale(position, size)
+                } else {
+                    region.refused(position, padding, size).into()
+                });
+            }
+            extend(region, position, padding, size, true)?;
+        }
+        start = position.wrapping_add(padding).cast();
+        Ok(())
+    });
+    start
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_commit_(position: *mut c_void, _limit: *mut c_void, padding: usize, size: usize) {
+    // The block passed the check, so that its end does not wrap.
+    let last = position.addr().wrapping_add(padding).wrapping_add(size);
+    if region(position.cast()).is_some_and(|region| region.has(last)) {
+        return;
+    }
+    plain(|| {
+        let position = position.cast::<u8>();
+        let region = misused(position, 1).unwrap_or_else(|error| end(format_args!("{}", error.text())));
+        if let Err(error) = extend(region, position, padding, size, false) {
+            run_out(&error);
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_commit_ahead(cursor: HwCursor, bytes: usize, error: *mut HwError) -> Status {
+    status(error, || Ok(misused(cursor.position, 1)?.ensure(cursor.position, bytes)?))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_ensure(start: *mut c_void, size: usize, error: *mut HwError) -> Status {
+    // SAFETY: as in `region`: the memory is an arena's that is not freed meanwhile.
+    status(error, || match unsafe { Remote::of(start.cast()) } {
+        Some(region) if size > 0 => Ok(region.ensure(start.cast(), size)?),
+        _ => Ok(()),
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_refresh(cursor: HwCursor) -> HwCursor {
+    plain(|| match region(cursor.position) {
+        Some(region) => at(region, cursor.position),
+        None => HwCursor { limit: cursor.position, ..cursor },
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_used(cursor: HwCursor) -> usize {
+    plain(|| region(cursor.position).map_or(0, |region| cursor.position.addr() - region.base().addr()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_remaining(cursor: HwCursor) -> usize {
+    plain(|| {
+        region(cursor.position).map_or(0, |region| end_of(region).saturating_sub(cursor.position.addr()))
+    })
+}

@@ -1,0 +1,110 @@
+//! What a program calls that was compiled with `HIGHWATER_DEBUG`.
+
+use crate::abi::{HwCursor, HwTextFunction, MIN_ALIGN};
+use crate::error::{end, plain};
+use crate::hook::Hook;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
+use highwater::Remote;
+use std::borrow::Cow;
+use std::io::Write;
+
+static ON: AtomicBool = AtomicBool::new(true);
+static LOG: Hook<HwTextFunction> = Hook::none();
+
+#[unsafe(no_mangle)]
+extern "C" fn hw_debug_log(on: bool, function: Option<HwTextFunction>, user: *mut c_void) {
+    plain(|| {
+        LOG.set(function, user);
+        ON.store(on, Relaxed);
+    });
+}
+
+/// # Safety
+/// `text` is null or a string.
+unsafe fn words<'a>(text: *const c_char) -> Cow<'a, str> {
+    if text.is_null() {
+        return "?".into();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy()
+}
+
+/// What is wrong with a cursor that an allocation is going to use.
+fn wrong(cursor: &HwCursor, align: usize) -> Option<String> {
+    let HwCursor { position, limit } = *cursor;
+    if position.is_null() {
+        return Some("the cursor was never made: its position is NULL".into());
+    }
+    if !position.addr().is_multiple_of(MIN_ALIGN) || !limit.addr().is_multiple_of(MIN_ALIGN) {
+        return Some(format!("the cursor {position:p}..{limit:p} is not aligned to {MIN_ALIGN} bytes"));
+    }
+    if position > limit {
+        return Some(format!("the cursor's position {position:p} is beyond its limit {limit:p}"));
+    }
+    // SAFETY: a program that frees an arena while it uses a cursor of it has lost already; the header says so.
+    let Some(region) = (unsafe { Remote::at(position) }) else {
+        return Some(format!("the cursor's position {position:p} is in no arena: was it freed?"));
+    };
+    let end = region.base().wrapping_add(region.most());
+    if limit > end && limit > position {
+        return Some(format!(
+            "the cursor's limit {limit:p} is beyond what its arena allows, {end:p}: refresh it (hw_refresh)"
+        ));
+    }
+    (!align.is_power_of_two()).then(|| format!("an alignment of {align} is no power of two"))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hw_debug_check_(
+    cursor: *const HwCursor,
+    align: usize,
+    call: *const c_char,
+    file: *const c_char,
+    line: c_int,
+) {
+    plain(|| {
+        // SAFETY: null or a cursor of the caller's.
+        let wrong = match unsafe { cursor.as_ref() } {
+            Some(cursor) => wrong(cursor, align),
+            None => Some("the cursor is NULL".into()),
+        };
+        if let Some(wrong) = wrong {
+            // SAFETY: the header gives strings.
+            let (call, file) = unsafe { (words(call), words(file)) };
+            end(format_args!("{file}:{line}: {call}: {wrong}"));
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hw_debug_made_(
+    cursor: HwCursor,
+    made: *const c_void,
+    size: usize,
+    call: *const c_char,
+    file: *const c_char,
+    line: c_int,
+) {
+    if !ON.load(Relaxed) {
+        return;
+    }
+    plain(|| {
+        // SAFETY: the header gives strings.
+        let (call, file) = unsafe { (words(call), words(file)) };
+        // SAFETY: as above.
+        let start =
+            unsafe { Remote::at(cursor.position) }.map_or(core::ptr::null_mut(), |region| region.base());
+        let text = format!(
+            "highwater: {file}:{line}: {call}: {size} bytes at {made:p}, start {start:p}, current {:p}, end {:p}\n",
+            cursor.position, cursor.limit
+        );
+        match LOG.get() {
+            // SAFETY: the program's own.
+            Some(pair) => unsafe { (pair.function)(pair.user, text.as_ptr().cast(), text.len()) },
+            // A standard error that is closed or full is no reason to fail.
+            None => _ = std::io::stderr().write_all(text.as_bytes()),
+        }
+    });
+}

@@ -1,0 +1,212 @@
+//! Errors as C gets them: a status, and the figures and the message in a structure of the caller's.
+
+use crate::abi::{HwError, MESSAGE_BYTES, Status};
+use core::ffi::{CStr, c_char};
+use core::fmt::{self, Write};
+use highwater::{BuildError, Cause, GuardError, OutOfMemory, Remote};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The number of a cause: its place among all of them, from 1.
+pub(crate) fn cause_number(cause: Cause) -> u32 {
+    let place = Cause::ALL.iter().position(|other| other.name() == cause.name());
+    place.map_or(0, |place| place as u32 + 1)
+}
+
+/// The errno of a cause that has one.
+pub(crate) fn cause_errno(cause: Cause) -> i32 {
+    if let Cause::Kernel(errno) = cause { errno } else { 0 }
+}
+
+/// Text in an array of bytes, cut to fit between two characters and ended by a zero. Nothing is allocated: memory may
+/// be what there is none of.
+pub(crate) struct Text<'a> {
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) len: usize,
+}
+
+impl Write for Text<'_> {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let room = self.bytes.len().saturating_sub(1).saturating_sub(self.len);
+        let mut fitting = room.min(piece.len());
+        while !piece.is_char_boundary(fitting) {
+            fitting -= 1;
+        }
+        self.bytes[self.len..self.len + fitting].copy_from_slice(&piece.as_bytes()[..fitting]);
+        self.len += fitting;
+        // What comes after a piece that was cut is not wanted.
+        if fitting < piece.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl HwError {
+    /// No error.
+    pub(crate) const NONE: HwError = HwError {
+        status: Status::Ok,
+        cause: 0,
+        system_error: 0,
+        reserved: 0,
+        requested: 0,
+        used: 0,
+        limit: 0,
+        message: [0; MESSAGE_BYTES],
+    };
+
+    /// An error with a message.
+    #[cold]
+    pub(crate) fn new(status: Status, message: fmt::Arguments<'_>) -> Self {
+        let mut error = HwError { status, ..HwError::NONE };
+        let _ = Text { bytes: &mut error.message, len: 0 }.write_fmt(message);
+        error
+    }
+
+    /// An argument that cannot be honoured.
+    #[cold]
+    pub(crate) fn argument(message: &str) -> Self {
+        HwError::new(Status::Argument, format_args!("{message}"))
+    }
+
+    /// The message, without the zero.
+    pub(crate) fn text(&self) -> &str {
+        let len = self.message.iter().position(|&byte| byte == 0).unwrap_or(0);
+        core::str::from_utf8(&self.message[..len]).unwrap_or_default()
+    }
+}
+
+impl From<OutOfMemory> for HwError {
+    fn from(error: OutOfMemory) -> Self {
+        let cause = error.cause();
+        HwError {
+            cause: cause_number(cause),
+            system_error: cause_errno(cause),
+            requested: error.requested() as u64,
+            used: error.used() as u64,
+            limit: error.limit().unwrap_or(0),
+            ..HwError::new(Status::Memory, format_args!("{error}"))
+        }
+    }
+}
+
+impl From<std::io::Error> for HwError {
+    fn from(error: std::io::Error) -> Self {
+        let system_error = error.raw_os_error().unwrap_or(0);
+        HwError { system_error, ..HwError::new(Status::System, format_args!("{error}")) }
+    }
+}
+
+impl From<GuardError> for HwError {
+    fn from(error: GuardError) -> Self {
+        let system_error = match &error {
+            GuardError::Refused(error) => error.raw_os_error().unwrap_or(0),
+            _ => 0,
+        };
+        HwError { system_error, ..HwError::new(Status::Guard, format_args!("{error}")) }
+    }
+}
+
+impl From<BuildError> for HwError {
+    fn from(error: BuildError) -> Self {
+        let message = HwError::new(Status::Memory, format_args!("{error}")).message;
+        let status = match &error {
+            BuildError::AddressSpace { .. } | BuildError::Refused { .. } => Status::Memory,
+            BuildError::File { error, .. } if error.raw_os_error() == Some(libc::ENOSPC) => Status::Memory,
+            BuildError::File { error, .. } | BuildError::Handler(error) => {
+                let system_error = error.raw_os_error().unwrap_or(0);
+                return HwError { status: Status::System, system_error, message, ..HwError::NONE };
+            }
+            BuildError::Guard(_) => {
+                return HwError { status: Status::Guard, message, ..HwError::NONE };
+            }
+            // A head, a limit, a step or a reserve that is wrong.
+            _ => return HwError { status: Status::Options, message, ..HwError::NONE },
+        };
+        HwError { status, message, ..HwError::from(OutOfMemory::from(error)) }
+    }
+}
+
+/// Calls what a function with a status does. A panic is caught: nothing unwinds into C.
+pub(crate) fn status(error: *mut HwError, body: impl FnOnce() -> Result<(), HwError>) -> Status {
+    let outcome = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) if error.is_null() => return Status::Ok,
+        Ok(Ok(())) => HwError::NONE,
+        Ok(Err(failure)) => failure,
+        Err(panic) => HwError::new(Status::Internal, format_args!("internal error: {}", words(&*panic))),
+    };
+    if !error.is_null() {
+        // SAFETY: the caller's structure.
+        unsafe { error.write(outcome) };
+    }
+    outcome.status
+}
+
+/// Calls what a function without a status does. A panic ends the process: there is no way to say that something went
+/// wrong.
+pub(crate) fn plain<T>(body: impl FnOnce() -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => value,
+        Err(panic) => end(format_args!("internal error: {}", words(&*panic))),
+    }
+}
+
+fn words(panic: &(dyn core::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words")
+}
+
+/// A line where reports go, and the end: for what is the program's mistake, or the library's.
+#[cold]
+#[inline(never)]
+pub(crate) fn end(message: fmt::Arguments<'_>) -> ! {
+    Remote::tell(format_args!("highwater: {message}"));
+    highwater_misuse()
+}
+
+/// A name for stack traces.
+#[inline(never)]
+fn highwater_misuse() -> ! {
+    std::process::abort()
+}
+
+/// A sentence for a status.
+#[unsafe(no_mangle)]
+pub extern "C" fn hw_strerror(status: u32) -> *const c_char {
+    let text: &CStr = match status {
+        0 => c"success",
+        1 => c"memory or address space ran out",
+        2 => c"a null pointer, or a value that cannot be honoured",
+        3 => c"an option that cannot be honoured",
+        4 => c"a guard cannot be placed there, or not that way",
+        5 => c"the system refused",
+        6 => c"internal error",
+        _ => c"no status of this library",
+    };
+    text.as_ptr()
+}
+
+/// A word for a cause.
+#[unsafe(no_mangle)]
+pub extern "C" fn hw_cause_name(cause: u32) -> *const c_char {
+    let text: &CStr = match cause {
+        0 => c"none",
+        1 => c"reservation-exhausted",
+        2 => c"region-limit",
+        3 => c"process-limit",
+        4 => c"address-space",
+        5 => c"cgroup-limit",
+        6 => c"system-memory",
+        7 => c"rlimit-data",
+        8 => c"rlimit-as",
+        9 => c"overcommit",
+        10 => c"map-count",
+        11 => c"locked-limit",
+        12 => c"disk-full",
+        13 => c"huge-pages",
+        14 => c"not-inherited",
+        15 => c"injected",
+        16 => c"kernel",
+        _ => c"unknown",
+    };
+    text.as_ptr()
+}
+
+// The order of the header's constants is that of the library's list.
+const _: () = assert!(Cause::ALL.len() == 16);

@@ -1,0 +1,222 @@
+//! `hw_options`: reading a structure whose length the program says, and making a builder of it.
+
+use crate::abi::{HwError, HwOptions, NONE, PHYSICAL, Status};
+use crate::refusal;
+use core::ffi::{CStr, c_char};
+use highwater::oom::Response;
+use highwater::{
+    Arena, Backing, Builder, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, OnViolation,
+    ReportFormat, Reserve,
+};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// More than any version of the structure is going to be.
+const ABSURD: usize = 4096;
+
+fn bad(what: core::fmt::Arguments<'_>) -> HwError {
+    HwError::new(Status::Options, what)
+}
+
+/// The structure as this library knows it. What an older program does not have is zero; what a newer one has
+/// beyond must be.
+///
+/// # Safety
+/// `options` is null, or has as many bytes as it says.
+pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwError> {
+    let mut known = HwOptions::DEFAULT;
+    if options.is_null() {
+        return Ok(known);
+    }
+    if !options.is_aligned() {
+        return Err(bad(format_args!("hw_options at {options:p} is not aligned")));
+    }
+    // SAFETY: every version of it begins with its size.
+    let size = unsafe { (&raw const (*options).size).read() };
+    if size == 0 {
+        return Err(bad(format_args!("hw_options.size is 0: start from HIGHWATER_OPTIONS")));
+    }
+    if !(size_of::<usize>()..=ABSURD).contains(&size) {
+        return Err(bad(format_args!("hw_options.size is {size}, which is no size of it")));
+    }
+    let bytes = options.cast::<u8>();
+    for at in size_of::<HwOptions>()..size {
+        // SAFETY: inside of what the program says there is.
+        if unsafe { bytes.add(at).read() } != 0 {
+            return Err(bad(format_args!(
+                "hw_options: byte {at} is not zero, and version {} of the library knows only {} bytes: the program \
+                 was compiled with a newer header",
+                env!("CARGO_PKG_VERSION"),
+                size_of::<HwOptions>(),
+            )));
+        }
+    }
+    let common = size.min(size_of::<HwOptions>());
+    // SAFETY: both have these bytes, and any bytes are numbers and pointers.
+    unsafe { bytes.copy_to_nonoverlapping((&raw mut known).cast(), common) };
+    Ok(known)
+}
+
+/// Bytes, where 0 is the default and `HIGHWATER_NONE` is 0.
+fn bytes(value: usize) -> Option<usize> {
+    match value {
+        0 => None,
+        NONE => Some(0),
+        bytes => Some(bytes),
+    }
+}
+
+fn choice(name: &str, value: u32) -> Result<Option<bool>, HwError> {
+    match value {
+        0 => Ok(None),
+        1 => Ok(Some(true)),
+        2 => Ok(Some(false)),
+        other => Err(bad(format_args!("hw_options.{name} is {other}, which is no choice"))),
+    }
+}
+
+/// # Safety
+/// `path` is null or a string.
+unsafe fn directory(path: *const c_char) -> Option<PathBuf> {
+    // SAFETY: the caller's promise.
+    (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())))
+}
+
+/// # Safety
+/// The pointers in the structure are what the header says.
+pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwError> {
+    let mut builder = Arena::builder();
+    if !options.name.is_null() {
+        // SAFETY: the caller's promise.
+        builder = builder.name(unsafe { CStr::from_ptr(options.name) }.to_string_lossy());
+    }
+    match options.reserve {
+        0 => {}
+        PHYSICAL => builder = builder.reserve(Reserve::Physical),
+        bytes => builder = builder.reserve(bytes),
+    }
+    if let Some(head) = bytes(options.head) {
+        builder = builder.head(head);
+    }
+    if !matches!(options.limit, 0 | NONE) {
+        builder = builder.limit(options.limit);
+    }
+    builder = builder.growth(growth(options)?);
+    if let Some(populate) = choice("populate", options.populate)? {
+        builder = builder.populate(populate);
+    }
+    match choice("huge_pages", options.huge_pages)? {
+        Some(false) => builder = builder.huge_pages(HugePages::Never),
+        Some(true) => builder = builder.huge_pages(HugePages::Advise),
+        None => {}
+    }
+    // SAFETY: the caller's promise.
+    builder = builder.guard(unsafe { guard(options)? });
+    builder = builder.headroom(match options.headroom {
+        0 => Headroom::Auto,
+        NONE => Headroom::Off,
+        bytes => Headroom::AtLeast(bytes),
+    });
+    // SAFETY: the caller's promise.
+    if let Some(directory) = unsafe { directory(options.backing_directory) } {
+        builder = builder.backing(Backing::Temp(directory));
+    }
+    if options.reserved != 0 {
+        return Err(bad(format_args!("hw_options.reserved_ is {}, not 0", options.reserved)));
+    }
+    // SAFETY: the caller's promise.
+    Ok(builder.on_refusal(unsafe { response(options)? }))
+}
+
+fn growth(options: &HwOptions) -> Result<Growth, HwError> {
+    let default = |value, default| if value == 0 { default } else { value };
+    match options.growth {
+        0 => {
+            let Growth::Geometric { first, max } = Growth::default() else { return Ok(Growth::default()) };
+            let first = default(options.growth_first, first);
+            Ok(Growth::Geometric { first, max: default(options.growth_max, max.max(first)) })
+        }
+        1 if options.growth_first == 0 => Err(bad(format_args!(
+            "hw_options.growth_first is 0: a fixed growth step of 0 bytes never arrives"
+        ))),
+        1 => Ok(Growth::Fixed(options.growth_first)),
+        2 => Ok(Growth::Upfront),
+        3 => Ok(Growth::Stress { seed: options.growth_seed }),
+        other => Err(bad(format_args!("hw_options.growth is {other}, which is no growth policy"))),
+    }
+}
+
+/// # Safety
+/// As of [`builder`].
+unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
+    let mut guard = GuardPolicy::default();
+    // Never none: what is before an arena's first byte is its own, so that a cursor there is not taken for one at the end
+    // of the arena before it.
+    if let Some(before) = bytes(options.guard_before).filter(|&bytes| bytes > 0) {
+        guard = guard.before(before);
+    }
+    if let Some(after) = bytes(options.guard_after) {
+        guard = guard.after(after);
+    }
+    if let Some(reach) = bytes(options.guard_reach) {
+        guard = guard.reach(reach);
+    }
+    if options.guards.is_null() && options.guard_count > 0 {
+        return Err(bad(format_args!(
+            "hw_options.guards is NULL and guard_count is {}",
+            options.guard_count
+        )));
+    }
+    for at in 0..options.guard_count {
+        // SAFETY: the caller's promise: there are so many.
+        let range = unsafe { *options.guards.add(at) };
+        guard = guard.at(range.start..range.end);
+    }
+    let mechanism = match options.guard_mechanism {
+        0 => GuardMechanism::Auto,
+        1 => GuardMechanism::Advice,
+        2 => GuardMechanism::Protect,
+        other => return Err(bad(format_args!("hw_options.guard_mechanism is {other}, which is none"))),
+    };
+    let on_violation = match options.on_violation {
+        0 => OnViolation::Die,
+        1 => OnViolation::Abort,
+        other => return Err(bad(format_args!("hw_options.on_violation is {other}, which is no response"))),
+    };
+    let format = format(options.violation_format)
+        .ok_or_else(|| bad(format_args!("hw_options.violation_format is {}", options.violation_format)))?;
+    Ok(guard.mechanism(mechanism).on_violation(on_violation).report(format))
+}
+
+/// `hw_format`.
+pub(crate) fn format(number: u32) -> Option<ReportFormat> {
+    match number {
+        0 => Some(ReportFormat::Text),
+        1 => Some(ReportFormat::Json),
+        _ => None,
+    }
+}
+
+/// # Safety
+/// As of [`builder`].
+unsafe fn response(options: &HwOptions) -> Result<Response, HwError> {
+    match options.on_refusal {
+        0 => Ok(Response::Abort),
+        1 => {
+            // SAFETY: the caller's promise.
+            let directory = unsafe { directory(options.spill_directory) };
+            directory.map(Response::Spill).ok_or_else(|| {
+                bad(format_args!(
+                    "hw_options.on_refusal is HIGHWATER_RESPONSE_SPILL and spill_directory is NULL"
+                ))
+            })
+        }
+        2 if options.refusal_hook.is_none() => Err(bad(format_args!(
+            "hw_options.on_refusal is HIGHWATER_RESPONSE_HOOK and refusal_hook is NULL"
+        ))),
+        // SAFETY: it calls the program's function, which promises the same.
+        2 => Ok(unsafe { Response::hook(refusal::ask) }),
+        other => Err(bad(format_args!("hw_options.on_refusal is {other}, which is no response"))),
+    }
+}

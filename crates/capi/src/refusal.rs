@@ -1,0 +1,95 @@
+//! Refusal hooks with a user pointer: the library's hooks are plain functions, so whose it is is looked up by the
+//! arena's number, inside the signal.
+
+use crate::abi::{HwRefusal, HwRefusalHook};
+use crate::error::{cause_errno, cause_number};
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicPtr, AtomicU64};
+use highwater::OutOfMemory;
+use highwater::oom::Answer;
+
+/// What one arena's hook is. Nodes are reused and never freed, because a handler may be reading them.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// The arena's number, 0 while nobody has the node.
+    arena: AtomicU64,
+    hook: AtomicPtr<c_void>,
+    user: AtomicPtr<c_void>,
+    next: AtomicPtr<Node>,
+}
+
+static FIRST: AtomicPtr<Node> = AtomicPtr::new(null_mut());
+/// An arena number that no arena has: the node is being filled in.
+const TAKEN: u64 = u64::MAX;
+
+fn nodes() -> impl Iterator<Item = &'static Node> {
+    // SAFETY: only leaked nodes are on the list.
+    let at = |node: &AtomicPtr<Node>| unsafe { node.load(Acquire).as_ref() };
+    core::iter::successors(at(&FIRST), move |node| at(&node.next))
+}
+
+/// Remembers an arena's hook. Not for signals.
+pub(crate) fn remember(arena: u64, hook: HwRefusalHook, user: *mut c_void) -> &'static Node {
+    let free = nodes().find(|node| node.arena.compare_exchange(0, TAKEN, AcqRel, Relaxed).is_ok());
+    let node = free.unwrap_or_else(|| {
+        let node: &'static Node = Box::leak(Box::new(Node {
+            arena: AtomicU64::new(TAKEN),
+            hook: AtomicPtr::new(null_mut()),
+            user: AtomicPtr::new(null_mut()),
+            next: AtomicPtr::new(null_mut()),
+        }));
+        let mut first = FIRST.load(Acquire);
+        loop {
+            node.next.store(first, Relaxed);
+            match FIRST.compare_exchange_weak(first, core::ptr::from_ref(node).cast_mut(), AcqRel, Acquire) {
+                Ok(_) => break node,
+                Err(now) => first = now,
+            }
+        }
+    });
+    node.hook.store(hook as *mut c_void, Relaxed);
+    node.user.store(user, Relaxed);
+    node.arena.store(arena, Release);
+    node
+}
+
+/// The arena is gone, and nobody faults in it any more.
+pub(crate) fn forget(node: &'static Node) {
+    node.arena.store(0, Release);
+}
+
+/// The library's hook for every arena that has one of the program's. Signal-safe.
+pub(crate) fn ask(error: &OutOfMemory) -> Answer {
+    let Some(node) = nodes().find(|node| node.arena.load(Acquire) == error.region()) else {
+        return Answer::Die;
+    };
+    // SAFETY: only hooks are stored, and an `Option` of a function is null for `None`.
+    let hook = unsafe { core::mem::transmute::<*mut c_void, Option<HwRefusalHook>>(node.hook.load(Relaxed)) };
+    let Some(hook) = hook else { return Answer::Die };
+    let mut name = [0u8; 41];
+    let bytes = error.name().as_bytes();
+    let len = bytes.len().min(40);
+    if let (Some(to), Some(from)) = (name.get_mut(..len), bytes.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    let cause = error.cause();
+    let refusal = HwRefusal {
+        size: size_of::<HwRefusal>(),
+        name: name.as_ptr().cast(),
+        arena: error.region(),
+        cause: cause_number(cause),
+        system_error: cause_errno(cause),
+        requested: error.requested(),
+        used: error.used(),
+        committed: error.committed(),
+        reserved: error.reserved(),
+        limit: error.limit().unwrap_or(0),
+    };
+    // SAFETY: the program's own, which keeps to what is allowed in a signal handler and returns.
+    match unsafe { hook(node.user.load(Relaxed), &refusal) } {
+        1 => Answer::Retry,
+        _ => Answer::Die,
+    }
+}

@@ -1,0 +1,118 @@
+//! Getting at the library: the commands of the documentation, the install recipe, and a program that was compiled for
+//! the other engine.
+
+mod support;
+
+use std::process::Command;
+use support::{
+    GCC, Link, available, build, compile_command, fresh, include, library, root, run, skip, succeeds,
+};
+
+/// The two commands of docs/c.md, word for word but for the compiler's name and the directories.
+#[test]
+fn the_commands_of_the_documentation() {
+    if !available(GCC) {
+        return;
+    }
+    let source = root().join("crates/capi/tests/c/alloc.c");
+    let explicit = if support::is_fault() { &[][..] } else { &["-DHIGHWATER_EXPLICIT"] };
+    let shared = fresh("shared");
+    let mut command = Command::new("cc");
+    command.arg(&source).arg(format!("-I{}", include().display())).arg(format!("-L{}", library().display()));
+    command
+        .args(["-lhighwater", &format!("-Wl,-rpath,{}", library().display()), "-o"])
+        .arg(&shared)
+        .args(explicit);
+    succeeds(&mut command);
+    let fixed = fresh("static");
+    let mut command = Command::new("cc");
+    command.arg(&source).arg(format!("-I{}", include().display())).arg(library().join("libhighwater.a"));
+    succeeds(command.arg("-o").arg(&fixed).args(explicit));
+    for program in [shared, fixed] {
+        let mut command = Command::new(&program);
+        command.arg("blocks");
+        run(command).assert_success();
+        let _ = std::fs::remove_file(program);
+    }
+}
+
+#[test]
+fn a_program_for_the_other_engine_does_not_link() {
+    if !available(GCC) {
+        return;
+    }
+    let output = fresh("mismatch");
+    for archive in ["libhighwater.a", "libhighwater.so"] {
+        let mut command = compile_command(GCC, "alloc.c");
+        let (other, missing) = if support::is_fault() {
+            ("-DHIGHWATER_EXPLICIT", "hw_engine_explicit")
+        } else {
+            ("-UHIGHWATER_EXPLICIT", "hw_engine_fault")
+        };
+        command.arg(other).arg(library().join(archive)).arg("-o").arg(&output);
+        let answer = command.output().expect("gcc starts");
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(
+            !answer.status.success() && said.contains(&format!("undefined reference to `{missing}'")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn an_installed_library_is_found() {
+    if !available(GCC) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let prefix = directory.path().join("a prefix");
+    let mut install = Command::new("sh");
+    install.arg(root().join("crates/capi/install.sh")).arg(&prefix).arg(library());
+    succeeds(&mut install);
+    for file in
+        ["lib/libhighwater.so", "lib/libhighwater.a", "include/highwater.h", "lib/pkgconfig/highwater.pc"]
+    {
+        assert!(prefix.join(file).is_file(), "{file}");
+    }
+    let file = std::fs::read_to_string(prefix.join("lib/pkgconfig/highwater.pc")).expect("it was installed");
+    assert!(
+        file.contains(&format!("Version: {}", env!("CARGO_PKG_VERSION"))) && !file.contains('@'),
+        "{file}"
+    );
+    assert_eq!(file.contains("-DHIGHWATER_EXPLICIT"), !support::is_fault(), "{file}");
+
+    if !Command::new("pkg-config").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        skip("no pkg-config here");
+        return;
+    }
+    // A path without spaces, as pkg-config's answer is split at them.
+    let prefix = directory.path().join("prefix");
+    succeeds(Command::new("sh").arg(root().join("crates/capi/install.sh")).arg(&prefix).arg(library()));
+    let ask = |arguments: &[&str]| {
+        let mut command = Command::new("pkg-config");
+        command.args(arguments).arg("highwater").env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        let answer = succeeds(&mut command);
+        answer.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let program = directory.path().join("program");
+    let mut command = Command::new("cc");
+    command.arg(root().join("crates/capi/tests/c/alloc.c")).args(ask(&["--cflags", "--libs"]));
+    command.arg(format!("-Wl,-rpath,{}", prefix.join("lib").display())).arg("-o").arg(&program);
+    succeeds(&mut command);
+    let mut command = Command::new(&program);
+    command.arg("blocks");
+    run(command).assert_success();
+
+    let refused = Command::new("sh").arg(root().join("crates/capi/install.sh")).output().expect("sh starts");
+    assert!(!refused.status.success() && !refused.stderr.is_empty());
+}
+
+#[test]
+fn a_static_program_needs_no_library() {
+    if !available(GCC) {
+        return;
+    }
+    let program = build(GCC, "alloc.c", Link::Static, &["-O2"]);
+    let needed = succeeds(Command::new("readelf").args(["-d", "-W"]).arg(&program.path));
+    assert!(!needed.contains("libhighwater"), "{needed}");
+}

@@ -1,0 +1,185 @@
+//! The library in programs that know nothing of Rust: threads, signals, forks, tools, and a second copy.
+
+mod support;
+
+use std::process::Command;
+use support::{Compiler, GCC, Link, available, build, compilers, has_faults, library, run, skip, succeeds};
+
+/// The cases of `process.c`, with every compiler and both kinds of library.
+fn cases(cases: &[&str]) {
+    for compiler in compilers() {
+        for (level, link) in [("-O1", Link::Shared), ("-O2", Link::Static), ("-O3", Link::Shared)] {
+            let program = build(compiler, "process.c", link, &[level, "-pthread"]);
+            cases.iter().for_each(|case| program.run(case).assert_success());
+        }
+    }
+}
+
+#[test]
+fn threads_of_c() {
+    cases(&["threads"]);
+}
+
+#[test]
+fn forked_children_grow() {
+    cases(&["forks"]);
+}
+
+#[test]
+fn handlers_of_the_program() {
+    cases(&["handler before", "handler after", "handler overtaken", "handler in front"]);
+}
+
+#[test]
+fn a_foreign_fault_is_fatal_as_ever() {
+    for compiler in compilers() {
+        let program = build(compiler, "process.c", Link::Shared, &["-O2", "-pthread"]);
+        program.run("dies of a foreign fault").assert_died(libc::SIGSEGV, "");
+    }
+}
+
+#[test]
+fn the_handler_outlives_dlclose() {
+    if !has_faults() {
+        return;
+    }
+    for compiler in compilers() {
+        let program = build(compiler, "closed.c", Link::Without, &["-O0", "-ldl"]);
+        let mut command = program.case("closed");
+        command.env("TEST_LIBRARY", library().join("libhighwater.so"));
+        run(command).assert_success();
+    }
+}
+
+const CHILD: &str = "HIGHWATER_TEST_BESIDE_RUST";
+const RUST_FIRST: &str = "HIGHWATER_TEST_RUST_FIRST";
+
+/// The body of [`the_rust_crate_beside_it`], in a process of its own.
+#[test]
+fn beside_rust() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    type Make = unsafe extern "C" fn(*const u8) -> *mut u8;
+    type Base = unsafe extern "C" fn(*const u8) -> *mut u8;
+    let path = std::ffi::CString::new(path.into_encoded_bytes()).unwrap();
+    // Either may be the first to install its handler.
+    let early = std::env::var_os(RUST_FIRST).map(|_| highwater::Arena::new());
+    // SAFETY: the library of these very sources; the two functions have these types.
+    let (make, base): (Make, Base) = unsafe {
+        let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
+        assert!(!library.is_null());
+        let symbol = |name: &core::ffi::CStr| libc::dlsym(library, name.as_ptr());
+        (
+            core::mem::transmute::<*mut libc::c_void, Make>(symbol(c"hw_arena_new")),
+            core::mem::transmute::<*mut libc::c_void, Base>(symbol(c"hw_arena_base")),
+        )
+    };
+    let arena = early.unwrap_or_default();
+    // SAFETY: no options; the memory is the arena's, and with the explicit engine only its head is touched.
+    unsafe {
+        let memory = base(make(core::ptr::null()));
+        for step in 1..64usize {
+            let reach = if highwater::engine() == highwater::Engine::Fault { step << 20 } else { step << 9 };
+            memory.add(reach).write(step as u8);
+            assert!(arena.alloc_slice_fill_copy(1 << 20, step as u8).iter().all(|&byte| byte == step as u8));
+            assert_eq!(memory.add(reach).read(), step as u8);
+        }
+    }
+}
+
+#[test]
+fn the_rust_crate_beside_it() {
+    for rust_first in [true, false] {
+        let mut command = Command::new(std::env::current_exe().expect("a test binary has a path"));
+        command.args(["beside_rust", "--exact", "--nocapture"]).env(CHILD, library().join("libhighwater.so"));
+        if rust_first {
+            command.env(RUST_FIRST, "1");
+        }
+        let ended = run(command);
+        ended.assert_success();
+        assert!(ended.stdout.contains("1 passed"), "{ended:#?}");
+    }
+}
+
+/// What docs/c.md says of valgrind.
+const VALGRIND: &[&str] = &["--vex-iropt-register-updates=allregs-at-mem-access", "-q"];
+
+/// Whether valgrind is here; skips otherwise.
+fn has_valgrind() -> bool {
+    let has = Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !has {
+        skip("no valgrind here");
+    }
+    has
+}
+
+#[test]
+fn under_valgrind() {
+    if !available(GCC) || !has_valgrind() {
+        return;
+    }
+    for (source, case) in
+        [("alloc.c", "blocks"), ("alloc.c", "committed"), ("process.c", "forks"), ("arrays.c", "pushes")]
+    {
+        let program = build(GCC, source, Link::Shared, &["-O2", "-g", "-pthread"]);
+        let inner = program.case(case);
+        let mut command = Command::new("valgrind");
+        command.args(VALGRIND).arg(inner.get_program()).args(inner.get_args());
+        run(command).assert_success();
+    }
+}
+
+#[test]
+fn valgrind_says_nothing_when_it_is_told_of_the_arena() {
+    if !available(GCC) || !has_valgrind() {
+        return;
+    }
+    if !std::path::Path::new("/usr/include/valgrind/memcheck.h").exists() {
+        skip("no header of valgrind here");
+        return;
+    }
+    let inner = build(GCC, "quiet.c", Link::Shared, &["-O2", "-g", "-Wno-pedantic"]);
+    let mut command = Command::new("valgrind");
+    command.args(VALGRIND).arg("--error-exitcode=5").arg(&inner.path).arg("quiet");
+    run(command).assert_success();
+}
+
+#[test]
+fn under_address_sanitizer() {
+    for compiler in compilers() {
+        let flags = ["-O1", "-g", "-pthread", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+        if !sanitizes(compiler) {
+            skip(&format!("no address sanitizer of {} here", compiler.command));
+            continue;
+        }
+        let cases: &[(&str, &[&str])] = &[
+            ("alloc.c", &["blocks", "zero", "overflow", "limits", "second stack", "text", "committed"]),
+            ("arrays.c", &["pushes", "fallible"]),
+            ("options.c", &["versions"]),
+            ("process.c", &["threads", "forks"]),
+        ];
+        for (source, cases) in cases {
+            let program = build(compiler, source, Link::Shared, &flags);
+            for case in *cases {
+                program.run(case).assert_success();
+            }
+        }
+    }
+}
+
+fn sanitizes(compiler: Compiler) -> bool {
+    let output = support::fresh("sanitizer");
+    let mut command = support::compile_command(compiler, "everything.c");
+    command.args(["-fsanitize=address,undefined", "-shared", "-fPIC", "-o"]).arg(&output);
+    let works = command.output().is_ok_and(|output| output.status.success());
+    let _ = std::fs::remove_file(output);
+    works
+}
+
+#[test]
+fn the_dynamic_section_is_as_promised() {
+    let library = library().join("libhighwater.so");
+    let dynamic = succeeds(Command::new("readelf").args(["-d", "-W"]).arg(library));
+    let line = |word: &str| dynamic.lines().find(|line| line.contains(word)).unwrap_or_default();
+    assert!(line("(SONAME)").contains("[libhighwater.so]"), "{dynamic}");
+    assert!(line("(FLAGS_1)").contains("NODELETE"), "{dynamic}");
+}

@@ -1,0 +1,117 @@
+//! What a cursor needs that lives elsewhere: the C library's are values of the program that uses it, compiled into
+//! that program, and know their region by address alone.
+
+use super::cursor::{check_error, commit, limit_of};
+use crate::grow::{Why, grow};
+use crate::oom::OutOfMemory;
+use crate::region::{Monitor, Slot};
+use crate::report;
+use core::fmt;
+
+/// The region under such a cursor.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote {
+    slot: &'static Slot,
+}
+
+impl Remote {
+    /// The region that a position is in or at the end of; wait-free.
+    ///
+    /// # Safety
+    /// The region, if there is one, is not dropped while the `Remote` is used.
+    pub unsafe fn at(position: *const u8) -> Option<Self> {
+        // At the end of a region without a guard another one may begin: its own last byte comes first.
+        [position.wrapping_sub(1), position].into_iter().find_map(|address| {
+            let slot = Monitor::of(address)?.slot();
+            let offset = position.addr().checked_sub(slot.base().addr())?;
+            (offset <= slot.reserved()).then_some(Remote { slot })
+        })
+    }
+
+    /// The region that an address is in, if it is in one; wait-free.
+    ///
+    /// # Safety
+    /// That of [`at`](Remote::at).
+    pub unsafe fn of(address: *const u8) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Remote::at(address.wrapping_add(1)) }.filter(|region| address >= region.base())
+    }
+
+    /// Its first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.slot.base()
+    }
+
+    /// The limit of a cursor, as things stand.
+    pub fn limit(&self) -> *mut u8 {
+        limit_of::<false>(self.slot)
+    }
+
+    /// The bytes that may be used.
+    pub fn most(&self) -> usize {
+        self.slot.most()
+    }
+
+    /// Whether what lies below this address is committed and may be used.
+    #[inline]
+    pub fn has(&self, end: usize) -> bool {
+        end - self.base().addr() <= self.slot.frontier.get().min(self.most())
+    }
+
+    /// Commits a block of `size` bytes that begins `padding` bytes after the position, and returns the cursor's new
+    /// limit. `touched` says that it is going to be written at once.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] beyond the limit, or when the system refuses.
+    pub fn extend(
+        &self,
+        position: *mut u8,
+        padding: usize,
+        size: usize,
+        touched: bool,
+    ) -> Result<*mut u8, OutOfMemory> {
+        let end = position.addr().saturating_add(padding).saturating_add(size);
+        let why = if touched { Why::Write } else { Why::Request };
+        if self.has(end) {
+            return Ok(self.limit());
+        }
+        commit(self.slot, position, size, end, why)
+    }
+
+    /// Commits `len` bytes from `start`, exactly, and no more; what lies outside of the region is left alone.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] beyond the limit, or when the system refuses.
+    pub fn ensure(&self, start: *mut u8, len: usize) -> Result<(), OutOfMemory> {
+        let offset = start.addr() - self.base().addr();
+        let end = offset.saturating_add(len);
+        if end > self.most() {
+            return Err(self.refused(start, 0, len));
+        }
+        grow(self.slot, offset, end, Why::Ahead).map_err(|refusal| {
+            let request = crate::oom::Request::Allocation { requested: len, effective: len };
+            OutOfMemory::new(self.slot, request, offset, refusal)
+        })
+    }
+
+    /// The error of a check that failed.
+    pub fn refused(&self, position: *mut u8, padding: usize, size: usize) -> OutOfMemory {
+        let end = position.addr().saturating_add(padding).saturating_add(size);
+        check_error(self.slot, position, size, end)
+    }
+
+    /// The report of a refusal that cannot be returned to anybody, and the end.
+    pub fn end(error: &OutOfMemory) -> ! {
+        report::out_of_memory(error)
+    }
+
+    /// Writes a line to where reports go.
+    pub fn tell(text: fmt::Arguments<'_>) {
+        report::line(text);
+    }
+
+    /// Writes how the process stands to where reports go.
+    pub fn dump() {
+        report::dump();
+    }
+}
