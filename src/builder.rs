@@ -165,14 +165,24 @@ pub trait Over: Sized {
     /// Whether it places its allocations by a ledger.
     const CHECKED: bool;
 
-    /// Itself, over a region that nobody else has.
-    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, BuildError>;
+    /// Itself, over a region that nobody else has, with what the region cannot tell of its policies.
+    fn over(
+        region: Region,
+        guard: &GuardPolicy,
+        log: Option<Sink>,
+        response: &Response,
+    ) -> Result<Self, BuildError>;
 }
 
 impl Over for Region {
     const CHECKED: bool = false;
 
-    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+    fn over(
+        region: Region,
+        _guard: &GuardPolicy,
+        _log: Option<Sink>,
+        _response: &Response,
+    ) -> Result<Self, BuildError> {
         Ok(region)
     }
 }
@@ -208,6 +218,6 @@ impl<T: Over> Builder<T> {
         let region = Region::make(Options { checked: T::CHECKED, spill, ..self.options })?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
-        T::over(region, &guard, self.log)
+        T::over(region, &guard, self.log, &self.response)
     }
 }

@@ -248,3 +248,52 @@ fn other_alignments() {
         assert!(handles.iter().enumerate().all(|(i, &handle)| *b.get(handle) == i as u8));
     });
 }
+
+/// What a function may believe of a `&mut` that it is given: that nothing else leads there, while it is borrowed from it.
+mod through_arguments {
+    use highwater::{Arena, Branded, Handle};
+    use std::cell::Cell;
+
+    #[inline(never)]
+    fn value<'b>(b: &Branded<'b>, given: &'b mut Cell<u32>) -> u32 {
+        *given.get_mut() = 1;
+        let shared: &'b Cell<u32> = given;
+        let handle = b.handle(shared);
+        b.get(handle).set(2);
+        shared.get()
+    }
+
+    #[inline(never)]
+    fn slice<'b>(b: &Branded<'b>, given: &'b mut [Cell<u32>]) -> u32 {
+        *given[1].get_mut() = 1;
+        let shared: &'b [Cell<u32>] = given;
+        let handle = b.slice_handle(shared);
+        b.slice(handle)[1].set(2);
+        let one = handle.get(1).unwrap();
+        b.get(one).set(b.get(one).get() + 1);
+        shared[1].get()
+    }
+
+    struct Node<'b> {
+        value: Cell<u32>,
+        itself: Cell<Option<Handle<'b, Node<'b>>>>,
+    }
+
+    #[inline(never)]
+    fn link<'b>(b: &Branded<'b>, given: &'b mut Node<'b>) -> u32 {
+        *given.value.get_mut() = 10;
+        let shared: &'b Node<'b> = given;
+        shared.itself.set(Some(b.handle(shared)));
+        b.get(shared.itself.get().unwrap()).value.set(11);
+        shared.value.get()
+    }
+
+    #[test]
+    fn a_handle_leads_to_what_it_was_made_of() {
+        Arena::new().scoped_branded(|b| {
+            assert_eq!(value(&b, b.alloc(Cell::new(0))), 2);
+            assert_eq!(slice(&b, b.alloc_slice_fill_with(3, |_| Cell::new(0))), 3);
+            assert_eq!(link(&b, b.alloc(Node { value: Cell::new(0), itself: Cell::new(None) })), 11);
+        });
+    }
+}

@@ -1,6 +1,6 @@
 //! What of a pool's arenas waits, and how much memory they keep while they do.
 
-use highwater::{Arena, ArenaPool, Cause, Monitor, PooledArena};
+use highwater::{Arena, ArenaPool, Cause, Growth, GuardPolicy, Monitor, PooledArena};
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -236,4 +236,19 @@ proptest! {
             prop_assert!(waiting.iter().all(|&bytes| bytes <= each.next_multiple_of(64 * KIB)), "{:?} of {}", waiting, each);
         }
     }
+}
+
+#[test]
+fn arenas_with_policies_of_their_own_are_kept() {
+    let guarded = || Arena::builder().guard(GuardPolicy::default().at(1 << 20..(1 << 20) + 65536));
+    let upfront = || Arena::builder().reserve(64 << 20).growth(Growth::Upfront);
+    for pool in [ArenaPool::builder().arenas(guarded).build(), ArenaPool::builder().arenas(upfront).build()] {
+        let first = pool.get().id();
+        assert_eq!(pool.idle(), 1);
+        assert_eq!(pool.get().id(), first);
+    }
+    // A guard that a user of it has placed is another matter.
+    let pool = ArenaPool::new();
+    pool.get().guard_at(1 << 20..2 << 20).unwrap();
+    assert_eq!(pool.idle(), 0);
 }

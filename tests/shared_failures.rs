@@ -277,3 +277,31 @@ fn refusals_among_threads_lose_nothing() {
     assert!(refused > 0);
     assert_eq!(arena.allocated_bytes(), bytes, "what was refused takes no room");
 }
+
+/// A hint that is wrong must not take what others need: it is no more than a guess.
+#[test]
+fn a_lying_hint_does_not_fill_the_arena() {
+    struct Lying(std::iter::Once<u64>);
+    impl Iterator for Lying {
+        type Item = u64;
+
+        fn next(&mut self) -> Option<u64> {
+            self.0.next()
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (256, None)
+        }
+    }
+    let mut arena = small(3072);
+    for _ in 0..500 {
+        std::thread::scope(|threads| {
+            for n in 0..2u64 {
+                let arena = &arena;
+                threads.spawn(move || assert_eq!(arena.alloc_iter(Lying(std::iter::once(n))), [n]));
+            }
+        });
+        assert!(arena.try_alloc(3u64).is_ok());
+        arena.reset();
+    }
+}

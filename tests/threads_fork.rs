@@ -2,14 +2,14 @@
 
 mod support;
 
-use highwater::{Arena, Growth, Region};
+use highwater::{Arena, ArenaPool, Growth, Region};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use support::raw::{forked, get, page, put};
 
 #[test]
 fn children() {
-    support::child_main(&[("one child", one_child), ("storm", storm)]);
+    support::child_main(&[("one child", one_child), ("storm", storm), ("pool", pool)]);
 }
 
 #[test]
@@ -116,4 +116,33 @@ fn storm() {
     if made.load(SeqCst) > 10 && shared.stats().commits > 10 {
         println!("the threads were busy");
     }
+}
+
+static POOL: ArenaPool = ArenaPool::new();
+
+#[test]
+fn a_pool_does_not_hold_a_child_up() {
+    support::child("pool").assert_success();
+}
+
+/// Children are forked while another thread has the pool's lock most of the time.
+fn pool() {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                POOL.get().alloc(1u64);
+            }
+        });
+        for _ in 0..400 {
+            let status = forked(|| {
+                let arena = POOL.get();
+                assert_eq!(*arena.alloc(2u64), 2);
+                drop(arena);
+                let _ = POOL.idle();
+            });
+            assert_eq!(status, 0, "{status:x}");
+        }
+        done.store(true, SeqCst);
+    });
 }

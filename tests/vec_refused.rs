@@ -5,7 +5,7 @@ mod support;
 mod vec_body;
 
 use highwater::oom::Injection;
-use highwater::{AppendVec, Builder, Cause, Engine, GrowVec, Growth, OutOfMemory, SharedVec};
+use highwater::{AppendVec, Builder, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, SharedVec};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::oom::text_of;
@@ -375,4 +375,31 @@ fn values_without_a_size_have_a_greatest_length_too() {
     assert_eq!((vec.len(), append.len(), shared.len(), living()), (3, 3, 3, 9));
     drop((vec, append, shared));
     assert_eq!(living(), 0);
+}
+
+#[test]
+fn reserving_one_by_one_commits_by_steps() {
+    let mut bytes = GrowVec::<u8>::builder().reserve(64 << 20).build();
+    for n in 0..16 << 20 {
+        bytes.try_reserve(1).unwrap();
+        bytes.push(n as u8);
+    }
+    let commits = bytes.stats().unwrap().commits;
+    assert!(commits < 100, "{commits} commits");
+    assert_eq!(bytes.stats().unwrap().used, 16 << 20);
+    bytes.reserve_exact(1 << 20);
+    let spare = bytes.capacity() - bytes.len();
+    assert!(spare >= 1 << 20);
+}
+
+#[test]
+fn marks_answer_as_their_values_do() {
+    let events = SharedVec::<u32>::builder().name("marked").reserve(1 << 20).build();
+    let is_named = |monitor: &Monitor| monitor.name().as_deref() == Some("marked");
+    assert_eq!(
+        Monitor::all().iter().filter(|monitor| is_named(monitor)).count(),
+        2,
+        "the values and their marks"
+    );
+    assert_eq!(events.max_len(), (1 << 20) / 4);
 }

@@ -198,7 +198,7 @@ unsafe fn resize_watched<const M: usize, const C: bool>(
 #[track_caller]
 unsafe fn relocate<P: Blocks>(place: &P, block: NonNull<u8>, bytes: usize, new: Layout) -> Block {
     let fresh = allocate(place, new)?;
-    // SAFETY: both have the bytes. The new block lies past the position, and so past the old one.
+    // SAFETY: both have the bytes, and no byte is in two blocks.
     unsafe { fresh.cast::<u8>().copy_from_nonoverlapping(block, bytes) };
     Some(fresh)
 }

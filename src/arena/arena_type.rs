@@ -9,7 +9,7 @@ use super::scope::Scope;
 use super::watch::unbroken;
 use crate::builder::{Builder, Over};
 use crate::guard::{Event, Ledger, Sink};
-use crate::oom::{AllocOrInitError, OutOfMemory};
+use crate::oom::{AllocOrInitError, OutOfMemory, Response};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, GuardError, Monitor, Region};
 use crate::stats::Stats;
@@ -401,7 +401,12 @@ impl Region {
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
 
-    fn over(region: Region, guard: &GuardPolicy, log: Option<Sink>) -> Result<Self, BuildError> {
+    fn over(
+        region: Region,
+        guard: &GuardPolicy,
+        log: Option<Sink>,
+        _response: &Response,
+    ) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
             Ledger::open(&region, guard, log).map_err(BuildError::Guard)?;
         }
@@ -417,7 +422,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.
     fn from(region: Region) -> Self {
-        match Self::over(region, &GuardPolicy::default(), None) {
+        match Self::over(region, &GuardPolicy::default(), None, &Response::Abort) {
             Ok(arena) => arena,
             Err(error) => panic!("highwater: {error}"),
         }

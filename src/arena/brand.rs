@@ -23,6 +23,12 @@ pub struct Branded<'brand, const MIN_ALIGN: usize = 8, const CHECKED: bool = fal
 }
 
 impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_ALIGN, CHECKED> {
+    /// The brand is the caller's to make up: a lifetime that a closure has to accept whatever it is.
+    fn new(scope: Scope<'brand, MIN_ALIGN, CHECKED>) -> Self {
+        let (base, len) = scope.span();
+        Branded { scope, base, len, brand: PhantomData }
+    }
+
     /// The handle of a value in the arena. Give it what `alloc` returned, or a part of that.
     ///
     /// # Panics
@@ -46,7 +52,7 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
     #[inline]
     pub fn get<T>(&self, handle: Handle<'brand, T>) -> &'brand T {
         // SAFETY: only this brand's scope makes handles of this brand, and it made this one of a `&'brand T` that lies
-        // in its region. (For a type without a size any aligned place will do.)
+        // in its region, whose provenance was exposed then. (For a type without a size any aligned place will do.)
         unsafe { &*handle.rel().pointer(self.base) }
     }
 
@@ -152,8 +158,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         &mut self,
         f: impl for<'brand> FnOnce(Branded<'brand, MIN_ALIGN, CHECKED>) -> R,
     ) -> R {
-        let (base, len) = (self.region().as_ptr(), self.region().span());
-        f(Branded { scope: self.scope(), base, len, brand: PhantomData })
+        f(Branded::new(self.scope()))
     }
 
     /// The 32-bit pointer to a value in this arena; `None` if it is elsewhere or too far in. See [`Rel`].
@@ -170,5 +175,24 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     pub unsafe fn resolve<T>(&self, rel: Rel<T>) -> &T {
         // SAFETY: the caller's promise.
         unsafe { &*rel.pointer(self.region().as_ptr()) }
+    }
+}
+
+impl<const MIN_ALIGN: usize, const CHECKED: bool> Scope<'_, MIN_ALIGN, CHECKED> {
+    /// Runs a closure with a child scope whose allocations can have 32-bit [`Handle`]s; see
+    /// [`Arena::scoped_branded`].
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// let mut root = arena.scope();
+    /// let kept = root.alloc(1);
+    /// let sum = root.scoped_branded(|b| *b.get(b.handle(b.alloc(2))) + *kept);
+    /// assert_eq!(sum, 3);
+    /// ```
+    pub fn scoped_branded<R>(
+        &mut self,
+        f: impl for<'brand> FnOnce(Branded<'brand, MIN_ALIGN, CHECKED>) -> R,
+    ) -> R {
+        f(Branded::new(self.scope()))
     }
 }

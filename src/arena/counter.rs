@@ -13,9 +13,10 @@
 
 use super::atomic::{AtomicUsize, Ordering};
 
-/// The most that is added without looking first. Every thread of a process may be between a failed addition and
-/// the clamp: 2^22 of them (what Linux allows at most) times this stay far below what would wrap.
-pub(super) const MOST_ADDED: usize = 1 << (usize::BITS / 2);
+/// The most that is added without looking first, 4 GiB. Every thread of a process may be between a failed addition and
+/// the clamp: 2^22 of them (what Linux allows at most) times this stay far below what would wrap. Where addresses are
+/// shorter that cannot be said of any number, and everything goes by compare-and-swap.
+pub(super) const MOST_ADDED: usize = if usize::BITS >= 64 { 1 << (usize::BITS / 2) } else { 0 };
 
 /// The next free address.
 pub(super) struct Counter {

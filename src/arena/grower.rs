@@ -44,8 +44,11 @@ impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
         }
         let capacity = hint.min(HINT / size_of::<T>());
         let bytes = capacity * size_of::<T>();
-        let capacity = if cursor.fits(bytes, align_of::<T>()) { capacity } else { 0 };
-        let start = F::place(cursor, capacity * size_of::<T>(), align_of::<T>(), caller)?.cast();
+        let hinted = F::place_if_fits(cursor, bytes, align_of::<T>(), caller);
+        let (start, capacity) = match hinted {
+            Some(start) => (start.cast(), capacity),
+            None => (F::place(cursor, 0, align_of::<T>(), caller)?.cast(), 0),
+        };
         Ok(Grower { cursor, before, start, len: 0, capacity, caller, mode: PhantomData })
     }
 
@@ -77,8 +80,7 @@ impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
         let place = |layout: Layout| F::place(self.cursor, layout.size(), layout.align(), self.caller);
         let doubled = Layout::array::<T>(double)
             .ok()
-            .filter(|layout| self.cursor.fits(layout.size(), layout.align()))
-            .and_then(|layout| place(layout).ok());
+            .and_then(|layout| F::place_if_fits(self.cursor, layout.size(), layout.align(), self.caller));
         let (start, capacity) = match doubled {
             Some(start) => (start.cast::<T>(), double),
             // Not allowed, or the system has not that much; there may be exactly enough.

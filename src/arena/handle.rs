@@ -40,13 +40,15 @@ pub struct Rel<T> {
 
 impl<T> Rel<T> {
     /// The pointer to `value`, in a region that starts at `base` and has `len` bytes; `None` if it lies elsewhere or
-    /// too far in.
+    /// too far in. (Of a slice, `value` is the pointer to all of it.)
     #[inline]
     pub(super) fn new(base: *const u8, len: usize, value: *const T) -> Option<Self> {
         if size_of::<T>() == 0 {
             return Some(Rel { scaled: NonZeroU32::MIN, to: PhantomData });
         }
-        let offset = value.addr().wrapping_sub(base.addr());
+        // The value may be borrowed through a `&mut` that the compiler knows nothing else to alias: what follows the
+        // number has to be a pointer of that very borrow, and not one of the region's.
+        let offset = value.expose_provenance().wrapping_sub(base.addr());
         if offset >= len {
             return None;
         }
@@ -61,7 +63,7 @@ impl<T> Rel<T> {
             return ptr::dangling_mut();
         }
         // No overflow: the product was the offset of something.
-        base.wrapping_add((self.scaled.get() - 1) as usize * scale_of::<T>()).cast()
+        ptr::with_exposed_provenance_mut(base.addr() + (self.scaled.get() - 1) as usize * scale_of::<T>())
     }
 }
 

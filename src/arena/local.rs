@@ -224,6 +224,18 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         size == 0 || block.end <= self.limit.get().addr() || self.shared.fits(size, align)
     }
 
+    fn place_if_fits(&self, size: usize, align: usize, _caller: Caller) -> Option<*mut u8> {
+        if size == 0 {
+            return Some(nowhere(align));
+        }
+        // (A part is taken by compare-and-swap.)
+        let block = self.take(size, align).or_else(|| self.refill(size, align).ok())?;
+        if cfg!(not(highwater_fault)) {
+            self.shared.commit(block.addr(), size, self.end_of(block, size), Why::Write);
+        }
+        Some(block)
+    }
+
     #[inline]
     fn is_last(&self, start: *const u8, len: usize) -> bool {
         self.is_last_here(start, len) || self.shared.is_last(start, len)

@@ -28,6 +28,11 @@ pub(super) trait Place {
     /// Whether a block of `size` bytes would pass the check now.
     fn fits(&self, size: usize, align: usize) -> bool;
 
+    /// [`place`](Self::place), if there is room for it: for what somebody guesses that it needs.
+    fn place_if_fits(&self, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
+        self.fits(size, align).then(|| self.place(size, align, caller))
+    }
+
     /// Whether `[start, start + len)` is the last block that was handed out here.
     fn is_last(&self, start: *const u8, len: usize) -> bool;
 
@@ -80,6 +85,9 @@ pub(super) trait Mode {
         caller: Caller,
     ) -> Result<*mut u8, Self::Error>;
 
+    /// A block that is going to be written, if there is room for it.
+    fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8>;
+
     /// `len` values of `T`; more than `isize::MAX` bytes are no layout.
     fn array<T, P: Place>(place: &P, len: usize) -> Result<Layout, Self::Error>;
 }
@@ -107,6 +115,10 @@ impl Mode for Plain {
         Ok(place.place_committed(size, align, caller))
     }
 
+    fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
+        place.place_if_fits(size, align, caller)
+    }
+
     #[inline(always)]
     fn array<T, P: Place>(place: &P, len: usize) -> Result<Layout, Infallible> {
         match Layout::array::<T>(len) {
@@ -132,6 +144,10 @@ impl Mode for Try {
         caller: Caller,
     ) -> Result<*mut u8, OutOfMemory> {
         place.try_place(size, align, caller, Why::Request)
+    }
+
+    fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
+        place.fits(size, align).then(|| place.try_place(size, align, caller, Why::Write).ok())?
     }
 
     #[inline(always)]

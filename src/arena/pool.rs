@@ -7,8 +7,10 @@ use crate::builder::Builder;
 use crate::oom::OutOfMemory;
 use core::fmt;
 use core::mem::ManuallyDrop;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Makes the builders of a pool's arenas.
 type Maker = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
@@ -22,6 +24,8 @@ type Maker = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
 /// ([`builder`](ArenaPool::builder) sets other figures). It decays as well: memory that was not needed for 64 returns
 /// is given back to the system, by halves while an arena is in use, and all of it when it only waits.
 ///
+/// A process that was forked while another thread held the pool's lock goes on without what waited in it.
+///
 /// ```
 /// use highwater::ArenaPool;
 ///
@@ -34,6 +38,8 @@ type Maker = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
 /// ```
 pub struct ArenaPool {
     shelf: Mutex<Shelf>,
+    /// The process that used it first, 0 before that.
+    process: AtomicU32,
     maker: Option<Maker>,
     bounds: Bounds,
 }
@@ -73,7 +79,7 @@ impl ArenaPool {
     /// A pool without arenas.
     pub const fn new() -> Self {
         let shelf = Shelf { waiting: VecDeque::new(), committed: 0, returns: 0 };
-        ArenaPool { shelf: Mutex::new(shelf), maker: None, bounds: DEFAULT }
+        ArenaPool { shelf: Mutex::new(shelf), process: AtomicU32::new(0), maker: None, bounds: DEFAULT }
     }
 
     /// A pool with policies of your own.
@@ -93,9 +99,19 @@ impl ArenaPool {
         PoolBuilder { maker: None, bounds: DEFAULT }
     }
 
+    /// The shelf; `None` in a process that was forked while some thread had the lock: it is not there to give it back.
+    ///
     /// No call under the lock can leave the list in a bad state, so a panic elsewhere is no reason to stop.
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf(&self) -> Option<MutexGuard<'_, Shelf>> {
+        if self.process.load(Relaxed) == 0 {
+            self.process.store(std::process::id(), Relaxed);
+        }
+        match self.shelf.try_lock() {
+            Ok(shelf) => Some(shelf),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => (self.process.load(Relaxed) == std::process::id())
+                .then(|| self.shelf.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 
     /// An arena with nothing in it.
@@ -114,7 +130,7 @@ impl ArenaPool {
     /// # Errors
     /// [`OutOfMemory`] when one has to be made and the system has no address space or memory for it.
     pub fn try_get(&self) -> Result<PooledArena<'_>, OutOfMemory> {
-        let waiting = self.shelf().take_last();
+        let waiting = self.shelf().and_then(|mut shelf| shelf.take_last());
         let warm = match waiting {
             Some(warm) => warm,
             None => Warm::new(self.maker.as_ref().map_or_else(Arena::builder, |make| make()).try_build()?),
@@ -135,19 +151,19 @@ impl ArenaPool {
 
     /// How many arenas wait.
     pub fn idle(&self) -> usize {
-        self.shelf().waiting.len()
+        self.shelf().map_or(0, |shelf| shelf.waiting.len())
     }
 
     /// The bytes that they have committed.
     pub fn warm_bytes(&self) -> usize {
-        self.shelf().committed
+        self.shelf().map_or(0, |shelf| shelf.committed)
     }
 
     /// Gives back everything that waits.
     pub fn clear(&self) {
         // Unmapping takes its time: not under the lock.
         let waiting = {
-            let mut shelf = self.shelf();
+            let Some(mut shelf) = self.shelf() else { return };
             shelf.committed = 0;
             core::mem::take(&mut shelf.waiting)
         };
@@ -162,19 +178,19 @@ impl ArenaPool {
         }
         // The system's calls take their time: none of them under the lock.
         let (refused, unused) = {
-            let mut shelf = self.shelf();
+            let Some(mut shelf) = self.shelf() else { return };
             shelf.returns += 1;
             let waiting = Waiting { warm, since: shelf.returns };
             (self.put_on(&mut shelf, waiting, true), shelf.take_unused(decay))
         };
         if let Some((mut waiting, room)) = refused {
             waiting.warm.cut(room);
-            let refused = self.put_on(&mut self.shelf(), waiting, true);
+            let refused = self.shelf().and_then(|mut shelf| self.put_on(&mut shelf, waiting, true));
             drop(refused);
         }
         if let Some(mut waiting) = unused {
             waiting.warm.cut(0);
-            let refused = self.put_on(&mut self.shelf(), waiting, false);
+            let refused = self.shelf().and_then(|mut shelf| self.put_on(&mut shelf, waiting, false));
             drop(refused);
         }
     }

@@ -72,6 +72,11 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
 
     checkpoints!("scope");
 
+    /// The region's first byte, and the bytes that its addresses span.
+    pub(super) fn span(&self) -> (*mut u8, usize) {
+        (self.cursor.slot().base(), self.cursor.slot().reserved())
+    }
+
     /// A scope on top of this one, which cannot be allocated from until the child ends.
     #[inline(always)]
     pub fn scope(&mut self) -> Scope<'_, MIN_ALIGN, CHECKED> {

@@ -8,7 +8,7 @@ use super::scratch::Conflict;
 use super::shared_cursor::SharedCursor;
 use crate::builder::{Builder, Over};
 use crate::guard::Sink;
-use crate::oom::{AllocOrInitError, OutOfMemory};
+use crate::oom::{AllocOrInitError, OutOfMemory, Response};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, GuardError, Monitor, Region};
 use crate::stats::Stats;
@@ -190,7 +190,12 @@ impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
 impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
     const CHECKED: bool = false;
 
-    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+    fn over(
+        region: Region,
+        _guard: &GuardPolicy,
+        _log: Option<Sink>,
+        _response: &Response,
+    ) -> Result<Self, BuildError> {
         Ok(region.into())
     }
 }

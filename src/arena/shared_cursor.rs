@@ -279,6 +279,22 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
         size == 0 || bump_up(self.position().addr(), size, align, MIN_ALIGN).end <= self.limit
     }
 
+    /// By compare-and-swap: between a look and an addition other threads take what was there.
+    fn place_if_fits(&self, size: usize, align: usize, _caller: Caller) -> Option<*mut u8> {
+        if size == 0 {
+            return Some(nowhere(align));
+        }
+        let taken = self.counter.take(|next| {
+            let block = bump_up(next, size, align, MIN_ALIGN);
+            if block.end <= self.limit { Ok((block.end, (block.start, block.end))) } else { Err(()) }
+        });
+        let (start, end) = taken.ok()?;
+        if cfg!(not(highwater_fault)) {
+            self.commit(start, size, end, Why::Write);
+        }
+        Some(self.at(start))
+    }
+
     fn is_last(&self, start: *const u8, len: usize) -> bool {
         len > 0 && align_up(start.addr().wrapping_add(len), MIN_ALIGN) == Some(self.counter.get())
     }

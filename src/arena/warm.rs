@@ -1,6 +1,7 @@
 //! An arena that waits for its next user: how much of it stays warm.
 
 use super::arena_type::Arena;
+use crate::policy::Growth;
 
 /// How many uses an arena's memory stays for without being needed.
 pub(super) const DECAY: u32 = 64;
@@ -18,8 +19,10 @@ pub(super) type Boxed = Box<Warm>;
 /// An arena, and what is known of its use.
 pub(super) struct Warm {
     pub(super) arena: Arena,
-    /// What was committed when it was last put away.
+    /// What was committed when it was last put away; of one that is accessible from the start, what may be present.
     kept: usize,
+    /// Where its first guard was when it was made.
+    guard: usize,
     /// The most that is known to have been used since the last look.
     peak: usize,
     /// Uses since the last look.
@@ -28,7 +31,17 @@ pub(super) struct Warm {
 
 impl Warm {
     pub(super) fn new(arena: Arena) -> Boxed {
-        Box::new(Warm { kept: arena.committed_bytes(), peak: 0, uses: 0, arena })
+        let guard = arena.region().slot().first_guard();
+        let mut warm = Box::new(Warm { kept: 0, guard, peak: 0, uses: 0, arena });
+        warm.kept = warm.held(usize::MAX);
+        warm
+    }
+
+    /// The committed bytes, of which `keep` were not given back just now.
+    fn held(&self, keep: usize) -> usize {
+        let committed = self.arena.committed_bytes();
+        // Its pages go, and it stays accessible.
+        if self.arena.region().growth() == Growth::Upfront { committed.min(keep) } else { committed }
     }
 
     /// Makes the arena ready to wait, with at most `most` bytes committed; false if it is not fit for strangers,
@@ -38,7 +51,7 @@ impl Warm {
     /// be seen afterwards, but when half was too little the arena grows again, and that is.
     pub(super) fn rest(&mut self, most: usize, decay: u32) -> bool {
         let arena = &mut self.arena;
-        if arena.region().slot().first_guard() != usize::MAX {
+        if arena.region().slot().first_guard() != self.guard {
             return false;
         }
         let committed = arena.committed_bytes();
@@ -55,14 +68,14 @@ impl Warm {
         if committed > keep {
             arena.trim(keep);
         }
-        self.kept = arena.committed_bytes();
+        self.kept = self.held(keep);
         true
     }
 
     /// Gives back what is committed past the first `keep` bytes, of an arena that waits.
     pub(super) fn cut(&mut self, keep: usize) {
         self.arena.trim(keep);
-        self.kept = self.arena.committed_bytes();
+        self.kept = self.held(keep);
     }
 
     pub(super) fn committed(&self) -> usize {

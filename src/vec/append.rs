@@ -1,9 +1,10 @@
 //! [`AppendVec`]: a vector that is pushed to while its values are borrowed.
 
 use super::grow_vec::GrowVec;
+use super::storage::panic_with;
 use crate::builder::{Builder, Over};
 use crate::guard::Sink;
-use crate::oom::OutOfMemory;
+use crate::oom::{OutOfMemory, Response};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, Region};
 use core::cell::UnsafeCell;
@@ -59,16 +60,19 @@ impl<T> AppendVec<T> {
     #[inline]
     #[track_caller]
     pub fn push_pinned(&self, value: T) -> &T {
-        // Making room may panic; the value, whose destructor may come back to this vector, is dropped after that.
-        // SAFETY: neither call comes back to this vector, so there is no second `&mut`; and neither touches a value that
-        // is there, so whoever borrows one may go on. After the first there is room for one more, and as many values as
-        // before.
-        let len = unsafe {
-            let len = (*self.vec.get()).len();
-            (*self.vec.get()).make_room(1);
-            (*self.vec.get()).push_at(len, value);
-            len
-        };
+        // SAFETY: nothing that is called comes back to this vector, so there is no second `&mut`: the panic, whose hook
+        // may, and the destructor of the value, come after the call. And nothing touches a value that is there, so
+        // whoever borrows one may go on.
+        let (len, room) = unsafe { ((*self.vec.get()).len(), (*self.vec.get()).room()) };
+        if len >= room {
+            // SAFETY: as above.
+            let made = unsafe { (*self.vec.get()).room_or_why(1) };
+            if let Err(error) = made {
+                panic_with(*error)
+            }
+        }
+        // SAFETY: as above; there is room for one more, and as many values as before.
+        unsafe { (*self.vec.get()).push_at(len, value) };
         // SAFETY: the value was just written. It stays in its place for as long as the vector is borrowed.
         unsafe { &*(*self.vec.get()).as_ptr().add(len) }
     }
@@ -83,6 +87,17 @@ impl<T> AppendVec<T> {
         // SAFETY: as in `push_pinned`: this only commits memory.
         unsafe { (*self.vec.get()).try_make_room_for_one() }?;
         Ok(self.push_pinned(value))
+    }
+
+    /// How many values there may be; see [`GrowVec::max_len`].
+    pub fn max_len(&self) -> usize {
+        // SAFETY: as in `as_slice`.
+        unsafe { (*self.vec.get()).max_len() }
+    }
+
+    /// Drops all values. The memory stays committed.
+    pub fn clear(&mut self) {
+        self.vec.get_mut().clear();
     }
 
     /// The values pushed so far. More may be pushed meanwhile: the slice stays as it is.
@@ -126,7 +141,12 @@ impl<T> From<AppendVec<T>> for GrowVec<T> {
 impl<T> Over for AppendVec<T> {
     const CHECKED: bool = false;
 
-    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+    fn over(
+        region: Region,
+        _guard: &GuardPolicy,
+        _log: Option<Sink>,
+        _response: &Response,
+    ) -> Result<Self, BuildError> {
         Ok(GrowVec::from(region).into())
     }
 }
@@ -177,6 +197,22 @@ impl<'v, T> IntoIterator for &'v AppendVec<T> {
         self.iter()
     }
 }
+
+impl<T: Clone> Clone for AppendVec<T> {
+    /// A vector of clones, with the default policies.
+    #[track_caller]
+    fn clone(&self) -> Self {
+        GrowVec::from(self.as_slice()).into()
+    }
+}
+
+impl<T: PartialEq> PartialEq for AppendVec<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<T: Eq> Eq for AppendVec<T> {}
 
 impl<T: fmt::Debug> fmt::Debug for AppendVec<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

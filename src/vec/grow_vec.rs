@@ -4,9 +4,10 @@ use super::storage::{Extent, Storage, panic_with};
 use crate::builder::{Builder, Over};
 use crate::grow::Why;
 use crate::guard::Sink;
-use crate::oom::OutOfMemory;
+use crate::oom::{OutOfMemory, Response};
 use crate::policy::GuardPolicy;
-use crate::region::{BuildError, Region, Slot};
+use crate::region::{BuildError, Monitor, Region, Slot};
+use crate::stats::Stats;
 use core::mem::MaybeUninit;
 use core::slice;
 
@@ -23,6 +24,8 @@ use core::slice;
 /// - [`capacity`](GrowVec::capacity) is what is committed; [`max_len`](GrowVec::max_len) is how long it may get.
 /// - [`spare_capacity_mut`](GrowVec::spare_capacity_mut) is committed memory only, so it can be handed to `read(2)`.
 /// - `clone`, `split_off` and `collect` make vectors with the default policies.
+/// - A vector has to be dropped before what its values borrow from; `Vec` is told more leniently by an attribute that is
+///   not stable.
 ///
 /// ```
 /// use highwater::GrowVec;
@@ -52,6 +55,27 @@ impl<T> GrowVec<T> {
     pub const fn new() -> Self {
         let storage = Storage::none();
         GrowVec { room: if size_of::<T>() == 0 { usize::MAX } else { 0 }, storage, len: 0 }
+    }
+
+    /// An empty vector with memory for `capacity` values committed.
+    ///
+    /// # Panics
+    /// When the system has no address space or memory for it.
+    #[track_caller]
+    pub fn with_capacity(capacity: usize) -> Self {
+        let mut vec = Self::new();
+        vec.reserve_exact(capacity);
+        vec
+    }
+
+    /// [`with_capacity`](GrowVec::with_capacity) that returns the error.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    pub fn try_with_capacity(capacity: usize) -> Result<Self, OutOfMemory> {
+        let mut vec = Self::new();
+        vec.try_reserve_exact(capacity)?;
+        Ok(vec)
     }
 
     /// An empty vector that may get `len` values long and reserves addresses for no more.
@@ -118,7 +142,8 @@ impl<T> GrowVec<T> {
         self.len == 0
     }
 
-    /// How many values fit into what is committed.
+    /// How many values fit into what is committed, or how many there are, if that is more (see
+    /// [`ensure_committed`](GrowVec::ensure_committed)).
     pub fn capacity(&self) -> usize {
         self.storage.committed().max(self.len)
     }
@@ -281,17 +306,24 @@ impl<T> GrowVec<T> {
     #[inline(never)]
     #[track_caller]
     fn make_room_elsewhere(&mut self, more: usize) {
+        if let Err(error) = self.room_or_why(more) {
+            panic_with(*error)
+        }
+    }
+
+    /// Room for `more` values, or the error that a plain call panics with.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn room_or_why(&mut self, more: usize) -> Result<(), Box<OutOfMemory>> {
         if more == 0 {
-            return;
+            return Ok(());
         }
         let made = if cfg!(highwater_fault) {
             self.check_len(more).map(|_| ())
         } else {
             self.try_make_room(more, Why::Write)
         };
-        if let Err(error) = made {
-            panic_with(error)
-        }
+        made.map_err(Box::new)
     }
 
     /// Committed room for `more` values.
@@ -319,7 +351,8 @@ impl<T> GrowVec<T> {
         Ok(len)
     }
 
-    /// Commits memory for `additional` values more, exactly, so that pushing them neither faults nor fails.
+    /// Commits memory for at least `additional` values more, by the region's growth step, so that pushing them neither
+    /// faults nor fails.
     ///
     /// # Panics
     /// When the vector may not get that long, or the system refuses.
@@ -341,7 +374,39 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the vector may not get that long, or the system refuses.
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), OutOfMemory> {
+        self.try_make_room(additional, Why::Request)
+    }
+
+    /// [`reserve`](GrowVec::reserve) of exactly so many values, rounded up to a page.
+    ///
+    /// # Panics
+    /// As [`reserve`](GrowVec::reserve).
+    #[track_caller]
+    pub fn reserve_exact(&mut self, additional: usize) {
+        if let Err(error) = self.try_reserve_exact(additional) {
+            panic_with(error)
+        }
+    }
+
+    /// [`reserve_exact`](GrowVec::reserve_exact) that returns the error.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the vector may not get that long, or the system refuses.
+    pub fn try_reserve_exact(&mut self, additional: usize) -> Result<(), OutOfMemory> {
         self.try_make_room(additional, Why::Ahead)
+    }
+
+    /// Commits the memory of the values that are there, so that it may be handed to the kernel: a value that was pushed
+    /// without writing all of it, a `MaybeUninit` for example, need not have committed its own.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system refuses.
+    pub fn ensure_committed(&mut self) -> Result<(), OutOfMemory> {
+        if self.storage.is_committed(self.len) {
+            Ok(())
+        } else {
+            self.storage.commit(0, self.len, Why::Ahead)
+        }
     }
 
     /// The memory after the last value that is committed, uninitialised: none before the first
@@ -366,6 +431,26 @@ impl<T> GrowVec<T> {
         unsafe { slice::from_raw_parts_mut(self.storage.start().add(self.len).cast(), spare) }
     }
 
+    /// The figures of the region, once it is reserved; `used` is exact, in bytes.
+    pub fn stats(&self) -> Option<Stats> {
+        let stats = self.region()?.stats();
+        Some(Stats { used: self.len.saturating_mul(size_of::<T>()), ..stats })
+    }
+
+    /// A view of the region's figures for other threads, once it is reserved.
+    pub fn monitor(&self) -> Option<Monitor> {
+        self.region().map(Region::monitor)
+    }
+
+    /// Gives committed memory past the first `len` places, and past what is in use, back to the system, and returns how
+    /// many bytes that were.
+    pub fn shrink_to(&mut self, len: usize) -> usize {
+        // SAFETY: there is no value past `len`.
+        let given_back = unsafe { self.storage.trim(len.min(self.storage.most()).max(self.len)) };
+        self.refresh_room();
+        given_back
+    }
+
     /// Gives committed memory that no value is in back to the system, and returns how many bytes that were.
     ///
     /// ```
@@ -374,10 +459,7 @@ impl<T> GrowVec<T> {
     /// assert!(numbers.shrink_to_fit() > 7_000_000);
     /// ```
     pub fn shrink_to_fit(&mut self) -> usize {
-        // SAFETY: there is no value past `len`.
-        let given_back = unsafe { self.storage.trim(self.len) };
-        self.refresh_room();
-        given_back
+        self.shrink_to(0)
     }
 
     /// The values as a slice that lives for ever. Neither they nor the region are dropped.
@@ -439,7 +521,12 @@ impl<T> From<Region> for GrowVec<T> {
 impl<T> Over for GrowVec<T> {
     const CHECKED: bool = false;
 
-    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
+    fn over(
+        region: Region,
+        _guard: &GuardPolicy,
+        _log: Option<Sink>,
+        _response: &Response,
+    ) -> Result<Self, BuildError> {
         Ok(region.into())
     }
 }

@@ -37,6 +37,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AppendVec<T> {
     }
 }
 
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for SharedVec<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = GrowVec::deserialize(deserializer)?;
+        let vec = SharedVec::builder().try_build().map_err(D::Error::custom)?;
+        for value in values {
+            vec.try_push(value).map_err(D::Error::custom)?;
+        }
+        Ok(vec)
+    }
+}
+
 macro_rules! serialize {
     ($($vec:ident),+) => {$(
         impl<T: Serialize> Serialize for $vec<T> {

@@ -6,7 +6,7 @@ use super::storage::{Storage, panic_with};
 use crate::builder::{Builder, Over};
 use crate::grow::Why;
 use crate::guard::Sink;
-use crate::oom::OutOfMemory;
+use crate::oom::{OutOfMemory, Response};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, Region};
 use core::fmt;
@@ -25,8 +25,8 @@ use core::sync::atomic::AtomicU8;
 /// A reference from [`push_pinned`](SharedVec::push_pinned) is good at once, also before its place is published. A thread
 /// that is stopped between claiming and publishing keeps everything after it from being published until it goes on.
 ///
-/// It reserves two regions, one for the marks: a byte for every value, touched only where threads met. The marks have the
-/// values' headroom and hook; they stay in memory where the values live in a file.
+/// It reserves two regions, one for the marks: a byte for every value, touched only where threads met. The marks have
+/// the values' name, headroom and response to a refusal; they are memory also where the values live in a file.
 ///
 /// ```
 /// use highwater::SharedVec;
@@ -81,10 +81,18 @@ impl<T> SharedVec<T> {
     /// When the system has no address space or memory for it.
     #[track_caller]
     pub fn with_max(len: usize) -> Self {
-        match Storage::with_most(len).and_then(Self::in_storage) {
+        match Self::try_with_max(len) {
             Ok(vec) => vec,
-            Err(error) => panic_with(error.into()),
+            Err(error) => panic_with(error),
         }
+    }
+
+    /// [`with_max`](SharedVec::with_max) that returns the error.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the system has no address space or memory for it.
+    pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
+        Ok(Self::in_storage(Storage::with_most(len)?, Response::Abort)?)
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -92,9 +100,9 @@ impl<T> SharedVec<T> {
         Builder::new()
     }
 
-    fn in_storage(storage: Storage<T>) -> Result<Self, BuildError> {
+    fn in_storage(storage: Storage<T>, response: Response) -> Result<Self, BuildError> {
         // Values without a size have the same place: there is nothing to wait for.
-        let marks = if size_of::<T>() == 0 { Storage::none() } else { Storage::beside(&storage)? };
+        let marks = if size_of::<T>() == 0 { Storage::none() } else { Storage::beside(&storage, response)? };
         let most = storage.most().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.most() });
         Ok(SharedVec { order: Apart(Order::new(0)), storage, marks, most, invariant: PhantomData })
     }
@@ -201,7 +209,8 @@ impl<T> SharedVec<T> {
                 self.storage.commit(place, place + 1, Why::Write)?;
             }
             if !self.marks.is_committed(place + 1) {
-                self.marks.commit(place, place + 1, Why::Write)?;
+                // (Most of them are never touched: nothing is paged in for them.)
+                self.marks.commit(place, place + 1, Why::Request)?;
             }
             Ok(())
         })
@@ -278,8 +287,13 @@ impl<T> Drop for SharedVec<T> {
 impl<T> Over for SharedVec<T> {
     const CHECKED: bool = false;
 
-    fn over(region: Region, _guard: &GuardPolicy, _log: Option<Sink>) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(region))
+    fn over(
+        region: Region,
+        _guard: &GuardPolicy,
+        _log: Option<Sink>,
+        response: &Response,
+    ) -> Result<Self, BuildError> {
+        Self::in_storage(Storage::over(region), response.clone())
     }
 }
 
@@ -288,7 +302,7 @@ impl<T> TryFrom<Region> for SharedVec<T> {
 
     /// An empty vector over a region; its marks are in another one.
     fn try_from(region: Region) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(region))
+        Self::in_storage(Storage::over(region), Response::Abort)
     }
 }
 

@@ -4,11 +4,10 @@ use crate::builder::Builder;
 use crate::grow::{Why, grow};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Refusal, Request};
-use crate::region::{BuildError, Region, Slot};
+use crate::oom::{OutOfMemory, Refusal, Request, Response};
+use crate::region::{BuildError, NAME_BYTES, Region, Slot};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Places for values of `T`, one after the other, at most [`most`](Self::most) of them.
 pub(super) struct Storage<T> {
@@ -57,25 +56,30 @@ impl<T> Storage<T> {
         }
     }
 
-    /// Places for `most` values, as far as the system has the addresses.
-    pub(super) fn with_most(most: usize) -> Result<Self, BuildError> {
+    /// Places for `most` values.
+    ///
+    /// # Errors
+    /// When the system has fewer.
+    pub(super) fn with_most(most: usize) -> Result<Self, OutOfMemory> {
         // Alignment up to a page is the region's; beyond it the first value may start that much later.
         let slack = if align_of::<T>() > 4096 { align_of::<T>() } else { 0 };
         let bytes = most.saturating_mul(Self::SIZE).saturating_add(slack).max(1);
         let mut storage = Self::over(Builder::<Region>::new().name(NAME).reserve(bytes).try_build()?);
-        storage.is_bounded = storage.most >= most;
-        storage.most = storage.most.min(most);
+        if storage.most < most {
+            // (A reservation that is refused is made smaller.)
+            return Err(storage.beyond(0, most));
+        }
+        (storage.is_bounded, storage.most) = (true, most);
         Ok(storage)
     }
 
-    /// As many places as other values have, with what their region does about a refusal.
-    pub(super) fn beside<U>(values: &Storage<U>) -> Result<Self, BuildError> {
+    /// As many places as other values have, under the same name and with the same answers to a refusal.
+    pub(super) fn beside<U>(values: &Storage<U>, response: Response) -> Result<Self, BuildError> {
         let bytes = values.most.saturating_mul(Self::SIZE).max(1);
-        let builder = Builder::<Region>::new().name(NAME).reserve(bytes);
-        let Some(slot) = values.slot() else { return Ok(Self::over(builder.try_build()?)) };
-        let region = builder.headroom(slot.headroom()).try_build()?;
-        region.slot().response.store(slot.response.load(Relaxed), Release);
-        Ok(Self::over(region))
+        let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
+        let Some(slot) = values.slot() else { return Ok(Self::over(builder.name(NAME).try_build()?)) };
+        let mut name = [0; NAME_BYTES];
+        Ok(Self::over(builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?))
     }
 
     /// Reserves with the default policies, if nothing is reserved yet.
@@ -214,7 +218,8 @@ impl Extent {
 
     fn offset(self, slot: &Slot, len: usize) -> usize {
         let first = self.start.wrapping_sub(slot.base().addr());
-        if self.most == 0 { 0 } else { first + len.saturating_mul(self.size) }
+        // Without places, or without sizes, there is no first one.
+        if self.most == 0 || self.size == 0 { 0 } else { first + len.saturating_mul(self.size) }
     }
 }
 

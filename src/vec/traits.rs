@@ -115,6 +115,18 @@ impl<T, const N: usize> From<[T; N]> for GrowVec<T> {
     }
 }
 
+impl<T: Clone> From<&mut [T]> for GrowVec<T> {
+    fn from(values: &mut [T]) -> Self {
+        GrowVec::from(&*values)
+    }
+}
+
+impl From<&str> for GrowVec<u8> {
+    fn from(text: &str) -> Self {
+        GrowVec::from(text.as_bytes())
+    }
+}
+
 impl<T> From<Vec<T>> for GrowVec<T> {
     fn from(values: Vec<T>) -> Self {
         values.into_iter().collect()
