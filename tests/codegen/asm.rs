@@ -38,7 +38,10 @@ impl Assembly {
                     Some((_, function)) if label.starts_with(".L") => {
                         function.labels.insert(label.into(), function.instructions.len());
                     }
-                    None if !label.starts_with('.') => open = Some((label.into(), Function::default())),
+                    // (The table of a function that has something to drop when it unwinds is none.)
+                    None if !label.starts_with('.') && !label.starts_with("GCC_except_table") => {
+                        open = Some((label.into(), Function::default()));
+                    }
                     _ => {}
                 }
             } else if let Some((_, function)) = &mut open
