@@ -22,6 +22,13 @@ pub enum HeapError {
         /// The bytes asked for.
         size: usize,
     },
+    /// An option of the heap's policy has a value that it cannot have.
+    Option {
+        /// The option, and what it may be.
+        expected: &'static str,
+        /// Its value.
+        value: usize,
+    },
     /// The region could not grow.
     OutOfMemory(OutOfMemory),
     /// The block was freed before.
@@ -73,6 +80,7 @@ impl fmt::Display for HeapError {
             HeapError::TooLarge { size } => {
                 write!(f, "a block of {size} bytes is more than any object can have")
             }
+            HeapError::Option { expected, value } => write!(f, "{value} is no {expected}"),
             HeapError::OutOfMemory(error) => error.fmt(f),
             HeapError::DoubleFree { address } => write!(f, "double free: the block at {address:#x} is free"),
             HeapError::BelowHeap { address, start } => {
@@ -111,10 +119,6 @@ impl From<OutOfMemory> for HeapError {
 impl From<HeapError> for BuildError {
     /// A heap that could not be made.
     fn from(error: HeapError) -> Self {
-        let bytes = match &error {
-            HeapError::OutOfMemory(error) => error.requested(),
-            _ => 0,
-        };
-        BuildError::Refused { bytes, limit: None, error: std::io::Error::other(error) }
+        BuildError::Over(Box::new(error))
     }
 }

@@ -3,7 +3,7 @@
 use super::HeapError;
 use crate::grow::{Why, grow};
 use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Request};
+use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{Region, Slot};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -22,13 +22,16 @@ pub(crate) fn commit(slot: &'static Slot, used: usize, to: usize, requested: usi
 #[inline(never)]
 fn extend(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
     let most = slot.most();
-    let refused =
+    let grown =
         if to > most { Err(beyond(to, most, slot.asked())) } else { grow(slot, used, to, Why::Request) };
-    refused.map_err(|refusal| {
-        let effective = to.saturating_sub(used);
-        let request = Request::Allocation { requested, effective };
-        HeapError::OutOfMemory(OutOfMemory::new(slot, request, used, refusal))
-    })
+    grown.map_err(|refusal| refused(slot, used, to, requested, refusal))
+}
+
+fn refused(slot: &'static Slot, used: usize, to: usize, requested: usize, refusal: Refusal) -> HeapError {
+    // (Where the end is beyond every address, so is what would be taken.)
+    let effective = if to == usize::MAX { requested } else { to.saturating_sub(used) };
+    let request = Request::Allocation { requested, effective };
+    HeapError::OutOfMemory(OutOfMemory::new(slot, request, used, refusal))
 }
 
 /// A region that nobody else has a reference to.
@@ -58,6 +61,11 @@ impl Ground {
         self.base.addr().get()
     }
 
+    /// The offset below which everything is committed.
+    pub(crate) fn committed(&self) -> usize {
+        self.slot.frontier.get()
+    }
+
     /// The address at an offset within the region, with the provenance of all of it.
     #[inline]
     pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
@@ -84,10 +92,28 @@ impl Ground {
         }
     }
 
+    /// Whether an address is one of the region's.
+    #[inline]
+    pub(crate) fn contains(&self, address: *const u8) -> bool {
+        address.addr().wrapping_sub(self.start()) < self.slot.reserved()
+    }
+
     /// [`commit`] in this region.
     #[inline]
     pub(crate) fn commit(&self, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
         commit(self.slot, used, to, requested)
+    }
+
+    /// The refusal of bytes that end at `to`, where a policy can use `most`.
+    #[cold]
+    pub(crate) fn refuse<T>(
+        &self,
+        used: usize,
+        to: usize,
+        most: usize,
+        requested: usize,
+    ) -> Result<T, HeapError> {
+        Err(refused(self.slot, used, to, requested, beyond(to, most, self.slot.asked())))
     }
 
     /// Gives the memory past the first `keep` bytes back to the system; returns how many bytes that were.

@@ -16,14 +16,20 @@
 //! # Ok::<(), highwater::heap::HeapError>(())
 //! ```
 
+mod block;
+mod bump;
 mod error;
+mod front;
 mod ground;
 mod lock;
 mod options;
 pub(crate) mod policy;
+mod stack;
+mod stamp;
 mod stats;
 
 pub use error::HeapError;
+pub use front::Heap;
 pub use options::{Blocks, Bump, Fit, Kind, Stack};
 pub use stats::HeapStats;
 

@@ -51,12 +51,13 @@ pub enum Fit {
 pub struct Blocks {
     pub(crate) fit: Fit,
     pub(crate) margin: usize,
+    pub(crate) is_single: bool,
 }
 
 impl Blocks {
-    /// Best fit, and a margin of 64 KiB.
+    /// Best fit, a margin of 1 MiB, any number of threads.
     pub const fn new() -> Self {
-        Blocks { fit: Fit::Best, margin: 64 << 10 }
+        Blocks { fit: Fit::Best, margin: 1 << 20, is_single: false }
     }
 
     /// Which free block serves a request.
@@ -67,10 +68,20 @@ impl Blocks {
     }
 
     /// How many bytes the heap is made larger than the first request needs, and how many free bytes it keeps at its
-    /// end when it shrinks.
+    /// end when it shrinks. It does so when twice as many, and half of it, are free there.
     #[must_use]
     pub const fn margin(mut self, bytes: usize) -> Self {
         self.margin = bytes;
+        self
+    }
+
+    /// Locks nothing.
+    ///
+    /// # Safety
+    /// No two calls to the heap overlap in time.
+    #[must_use]
+    pub const unsafe fn single_threaded(mut self) -> Self {
+        self.is_single = true;
         self
     }
 }
@@ -132,12 +143,13 @@ pub struct Bump {
     pub(crate) slice: usize,
     pub(crate) grain: usize,
     pub(crate) diagnoses: bool,
+    pub(crate) is_single: bool,
 }
 
 impl Bump {
-    /// Slices of 1 MiB, a grain of 16 bytes, and no line on standard error.
+    /// Slices of 1 MiB, a grain of 16 bytes, no line on standard error, any number of threads.
     pub const fn new() -> Self {
-        Bump { slice: 1 << 20, grain: 16, diagnoses: false }
+        Bump { slice: 1 << 20, grain: 16, diagnoses: false, is_single: false }
     }
 
     /// The size of a slice: bytes, a power of two, from 64 KiB to 1 GiB.
@@ -158,6 +170,16 @@ impl Bump {
     #[must_use]
     pub const fn diagnose(mut self, says: bool) -> Self {
         self.diagnoses = says;
+        self
+    }
+
+    /// Locks nothing.
+    ///
+    /// # Safety
+    /// No two calls to the heap overlap in time.
+    #[must_use]
+    pub const unsafe fn single_threaded(mut self) -> Self {
+        self.is_single = true;
         self
     }
 }
