@@ -143,14 +143,16 @@ impl Area {
         // With the header at the end.
         let least = need.saturating_add(start as usize + 1).saturating_mul(UNIT);
         // A header has room for so many units.
-        let most = align_down(ground.slot().most(), UNIT).min(u32::MAX as usize * UNIT);
+        let most = ground.slot().most().min(u32::MAX as usize * UNIT);
         if least > most {
             return ground.refuse(start as usize * UNIT, least, most, size);
         }
-        let margin = if is_first { self.options.margin } else { 0 };
-        let a_page_more = self.end_bytes().saturating_add(page);
-        let wanted = least.max(a_page_more).saturating_add(margin);
-        let wanted = align_up(wanted, page).unwrap_or(most).min(most);
+        let wanted = if is_first {
+            least.saturating_add(self.options.margin)
+        } else {
+            least.max(self.end_bytes() + UNIT + page)
+        };
+        let wanted = align_up(wanted, page).unwrap_or(most).min(align_down(most, UNIT));
         let end = match ground.commit(self.end_bytes(), wanted, size) {
             Ok(()) => wanted,
             Err(HeapError::OutOfMemory(error)) if wanted > least && !error.is_injected() => {
@@ -225,7 +227,7 @@ impl Area {
                 match self.grow(ground, missing, size) {
                     Ok(start) => next = start,
                     // There may be a hole that is large enough.
-                    Err(HeapError::OutOfMemory(_)) => return Ok(false),
+                    Err(HeapError::OutOfMemory(error)) if !error.is_injected() => return Ok(false),
                     Err(error) => return Err(error),
                 }
             } else {

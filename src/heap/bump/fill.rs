@@ -124,11 +124,14 @@ impl Fill {
         self.open(ground, size)?;
         let slices = self.slices;
         let slice = slices.next(slices.first, self.top, true);
-        let used = slices.offset(self.used());
+        // (The last slice may not have been full.)
+        let is_last = self.current != NONE && self.current + 1 == self.top;
+        let used = if is_last { self.next } else { self.used() };
+        let used = slices.offset(used);
         let start = align_up_saturating(slices.data(slice), align.max(self.grain));
         // (Only the last slice may be too short.)
         if slice >= slices.count || start + len > slices.end_of(slice) {
-            let to = slices.offset(start + len).max(slices.offset(slices.end()) + 1);
+            let to = (used + len).max(slices.offset(slices.end()) + 1);
             return ground.refuse(used, to, slices.offset(slices.end()), size);
         }
         ground.commit(used, slices.offset(start + len), size)?;
@@ -160,7 +163,7 @@ impl Fill {
 
     /// Where the last slice that was ever in use ends.
     fn used(&self) -> usize {
-        self.slices.start_of(self.top).min(self.slices.end()).max(self.slices.data(self.slices.first))
+        self.slices.start_of(self.top).min(self.slices.end()).max(self.slices.low())
     }
 
     /// Fills the current slice no further.
@@ -316,7 +319,7 @@ impl Fill {
         let slices = &self.slices;
         let position = slices.position(address);
         let slice = slices.slice_of(position);
-        if slice >= self.top || slice < slices.first || position < slices.data(slices.first) {
+        if slice >= self.top || slice < slices.first || position < slices.low() {
             return Err(self.outside(address));
         }
         match slices.kind(slice) {
@@ -346,7 +349,7 @@ impl Fill {
     #[cold]
     fn outside(&self, address: usize) -> HeapError {
         let slices = &self.slices;
-        let start = slices.at(slices.data(slices.first).min(slices.end())).addr().get();
+        let start = slices.at(slices.low().min(slices.end())).addr().get();
         if address < start {
             return HeapError::BelowHeap { address, start };
         }
@@ -443,8 +446,7 @@ impl Fill {
 
     #[cold]
     fn corrupt(&self, slice: usize) -> HeapError {
-        let address =
-            self.slices.at(self.slices.start_of(slice).max(self.slices.data(self.slices.first))).addr().get();
+        let address = self.slices.at(self.slices.start_of(slice).max(self.slices.low())).addr().get();
         HeapError::Corrupt { address, what: "what is known of the slice" }
     }
 
@@ -464,21 +466,26 @@ impl Fill {
         (blocks, grains * self.grain)
     }
 
-    pub(super) fn stats(&self) -> HeapStats {
+    pub(super) fn stats(&self, ground: &Ground) -> HeapStats {
         let slices = &self.slices;
+        // The last slice need not be committed as a whole.
+        let reach = (slices.low().max(slices.start_of(self.top)))
+            .min(slices.end())
+            .min(slices.position(ground.at(ground.committed()).addr().get()));
         let is_empty =
             |slice: usize| slices.is_free(slice) || (slice == self.current && slices.live(slice) == 0);
         let (mut runs, mut run, mut longest, mut free) = (0, 0, 0, 0);
         for slice in slices.first..self.top {
-            let room = slices.end_of(slice)
-                - slices.start_of(slice).max(slices.data(slices.first).min(slices.end_of(slice)));
+            let end = slices.end_of(slice).min(reach);
             if is_empty(slice) {
+                let start = slices.start_of(slice).max(slices.low());
                 runs += usize::from(run == 0);
-                (run, free) = (run + room, free + room);
+                run += end.saturating_sub(start);
+                free += end.saturating_sub(start);
             } else {
                 run = 0;
                 // What is left of the slice that is being filled can be had as well.
-                free += if slice == self.current { self.end - self.next } else { 0 };
+                free += if slice == self.current { end.saturating_sub(self.next) } else { 0 };
             }
             longest = longest.max(run);
         }
@@ -486,7 +493,7 @@ impl Fill {
             live_blocks: self.live_blocks,
             live_bytes: self.live_bytes,
             peak_live_bytes: self.peak_live_bytes,
-            used: if self.is_open { slices.offset(self.used()) } else { 0 },
+            used: if self.is_open { slices.offset(reach) } else { 0 },
             free_bytes: free,
             free_runs: runs,
             largest_free_run: longest,

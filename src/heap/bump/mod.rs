@@ -122,7 +122,7 @@ impl Policy for BumpHeap {
     }
 
     fn stats(&self) -> HeapStats {
-        self.fill.lock().stats()
+        self.fill.lock().stats(&self.ground)
     }
 
     fn trim(&self, keep: usize) -> usize {

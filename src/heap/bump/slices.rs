@@ -142,6 +142,12 @@ impl Slices {
         self.start_of(slice).max(self.table_end)
     }
 
+    /// Where the first slice begins.
+    #[inline]
+    pub(super) fn low(&self) -> usize {
+        self.marks_start(self.first)
+    }
+
     /// Where the blocks of a slice begin.
     #[inline]
     pub(super) fn data(&self, slice: usize) -> usize {
