@@ -41,7 +41,7 @@ impl<T> Lock<T> {
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.hold();
-        Guard(self)
+        Guard { lock: self }
     }
 
     /// Takes the lock without a guard.
@@ -85,7 +85,9 @@ fn pause(turn: u32) {
 }
 
 /// The value of a lock that is held.
-pub(crate) struct Guard<'l, T>(&'l Lock<T>);
+pub(crate) struct Guard<'l, T> {
+    lock: &'l Lock<T>,
+}
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
@@ -93,7 +95,7 @@ impl<T> Deref for Guard<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the lock is held until the guard is dropped.
-        unsafe { &*self.0.value.get() }
+        unsafe { &*self.lock.value.get() }
     }
 }
 
@@ -101,7 +103,7 @@ impl<T> DerefMut for Guard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above.
-        unsafe { &mut *self.0.value.get() }
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
@@ -109,7 +111,7 @@ impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the guard held it.
-        unsafe { self.0.open() };
+        unsafe { self.lock.open() };
     }
 }
 
