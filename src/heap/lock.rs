@@ -2,7 +2,7 @@
 //!
 //! It spins for a moment, then lets others run, then sleeps for a while. Opening it is one store, so nobody is woken:
 //! whoever sleeps looks again by himself. That costs a waiter some time where the lock is fought over, and everybody
-//! else one atomic exchange less.
+//! else one atomic exchange less. As long as the process has one thread, and glibc says so, taking it is a store as well.
 //!
 //! A child that was forked while another thread held it would wait for ever. So whoever forks takes it first and
 //! opens it on both sides ([`hold`](Lock::hold), [`open`](Lock::open)).
@@ -29,12 +29,12 @@ impl<T> Lock<T> {
         Lock { is_held: AtomicBool::new(false), is_single: false, value: UnsafeCell::new(value) }
     }
 
-    /// A lock that does not lock.
+    /// A lock that does not lock if `is_single`.
     ///
     /// # Safety
-    /// No two calls overlap in time.
-    pub(crate) const unsafe fn single_threaded(value: T) -> Self {
-        Lock { is_held: AtomicBool::new(false), is_single: true, value: UnsafeCell::new(value) }
+    /// Then no two calls overlap in time.
+    pub(crate) const unsafe fn unless(is_single: bool, value: T) -> Self {
+        Lock { is_held: AtomicBool::new(false), is_single, value: UnsafeCell::new(value) }
     }
 
     /// The value, for as long as the guard lives. A thread that has it already waits for itself.
@@ -47,7 +47,14 @@ impl<T> Lock<T> {
     /// Takes the lock without a guard.
     #[inline]
     pub(crate) fn hold(&self) {
-        if !self.is_single && self.is_held.swap(true, Acquire) {
+        if self.is_single {
+            return;
+        }
+        // (Held already, with one thread: the call was interrupted by a signal's handler, which waits for ever, as with
+        // several.)
+        if is_alone() && !self.is_held.load(Relaxed) {
+            self.is_held.store(true, Relaxed);
+        } else if self.is_held.swap(true, Acquire) {
             self.wait();
         }
     }
@@ -72,6 +79,31 @@ impl<T> Lock<T> {
             turn = turn.saturating_add(1);
         }
     }
+}
+
+/// Whether the process has one thread, as far as the C library knows, which makes them: what glibc's own malloc asks
+/// before it leaves its locks out. Older ones than 2.32 do not say.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
+#[inline(always)]
+fn is_alone() -> bool {
+    let flag: *const u8;
+    // SAFETY: reads the address that the loader has put there, or null: the symbol is weak.
+    unsafe {
+        core::arch::asm!(
+            ".weak __libc_single_threaded",
+            "mov {}, qword ptr [rip + __libc_single_threaded@GOTPCREL]",
+            out(reg) flag,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    // SAFETY: glibc's flag; it changes only when this thread makes the second one.
+    !flag.is_null() && unsafe { flag.read_volatile() } != 0
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri))))]
+#[inline(always)]
+fn is_alone() -> bool {
+    false
 }
 
 /// Waits a little longer than the time before.

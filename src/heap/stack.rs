@@ -65,8 +65,7 @@ impl StackHeap {
         }
         let state = State::new(region.as_ptr().addr());
         // SAFETY: whoever chose it promised that no two calls overlap.
-        let state =
-            if options.is_single { unsafe { Lock::single_threaded(state) } } else { Lock::new(state) };
+        let state = unsafe { Lock::unless(options.is_single, state) };
         Ok(StackHeap { ground: Ground::new(region), align, state })
     }
 

@@ -2,6 +2,7 @@
 
 mod area;
 mod field;
+mod look;
 mod tree;
 
 use super::ground::Ground;
@@ -23,7 +24,7 @@ impl BlockHeap {
     pub(crate) fn over(region: Region, options: Blocks) -> Result<Self, HeapError> {
         let area = Area::new(region.base(), options);
         // SAFETY: whoever chose it promised that no two calls overlap.
-        let area = if options.is_single { unsafe { Lock::single_threaded(area) } } else { Lock::new(area) };
+        let area = unsafe { Lock::unless(options.is_single, area) };
         Ok(BlockHeap { ground: Ground::new(region), area })
     }
 

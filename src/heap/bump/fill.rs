@@ -1,8 +1,8 @@
 //! Filling slices, emptying them, and finding them again.
 
+use super::super::HeapError;
 use super::super::ground::Ground;
 use super::super::options::Bump;
-use super::super::{HeapError, HeapStats};
 use super::marks::Mark;
 use super::slices::{Kind, PAGE, Slices};
 use crate::math::page::align_up_saturating;
@@ -10,30 +10,30 @@ use core::ptr::NonNull;
 
 pub(super) struct Fill {
     pub(super) slices: Slices,
-    grain: usize,
+    pub(super) grain: usize,
     /// The slice that is being filled, from here to there; where there is none they are equal.
-    current: usize,
-    next: usize,
-    end: usize,
+    pub(super) current: usize,
+    pub(super) next: usize,
+    pub(super) end: usize,
     /// The slices from the first one up to this one were in use at some time.
-    top: usize,
-    is_open: bool,
-    free: usize,
-    live_blocks: usize,
-    live_bytes: usize,
-    peak_live_bytes: usize,
+    pub(super) top: usize,
+    pub(super) is_open: bool,
+    pub(super) free: usize,
+    pub(super) live_blocks: usize,
+    pub(super) live_bytes: usize,
+    pub(super) peak_live_bytes: usize,
 }
 
 /// No slice.
-const NONE: usize = usize::MAX;
+pub(super) const NONE: usize = usize::MAX;
 
 /// A live block: where it is, its slice, and its length in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     pub(super) position: usize,
-    slice: usize,
+    pub(super) slice: usize,
     pub(super) len: usize,
-    is_large: bool,
+    pub(super) is_large: bool,
 }
 
 impl Fill {
@@ -105,7 +105,7 @@ impl Fill {
         ground.commit(self.slices.offset(self.next), self.slices.offset(end), size)?;
         let marks = self.slices.marks(self.current);
         let (before, first) = (self.slices.grain(self.next), self.slices.grain(start));
-        marks.erase(before, first + len / self.grain);
+        marks.erase(before, first + self.slices.grains(len));
         if before != first {
             marks.set(before, Mark::Padding);
         }
@@ -162,7 +162,7 @@ impl Fill {
     }
 
     /// Where the last slice that was ever in use ends.
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.slices.start_of(self.top).min(self.slices.end()).max(self.slices.low())
     }
 
@@ -275,7 +275,7 @@ impl Fill {
             ground.commit(slices.offset(old_end), slices.offset(end), size)?;
             slices
                 .marks(block.slice)
-                .erase(slices.grain(block.position) + 1, slices.grain(block.position) + len / self.grain);
+                .erase(slices.grain(block.position) + 1, slices.grain(block.position) + slices.grains(len));
         }
         self.next = end;
         self.count(block.len, len);
@@ -307,95 +307,6 @@ impl Fill {
         Ok(true)
     }
 
-    /// Where the blocks of a slice end.
-    #[inline]
-    fn filled(&self, slice: usize, end: usize) -> usize {
-        if slice == self.current { self.next } else { self.slices.start_of(slice) + end }
-    }
-
-    /// The live block at an address.
-    #[inline]
-    pub(super) fn find(&self, address: usize) -> Result<Found, HeapError> {
-        let slices = &self.slices;
-        let position = slices.position(address);
-        let slice = slices.slice_of(position);
-        if slice >= self.top || slice < slices.first || position < slices.low() {
-            return Err(self.outside(address));
-        }
-        match slices.kind(slice) {
-            Kind::Blocks(end) => {
-                let (marks, grain) = (slices.marks(slice), slices.grain(position));
-                let end = self.filled(slice, end);
-                let is_start = position.is_multiple_of(self.grain) && position >= slices.data(slice);
-                if is_start && position < end && marks.get(grain) == Mark::Live {
-                    let first = slices.start_of(slice);
-                    let next = marks.next(grain + 1, (end - first) / self.grain);
-                    return Ok(Found {
-                        position,
-                        slice,
-                        len: next * self.grain + first - position,
-                        is_large: false,
-                    });
-                }
-                Err(self.name_small(address, slice, end))
-            }
-            Kind::Large(pages) if position == slices.start_of(slice) && slices.live(slice) == 1 => {
-                Ok(Found { position, slice, len: pages * PAGE, is_large: true })
-            }
-            _ => Err(self.name_large(address, slice)),
-        }
-    }
-
-    #[cold]
-    fn outside(&self, address: usize) -> HeapError {
-        let slices = &self.slices;
-        let start = slices.at(slices.low().min(slices.end())).addr().get();
-        if address < start {
-            return HeapError::BelowHeap { address, start };
-        }
-        HeapError::AboveHeap { address, end: slices.at(self.used().min(slices.end())).addr().get() }
-    }
-
-    #[cold]
-    fn name_small(&self, address: usize, slice: usize, end: usize) -> HeapError {
-        let slices = &self.slices;
-        let position = slices.position(address);
-        let marks = slices.marks(slice);
-        let is_start = position.is_multiple_of(self.grain) && position >= slices.data(slice);
-        // (Above the end are the marks of what was there before.)
-        if is_start && matches!(marks.get(slices.grain(position)), Mark::Freed) {
-            return HeapError::DoubleFree { address };
-        }
-        if position >= slices.data(slice) && position < end {
-            let last = marks.last(slices.grain(position)).filter(|&grain| marks.get(grain) == Mark::Live);
-            if let Some(grain) = last {
-                let block = slices.at(slices.start_of(slice) + grain * self.grain).addr().get();
-                return HeapError::InsideBlock { address, block };
-            }
-        }
-        HeapError::NotABlock { address }
-    }
-
-    #[cold]
-    fn name_large(&self, address: usize, slice: usize) -> HeapError {
-        let slices = &self.slices;
-        let position = slices.position(address);
-        let (first, is_first) = match slices.kind(slice) {
-            Kind::Large(_) => (slice, position == slices.start_of(slice)),
-            Kind::Inner(back) => (slice - back, false),
-            _ => return HeapError::NotABlock { address },
-        };
-        match slices.kind(first) {
-            Kind::Large(_) if is_first => HeapError::DoubleFree { address },
-            Kind::Large(pages)
-                if !slices.is_free(slice) && position < slices.start_of(first) + pages * PAGE =>
-            {
-                HeapError::InsideBlock { address, block: slices.at(slices.start_of(first)).addr().get() }
-            }
-            _ => HeapError::NotABlock { address },
-        }
-    }
-
     /// Gives free slices at the top up; where what is in use ends, in bytes from the region's first.
     pub(super) fn lower(&mut self) -> usize {
         if self.current != NONE && self.slices.live(self.current) == 0 {
@@ -406,98 +317,5 @@ impl Fill {
             self.free -= 1;
         }
         if self.is_open { self.slices.offset(self.used()) } else { 0 }
-    }
-
-    pub(super) fn check(&self) -> Result<(), HeapError> {
-        let slices = &self.slices;
-        let (mut blocks, mut bytes, mut free) = (0, 0, 0);
-        for slice in slices.first..self.top {
-            let (live, bytes_here) = match slices.kind(slice) {
-                Kind::Blocks(end) => self.add_up(slice, self.filled(slice, end)),
-                Kind::Large(pages) if !slices.is_free(slice) => (1, pages * PAGE),
-                Kind::Large(_) | Kind::Fresh => (0, 0),
-                Kind::Inner(back) => {
-                    let first = slice.wrapping_sub(back);
-                    let is_there = slices.is_free(slice)
-                        || (first >= slices.first
-                            && matches!(slices.kind(first), Kind::Large(pages) if (pages * PAGE).div_ceil(slices.size()) > back));
-                    if !is_there {
-                        return Err(self.corrupt(slice));
-                    }
-                    (0, 0)
-                }
-            };
-            let is_inner = matches!(slices.kind(slice), Kind::Inner(_));
-            let is_empty = live == 0 && slice != self.current && !is_inner;
-            if (!is_inner && live != slices.live(slice) as usize)
-                || (!is_inner && is_empty != slices.is_free(slice))
-                || slices.is_free(slice) && slice == self.current
-            {
-                return Err(self.corrupt(slice));
-            }
-            (blocks, bytes, free) =
-                (blocks + live, bytes + bytes_here, free + usize::from(slices.is_free(slice)));
-        }
-        if (blocks, bytes, free) == (self.live_blocks, self.live_bytes, self.free) {
-            return Ok(());
-        }
-        Err(self.corrupt(slices.first))
-    }
-
-    #[cold]
-    fn corrupt(&self, slice: usize) -> HeapError {
-        let address = self.slices.at(self.slices.start_of(slice).max(self.slices.low())).addr().get();
-        HeapError::Corrupt { address, what: "what is known of the slice" }
-    }
-
-    /// The live blocks of a slice, and their bytes.
-    fn add_up(&self, slice: usize, end: usize) -> (usize, usize) {
-        let slices = &self.slices;
-        let (marks, first) = (slices.marks(slice), slices.start_of(slice));
-        let (mut grain, last) = (slices.grain(slices.data(slice)), end.saturating_sub(first) / self.grain);
-        let (mut blocks, mut grains) = (0, 0);
-        while grain < last {
-            let next = marks.next(grain + 1, last);
-            if marks.get(grain) == Mark::Live {
-                (blocks, grains) = (blocks + 1, grains + next - grain);
-            }
-            grain = next;
-        }
-        (blocks, grains * self.grain)
-    }
-
-    pub(super) fn stats(&self, ground: &Ground) -> HeapStats {
-        let slices = &self.slices;
-        // The last slice need not be committed as a whole.
-        let reach = (slices.low().max(slices.start_of(self.top)))
-            .min(slices.end())
-            .min(slices.position(ground.at(ground.committed()).addr().get()));
-        let is_empty =
-            |slice: usize| slices.is_free(slice) || (slice == self.current && slices.live(slice) == 0);
-        let (mut runs, mut run, mut longest, mut free) = (0, 0, 0, 0);
-        for slice in slices.first..self.top {
-            let end = slices.end_of(slice).min(reach);
-            if is_empty(slice) {
-                let start = slices.start_of(slice).max(slices.low());
-                runs += usize::from(run == 0);
-                run += end.saturating_sub(start);
-                free += end.saturating_sub(start);
-            } else {
-                run = 0;
-                // What is left of the slice that is being filled can be had as well.
-                free += if slice == self.current { end.saturating_sub(self.next) } else { 0 };
-            }
-            longest = longest.max(run);
-        }
-        HeapStats {
-            live_blocks: self.live_blocks,
-            live_bytes: self.live_bytes,
-            peak_live_bytes: self.peak_live_bytes,
-            used: if self.is_open { slices.offset(reach) } else { 0 },
-            free_bytes: free,
-            free_runs: runs,
-            largest_free_run: longest,
-            ..HeapStats::default()
-        }
     }
 }

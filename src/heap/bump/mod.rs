@@ -1,6 +1,7 @@
 //! [`Kind::Bump`](super::Kind::Bump): blocks bumped upwards through slices, which are used again as a whole.
 
 mod fill;
+mod look;
 mod marks;
 mod slices;
 
@@ -39,7 +40,7 @@ impl BumpHeap {
         let ground = Ground::new(region);
         let fill = Fill::new(&ground, options);
         // SAFETY: whoever chose it promised that no two calls overlap.
-        let fill = if options.is_single { unsafe { Lock::single_threaded(fill) } } else { Lock::new(fill) };
+        let fill = unsafe { Lock::unless(options.is_single, fill) };
         Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 

@@ -41,7 +41,7 @@ struct Entry {
 pub(super) struct Slices {
     base: NonNull<u8>,
     shift: u32,
-    grain: usize,
+    grain_shift: u32,
     /// Where the region starts, and where it ends.
     start: usize,
     end: usize,
@@ -69,7 +69,7 @@ impl Slices {
         let mut slices = Slices {
             base: ground.at(0),
             shift,
-            grain,
+            grain_shift: grain.ilog2(),
             start,
             end,
             table_end,
@@ -151,20 +151,32 @@ impl Slices {
     /// Where the blocks of a slice begin.
     #[inline]
     pub(super) fn data(&self, slice: usize) -> usize {
-        align_up_saturating(self.marks_start(slice) + Marks::bytes(self.size() / self.grain), MIN_ALIGN)
+        align_up_saturating(self.marks_start(slice) + Marks::bytes(self.grains(self.size())), MIN_ALIGN)
     }
 
     /// The marks of a slice of blocks.
     #[inline]
     pub(super) fn marks(&self, slice: usize) -> Marks {
         // SAFETY: a slice of blocks has its marks committed, at a multiple of 8, and blocks come behind them.
-        unsafe { Marks::at(self.at(self.marks_start(slice)), self.size() / self.grain) }
+        unsafe { Marks::at(self.at(self.marks_start(slice)), self.grains(self.size())) }
+    }
+
+    /// How many grains so many bytes are.
+    #[inline]
+    pub(super) fn grains(&self, bytes: usize) -> usize {
+        bytes >> self.grain_shift
+    }
+
+    /// How many bytes so many grains are.
+    #[inline]
+    pub(super) fn bytes(&self, grains: usize) -> usize {
+        grains << self.grain_shift
     }
 
     /// Which grain of its slice a position is.
     #[inline]
     pub(super) fn grain(&self, position: usize) -> usize {
-        (position & (self.size() - 1)) / self.grain
+        self.grains(position & (self.size() - 1))
     }
 
     /// The first slice that a large block may start in, whose addresses are aligned to `align`, from `slice` on.
