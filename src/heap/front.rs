@@ -2,6 +2,7 @@
 
 use super::block::BlockHeap;
 use super::bump::BumpHeap;
+use super::general;
 use super::policy::Policy;
 use super::stack::StackHeap;
 use super::{HeapError, HeapStats, Kind};
@@ -48,7 +49,9 @@ pub struct Heap {
 }
 
 /// The policy, and with it the region.
+#[expect(clippy::large_enum_variant, reason = "a heap is made once, and nothing is allocated for it")]
 enum Chosen {
+    General(general::General),
     Blocks(BlockHeap),
     Stack(StackHeap),
     Bump(BumpHeap),
@@ -58,6 +61,7 @@ enum Chosen {
 macro_rules! each {
     ($heap:expr, $policy:ident => $call:expr) => {
         match $heap {
+            Chosen::General($policy) => $call,
             Chosen::Blocks($policy) => $call,
             Chosen::Stack($policy) => $call,
             Chosen::Bump($policy) => $call,
@@ -108,6 +112,7 @@ impl Heap {
     pub fn over(region: Region, kind: impl Into<Kind>) -> Result<Self, HeapError> {
         let kind = kind.into();
         let policy = match kind {
+            Kind::General(options) => Chosen::General(general::General::new(region, options.checks)?),
             Kind::Blocks(options) => Chosen::Blocks(BlockHeap::over(region, options)?),
             Kind::Stack(options) => Chosen::Stack(StackHeap::over(region, options)?),
             Kind::Bump(options) => Chosen::Bump(BumpHeap::over(region, options)?),
@@ -203,6 +208,7 @@ impl Heap {
     /// of it. Committed memory is kept.
     pub fn reset(&mut self) -> bool {
         match &mut self.policy {
+            Chosen::General(_) => return false,
             Chosen::Blocks(policy) => policy.reset(),
             Chosen::Stack(policy) => policy.reset(),
             Chosen::Bump(policy) => policy.reset(),
@@ -283,6 +289,7 @@ impl Default for Heap {
 impl fmt::Debug for Heap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.policy {
+            Chosen::General(_) => "general",
             Chosen::Blocks(_) => "blocks",
             Chosen::Stack(_) => "stack",
             Chosen::Bump(_) => "bump",

@@ -20,6 +20,7 @@ mod block;
 mod bump;
 mod error;
 mod front;
+mod general;
 mod ground;
 mod lock;
 mod options;
@@ -30,7 +31,7 @@ mod stats;
 
 pub use error::HeapError;
 pub use front::Heap;
-pub use options::{Blocks, Bump, Fit, Kind, Stack};
+pub use options::{Blocks, Bump, Fit, General, Kind, Stack};
 pub use stats::HeapStats;
 
 /// What every block is aligned to, in bytes, unless an option of the policy says otherwise.

@@ -4,6 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
+    /// Many sizes, many threads, in any order: the default.
+    General(General),
     /// One list of free blocks with boundary tags.
     Blocks(Blocks),
     /// Bumped upwards and given back from the top.
@@ -14,7 +16,13 @@ pub enum Kind {
 
 impl Default for Kind {
     fn default() -> Self {
-        Kind::Blocks(Blocks::new())
+        Kind::General(General::new())
+    }
+}
+
+impl From<General> for Kind {
+    fn from(general: General) -> Self {
+        Kind::General(general)
     }
 }
 
@@ -33,6 +41,28 @@ impl From<Stack> for Kind {
 impl From<Bump> for Kind {
     fn from(bump: Bump) -> Self {
         Kind::Bump(bump)
+    }
+}
+
+/// The options of [`Kind::General`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct General {
+    pub(crate) checks: bool,
+}
+
+impl General {
+    /// As fast as it can be.
+    pub const fn new() -> Self {
+        General { checks: false }
+    }
+
+    /// Whether a double free, and an address inside a block, are found whatever happened since. It takes a bit for every
+    /// 16 bytes, and time for every call. Without it a block that was freed and handed out again, and an address inside a
+    /// small block, are not told from what they should be.
+    #[must_use]
+    pub const fn checked(mut self, finds_all: bool) -> Self {
+        self.checks = finds_all;
+        self
     }
 }
 
