@@ -20,7 +20,7 @@ use core::ptr::NonNull;
 /// [`reset`](Heap::reset). The heap grows by request, with the region's growth policy, and whoever handles SIGSEGV:
 /// `read(2)` into a fresh block works. Once it is made, no call allocates from anywhere else.
 ///
-/// How blocks are placed is chosen when the heap is made: see [`Kind`].
+/// How blocks are placed is chosen when the heap is made: see [`Kind`]. The default serves whole programs.
 ///
 /// ```
 /// use highwater::heap::{Blocks, Fit, Heap};
@@ -138,10 +138,11 @@ impl Heap {
     ///
     /// # Errors
     /// One that names what `block` is instead, if it is no live block of this heap: the heap stays as it was. It is found
-    /// out by what the heap keeps beside its blocks, so whoever writes there can hide it.
+    /// out by what the heap keeps about its blocks, so whoever writes there can hide it.
     ///
     /// # Safety
-    /// If `block` is a live block of this heap, nobody uses it any more.
+    /// If `block` is a live block of this heap, nobody uses it any more. With [`Kind::General`] without
+    /// [`checked`](super::General::checked), it is one, or no address in a slice of small blocks: those are believed.
     #[inline]
     pub unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
@@ -177,7 +178,7 @@ impl Heap {
     /// Those of [`deallocate`](Heap::deallocate).
     ///
     /// # Safety
-    /// Nobody frees or moves `block` meanwhile. (If it is no live block of this heap, that is an error.)
+    /// Nobody frees or moves `block` meanwhile, and what is said of it for [`deallocate`](Heap::deallocate).
     #[inline]
     pub unsafe fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
         each!(&self.policy, policy => policy.usable_size(block)).map_err(|error| self.told(error))

@@ -57,8 +57,8 @@ impl General {
     }
 
     /// Whether a double free, and an address inside a block, are found whatever happened since. It takes a bit for every
-    /// 16 bytes, and time for every call. Without it a block that was freed and handed out again, and an address inside a
-    /// small block, are not told from what they should be.
+    /// 16 bytes, and time for every call. Without it that is done for large blocks, and for those of other threads as well
+    /// as it can be; of this thread's small blocks any address is believed.
     #[must_use]
     pub const fn checked(mut self, finds_all: bool) -> Self {
         self.checks = finds_all;
