@@ -3,7 +3,6 @@
 use super::super::HeapError;
 use super::super::ground::Ground;
 use super::super::options::Bump;
-use super::marks::Mark;
 use super::slices::{Kind, PAGE, Slices};
 use crate::math::page::align_up_saturating;
 use core::ptr::NonNull;
@@ -15,6 +14,8 @@ pub(super) struct Fill {
     pub(super) current: usize,
     pub(super) next: usize,
     pub(super) end: usize,
+    /// Up to here everything is known to be committed.
+    committed: usize,
     /// The slices from the first one up to this one were in use at some time.
     pub(super) top: usize,
     pub(super) is_open: bool,
@@ -44,6 +45,7 @@ impl Fill {
             current: NONE,
             next: 0,
             end: 0,
+            committed: 0,
             top: slices.first,
             is_open: false,
             free: 0,
@@ -102,19 +104,26 @@ impl Fill {
             start = self.refill(ground, size, len, align)?;
         }
         let end = start + len;
-        ground.commit(self.slices.offset(self.next), self.slices.offset(end), size)?;
+        if end > self.committed {
+            self.commit(ground, self.next, end, size)?;
+        }
         let marks = self.slices.marks(self.current);
         let (before, first) = (self.slices.grain(self.next), self.slices.grain(start));
-        marks.erase(before, first + self.slices.grains(len));
-        if before != first {
-            marks.set(before, Mark::Padding);
-        }
-        marks.set(first, Mark::Live);
+        marks.begin(before, first, first + self.slices.grains(len));
         self.slices.set_live(self.current, self.slices.live(self.current) + 1);
         self.next = end;
         self.live_blocks += 1;
         self.count(0, len);
         Ok(self.slices.at(start))
+    }
+
+    /// Commits the memory up to a position, of which that up to `used` is in use.
+    #[cold]
+    #[inline(never)]
+    fn commit(&mut self, ground: &Ground, used: usize, to: usize, size: usize) -> Result<(), HeapError> {
+        ground.commit(self.slices.offset(used), self.slices.offset(to), size)?;
+        self.committed = self.slices.position(ground.at(ground.committed()).addr().get());
+        Ok(())
     }
 
     /// Begins another slice; where a block starts in it.
@@ -238,6 +247,7 @@ impl Fill {
         self.free -= count;
     }
 
+    #[inline]
     pub(super) fn free(&mut self, block: Found) {
         let slices = self.slices;
         self.live_blocks -= 1;
@@ -249,7 +259,7 @@ impl Fill {
             return;
         }
         // The start stays marked, should the same block be freed once more.
-        slices.marks(block.slice).set(slices.grain(block.position), Mark::Freed);
+        slices.marks(block.slice).end(slices.grain(block.position));
         if live > 0 {
             return;
         }
@@ -312,6 +322,8 @@ impl Fill {
         if self.current != NONE && self.slices.live(self.current) == 0 {
             self.leave();
         }
+        // (Whoever asks gives memory back.)
+        self.committed = 0;
         while self.top > self.slices.first && self.slices.is_free(self.top - 1) {
             self.top -= 1;
             self.free -= 1;

@@ -33,9 +33,10 @@ impl Marks {
     }
 
     /// # Safety
-    /// There are [`bytes`](Self::bytes) at `at`, committed, aligned to 8, and nobody else's for as long as this is used.
-    pub(super) unsafe fn at(at: NonNull<u8>, grains: usize) -> Self {
-        Marks { starts: at.cast(), words: grains.div_ceil(64) }
+    /// There are two maps of so many words at `at`, committed, aligned to 8, and nobody else's for as long as this is used.
+    #[inline]
+    pub(super) unsafe fn at(at: NonNull<u8>, words: usize) -> Self {
+        Marks { starts: at.cast(), words }
     }
 
     pub(super) fn clear(&self) {
@@ -79,6 +80,37 @@ impl Marks {
             starts.write(changed(starts.read(), matches!(mark, Mark::Live | Mark::Freed)));
             bounds.write(changed(bounds.read(), matches!(mark, Mark::Live | Mark::Padding)));
         }
+    }
+
+    /// A live block from `first` to `to`, after padding from `from` on, if there is any; what was marked there is not.
+    #[inline]
+    pub(super) fn begin(&self, from: usize, first: usize, to: usize) {
+        if from == first && to <= (first | 63) + 1 {
+            // All of it is in one word.
+            let (starts, bounds) = self.word(first / 64);
+            let (bit, above) =
+                (1 << (first % 64), if to.is_multiple_of(64) { 0 } else { u64::MAX << (to % 64) });
+            let kept = above | (bit - 1);
+            // SAFETY: both are ours.
+            unsafe {
+                starts.write((starts.read() & kept) | bit);
+                bounds.write((bounds.read() & kept) | bit);
+            }
+            return;
+        }
+        self.erase(from, to);
+        if from != first {
+            self.set(from, Mark::Padding);
+        }
+        self.set(first, Mark::Live);
+    }
+
+    /// The live block that starts here is freed.
+    #[inline]
+    pub(super) fn end(&self, grain: usize) {
+        let (_, bounds) = self.word(grain / 64);
+        // SAFETY: it is ours.
+        unsafe { bounds.write(bounds.read() & !(1 << (grain % 64))) };
     }
 
     /// Leaves no mark from one grain up to another.
@@ -136,11 +168,11 @@ mod tests {
     proptest! {
         #[test]
         fn marks_are_what_was_set(
-            steps in prop::collection::vec((0usize..200, 0usize..200, 0u8..5), 1..60),
+            steps in prop::collection::vec((0usize..200, 0usize..200, 0u8..7), 1..60),
         ) {
             let mut memory = [u64::MAX; 8];
             // SAFETY: 200 grains take four words in each of two maps.
-            let marks = unsafe { Marks::at(NonNull::from(&mut memory).cast(), 200) };
+            let marks = unsafe { Marks::at(NonNull::from(&mut memory).cast(), 4) };
             marks.clear();
             let mut model = [Mark::Inside; 200];
             for (from, to, what) in steps {
@@ -148,6 +180,20 @@ mod tests {
                     0 => {
                         marks.erase(from, to);
                         (from..to).for_each(|grain| model[grain] = Mark::Inside);
+                    }
+                    5 if from < to => {
+                        let first = from + (to - from) % 3 / 2;
+                        marks.begin(from, first, to);
+                        (from..to).for_each(|grain| model[grain] = Mark::Inside);
+                        model[from] = Mark::Padding;
+                        model[first] = Mark::Live;
+                    }
+                    5 => {}
+                    6 => {
+                        if model[from] == Mark::Live {
+                            marks.end(from);
+                            model[from] = Mark::Freed;
+                        }
                     }
                     _ => {
                         let mark = [Mark::Live, Mark::Freed, Mark::Padding, Mark::Inside][what as usize - 1];

@@ -42,11 +42,17 @@ pub(super) struct Slices {
     base: NonNull<u8>,
     shift: u32,
     grain_shift: u32,
+    /// What follows from these: the words of one map of marks, the bytes of both, and the longest small block.
+    words: usize,
+    header: usize,
+    largest: usize,
     /// Where the region starts, and where it ends.
     start: usize,
     end: usize,
     /// Where the table ends.
     table_end: usize,
+    /// Where the first slice begins.
+    low: usize,
     /// The first slice that has room for blocks, and the number of all.
     pub(super) first: usize,
     pub(super) count: usize,
@@ -70,6 +76,10 @@ impl Slices {
             base: ground.at(0),
             shift,
             grain_shift: grain.ilog2(),
+            words: (1usize << shift >> grain.ilog2()).div_ceil(64),
+            header: align_up_saturating(Marks::bytes(1 << shift >> grain.ilog2()), MIN_ALIGN),
+            largest: (1 << shift) / 4,
+            low: 0,
             start,
             end,
             table_end,
@@ -82,6 +92,7 @@ impl Slices {
         {
             slices.first += 1;
         }
+        slices.low = slices.marks_start(slices.first);
         slices
     }
 
@@ -94,7 +105,7 @@ impl Slices {
     /// The longest block, and the largest alignment, that shares a slice with others.
     #[inline]
     pub(super) fn largest_small(&self) -> usize {
-        self.size() / 4
+        self.largest
     }
 
     /// Bytes from the region's first one to a position.
@@ -145,20 +156,20 @@ impl Slices {
     /// Where the first slice begins.
     #[inline]
     pub(super) fn low(&self) -> usize {
-        self.marks_start(self.first)
+        self.low
     }
 
     /// Where the blocks of a slice begin.
     #[inline]
     pub(super) fn data(&self, slice: usize) -> usize {
-        align_up_saturating(self.marks_start(slice) + Marks::bytes(self.grains(self.size())), MIN_ALIGN)
+        self.marks_start(slice) + self.header
     }
 
     /// The marks of a slice of blocks.
     #[inline]
     pub(super) fn marks(&self, slice: usize) -> Marks {
         // SAFETY: a slice of blocks has its marks committed, at a multiple of 8, and blocks come behind them.
-        unsafe { Marks::at(self.at(self.marks_start(slice)), self.grains(self.size())) }
+        unsafe { Marks::at(self.at(self.marks_start(slice)), self.words) }
     }
 
     /// How many grains so many bytes are.
