@@ -24,12 +24,18 @@ fn extend(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Resu
     let most = slot.most();
     let grown =
         if to > most { Err(beyond(to, most, slot.asked())) } else { grow(slot, used, to, Why::Request) };
-    grown.map_err(|refusal| refused(slot, used, to, requested, refusal))
-}
-
-fn refused(slot: &'static Slot, used: usize, to: usize, requested: usize, refusal: Refusal) -> HeapError {
     // (Where the end is beyond every address, so is what would be taken.)
     let effective = if to == usize::MAX { requested } else { to.saturating_sub(used) };
+    grown.map_err(|refusal| refused(slot, used, effective, requested, refusal))
+}
+
+fn refused(
+    slot: &'static Slot,
+    used: usize,
+    effective: usize,
+    requested: usize,
+    refusal: Refusal,
+) -> HeapError {
     let request = Request::Allocation { requested, effective };
     HeapError::OutOfMemory(OutOfMemory::new(slot, request, used, refusal))
 }
@@ -104,16 +110,17 @@ impl Ground {
         commit(self.slot, used, to, requested)
     }
 
-    /// The refusal of bytes that end at `to`, where a policy can use `most`.
+    /// The refusal of a block that takes `effective` bytes, for which there is no room within the first `most`.
     #[cold]
     pub(crate) fn refuse<T>(
         &self,
         used: usize,
-        to: usize,
+        effective: usize,
         most: usize,
         requested: usize,
     ) -> Result<T, HeapError> {
-        Err(refused(self.slot, used, to, requested, beyond(to, most, self.slot.asked())))
+        let to = used.saturating_add(effective).max(most + 1);
+        Err(refused(self.slot, used, effective, requested, beyond(to, most, self.slot.asked())))
     }
 
     /// Gives the memory past the first `keep` bytes back to the system; returns how many bytes that were.

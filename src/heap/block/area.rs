@@ -145,7 +145,8 @@ impl Area {
         // A header has room for so many units.
         let most = ground.slot().most().min(u32::MAX as usize * UNIT);
         if least > most {
-            return ground.refuse(start as usize * UNIT, least, most, size);
+            let used = start as usize * UNIT;
+            return ground.refuse(used, least - used, most, size);
         }
         let wanted = if is_first {
             least.saturating_add(self.options.margin)

@@ -140,8 +140,7 @@ impl Fill {
         let start = align_up_saturating(slices.data(slice), align.max(self.grain));
         // (Only the last slice may be too short.)
         if slice >= slices.count || start + len > slices.end_of(slice) {
-            let to = (used + len).max(slices.offset(slices.end()) + 1);
-            return ground.refuse(used, to, slices.offset(slices.end()), size);
+            return ground.refuse(used, len, slices.offset(slices.end()), size);
         }
         ground.commit(used, slices.offset(start + len), size)?;
         if slice == self.top {
@@ -208,8 +207,7 @@ impl Fill {
         let end = start.saturating_add(pages * PAGE);
         let used = slices.offset(self.used());
         if pages > Slices::MOST_PAGES || slice >= slices.count || end > slices.end() {
-            let to = slices.offset(end.max(slices.end() + 1));
-            return ground.refuse(used, to, slices.offset(slices.end()), size);
+            return ground.refuse(used, pages * PAGE, slices.offset(slices.end()), size);
         }
         ground.commit(used.min(slices.offset(start)), slices.offset(end), size)?;
         self.take(slice, count);
