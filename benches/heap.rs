@@ -52,8 +52,8 @@ unsafe extern "C" fn our_free(block: *mut c_void) {
 const OURS: &str = "highwater general";
 
 fn load(name: &'static str, files: &[&CStr], symbols: [&CStr; 2]) -> Option<Peer> {
-    // SAFETY: the libraries' constructors are known to be harmless.
     let handle = files.iter().find_map(|file| {
+        // SAFETY: the libraries' constructors are known to be harmless.
         let handle = unsafe { libc::dlopen(file.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         (!handle.is_null()).then_some(handle)
     });

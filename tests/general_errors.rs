@@ -97,20 +97,14 @@ fn large_blocks_are_always_checked() {
 fn a_place_where_no_block_was_yet() {
     let heap = heap(false);
     let block = heap.allocate(5000, 16).unwrap();
-    // Eight blocks of 5120 bytes fit well within what is carved at a time, and twelve into the page.
+    // The page has room for twelve blocks of 5120 bytes, of which four are carved at a time.
     let later = block.as_ptr().wrapping_add(5120 * 11);
+    let heap = &heap;
+    // Without checks what is no page of this thread's is looked at all the same.
     let error = std::thread::scope(|threads| {
-        let later = later.addr();
-        let heap = &heap;
-        let block = block.addr();
-        threads
-            .spawn(move || {
-                let at = std::ptr::with_exposed_provenance_mut::<u8>(later);
-                let _ = block;
-                free(heap, NonNull::new(at).unwrap()).unwrap_err()
-            })
-            .join()
-            .unwrap()
+        let at = std::sync::atomic::AtomicPtr::new(later);
+        let other = threads.spawn(move || free(heap, NonNull::new(at.into_inner()).unwrap()).unwrap_err());
+        other.join().unwrap()
     });
     assert_eq!(error, HeapError::NotABlock { address: later.addr() });
 }

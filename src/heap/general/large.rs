@@ -19,12 +19,8 @@ impl<T: ThreadSlot> General<T> {
     /// A block that is not at hand.
     #[cold]
     #[inline(never)]
-    pub(super) fn allocate_slow(
-        &self,
-        local: *mut Local,
-        size: usize,
-        align: usize,
-    ) -> Result<NonNull<u8>, HeapError> {
+    pub(super) fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        let local = T::look_up(self.id);
         let Some(class) = class_for(size, align) else { return self.allocate_large(local, size, align) };
         let local = if local.is_null() { self.join() } else { Some(local) };
         // SAFETY: the entry is this thread's, or for as long as the lock is held.
@@ -206,7 +202,7 @@ impl<T: ThreadSlot> General<T> {
         }
         let tag = page.tag.get();
         // SAFETY: the slot's entry is the calling thread's.
-        let local = unsafe { T::get(self.id).as_ref() };
+        let local = unsafe { T::look_up(self.id).as_ref() };
         match local.filter(|local| local.tag.get() == tag & !(FULL | SLOW)) {
             // SAFETY: the page is this thread's, and the caller's promise.
             Some(local) => unsafe {

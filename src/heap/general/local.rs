@@ -4,7 +4,7 @@
 use super::classes::{CLASSES, DIRECT, direct_range};
 use super::page::{NOTHING, Num, Page, Ptr};
 use super::remote::Told;
-use core::sync::atomic::{AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// Pages that may have something free; blocks are taken from the first.
 #[repr(C)]
@@ -41,8 +41,9 @@ pub(super) struct Others {
     pub(super) told: Told,
     /// The thread that has it, by its key, or `VACANT`, or `LOST`. Changed under the lock of the slices.
     pub(super) owner: AtomicUsize,
-    /// The same thread by the system's number.
-    pub(super) thread: AtomicU32,
+    /// The same thread by the system's numbers, its process's first: in a child that was forked without our knowing,
+    /// nothing can be said of the threads of this entry.
+    pub(super) thread: AtomicU64,
 }
 
 /// The tag of the first entry, which is that of all threads without one.

@@ -130,18 +130,50 @@ impl<T: ThreadSlot> General<T> {
         &self.ground
     }
 
+    /// A block for `size` bytes if one is at hand: the fast path of every allocation.
+    #[inline(always)]
+    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let local = T::get(self.id);
+        if size > MOST_DIRECT || align > GRAIN || local.is_null() {
+            return None;
+        }
+        // SAFETY: the entry is this thread's, and what it leads to are its pages, or the one that has nothing.
+        let block = unsafe { (*(*local).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
+        NonNull::new(block.cast())
+    }
+
+    /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did: the
+    /// fast path of every free.
+    ///
+    /// # Safety
+    /// If it is a live block of this heap, nothing refers to it any more.
+    #[inline(always)]
+    pub(crate) unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
+        let offset = block.addr().get().wrapping_sub(self.origin.addr());
+        let local = T::get(self.id);
+        if offset >= self.end.load(Relaxed) || local.is_null() {
+            return false;
+        }
+        // SAFETY: entries below the end are committed; the slot's entry is this thread's, and so is a page with its tag.
+        unsafe {
+            let (page, local) = (&*self.table.add(offset >> SLICE_SHIFT), &*local);
+            if page.tag.get() != local.tag.get() {
+                return false;
+            }
+            if page.push(block.as_ptr().cast()) {
+                self.note_idle(local, page);
+            }
+        }
+        true
+    }
+
     /// A block for `size` bytes.
     #[inline]
     pub(crate) fn place(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        let local = T::get(self.id);
-        if size <= MOST_DIRECT && align <= GRAIN && !local.is_null() {
-            // SAFETY: the entry is this thread's, and what it leads to are its pages, or the one that has nothing.
-            let block = unsafe { (*(*local).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
-            if let Some(block) = NonNull::new(block) {
-                return Ok(block.cast());
-            }
+        match self.at_hand(size, align) {
+            Some(block) => Ok(block),
+            None => self.allocate_slow(size, align),
         }
-        self.allocate_slow(local, size, align)
     }
 
     /// Takes a block back.
@@ -150,25 +182,8 @@ impl<T: ThreadSlot> General<T> {
     /// If it is a live block of this heap, nothing refers to it any more.
     #[inline]
     pub(crate) unsafe fn give_back(&self, block: NonNull<u8>) -> Result<(), HeapError> {
-        let offset = block.addr().get().wrapping_sub(self.origin.addr());
-        if offset < self.end.load(Relaxed) {
-            let local = T::get(self.id);
-            // SAFETY: entries below the end are committed; the slot's entry is this thread's, and so is a page with its
-            // tag.
-            unsafe {
-                let page = &*self.table.add(offset >> SLICE_SHIFT);
-                if let Some(local) = local.as_ref()
-                    && page.tag.get() == local.tag.get()
-                {
-                    if page.push(block.as_ptr().cast()) {
-                        self.note_idle(local, page);
-                    }
-                    return Ok(());
-                }
-            }
-        }
         // SAFETY: the caller's promise.
-        unsafe { self.deallocate_slow(block) }
+        unsafe { if self.take_back(block) { Ok(()) } else { self.deallocate_slow(block) } }
     }
 }
 

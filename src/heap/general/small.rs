@@ -216,18 +216,22 @@ impl<T: ThreadSlot> General<T> {
         while let Some(this) = unsafe { page.as_ref() } {
             let next = this.next_idle.get();
             let age = this.idle.get();
-            if !this.is_idle() {
+            let stays = if !this.is_idle() {
                 this.idle.set(0);
-            } else if age >= patience || kept >= most || this.remote.is_told() {
+                false
+            } else if age >= patience || kept >= most {
                 this.idle.set(0);
-                // SAFETY: it is empty and in a queue.
-                if !unsafe { self.retire(local, this) } {
+                // SAFETY: it is empty and in a queue. Afterwards it may be another thread's.
+                let is_gone = unsafe { self.retire(local, this) };
+                if !is_gone {
                     this.idle.set(1);
                 }
+                !is_gone
             } else {
                 this.idle.set(age + 1);
-            }
-            if this.idle.get() != 0 {
+                true
+            };
+            if stays {
                 this.next_idle.set(null_mut());
                 // SAFETY: as above.
                 match unsafe { last.as_ref() } {

@@ -20,8 +20,13 @@ use core::sync::atomic::Ordering::Relaxed;
 
 /// Where a thread keeps which entry of a heap it has.
 pub(crate) trait ThreadSlot {
-    /// The calling thread's entry of the heap of this number; null if it is not known.
+    /// The calling thread's entry of the heap of this number; null if that takes longer to say, or is not known.
     fn get(heap: u64) -> *mut Local;
+
+    /// The same, and null only if it is not known.
+    fn look_up(heap: u64) -> *mut Local {
+        Self::get(heap)
+    }
 
     /// Notes it; null to forget it.
     fn set(heap: u64, local: *mut Local);
@@ -49,17 +54,29 @@ thread_local! {
 }
 
 impl ThreadSlot for Native {
-    #[inline]
+    #[inline(always)]
     fn get(heap: u64) -> *mut Local {
-        SLOT.with(|slot| {
-            let [first, others @ ..] = slot;
+        SLOT.with(|[first, ..]| {
             if first.heap.get() != heap {
-                return Self::look_up(heap, first, others);
+                return null_mut();
             }
             let local = first.local.get();
             // SAFETY: with no entry the number is 0.
             unsafe { core::hint::assert_unchecked(!local.is_null()) };
             local
+        })
+    }
+
+    /// Moves what is found to the front.
+    fn look_up(heap: u64) -> *mut Local {
+        SLOT.with(|slot| {
+            let [first, ..] = slot;
+            let Some(at) = slot.iter().position(|known| known.heap.get() == heap) else { return null_mut() };
+            for later in slot.iter().skip(1).take(at) {
+                first.heap.swap(&later.heap);
+                first.local.swap(&later.local);
+            }
+            first.local.get()
         })
     }
 
@@ -78,21 +95,9 @@ impl ThreadSlot for Native {
     }
 }
 
-impl Native {
-    /// Looks at the others, and moves what is found to the front.
-    #[cold]
-    fn look_up(heap: u64, first: &Known, others: &[Known]) -> *mut Local {
-        for (at, known) in others.iter().enumerate() {
-            if known.heap.get() == heap {
-                for later in others.iter().take(at + 1) {
-                    first.heap.swap(&later.heap);
-                    first.local.swap(&later.local);
-                }
-                return first.local.get();
-            }
-        }
-        null_mut()
-    }
+/// The system's numbers for this process and this thread.
+fn this_thread() -> u64 {
+    u64::from(sys::process_id()) << 32 | u64::from(sys::thread_id())
 }
 
 /// A number for a heap; not 0.
@@ -139,7 +144,7 @@ impl<T: ThreadSlot> General<T> {
             self.crowded.store(crowded - 1, Relaxed);
             return None;
         }
-        let (key, thread) = (T::key(), sys::thread_id());
+        let (key, thread) = (T::key(), this_thread());
         let mut held = self.slices.lock();
         let owner = |index: usize| {
             // SAFETY: below the number of entries that are made.
@@ -168,7 +173,7 @@ impl<T: ThreadSlot> General<T> {
 
     /// The calling thread's entry, also if its slot has forgotten it; null if it has none.
     pub(super) fn own(&self) -> *mut Local {
-        let local = T::get(self.id);
+        let local = T::look_up(self.id);
         if !local.is_null() {
             return local;
         }
@@ -196,7 +201,9 @@ impl<T: ThreadSlot> General<T> {
         // SAFETY: below the number of entries that are made.
         let others = unsafe { &(*self.local_at(index)).others };
         let owner = others.owner.load(Relaxed);
-        owner != VACANT && owner != LOST && !sys::thread_exists(others.thread.load(Relaxed))
+        let thread = others.thread.load(Relaxed);
+        let is_ours = thread >> 32 == u64::from(sys::process_id());
+        owner != VACANT && owner != LOST && is_ours && !sys::thread_exists(thread as u32)
     }
 
     #[cfg_attr(not(test), expect(dead_code, reason = "for a malloc, which is told when a thread ends"))]
@@ -218,7 +225,7 @@ impl<T: ThreadSlot> General<T> {
 
     /// Gives back the empty pages of entries that no thread has.
     pub(super) fn collect_deserted(&self) {
-        let (key, thread) = (T::key(), sys::thread_id());
+        let (key, thread) = (T::key(), this_thread());
         let mut next = 1;
         loop {
             let held = self.slices.lock();
@@ -253,7 +260,7 @@ impl<T: ThreadSlot> General<T> {
 
     /// In a child: the entries of the threads that are not here any more stay as they are.
     pub(super) fn forget_others(&self) {
-        let (mine, thread) = (self.own(), sys::thread_id());
+        let (mine, thread) = (self.own(), this_thread());
         let made = self.slices.lock().locals;
         for index in 1..made {
             let local = self.local_at(index);
@@ -303,7 +310,7 @@ mod tests {
         for _ in 0..3 {
             for heap in &heaps {
                 let block = heap.place(24, 16).unwrap();
-                let local = Native::get(heap.id);
+                let local = Native::look_up(heap.id);
                 assert!(!local.is_null() && local == heap.own());
                 // SAFETY: a live block, freed once.
                 unsafe { heap.give_back(block) }.unwrap();
@@ -335,8 +342,10 @@ mod tests {
         let heap = General::<Forgetful>::new(region, false).unwrap();
         for _ in 0..3 {
             let blocks: [_; 100] = core::array::from_fn(|index| heap.place(1 + index * 50, 16).unwrap());
-            // SAFETY: live blocks, freed once.
-            blocks.map(|block| unsafe { heap.give_back(block) }.unwrap());
+            for block in blocks {
+                // SAFETY: a live block, freed once.
+                unsafe { heap.give_back(block) }.unwrap();
+            }
             heap.check().unwrap();
         }
         heap.trim(0);
