@@ -5,6 +5,10 @@
 //! whose thread has ended without saying so, and only then is one made. An entry goes from thread to thread as a whole:
 //! its pages, and what other threads have freed in them, come with it.
 //!
+//! That whoever comes later sees what an ended thread has written is the work of the system: its number is free, or its
+//! stack is another thread's, only when it has done its last. (A race detector that knows no more than the atomics does
+//! not see that, and says so.)
+//!
 //! A thread that gets none, because there are too many, uses the first entry with all others like it, under a lock.
 
 use super::General;
