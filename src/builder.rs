@@ -1,6 +1,7 @@
 //! Asking for a region, or for what stands on one.
 
 use crate::guard::Sink;
+use crate::heap::Kind;
 use crate::oom::{self, Injection, Response};
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, Reserve};
 use crate::region::{BuildError, Options, Region, Source};
@@ -29,6 +30,7 @@ use std::fs::File;
 pub struct Builder<T> {
     options: Options,
     log: Option<Sink>,
+    heap: Kind,
     injection: Option<Injection>,
     response: Response,
     what: PhantomData<fn() -> T>,
@@ -45,6 +47,7 @@ impl<T> Builder<T> {
         Builder {
             options: Options::default(),
             log: None,
+            heap: Kind::default(),
             injection: None,
             response: Response::Abort,
             what: PhantomData,
@@ -55,6 +58,7 @@ impl<T> Builder<T> {
         Builder {
             options: self.options,
             log: self.log,
+            heap: self.heap,
             injection: self.injection,
             response: self.response,
             what: PhantomData,
@@ -103,6 +107,11 @@ impl<T> Builder<T> {
 
     pub(crate) fn sink(mut self, sink: Option<Sink>) -> Self {
         self.log = sink;
+        self
+    }
+
+    pub(crate) fn heap(mut self, kind: Kind) -> Self {
+        self.heap = kind;
         self
     }
 
@@ -159,30 +168,32 @@ impl<T> Builder<T> {
     }
 }
 
+/// What was asked for and is no policy of the region itself.
+#[doc(hidden)]
+pub struct Asked<'a> {
+    pub(crate) guard: &'a GuardPolicy,
+    pub(crate) log: Option<Sink>,
+    pub(crate) response: &'a Response,
+    pub(crate) heap: Kind,
+}
+
 /// What a [`Builder`] makes of a region.
 #[doc(hidden)]
 pub trait Over: Sized {
     /// Whether it places its allocations by a ledger.
     const CHECKED: bool;
 
-    /// Itself, over a region that nobody else has, with what the region cannot tell of its policies.
-    fn over(
-        region: Region,
-        guard: &GuardPolicy,
-        log: Option<Sink>,
-        response: &Response,
-    ) -> Result<Self, BuildError>;
+    /// Whether it may be grown by touching it. What commits everything itself leaves SIGSEGV to whoever has it.
+    const TOUCHED: bool = true;
+
+    /// Itself, over a region that nobody else has.
+    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError>;
 }
 
 impl Over for Region {
     const CHECKED: bool = false;
 
-    fn over(
-        region: Region,
-        _guard: &GuardPolicy,
-        _log: Option<Sink>,
-        _response: &Response,
-    ) -> Result<Self, BuildError> {
+    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(region)
     }
 }
@@ -205,7 +216,9 @@ impl<T: Over> Builder<T> {
     /// # Errors
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
     pub fn try_build(self) -> Result<T, BuildError> {
-        crate::fault::install().map_err(BuildError::Handler)?;
+        if T::TOUCHED {
+            crate::fault::install().map_err(BuildError::Handler)?;
+        }
         oom::prepare();
         // Without it a forked child may count what it has not, and be refused for that.
         #[cfg(not(highwater_portable))]
@@ -218,6 +231,7 @@ impl<T: Over> Builder<T> {
         let region = Region::make(Options { checked: T::CHECKED, spill, ..self.options })?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
-        T::over(region, &guard, self.log, &self.response)
+        let (log, response, heap) = (self.log, &self.response, self.heap);
+        T::over(region, Asked { guard: &guard, log, response, heap })
     }
 }

@@ -6,6 +6,7 @@ mod builder;
 pub mod fault;
 mod grow;
 pub mod guard;
+pub mod heap;
 #[doc(hidden)] // public for fuzzing, and no part of the contract
 pub mod math;
 pub mod oom;

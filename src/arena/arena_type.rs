@@ -7,8 +7,9 @@ use super::cursor::Cursor;
 use super::place::{Plain, Try};
 use super::scope::Scope;
 use super::watch::unbroken;
-use crate::builder::{Builder, Over};
-use crate::guard::{Event, Ledger, Sink};
+use crate::builder::{Asked, Builder, Over};
+use crate::guard::{Event, Ledger};
+use crate::heap::Kind;
 use crate::oom::{AllocOrInitError, OutOfMemory, Response};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, GuardError, Monitor, Region};
@@ -401,14 +402,9 @@ impl Region {
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
 
-    fn over(
-        region: Region,
-        guard: &GuardPolicy,
-        log: Option<Sink>,
-        _response: &Response,
-    ) -> Result<Self, BuildError> {
+    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            Ledger::open(&region, guard, log).map_err(BuildError::Guard)?;
+            Ledger::open(&region, asked.guard, asked.log).map_err(BuildError::Guard)?;
         }
         Ok(Arena { cursor: Cursor::over(&region), region })
     }
@@ -422,7 +418,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.
     fn from(region: Region) -> Self {
-        match Self::over(region, &GuardPolicy::default(), None, &Response::Abort) {
+        let (guard, response) = (GuardPolicy::default(), Response::Abort);
+        let asked = Asked { guard: &guard, log: None, response: &response, heap: Kind::default() };
+        match Self::over(region, asked) {
             Ok(arena) => arena,
             Err(error) => panic!("highwater: {error}"),
         }

@@ -6,10 +6,8 @@ use super::local::LocalArena;
 use super::place::{Plain, Try};
 use super::scratch::Conflict;
 use super::shared_cursor::SharedCursor;
-use crate::builder::{Builder, Over};
-use crate::guard::Sink;
-use crate::oom::{AllocOrInitError, OutOfMemory, Response};
-use crate::policy::GuardPolicy;
+use crate::builder::{Asked, Builder, Over};
+use crate::oom::{AllocOrInitError, OutOfMemory};
 use crate::region::{BuildError, GuardError, Monitor, Region};
 use crate::stats::Stats;
 use core::alloc::Layout;
@@ -190,12 +188,7 @@ impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
 impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
     const CHECKED: bool = false;
 
-    fn over(
-        region: Region,
-        _guard: &GuardPolicy,
-        _log: Option<Sink>,
-        _response: &Response,
-    ) -> Result<Self, BuildError> {
+    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(region.into())
     }
 }

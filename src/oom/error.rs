@@ -64,6 +64,11 @@ impl OutOfMemory {
         }
     }
 
+    /// Whether it was made up: then trying again with less is not the point.
+    pub(crate) fn is_injected(&self) -> bool {
+        self.refusal.is_injected()
+    }
+
     /// The limit that was met, in bytes, where the cause has one.
     pub fn limit(&self) -> Option<u64> {
         Some(self.refusal.limit()).filter(|&limit| limit != 0)
@@ -129,6 +134,7 @@ impl From<BuildError> for OutOfMemory {
             | BuildError::Handler(error)
             | BuildError::Guard(GuardError::Refused(error)) => (kernel(&error), 0),
             BuildError::Guard(_)
+            | BuildError::Over(_)
             | BuildError::ZeroReserve
             | BuildError::Step { .. }
             | BuildError::Limit { .. } => (Refusal::new(Cause::ReservationExhausted, 0, 0), 0),

@@ -329,6 +329,8 @@ pub enum BuildError {
     Guard(GuardError),
     /// The SIGSEGV handler cannot be installed.
     Handler(std::io::Error),
+    /// What was to stand on the region cannot be made: a heap with options that do not go together, for example.
+    Over(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl BuildError {
@@ -387,6 +389,7 @@ impl fmt::Display for BuildError {
             BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
             BuildError::Guard(error) => error.fmt(f),
             BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
+            BuildError::Over(error) => error.fmt(f),
         }
     }
 }
@@ -398,6 +401,7 @@ impl std::error::Error for BuildError {
             | BuildError::File { error, .. }
             | BuildError::Handler(error) => Some(error),
             BuildError::Guard(error) => Some(error),
+            BuildError::Over(error) => Some(&**error),
             _ => None,
         }
     }

@@ -408,6 +408,14 @@ pub(crate) fn thread_id() -> u32 {
     (unsafe { libc::syscall(libc::SYS_gettid) }) as u32
 }
 
+/// Whether a thread of this process has the number. Without a doubt only if not: a number is given out again.
+pub(crate) fn thread_exists(thread: u32) -> bool {
+    // Only "no such thread" is a no: what may not be asked is taken for a thread that lives.
+    // SAFETY: signal 0 is sent to nobody.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) };
+    result == 0 || errno() != Errno(libc::ESRCH)
+}
+
 /// This thread's name, up to the first zero. Signal-safe.
 pub(crate) fn thread_name() -> [u8; 16] {
     let mut name = [0u8; 16];

@@ -204,6 +204,11 @@ pub(crate) fn thread_id() -> u32 {
     ID.with(|id| *id)
 }
 
+/// Not known here, so it may.
+pub(crate) fn thread_exists(_thread: u32) -> bool {
+    true
+}
+
 /// Bytes of physical memory: not known here, so the default reserve stands for it.
 pub(crate) fn physical_memory() -> usize {
     DEFAULT_RESERVE

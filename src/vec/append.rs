@@ -2,10 +2,8 @@
 
 use super::grow_vec::GrowVec;
 use super::storage::panic_with;
-use crate::builder::{Builder, Over};
-use crate::guard::Sink;
-use crate::oom::{OutOfMemory, Response};
-use crate::policy::GuardPolicy;
+use crate::builder::{Asked, Builder, Over};
+use crate::oom::OutOfMemory;
 use crate::region::{BuildError, Region};
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -141,12 +139,7 @@ impl<T> From<AppendVec<T>> for GrowVec<T> {
 impl<T> Over for AppendVec<T> {
     const CHECKED: bool = false;
 
-    fn over(
-        region: Region,
-        _guard: &GuardPolicy,
-        _log: Option<Sink>,
-        _response: &Response,
-    ) -> Result<Self, BuildError> {
+    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(GrowVec::from(region).into())
     }
 }

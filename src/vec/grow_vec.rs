@@ -1,11 +1,9 @@
 //! [`GrowVec`]: a vector that grows in place.
 
 use super::storage::{Extent, Storage, panic_with};
-use crate::builder::{Builder, Over};
+use crate::builder::{Asked, Builder, Over};
 use crate::grow::Why;
-use crate::guard::Sink;
-use crate::oom::{OutOfMemory, Response};
-use crate::policy::GuardPolicy;
+use crate::oom::OutOfMemory;
 use crate::region::{BuildError, Monitor, Region, Slot};
 use crate::stats::Stats;
 use core::mem::MaybeUninit;
@@ -521,12 +519,7 @@ impl<T> From<Region> for GrowVec<T> {
 impl<T> Over for GrowVec<T> {
     const CHECKED: bool = false;
 
-    fn over(
-        region: Region,
-        _guard: &GuardPolicy,
-        _log: Option<Sink>,
-        _response: &Response,
-    ) -> Result<Self, BuildError> {
+    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(region.into())
     }
 }

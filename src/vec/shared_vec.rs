@@ -3,11 +3,9 @@
 use super::grow_vec::GrowVec;
 use super::order::Order;
 use super::storage::{Storage, panic_with};
-use crate::builder::{Builder, Over};
+use crate::builder::{Asked, Builder, Over};
 use crate::grow::Why;
-use crate::guard::Sink;
 use crate::oom::{OutOfMemory, Response};
-use crate::policy::GuardPolicy;
 use crate::region::{BuildError, Region};
 use core::fmt;
 use core::marker::PhantomData;
@@ -287,13 +285,8 @@ impl<T> Drop for SharedVec<T> {
 impl<T> Over for SharedVec<T> {
     const CHECKED: bool = false;
 
-    fn over(
-        region: Region,
-        _guard: &GuardPolicy,
-        _log: Option<Sink>,
-        response: &Response,
-    ) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(region), response.clone())
+    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
+        Self::in_storage(Storage::over(region), asked.response.clone())
     }
 }
 

@@ -1,0 +1,296 @@
+//! The run of blocks: made at first use, grown and shrunk at its end.
+
+use super::super::HeapError;
+use super::super::ground::Ground;
+use super::super::options::Blocks;
+use super::field::{Field, SHORTEST, Tag, UNIT};
+use super::tree::Tree;
+use super::usable;
+use crate::math::page::{align_down, align_up};
+use crate::sys;
+use core::ptr::NonNull;
+
+/// Where the first block starts, in units. (A unit before it, so that 0 is none.)
+pub(super) const FIRST: u32 = 1;
+
+pub(super) struct Area {
+    pub(super) field: Field,
+    options: Blocks,
+    pub(super) tree: Tree,
+    /// The unit where the last block ends: there is a header of no length. 0 as long as there are no blocks.
+    pub(super) end: u32,
+    pub(super) live_blocks: usize,
+    pub(super) live_bytes: usize,
+    pub(super) peak_live_bytes: usize,
+    pub(super) free_blocks: usize,
+    pub(super) free_units: usize,
+}
+
+/// The units that a block of so many bytes takes with its header.
+fn units(size: usize) -> usize {
+    size.div_ceil(UNIT) + 1
+}
+
+impl Area {
+    pub(super) fn new(base: NonNull<u8>, options: Blocks) -> Self {
+        Area {
+            field: Field::new(base),
+            options,
+            tree: Tree::new(options.fit),
+            end: 0,
+            live_blocks: 0,
+            live_bytes: 0,
+            peak_live_bytes: 0,
+            free_blocks: 0,
+            free_units: 0,
+        }
+    }
+
+    pub(super) fn options(&self) -> Blocks {
+        self.options
+    }
+
+    pub(super) fn end_bytes(&self) -> usize {
+        self.end as usize * UNIT
+    }
+
+    pub(super) fn allocate(
+        &mut self,
+        ground: &Ground,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, HeapError> {
+        let need = units(size);
+        // What is before an aligned block has to be long enough for a block itself.
+        let padded = if align <= UNIT { need } else { need.saturating_add(align / UNIT + 1) };
+        let found = u32::try_from(padded).ok().and_then(|units| self.tree.find(&self.field, units));
+        let block = match found {
+            Some(block) => {
+                self.take_out(block);
+                block
+            }
+            None => self.grow(ground, padded, size)?,
+        };
+        let lead = self.lead(block, align);
+        // (It fits into what was found, so it fits into a `u32`.)
+        let block = self.carve(block, lead, need as u32)?;
+        Ok(self.field.block(block))
+    }
+
+    /// How many units before an aligned block stay free: none, or enough for a block.
+    fn lead(&self, block: u32, align: usize) -> u32 {
+        if align <= UNIT {
+            return 0;
+        }
+        let address = self.field.block(block).addr().get();
+        let missing = address.wrapping_neg() & (align - 1);
+        let lead = if missing == UNIT { missing + align } else { missing };
+        (lead / UNIT) as u32
+    }
+
+    /// Makes a live block of `need` units within a free one that is in no tree, after `lead` units; what is left stays
+    /// free.
+    fn carve(&mut self, start: u32, lead: u32, need: u32) -> Result<u32, HeapError> {
+        let len = self.field.len(start) - lead;
+        let (block, rest) = (start + lead, len - need);
+        let taken = if rest >= SHORTEST { need } else { len };
+        if taken == len {
+            let next = self.field.expect(block + len)?;
+            self.field.set(block + len, next.after_free(false));
+        }
+        if lead > 0 {
+            self.put_in(start, lead);
+        }
+        self.field.set(block, Tag::live(taken).after_free(lead > 0));
+        if taken < len {
+            self.put_in(block + need, rest);
+        }
+        self.live_blocks += 1;
+        self.count(0, usable(Tag::live(taken)));
+        Ok(block)
+    }
+
+    /// The live bytes of one block are others now.
+    fn count(&mut self, before: usize, after: usize) {
+        self.live_bytes = self.live_bytes - before + after;
+        self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
+    }
+
+    /// Makes a free block and lets it be found. The header after it is the caller's business.
+    fn put_in(&mut self, block: u32, len: u32) {
+        self.field.set_free(block, len);
+        self.tree.insert(&self.field, block);
+        self.free_blocks += 1;
+        self.free_units += len as usize;
+    }
+
+    /// A free block that is not to be found any more.
+    fn take_out(&mut self, block: u32) {
+        self.tree.remove(&self.field, block);
+        self.free_blocks -= 1;
+        self.free_units -= self.field.len(block) as usize;
+    }
+
+    /// A free block of `need` units at least, in no tree: at the end of what there is, from the start of the block that
+    /// is free there, if one is.
+    #[cold]
+    fn grow(&mut self, ground: &Ground, need: usize, size: usize) -> Result<u32, HeapError> {
+        let page = sys::page_size();
+        let is_first = self.end == 0;
+        let old_end = if is_first { FIRST } else { self.end };
+        let trailing = self.trailing()?;
+        let start = trailing.unwrap_or(old_end);
+        // With the header at the end.
+        let least = need.saturating_add(start as usize + 1).saturating_mul(UNIT);
+        // A header has room for so many units.
+        let most = ground.slot().most().min(u32::MAX as usize * UNIT);
+        if least > most {
+            let used = start as usize * UNIT;
+            return ground.refuse(used, least - used, most, size);
+        }
+        let wanted = if is_first {
+            least.saturating_add(self.options.margin)
+        } else {
+            least.max(self.end_bytes() + UNIT + page)
+        };
+        let wanted = align_up(wanted, page).unwrap_or(most).min(align_down(most, UNIT));
+        let end = match ground.commit(self.end_bytes(), wanted, size) {
+            Ok(()) => wanted,
+            Err(HeapError::OutOfMemory(error)) if wanted > least && !error.is_injected() => {
+                ground.commit(self.end_bytes(), least, size)?;
+                least
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(block) = trailing {
+            self.take_out(block);
+            // What ended there ends here no more.
+            self.field.erase(self.end);
+        }
+        self.end = (end / UNIT) as u32 - 1;
+        self.field.set_free(start, self.end - start);
+        self.field.set(self.end, Tag::live(0).after_free(true));
+        Ok(start)
+    }
+
+    /// The last block, if it is free.
+    fn trailing(&self) -> Result<Option<u32>, HeapError> {
+        if self.end == 0 || !self.field.expect(self.end)?.is_after_free {
+            return Ok(None);
+        }
+        Ok(Some(self.field.before(self.end)?.0))
+    }
+
+    /// Frees a live block, and joins it with its neighbours.
+    pub(super) fn free(&mut self, block: u32, tag: Tag) -> Result<(), HeapError> {
+        // All that is needed is looked at before anything is changed.
+        let next = block + tag.len;
+        let next_tag = self.field.expect(next)?;
+        let before = if tag.is_after_free { Some(self.field.before(block)?) } else { None };
+        let after_next = next + next_tag.len;
+        let after_tag = if next_tag.is_free { self.field.expect(after_next)? } else { next_tag };
+        // The header stays behind, should the same block be freed once more.
+        self.field.set(block, Tag { is_free: true, ..tag });
+        let (mut start, mut len) = (block, tag.len);
+        if next_tag.is_free {
+            self.take_out(next);
+            len += next_tag.len;
+        }
+        if let Some((at, tag)) = before {
+            self.take_out(at);
+            (start, len) = (at, len + tag.len);
+        }
+        self.put_in(start, len);
+        self.field.set(start + len, after_tag.after_free(true));
+        self.live_blocks -= 1;
+        self.count(usable(tag), 0);
+        Ok(())
+    }
+
+    /// Makes a live block as long as `size` bytes need, where it is; whether that was possible.
+    pub(super) fn resize(
+        &mut self,
+        ground: &Ground,
+        block: u32,
+        tag: Tag,
+        size: usize,
+    ) -> Result<bool, HeapError> {
+        let need = units(size);
+        let mut next = block + tag.len;
+        let mut next_tag = self.field.expect(next)?;
+        if need > tag.len as usize {
+            let free = if next_tag.is_free { next_tag.len } else { 0 };
+            let missing = need - tag.len as usize;
+            if free as usize >= missing {
+                self.take_out(next);
+            } else if next + free == self.end {
+                // What is there already is joined by what comes.
+                match self.grow(ground, missing, size) {
+                    Ok(start) => next = start,
+                    // There may be a hole that is large enough.
+                    Err(HeapError::OutOfMemory(error)) if !error.is_injected() => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            } else {
+                return Ok(false);
+            }
+            next_tag = self.field.expect(next)?;
+        } else if tag.len as usize - need < SHORTEST as usize {
+            return Ok(true);
+        } else if next_tag.is_free {
+            self.take_out(next);
+        } else {
+            next_tag = Tag::free(0);
+        }
+        // From here on the block and what is free behind it are one, and in no tree.
+        let len = tag.len + next_tag.len;
+        let behind = self.field.expect(block + len)?;
+        let rest = len - need as u32;
+        let taken = if rest >= SHORTEST { need as u32 } else { len };
+        self.field.set(block, Tag { len: taken, ..tag });
+        if rest >= SHORTEST {
+            self.put_in(block + taken, rest);
+        }
+        self.field.set(block + len, behind.after_free(rest >= SHORTEST));
+        self.count(usable(tag), usable(Tag::live(taken)));
+        self.shrink(ground);
+        Ok(true)
+    }
+
+    /// Lets the end come down, where most of what there is is free there.
+    #[inline]
+    pub(super) fn shrink(&mut self, ground: &Ground) {
+        let margin = self.options.margin;
+        // A free block that is not that long cannot be the one.
+        if self.free_units * UNIT > margin.saturating_mul(2).max(self.end_bytes() / 2) {
+            self.shrink_to(ground, margin, margin.saturating_mul(2).max(self.end_bytes() / 2));
+        }
+    }
+
+    /// Gives all but `keep` free bytes at the end back, if there are more than `least`.
+    #[cold]
+    fn shrink_to(&mut self, ground: &Ground, keep: usize, least: usize) -> usize {
+        let Ok(Some(start)) = self.trailing() else { return 0 };
+        let len = self.field.len(start);
+        if len as usize * UNIT <= least {
+            return 0;
+        }
+        let end = (start + SHORTEST + 1) as usize * UNIT;
+        let end = end.checked_add(keep).and_then(|end| align_up(end, sys::page_size()));
+        let Some(end) = end.filter(|&end| end < self.end_bytes()) else { return 0 };
+        self.take_out(start);
+        self.field.erase(self.end);
+        self.end = (end / UNIT) as u32 - 1;
+        self.put_in(start, self.end - start);
+        self.field.set(self.end, Tag::live(0).after_free(true));
+        // SAFETY: everything that is in use ends there, and the lock is ours.
+        unsafe { ground.release(end) }
+    }
+
+    pub(super) fn trim(&mut self, ground: &Ground, keep: usize) -> usize {
+        let shrunk = self.shrink_to(ground, keep, keep);
+        let used = if self.end == 0 { keep } else { self.end_bytes() + UNIT };
+        // SAFETY: as above.
+        shrunk + unsafe { ground.release(used) }
+    }
+}

@@ -1,0 +1,123 @@
+//! What an address is, whether everything is as it was left, and the figures: what changes nothing.
+
+use super::super::ground::Ground;
+use super::super::{HeapError, HeapStats};
+use super::area::{Area, FIRST};
+use super::field::{SHORTEST, Tag, UNIT};
+use super::tree::NIL;
+use super::usable;
+use core::ptr::NonNull;
+
+impl Area {
+    /// The live block at an address.
+    #[inline]
+    pub(super) fn find(&self, ground: &Ground, block: NonNull<u8>) -> Result<(u32, Tag), HeapError> {
+        let offset = block.addr().get().wrapping_sub(ground.start());
+        let first = (FIRST as usize + 1) * UNIT;
+        if offset < self.end_bytes() && offset >= first && offset.is_multiple_of(UNIT) {
+            let unit = (offset / UNIT) as u32 - 1;
+            match self.field.get(unit) {
+                Some(tag) if !tag.is_free && tag.len >= SHORTEST => return Ok((unit, tag)),
+                Some(tag) if tag.is_free => {
+                    return Err(HeapError::DoubleFree { address: block.addr().get() });
+                }
+                _ => {}
+            }
+        }
+        Err(self.name(ground, block))
+    }
+
+    /// What an address is that is no block.
+    #[cold]
+    fn name(&self, ground: &Ground, block: NonNull<u8>) -> HeapError {
+        let address = block.addr().get();
+        let start = self.field.block(FIRST).addr().get();
+        if address < start {
+            return HeapError::BelowHeap { address, start };
+        }
+        if let Err(error) = ground.offset(block, self.end_bytes()) {
+            return error;
+        }
+        let holds = |unit: u32, tag: Tag| {
+            (address < self.field.address(unit + tag.len))
+                .then_some((self.field.block(unit).addr().get(), tag))
+        };
+        match self.walk(holds) {
+            Err(error) => error,
+            Ok(Some((block, tag))) if !tag.is_free && address >= block => {
+                HeapError::InsideBlock { address, block }
+            }
+            Ok(_) => HeapError::NotABlock { address },
+        }
+    }
+
+    /// Shows every block from the first one up, until one is found.
+    fn walk<T>(&self, mut found: impl FnMut(u32, Tag) -> Option<T>) -> Result<Option<T>, HeapError> {
+        let mut unit = if self.end == 0 { 0 } else { FIRST };
+        while unit < self.end {
+            let tag = self.field.expect(unit)?;
+            if tag.len < SHORTEST || tag.len > self.end - unit {
+                return Err(self.field.corrupt(unit));
+            }
+            if let Some(found) = found(unit, tag) {
+                return Ok(Some(found));
+            }
+            unit += tag.len;
+        }
+        Ok(None)
+    }
+
+    pub(super) fn check(&self) -> Result<(), HeapError> {
+        let (mut blocks, mut bytes, mut free_blocks, mut free_units) = (0, 0, 0, 0);
+        let mut last_was_free = false;
+        let wrong = self.walk(|unit, tag| {
+            if tag.is_free {
+                (free_blocks, free_units) = (free_blocks + 1, free_units + tag.len as usize);
+                if let Err(error) = self.field.before(unit + tag.len) {
+                    return Some(error);
+                }
+            } else {
+                (blocks, bytes) = (blocks + 1, bytes + usable(tag));
+            }
+            let is_wrong = tag.is_after_free != last_was_free || (tag.is_free && last_was_free);
+            last_was_free = tag.is_free;
+            is_wrong.then(|| self.field.corrupt(unit))
+        })?;
+        if let Some(error) = wrong {
+            return Err(error);
+        }
+        if self.end != 0 && self.field.expect(self.end)? != Tag::live(0).after_free(last_was_free) {
+            return Err(self.field.corrupt(self.end));
+        }
+        let is_free = |unit: u32| {
+            unit > NIL
+                && unit < self.end
+                && self.field.get(unit).is_some_and(|tag| tag.is_free && tag.len >= SHORTEST)
+        };
+        let in_tree = self.tree.count(&self.field, free_blocks, is_free);
+        let in_tree = in_tree.map_err(|unit| self.links(unit))?;
+        let known = (self.live_blocks, self.live_bytes, self.free_blocks, self.free_units);
+        if (blocks, bytes, free_blocks, free_units) != known || in_tree != free_blocks {
+            return Err(self.links(FIRST));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn links(&self, unit: u32) -> HeapError {
+        HeapError::Corrupt { address: self.field.address(unit) + UNIT, what: "the tree of free blocks" }
+    }
+
+    pub(super) fn stats(&self) -> HeapStats {
+        HeapStats {
+            live_blocks: self.live_blocks,
+            live_bytes: self.live_bytes,
+            peak_live_bytes: self.peak_live_bytes,
+            used: if self.end == 0 { 0 } else { self.end_bytes() + UNIT },
+            free_bytes: self.free_units * UNIT,
+            free_runs: self.free_blocks,
+            largest_free_run: self.tree.longest(&self.field) as usize * UNIT,
+            ..HeapStats::default()
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! [`Kind::Blocks`](super::Kind::Blocks): one run of blocks with boundary tags, the free ones in a tree.
+
+mod area;
+mod field;
+mod look;
+mod tree;
+
+use super::ground::Ground;
+use super::lock::Lock;
+use super::options::Blocks;
+use super::policy::Policy;
+use super::{HeapError, HeapStats};
+use crate::region::Region;
+use area::Area;
+use core::ptr::NonNull;
+use field::{Tag, UNIT};
+
+pub(crate) struct BlockHeap {
+    ground: Ground,
+    area: Lock<Area>,
+}
+
+impl BlockHeap {
+    pub(crate) fn over(region: Region, options: Blocks) -> Result<Self, HeapError> {
+        let area = Area::new(region.base(), options);
+        // SAFETY: whoever chose it promised that no two calls overlap.
+        let area = unsafe { Lock::unless(options.is_single, area) };
+        Ok(BlockHeap { ground: Ground::new(region), area })
+    }
+
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    pub(crate) fn reset(&mut self) {
+        let base = self.ground.at(0);
+        let mut area = self.area.lock();
+        *area = Area::new(base, area.options());
+    }
+}
+
+impl Policy for BlockHeap {
+    fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        self.area.lock().allocate(&self.ground, size, align)
+    }
+
+    unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        let area = &mut *self.area.lock();
+        let (unit, tag) = area.find(&self.ground, block)?;
+        area.free(unit, tag)?;
+        area.shrink(&self.ground);
+        Ok(())
+    }
+
+    unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, HeapError> {
+        let area = &mut *self.area.lock();
+        let (unit, tag) = area.find(&self.ground, block)?;
+        if block.addr().get().is_multiple_of(align) && area.resize(&self.ground, unit, tag, size)? {
+            return Ok(area.field.block(unit));
+        }
+        let old = usable(tag);
+        let moved = area.allocate(&self.ground, size, align)?;
+        // SAFETY: both are live blocks, at least as long as what is copied.
+        unsafe { moved.copy_from_nonoverlapping(area.field.block(unit), old.min(size)) };
+        // The block before it may have become a live one.
+        let tag = area.field.expect(unit)?;
+        area.free(unit, tag)?;
+        area.shrink(&self.ground);
+        Ok(moved)
+    }
+
+    fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
+        let area = self.area.lock();
+        Ok(usable(area.find(&self.ground, block)?.1))
+    }
+
+    fn check(&self) -> Result<(), HeapError> {
+        self.area.lock().check()
+    }
+
+    fn stats(&self) -> HeapStats {
+        self.area.lock().stats()
+    }
+
+    fn trim(&self, keep: usize) -> usize {
+        self.area.lock().trim(&self.ground, keep)
+    }
+
+    fn before_fork(&self) {
+        self.area.hold();
+    }
+
+    unsafe fn after_fork(&self, _is_child: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { self.area.open() };
+    }
+}
+
+/// The bytes of a block that are its owner's.
+#[inline]
+fn usable(tag: Tag) -> usize {
+    (tag.len as usize - 1) * UNIT
+}

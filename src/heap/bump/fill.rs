@@ -1,0 +1,331 @@
+//! Filling slices, emptying them, and finding them again.
+
+use super::super::HeapError;
+use super::super::ground::Ground;
+use super::super::options::Bump;
+use super::slices::{Kind, PAGE, Slices};
+use crate::math::page::align_up_saturating;
+use core::ptr::NonNull;
+
+pub(super) struct Fill {
+    pub(super) slices: Slices,
+    pub(super) grain: usize,
+    /// The slice that is being filled, from here to there; where there is none they are equal.
+    pub(super) current: usize,
+    pub(super) next: usize,
+    pub(super) end: usize,
+    /// Up to here everything is known to be committed.
+    committed: usize,
+    /// The slices from the first one up to this one were in use at some time.
+    pub(super) top: usize,
+    pub(super) is_open: bool,
+    pub(super) free: usize,
+    pub(super) live_blocks: usize,
+    pub(super) live_bytes: usize,
+    pub(super) peak_live_bytes: usize,
+}
+
+/// No slice.
+pub(super) const NONE: usize = usize::MAX;
+
+/// A live block: where it is, its slice, and its length in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) position: usize,
+    pub(super) slice: usize,
+    pub(super) len: usize,
+    pub(super) is_large: bool,
+}
+
+impl Fill {
+    pub(super) fn new(ground: &Ground, options: Bump) -> Self {
+        let slices = Slices::of(ground, options.slice, options.grain);
+        Fill {
+            grain: options.grain,
+            current: NONE,
+            next: 0,
+            end: 0,
+            committed: 0,
+            top: slices.first,
+            is_open: false,
+            free: 0,
+            live_blocks: 0,
+            live_bytes: 0,
+            peak_live_bytes: 0,
+            slices,
+        }
+    }
+
+    /// Everything is free, as in the beginning.
+    pub(super) fn restart(&mut self) {
+        *self = Fill {
+            current: NONE,
+            next: 0,
+            end: 0,
+            top: self.slices.first,
+            free: 0,
+            live_blocks: 0,
+            live_bytes: 0,
+            peak_live_bytes: 0,
+            ..*self
+        };
+    }
+
+    /// What a block of so many bytes takes.
+    #[inline]
+    fn rounded(&self, size: usize) -> usize {
+        align_up_saturating(size, self.grain)
+    }
+
+    #[inline]
+    fn is_small(&self, len: usize, align: usize) -> bool {
+        len.max(align) <= self.slices.largest_small()
+    }
+
+    #[inline]
+    fn count(&mut self, before: usize, after: usize) {
+        self.live_bytes = self.live_bytes - before + after;
+        self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
+    }
+
+    #[inline]
+    pub(super) fn allocate(
+        &mut self,
+        ground: &Ground,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, HeapError> {
+        let len = self.rounded(size);
+        if !self.is_small(len, align) {
+            return self.allocate_large(ground, size, align);
+        }
+        let mut start = align_up_saturating(self.next, align.max(self.grain));
+        if start + len > self.end {
+            start = self.refill(ground, size, len, align)?;
+        }
+        let end = start + len;
+        if end > self.committed {
+            self.commit(ground, self.next, end, size)?;
+        }
+        let marks = self.slices.marks(self.current);
+        let (before, first) = (self.slices.grain(self.next), self.slices.grain(start));
+        marks.begin(before, first, first + self.slices.grains(len));
+        self.slices.set_live(self.current, self.slices.live(self.current) + 1);
+        self.next = end;
+        self.live_blocks += 1;
+        self.count(0, len);
+        Ok(self.slices.at(start))
+    }
+
+    /// Commits the memory up to a position, of which that up to `used` is in use.
+    #[cold]
+    #[inline(never)]
+    fn commit(&mut self, ground: &Ground, used: usize, to: usize, size: usize) -> Result<(), HeapError> {
+        ground.commit(self.slices.offset(used), self.slices.offset(to), size)?;
+        self.committed = self.slices.position(ground.at(ground.committed()).addr().get());
+        Ok(())
+    }
+
+    /// Begins another slice; where a block starts in it.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self, ground: &Ground, size: usize, len: usize, align: usize) -> Result<usize, HeapError> {
+        self.open(ground, size)?;
+        let slices = self.slices;
+        let slice = slices.next(slices.first, self.top, true);
+        // (The last slice may not have been full.)
+        let is_last = self.current != NONE && self.current + 1 == self.top;
+        let used = if is_last { self.next } else { self.used() };
+        let used = slices.offset(used);
+        let start = align_up_saturating(slices.data(slice), align.max(self.grain));
+        // (Only the last slice may be too short.)
+        if slice >= slices.count || start + len > slices.end_of(slice) {
+            return ground.refuse(used, len, slices.offset(slices.end()), size);
+        }
+        ground.commit(used, slices.offset(start + len), size)?;
+        if slice == self.top {
+            slices.set_kind(slice, Kind::Fresh);
+            self.top += 1;
+        } else {
+            self.free -= 1;
+        }
+        slices.set_free(slice, false);
+        self.leave();
+        if !matches!(slices.kind(slice), Kind::Blocks(_)) {
+            slices.marks(slice).clear();
+        }
+        slices.set_kind(slice, Kind::Blocks(0));
+        slices.set_live(slice, 0);
+        (self.current, self.next, self.end) = (slice, slices.data(slice), slices.end_of(slice));
+        Ok(start)
+    }
+
+    /// Commits the table, once.
+    fn open(&mut self, ground: &Ground, size: usize) -> Result<(), HeapError> {
+        if !self.is_open {
+            self.slices.open(ground, size)?;
+            self.is_open = true;
+        }
+        Ok(())
+    }
+
+    /// Where the last slice that was ever in use ends.
+    pub(super) fn used(&self) -> usize {
+        self.slices.start_of(self.top).min(self.slices.end()).max(self.slices.low())
+    }
+
+    /// Fills the current slice no further.
+    fn leave(&mut self) {
+        if self.current == NONE {
+            return;
+        }
+        let end = self.next - self.slices.start_of(self.current);
+        self.slices.set_kind(self.current, Kind::Blocks(end));
+        if self.slices.live(self.current) == 0 {
+            self.give_back(self.current, 1);
+        }
+        (self.current, self.next, self.end) = (NONE, 0, 0);
+    }
+
+    fn give_back(&mut self, slice: usize, count: usize) {
+        (slice..slice + count).for_each(|slice| self.slices.set_free(slice, true));
+        self.free += count;
+    }
+
+    fn allocate_large(
+        &mut self,
+        ground: &Ground,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, HeapError> {
+        self.open(ground, size)?;
+        let slices = self.slices;
+        let pages = size.div_ceil(PAGE);
+        let count = (pages * PAGE).div_ceil(slices.size());
+        let slice = self.find_run(count, align);
+        let start = slices.start_of(slice);
+        let end = start.saturating_add(pages * PAGE);
+        let used = slices.offset(self.used());
+        if pages > Slices::MOST_PAGES || slice >= slices.count || end > slices.end() {
+            return ground.refuse(used, pages * PAGE, slices.offset(slices.end()), size);
+        }
+        ground.commit(used.min(slices.offset(start)), slices.offset(end), size)?;
+        self.take(slice, count);
+        slices.set_live(slice, 1);
+        slices.set_kind(slice, Kind::Large(pages));
+        (1..count).for_each(|back| slices.set_kind(slice + back, Kind::Inner(back)));
+        self.live_blocks += 1;
+        self.count(0, pages * PAGE);
+        Ok(slices.at(start))
+    }
+
+    /// The first slice of `count` free ones, or of those that nothing was ever in.
+    fn find_run(&self, count: usize, align: usize) -> usize {
+        let slices = &self.slices;
+        let mut slice = slices.aligned(slices.first, align);
+        while slice < self.top {
+            let end = slices.next(slice, self.top, false);
+            if end - slice >= count || end == self.top {
+                return slice;
+            }
+            slice = slices.aligned(slices.next(end, self.top, true), align);
+        }
+        slice
+    }
+
+    /// Takes free slices, or such that nothing was ever in; what is left out below them is free.
+    fn take(&mut self, slice: usize, count: usize) {
+        while self.top < slice + count {
+            self.slices.set_kind(self.top, Kind::Fresh);
+            self.slices.set_live(self.top, 0);
+            self.give_back(self.top, 1);
+            self.top += 1;
+        }
+        (slice..slice + count).for_each(|slice| self.slices.set_free(slice, false));
+        self.free -= count;
+    }
+
+    #[inline]
+    pub(super) fn free(&mut self, block: Found) {
+        let slices = self.slices;
+        self.live_blocks -= 1;
+        self.count(block.len, 0);
+        let live = slices.live(block.slice) - 1;
+        slices.set_live(block.slice, live);
+        if block.is_large {
+            self.give_back(block.slice, block.len.div_ceil(slices.size()));
+            return;
+        }
+        // The start stays marked, should the same block be freed once more.
+        slices.marks(block.slice).end(slices.grain(block.position));
+        if live > 0 {
+            return;
+        }
+        if block.slice == self.current {
+            self.next = slices.data(self.current);
+        } else {
+            self.give_back(block.slice, 1);
+        }
+    }
+
+    /// Makes a live block as long as `size` bytes need, where it is; whether that was possible.
+    pub(super) fn resize(&mut self, ground: &Ground, block: Found, size: usize) -> Result<bool, HeapError> {
+        let slices = self.slices;
+        if block.is_large {
+            return self.resize_large(ground, block, size);
+        }
+        let len = self.rounded(size);
+        let (old_end, end) = (block.position + block.len, block.position.saturating_add(len));
+        if block.slice != self.current || old_end != self.next || end > self.end {
+            return Ok(len <= block.len);
+        }
+        if end > old_end {
+            ground.commit(slices.offset(old_end), slices.offset(end), size)?;
+            slices
+                .marks(block.slice)
+                .erase(slices.grain(block.position) + 1, slices.grain(block.position) + slices.grains(len));
+        }
+        self.next = end;
+        self.count(block.len, len);
+        Ok(true)
+    }
+
+    fn resize_large(&mut self, ground: &Ground, block: Found, size: usize) -> Result<bool, HeapError> {
+        let slices = self.slices;
+        let pages = size.div_ceil(PAGE);
+        let (old, new) = (block.len.div_ceil(slices.size()), (pages * PAGE).div_ceil(slices.size()));
+        let behind = block.slice + old;
+        let end = block.position.saturating_add(pages * PAGE);
+        if pages > Slices::MOST_PAGES || end > slices.end() {
+            return Ok(false);
+        }
+        let known = self.top.min(block.slice + new);
+        if new > old && slices.next(behind, known, false) < known {
+            return Ok(false);
+        }
+        ground.commit(slices.offset(block.position + block.len), slices.offset(end), size)?;
+        if new > old {
+            self.take(behind, new - old);
+            (old..new).for_each(|back| slices.set_kind(block.slice + back, Kind::Inner(back)));
+        } else if new < old {
+            self.give_back(block.slice + new, old - new);
+        }
+        slices.set_kind(block.slice, Kind::Large(pages));
+        self.count(block.len, pages * PAGE);
+        Ok(true)
+    }
+
+    /// Gives free slices at the top up; where what is in use ends, in bytes from the region's first.
+    pub(super) fn lower(&mut self) -> usize {
+        if self.current != NONE && self.slices.live(self.current) == 0 {
+            self.leave();
+        }
+        // (Whoever asks gives memory back.)
+        self.committed = 0;
+        while self.top > self.slices.first && self.slices.is_free(self.top - 1) {
+            self.top -= 1;
+            self.free -= 1;
+        }
+        if self.is_open { self.slices.offset(self.used()) } else { 0 }
+    }
+}

@@ -1,0 +1,190 @@
+//! What an address is, whether everything is as it was left, and the figures: what changes nothing.
+
+use super::super::ground::Ground;
+use super::super::{HeapError, HeapStats};
+use super::fill::{Fill, Found};
+use super::marks::Mark;
+use super::slices::{Kind, PAGE};
+
+impl Fill {
+    /// Where the blocks of a slice end.
+    #[inline]
+    fn filled(&self, slice: usize, end: usize) -> usize {
+        if slice == self.current { self.next } else { self.slices.start_of(slice) + end }
+    }
+
+    /// The live block at an address.
+    #[inline]
+    pub(super) fn find(&self, address: usize) -> Result<Found, HeapError> {
+        let slices = &self.slices;
+        let position = slices.position(address);
+        let slice = slices.slice_of(position);
+        if slice >= self.top || slice < slices.first || position < slices.low() {
+            return Err(self.outside(address));
+        }
+        match slices.kind(slice) {
+            Kind::Blocks(end) => {
+                let (marks, grain) = (slices.marks(slice), slices.grain(position));
+                let end = self.filled(slice, end);
+                let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
+                if is_start && position < end && marks.get(grain) == Mark::Live {
+                    let first = slices.start_of(slice);
+                    let next = marks.next(grain + 1, slices.grains(end - first));
+                    return Ok(Found {
+                        position,
+                        slice,
+                        len: slices.bytes(next) + first - position,
+                        is_large: false,
+                    });
+                }
+                Err(self.name_small(address, slice, end))
+            }
+            Kind::Large(pages) if position == slices.start_of(slice) && slices.live(slice) == 1 => {
+                Ok(Found { position, slice, len: pages * PAGE, is_large: true })
+            }
+            _ => Err(self.name_large(address, slice)),
+        }
+    }
+
+    #[cold]
+    fn outside(&self, address: usize) -> HeapError {
+        let slices = &self.slices;
+        let start = slices.at(slices.low().min(slices.end())).addr().get();
+        if address < start {
+            return HeapError::BelowHeap { address, start };
+        }
+        HeapError::AboveHeap { address, end: slices.at(self.used().min(slices.end())).addr().get() }
+    }
+
+    #[cold]
+    fn name_small(&self, address: usize, slice: usize, end: usize) -> HeapError {
+        let slices = &self.slices;
+        let position = slices.position(address);
+        let marks = slices.marks(slice);
+        let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
+        // (Above the end are the marks of what was there before.)
+        if is_start && matches!(marks.get(slices.grain(position)), Mark::Freed) {
+            return HeapError::DoubleFree { address };
+        }
+        if position >= slices.data(slice) && position < end {
+            let last = marks.last(slices.grain(position)).filter(|&grain| marks.get(grain) == Mark::Live);
+            if let Some(grain) = last {
+                let block = slices.at(slices.start_of(slice) + slices.bytes(grain)).addr().get();
+                return HeapError::InsideBlock { address, block };
+            }
+        }
+        HeapError::NotABlock { address }
+    }
+
+    #[cold]
+    fn name_large(&self, address: usize, slice: usize) -> HeapError {
+        let slices = &self.slices;
+        let position = slices.position(address);
+        let (first, is_first) = match slices.kind(slice) {
+            Kind::Large(_) => (slice, position == slices.start_of(slice)),
+            Kind::Inner(back) => (slice - back, false),
+            _ => return HeapError::NotABlock { address },
+        };
+        match slices.kind(first) {
+            Kind::Large(_) if is_first => HeapError::DoubleFree { address },
+            Kind::Large(pages)
+                if !slices.is_free(slice) && position < slices.start_of(first) + pages * PAGE =>
+            {
+                HeapError::InsideBlock { address, block: slices.at(slices.start_of(first)).addr().get() }
+            }
+            _ => HeapError::NotABlock { address },
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), HeapError> {
+        let slices = &self.slices;
+        let (mut blocks, mut bytes, mut free) = (0, 0, 0);
+        for slice in slices.first..self.top {
+            let (live, bytes_here) = match slices.kind(slice) {
+                Kind::Blocks(end) => self.add_up(slice, self.filled(slice, end)),
+                Kind::Large(pages) if !slices.is_free(slice) => (1, pages * PAGE),
+                Kind::Large(_) | Kind::Fresh => (0, 0),
+                Kind::Inner(back) => {
+                    let first = slice.wrapping_sub(back);
+                    let is_there = slices.is_free(slice)
+                        || (first >= slices.first
+                            && matches!(slices.kind(first), Kind::Large(pages) if (pages * PAGE).div_ceil(slices.size()) > back));
+                    if !is_there {
+                        return Err(self.corrupt(slice));
+                    }
+                    (0, 0)
+                }
+            };
+            let is_inner = matches!(slices.kind(slice), Kind::Inner(_));
+            let is_empty = live == 0 && slice != self.current && !is_inner;
+            if (!is_inner && (live != slices.live(slice) as usize || is_empty != slices.is_free(slice)))
+                || (slices.is_free(slice) && slice == self.current)
+            {
+                return Err(self.corrupt(slice));
+            }
+            (blocks, bytes, free) =
+                (blocks + live, bytes + bytes_here, free + usize::from(slices.is_free(slice)));
+        }
+        if (blocks, bytes, free) == (self.live_blocks, self.live_bytes, self.free) {
+            return Ok(());
+        }
+        Err(self.corrupt(slices.first))
+    }
+
+    #[cold]
+    fn corrupt(&self, slice: usize) -> HeapError {
+        let address = self.slices.at(self.slices.start_of(slice).max(self.slices.low())).addr().get();
+        HeapError::Corrupt { address, what: "what is known of the slice" }
+    }
+
+    /// The live blocks of a slice, and their bytes.
+    fn add_up(&self, slice: usize, end: usize) -> (usize, usize) {
+        let slices = &self.slices;
+        let (marks, first) = (slices.marks(slice), slices.start_of(slice));
+        let (mut grain, last) = (slices.grain(slices.data(slice)), slices.grains(end.saturating_sub(first)));
+        let (mut blocks, mut grains) = (0, 0);
+        while grain < last {
+            let next = marks.next(grain + 1, last);
+            if marks.get(grain) == Mark::Live {
+                (blocks, grains) = (blocks + 1, grains + next - grain);
+            }
+            grain = next;
+        }
+        (blocks, slices.bytes(grains))
+    }
+
+    pub(super) fn stats(&self, ground: &Ground) -> HeapStats {
+        let slices = &self.slices;
+        // The last slice need not be committed as a whole.
+        let reach = (slices.low().max(slices.start_of(self.top)))
+            .min(slices.end())
+            .min(slices.position(ground.at(ground.committed()).addr().get()));
+        let is_empty =
+            |slice: usize| slices.is_free(slice) || (slice == self.current && slices.live(slice) == 0);
+        let (mut runs, mut run, mut longest, mut free) = (0, 0, 0, 0);
+        for slice in slices.first..self.top {
+            let end = slices.end_of(slice).min(reach);
+            if is_empty(slice) {
+                let start = slices.start_of(slice).max(slices.low());
+                runs += usize::from(run == 0);
+                run += end.saturating_sub(start);
+                free += end.saturating_sub(start);
+            } else {
+                run = 0;
+                // What is left of the slice that is being filled can be had as well.
+                free += if slice == self.current { end.saturating_sub(self.next) } else { 0 };
+            }
+            longest = longest.max(run);
+        }
+        HeapStats {
+            live_blocks: self.live_blocks,
+            live_bytes: self.live_bytes,
+            peak_live_bytes: self.peak_live_bytes,
+            used: if self.is_open { slices.offset(reach) } else { 0 },
+            free_bytes: free,
+            free_runs: runs,
+            largest_free_run: longest,
+            ..HeapStats::default()
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Two bits for every grain of a slice, at its beginning: where blocks start, and how long they are.
+//!
+//! | starts | bounds | |
+//! |---|---|---|
+//! | 1 | 1 | a live block starts |
+//! | 1 | 0 | one that was freed did |
+//! | 0 | 1 | padding does |
+//! | 0 | 0 | it goes on |
+
+use core::ptr::NonNull;
+
+/// The bits of one slice.
+#[derive(Clone, Copy)]
+pub(super) struct Marks {
+    starts: NonNull<u64>,
+    /// Words in one map.
+    words: usize,
+}
+
+/// What a grain is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    Live,
+    Freed,
+    Padding,
+    Inside,
+}
+
+impl Marks {
+    /// Bytes of both maps of a slice of so many grains.
+    pub(super) const fn bytes(grains: usize) -> usize {
+        2 * grains.div_ceil(64) * 8
+    }
+
+    /// # Safety
+    /// There are two maps of so many words at `at`, committed, aligned to 8, and nobody else's for as long as this is used.
+    #[inline]
+    pub(super) unsafe fn at(at: NonNull<u8>, words: usize) -> Self {
+        Marks { starts: at.cast(), words }
+    }
+
+    pub(super) fn clear(&self) {
+        // SAFETY: both maps are ours.
+        unsafe { self.starts.write_bytes(0, 2 * self.words) };
+    }
+
+    #[inline]
+    fn word(&self, index: usize) -> (NonNull<u64>, NonNull<u64>) {
+        debug_assert!(index < self.words, "a grain of the slice");
+        // SAFETY: the word is in the map.
+        unsafe { (self.starts.add(index), self.starts.add(self.words + index)) }
+    }
+
+    #[inline]
+    fn read(&self, index: usize) -> (u64, u64) {
+        let (starts, bounds) = self.word(index);
+        // SAFETY: both are ours.
+        unsafe { (starts.read(), bounds.read()) }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, grain: usize) -> Mark {
+        let (starts, bounds) = self.read(grain / 64);
+        match (starts >> (grain % 64) & 1, bounds >> (grain % 64) & 1) {
+            (1, 1) => Mark::Live,
+            (1, _) => Mark::Freed,
+            (_, 1) => Mark::Padding,
+            _ => Mark::Inside,
+        }
+    }
+
+    /// Makes one grain what it is said to be.
+    #[inline]
+    pub(super) fn set(&self, grain: usize, mark: Mark) {
+        let (starts, bounds) = self.word(grain / 64);
+        let bit = 1 << (grain % 64);
+        let changed = |word: u64, is_set: bool| if is_set { word | bit } else { word & !bit };
+        // SAFETY: both are ours.
+        unsafe {
+            starts.write(changed(starts.read(), matches!(mark, Mark::Live | Mark::Freed)));
+            bounds.write(changed(bounds.read(), matches!(mark, Mark::Live | Mark::Padding)));
+        }
+    }
+
+    /// A live block from `first` to `to`, after padding from `from` on, if there is any; what was marked there is not.
+    #[inline]
+    pub(super) fn begin(&self, from: usize, first: usize, to: usize) {
+        if from == first && to <= (first | 63) + 1 {
+            // All of it is in one word.
+            let (starts, bounds) = self.word(first / 64);
+            let (bit, above) =
+                (1 << (first % 64), if to.is_multiple_of(64) { 0 } else { u64::MAX << (to % 64) });
+            let kept = above | (bit - 1);
+            // SAFETY: both are ours.
+            unsafe {
+                starts.write((starts.read() & kept) | bit);
+                bounds.write((bounds.read() & kept) | bit);
+            }
+            return;
+        }
+        self.erase(from, to);
+        if from != first {
+            self.set(from, Mark::Padding);
+        }
+        self.set(first, Mark::Live);
+    }
+
+    /// The live block that starts here is freed.
+    #[inline]
+    pub(super) fn end(&self, grain: usize) {
+        let (_, bounds) = self.word(grain / 64);
+        // SAFETY: it is ours.
+        unsafe { bounds.write(bounds.read() & !(1 << (grain % 64))) };
+    }
+
+    /// Leaves no mark from one grain up to another.
+    #[inline]
+    pub(super) fn erase(&self, from: usize, to: usize) {
+        let mut grain = from;
+        while grain < to {
+            let (starts, bounds) = self.word(grain / 64);
+            let kept_above = if to - grain + grain % 64 >= 64 { 0 } else { u64::MAX << (to % 64) };
+            let kept = kept_above | !(u64::MAX << (grain % 64));
+            // SAFETY: both are ours.
+            unsafe {
+                starts.write(starts.read() & kept);
+                bounds.write(bounds.read() & kept);
+            }
+            grain = (grain | 63) + 1;
+        }
+    }
+
+    /// The first marked grain from `from` on, or `end`.
+    #[inline]
+    pub(super) fn next(&self, from: usize, end: usize) -> usize {
+        let mut grain = from;
+        while grain < end {
+            let (starts, bounds) = self.read(grain / 64);
+            let marked = (starts | bounds) >> (grain % 64);
+            if marked != 0 {
+                return (grain + marked.trailing_zeros() as usize).min(end);
+            }
+            grain = (grain | 63) + 1;
+        }
+        end
+    }
+
+    /// The last marked grain at or before `grain`.
+    pub(super) fn last(&self, grain: usize) -> Option<usize> {
+        let mut index = grain / 64;
+        let mut below = u64::MAX >> (63 - grain % 64);
+        loop {
+            let (starts, bounds) = self.read(index);
+            match (starts | bounds) & below {
+                0 => index = index.checked_sub(1)?,
+                marked => return Some(index * 64 + marked.ilog2() as usize),
+            }
+            below = u64::MAX;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn marks_are_what_was_set(
+            steps in prop::collection::vec((0usize..200, 0usize..200, 0u8..7), 1..60),
+        ) {
+            let mut memory = [u64::MAX; 8];
+            // SAFETY: 200 grains take four words in each of two maps.
+            let marks = unsafe { Marks::at(NonNull::from(&mut memory).cast(), 4) };
+            marks.clear();
+            let mut model = [Mark::Inside; 200];
+            for (from, to, what) in steps {
+                match what {
+                    0 => {
+                        marks.erase(from, to);
+                        (from..to).for_each(|grain| model[grain] = Mark::Inside);
+                    }
+                    5 if from < to => {
+                        let first = from + (to - from) % 3 / 2;
+                        marks.begin(from, first, to);
+                        (from..to).for_each(|grain| model[grain] = Mark::Inside);
+                        model[from] = Mark::Padding;
+                        model[first] = Mark::Live;
+                    }
+                    5 => {}
+                    6 => {
+                        if model[from] == Mark::Live {
+                            marks.end(from);
+                            model[from] = Mark::Freed;
+                        }
+                    }
+                    _ => {
+                        let mark = [Mark::Live, Mark::Freed, Mark::Padding, Mark::Inside][what as usize - 1];
+                        marks.set(from, mark);
+                        model[from] = mark;
+                    }
+                }
+                for (grain, mark) in model.iter().enumerate() {
+                    prop_assert_eq!(marks.get(grain), *mark);
+                }
+                let next = (from..to).find(|&grain| model[grain] != Mark::Inside).unwrap_or(to);
+                prop_assert_eq!(marks.next(from, to), if from < to { next } else { to });
+                prop_assert_eq!(marks.last(from), (0..=from).rfind(|&grain| model[grain] != Mark::Inside));
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! [`Kind::Bump`](super::Kind::Bump): blocks bumped upwards through slices, which are used again as a whole.
+
+mod fill;
+mod look;
+mod marks;
+mod slices;
+
+use super::ground::Ground;
+use super::lock::Lock;
+use super::options::Bump;
+use super::policy::Policy;
+use super::{HeapError, HeapStats};
+use crate::region::Region;
+use crate::sys;
+use core::fmt::{self, Write};
+use core::ptr::NonNull;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
+use fill::Fill;
+
+pub(crate) struct BumpHeap {
+    ground: Ground,
+    fill: Lock<Fill>,
+    /// Whether a refusal is still to be written about.
+    diagnoses: AtomicBool,
+}
+
+impl BumpHeap {
+    pub(crate) fn over(region: Region, options: Bump) -> Result<Self, HeapError> {
+        if !matches!(options.grain, 8 | 16) {
+            return Err(HeapError::Option {
+                expected: "grain of a bump heap: 8 or 16 bytes",
+                value: options.grain,
+            });
+        }
+        if !options.slice.is_power_of_two() || !(64 << 10..=1 << 30).contains(&options.slice) {
+            let expected = "slice of a bump heap: a power of two from 64 KiB to 1 GiB";
+            return Err(HeapError::Option { expected, value: options.slice });
+        }
+        let ground = Ground::new(region);
+        let fill = Fill::new(&ground, options);
+        // SAFETY: whoever chose it promised that no two calls overlap.
+        let fill = unsafe { Lock::unless(options.is_single, fill) };
+        Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
+    }
+
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.fill.lock().restart();
+    }
+
+    /// Writes one line about the first refusal, where that was asked for.
+    #[cold]
+    fn told(&self, error: HeapError) -> HeapError {
+        if matches!(error, HeapError::OutOfMemory(_)) && self.diagnoses.swap(false, Relaxed) {
+            let mut line = Line { bytes: [0; 512], len: 0 };
+            // (What does not fit is left out.)
+            let _ = writeln!(line, "highwater: {error}");
+            sys::write(2, line.bytes.get(..line.len).unwrap_or_default());
+        }
+        error
+    }
+}
+
+/// A line that is put together without allocating.
+struct Line {
+    bytes: [u8; 512],
+    len: usize,
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let taken = rest.len().min(text.len());
+        rest.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+        self.len += taken;
+        Ok(())
+    }
+}
+
+impl Policy for BumpHeap {
+    fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        self.fill.lock().allocate(&self.ground, size, align).map_err(|error| self.told(error))
+    }
+
+    unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        let fill = &mut *self.fill.lock();
+        let found = fill.find(block.addr().get())?;
+        fill.free(found);
+        Ok(())
+    }
+
+    unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, HeapError> {
+        let fill = &mut *self.fill.lock();
+        let found = fill.find(block.addr().get())?;
+        let here = fill.slices.at(found.position);
+        if block.addr().get().is_multiple_of(align)
+            && fill.resize(&self.ground, found, size).map_err(|error| self.told(error))?
+        {
+            return Ok(here);
+        }
+        let moved = fill.allocate(&self.ground, size, align).map_err(|error| self.told(error))?;
+        // SAFETY: both are live blocks, at least as long as what is copied.
+        unsafe { moved.copy_from_nonoverlapping(here, found.len.min(size)) };
+        fill.free(found);
+        Ok(moved)
+    }
+
+    fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
+        Ok(self.fill.lock().find(block.addr().get())?.len)
+    }
+
+    fn check(&self) -> Result<(), HeapError> {
+        self.fill.lock().check()
+    }
+
+    fn stats(&self) -> HeapStats {
+        self.fill.lock().stats(&self.ground)
+    }
+
+    fn trim(&self, keep: usize) -> usize {
+        let fill = &mut *self.fill.lock();
+        let used = fill.lower();
+        // SAFETY: nothing is in use above it, and nobody else is here.
+        unsafe { self.ground.release(used.saturating_add(keep)) }
+    }
+
+    fn before_fork(&self) {
+        self.fill.hold();
+    }
+
+    unsafe fn after_fork(&self, _is_child: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { self.fill.open() };
+    }
+}

@@ -1,0 +1,285 @@
+//! The slices of a region and what each of them is: a table at the region's beginning.
+//!
+//! Slices lie on a grid of addresses that are multiples of their size, so the first and the last one may be cut short.
+//! All positions are bytes from the grid's first line, which is at or below the region's first byte.
+
+use super::super::ground::Ground;
+use super::super::{HeapError, MIN_ALIGN};
+use super::marks::Marks;
+use crate::math::page::{align_down, align_up_saturating};
+use core::ptr::NonNull;
+
+/// What a slice is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// Nothing was ever in it.
+    Fresh,
+    /// Blocks, up to this position in it.
+    Blocks(usize),
+    /// The first slice of a block of so many pages.
+    Large(usize),
+    /// A slice of that block: so many after the first.
+    Inner(usize),
+}
+
+/// The pages that a large block's length is counted in, in bytes.
+pub(super) const PAGE: usize = 4096;
+
+const KIND_BITS: u32 = 30;
+const MOST: usize = (1 << KIND_BITS) - 1;
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Entry {
+    live: u32,
+    /// The kind, and its number: of grains of 8 bytes, pages, or slices.
+    kind: u32,
+}
+
+/// Where everything is. It does not change.
+#[derive(Clone, Copy)]
+pub(super) struct Slices {
+    base: NonNull<u8>,
+    shift: u32,
+    grain_shift: u32,
+    /// What follows from these: the words of one map of marks, the bytes of both, and the longest small block.
+    words: usize,
+    header: usize,
+    largest: usize,
+    /// Where the region starts, and where it ends.
+    start: usize,
+    end: usize,
+    /// Where the table ends.
+    table_end: usize,
+    /// Where the first slice begins.
+    low: usize,
+    /// The first slice that has room for blocks, and the number of all.
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+// SAFETY: it is an address; the lock of the heap decides who uses what is there.
+unsafe impl Send for Slices {}
+
+impl Slices {
+    pub(super) fn of(ground: &Ground, slice: usize, grain: usize) -> Self {
+        let most = ground.slot().most();
+        // A small region has small slices, so that there are a few.
+        let few = (most / 8).max(PAGE).ilog2();
+        let shift = slice.ilog2().min(few);
+        let start = ground.start() & ((1 << shift) - 1);
+        let end = start + most;
+        let count = end.div_ceil(1 << shift);
+        let table = count * size_of::<Entry>() + count.div_ceil(64) * 8;
+        let table_end = align_up_saturating(start + table, 64);
+        let mut slices = Slices {
+            base: ground.at(0),
+            shift,
+            grain_shift: grain.ilog2(),
+            words: (1usize << shift >> grain.ilog2()).div_ceil(64),
+            header: align_up_saturating(Marks::bytes(1 << shift >> grain.ilog2()), MIN_ALIGN),
+            largest: (1 << shift) / 4,
+            low: 0,
+            start,
+            end,
+            table_end,
+            first: table_end >> shift,
+            count,
+        };
+        // What is left of a slice after the table may be less than its marks need.
+        while slices.first < count
+            && slices.data(slices.first) + 2 * slices.largest_small() > slices.end_of(slices.first)
+        {
+            slices.first += 1;
+        }
+        slices.low = slices.marks_start(slices.first);
+        slices
+    }
+
+    /// Bytes in a slice.
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        1 << self.shift
+    }
+
+    /// The longest block, and the largest alignment, that shares a slice with others.
+    #[inline]
+    pub(super) fn largest_small(&self) -> usize {
+        self.largest
+    }
+
+    /// Bytes from the region's first one to a position.
+    #[inline]
+    pub(super) fn offset(&self, position: usize) -> usize {
+        position - self.start
+    }
+
+    /// The address at a position.
+    #[inline]
+    pub(super) fn at(&self, position: usize) -> NonNull<u8> {
+        debug_assert!(position >= self.start && position <= self.end, "a position in the region");
+        // SAFETY: it is in the region, or its end.
+        unsafe { self.base.add(position - self.start) }
+    }
+
+    /// The position of an address, which need not be one in the region.
+    #[inline]
+    pub(super) fn position(&self, address: usize) -> usize {
+        address.wrapping_sub(self.base.addr().get()).wrapping_add(self.start)
+    }
+
+    #[inline]
+    pub(super) fn slice_of(&self, position: usize) -> usize {
+        position >> self.shift
+    }
+
+    #[inline]
+    pub(super) fn start_of(&self, slice: usize) -> usize {
+        slice << self.shift
+    }
+
+    #[inline]
+    pub(super) fn end_of(&self, slice: usize) -> usize {
+        ((slice + 1) << self.shift).min(self.end)
+    }
+
+    /// The last position that a block may end at.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Where a slice's marks are.
+    fn marks_start(&self, slice: usize) -> usize {
+        self.start_of(slice).max(self.table_end)
+    }
+
+    /// Where the first slice begins.
+    #[inline]
+    pub(super) fn low(&self) -> usize {
+        self.low
+    }
+
+    /// Where the blocks of a slice begin.
+    #[inline]
+    pub(super) fn data(&self, slice: usize) -> usize {
+        self.marks_start(slice) + self.header
+    }
+
+    /// The marks of a slice of blocks.
+    #[inline]
+    pub(super) fn marks(&self, slice: usize) -> Marks {
+        // SAFETY: a slice of blocks has its marks committed, at a multiple of 8, and blocks come behind them.
+        unsafe { Marks::at(self.at(self.marks_start(slice)), self.words) }
+    }
+
+    /// How many grains so many bytes are.
+    #[inline]
+    pub(super) fn grains(&self, bytes: usize) -> usize {
+        bytes >> self.grain_shift
+    }
+
+    /// How many bytes so many grains are.
+    #[inline]
+    pub(super) fn bytes(&self, grains: usize) -> usize {
+        grains << self.grain_shift
+    }
+
+    /// Which grain of its slice a position is.
+    #[inline]
+    pub(super) fn grain(&self, position: usize) -> usize {
+        self.grains(position & (self.size() - 1))
+    }
+
+    /// The first slice that a large block may start in, whose addresses are aligned to `align`, from `slice` on.
+    pub(super) fn aligned(&self, slice: usize, align: usize) -> usize {
+        let slice = slice.max(self.table_end.div_ceil(self.size()));
+        let address = self.base.addr().get() - self.start + self.start_of(slice);
+        let missing = align_up_saturating(address, align.max(self.size())) - address;
+        slice.saturating_add(missing >> self.shift).min(self.count)
+    }
+
+    fn entry(&self, slice: usize) -> NonNull<Entry> {
+        debug_assert!(slice < self.count, "a slice of the region");
+        // SAFETY: the table is at the region's beginning, and committed before anything else is.
+        unsafe { self.base.cast::<Entry>().add(slice) }
+    }
+
+    /// Commits the table.
+    pub(super) fn open(&self, ground: &Ground, requested: usize) -> Result<(), HeapError> {
+        ground.commit(0, self.offset(self.table_end), requested)
+    }
+
+    #[inline]
+    pub(super) fn live(&self, slice: usize) -> u32 {
+        // SAFETY: as in `entry`.
+        unsafe { self.entry(slice).read().live }
+    }
+
+    #[inline]
+    pub(super) fn set_live(&self, slice: usize, live: u32) {
+        // SAFETY: as in `entry`.
+        unsafe { (*self.entry(slice).as_ptr()).live = live };
+    }
+
+    #[inline]
+    pub(super) fn kind(&self, slice: usize) -> Kind {
+        // SAFETY: as in `entry`.
+        let kind = unsafe { self.entry(slice).read().kind };
+        let number = kind as usize & MOST;
+        match kind >> KIND_BITS {
+            0 => Kind::Fresh,
+            1 => Kind::Blocks(number * 8),
+            2 => Kind::Large(number),
+            _ => Kind::Inner(number),
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_kind(&self, slice: usize, kind: Kind) {
+        let (code, number) = match kind {
+            Kind::Fresh => (0, 0),
+            Kind::Blocks(end) => (1, end / 8),
+            Kind::Large(pages) => (2, pages),
+            Kind::Inner(back) => (3, back),
+        };
+        debug_assert!(number <= MOST, "a number that an entry has room for");
+        // SAFETY: as in `entry`.
+        unsafe { (*self.entry(slice).as_ptr()).kind = code << KIND_BITS | number as u32 };
+    }
+
+    /// The most pages that an entry has room for.
+    pub(super) const MOST_PAGES: usize = MOST;
+
+    fn free_word(&self, slice: usize) -> NonNull<u64> {
+        // SAFETY: the words follow the table.
+        unsafe { self.base.cast::<Entry>().add(self.count).cast::<u64>().add(slice / 64) }
+    }
+
+    /// Whether a slice that was in use before is free. The one that is being filled never is.
+    #[inline]
+    pub(super) fn is_free(&self, slice: usize) -> bool {
+        // SAFETY: as in `free_word`.
+        unsafe { self.free_word(slice).read() >> (slice % 64) & 1 != 0 }
+    }
+
+    pub(super) fn set_free(&self, slice: usize, is_free: bool) {
+        let (word, bit) = (self.free_word(slice), 1 << (slice % 64));
+        // SAFETY: as in `free_word`.
+        unsafe { word.write(if is_free { word.read() | bit } else { word.read() & !bit }) };
+    }
+
+    /// The first slice from `from` on, below `to`, that is free or (`!free`) is not; otherwise `to`.
+    pub(super) fn next(&self, from: usize, to: usize, free: bool) -> usize {
+        let mut slice = from;
+        while slice < to {
+            // SAFETY: as in `free_word`.
+            let word = unsafe { self.free_word(slice).read() };
+            let found = if free { word } else { !word } >> (slice % 64);
+            if found != 0 {
+                return (slice + found.trailing_zeros() as usize).min(to);
+            }
+            slice = align_down(slice, 64) + 64;
+        }
+        to
+    }
+}

@@ -1,0 +1,124 @@
+//! What can be wrong with a call to a heap, or with the heap.
+
+use crate::oom::OutOfMemory;
+use crate::region::BuildError;
+use core::fmt;
+
+/// Why a call to a [`Heap`](crate::heap::Heap) was refused. Nothing was changed by it.
+///
+/// The text is one line and names the value. Addresses are those of the block that the call named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeapError {
+    /// A block of no bytes was asked for.
+    ZeroSize,
+    /// The alignment is no power of two.
+    Alignment {
+        /// The alignment asked for.
+        align: usize,
+    },
+    /// The size, rounded up to the alignment, is more than `isize::MAX` bytes.
+    TooLarge {
+        /// The bytes asked for.
+        size: usize,
+    },
+    /// An option of the heap's policy has a value that it cannot have.
+    Option {
+        /// The option, and what it may be.
+        expected: &'static str,
+        /// Its value.
+        value: usize,
+    },
+    /// The region could not grow.
+    OutOfMemory(OutOfMemory),
+    /// The block was freed before.
+    DoubleFree {
+        /// Its address.
+        address: usize,
+    },
+    /// The address is below the heap's first block.
+    BelowHeap {
+        /// The address.
+        address: usize,
+        /// Where the heap's blocks begin.
+        start: usize,
+    },
+    /// The address is at or above the end of what the heap uses.
+    AboveHeap {
+        /// The address.
+        address: usize,
+        /// The end.
+        end: usize,
+    },
+    /// The address is inside a block, not at its start.
+    InsideBlock {
+        /// The address.
+        address: usize,
+        /// Where the block starts.
+        block: usize,
+    },
+    /// The address is in the heap, and no block ever started there.
+    NotABlock {
+        /// The address.
+        address: usize,
+    },
+    /// What the heap keeps about a block was overwritten: somebody wrote beyond the end of a block, before the start
+    /// of one, or to one that was freed.
+    Corrupt {
+        /// The address of what was overwritten.
+        address: usize,
+        /// What it should have been.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for HeapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeapError::ZeroSize => f.write_str("a block of 0 bytes"),
+            HeapError::Alignment { align } => write!(f, "an alignment of {align} is no power of two"),
+            HeapError::TooLarge { size } => {
+                write!(f, "a block of {size} bytes is more than any object can have")
+            }
+            HeapError::Option { expected, value } => write!(f, "{value} is no {expected}"),
+            HeapError::OutOfMemory(error) => error.fmt(f),
+            HeapError::DoubleFree { address } => write!(f, "double free: the block at {address:#x} is free"),
+            HeapError::BelowHeap { address, start } => {
+                write!(f, "invalid pointer: {address:#x} is below the heap, which starts at {start:#x}")
+            }
+            HeapError::AboveHeap { address, end } => {
+                write!(f, "invalid pointer: {address:#x} is above the heap, which ends at {end:#x}")
+            }
+            HeapError::InsideBlock { address, block } => {
+                let inside = address - block;
+                write!(f, "invalid pointer: {address:#x} is {inside} bytes inside the block at {block:#x}")
+            }
+            HeapError::NotABlock { address } => write!(f, "invalid pointer: no block starts at {address:#x}"),
+            HeapError::Corrupt { address, what } => {
+                write!(f, "heap corrupted: {what} at {address:#x} was overwritten")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HeapError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            HeapError::OutOfMemory(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<OutOfMemory> for HeapError {
+    fn from(error: OutOfMemory) -> Self {
+        HeapError::OutOfMemory(error)
+    }
+}
+
+impl From<HeapError> for BuildError {
+    /// A heap that could not be made.
+    fn from(error: HeapError) -> Self {
+        BuildError::Over(Box::new(error))
+    }
+}

@@ -1,0 +1,210 @@
+//! Looking at everything: whether it is as it was left, and how much of it there is.
+
+use super::General;
+use super::classes::{SLICE, SLICE_SHIFT, size_of_class};
+use super::page::{BLOCKS, Block, FREE, FULL, LARGE, Page, REST, SLOW, TAKEN};
+use super::slices::{Slices, bin_of};
+use super::threads::ThreadSlot;
+use crate::heap::{HeapError, HeapStats};
+use core::sync::atomic::Ordering::Relaxed;
+
+/// The blocks that a page can have at most.
+const MOST_BLOCKS: usize = SLICE / super::classes::GRAIN;
+
+/// A set of a page's blocks.
+struct Seen([u64; MOST_BLOCKS / 64]);
+
+impl Seen {
+    /// Adds one; whether it is new.
+    fn add(&mut self, index: usize) -> bool {
+        let Some(word) = self.0.get_mut(index / 64) else { return false };
+        let is_new = *word & (1 << (index % 64)) == 0;
+        *word |= 1 << (index % 64);
+        is_new
+    }
+}
+
+fn corrupt(address: usize, what: &'static str) -> HeapError {
+    HeapError::Corrupt { address, what }
+}
+
+impl<T: ThreadSlot> General<T> {
+    /// Walks the slices, then the pages in them. What other threads do meanwhile is looked at as well as it can be: a
+    /// page of another thread's that is alive is not counted.
+    pub(super) fn check_all(&self) -> Result<(), HeapError> {
+        let _shared = self.shared.lock();
+        let held = self.slices.lock();
+        let (mut index, mut free, mut dirty) = (0, 0, 0);
+        let mut was_free = false;
+        while index < held.top {
+            // SAFETY: entries below the top are committed.
+            let page = unsafe { &*self.entry(index) };
+            let address = self.slice_at(index).addr();
+            let slices = page.slices.get() as usize;
+            if slices == 0 || slices > held.top - index {
+                return Err(corrupt(address, "the length of a run"));
+            }
+            // SAFETY: as above.
+            let last = unsafe { &*self.entry(index + slices - 1) };
+            if last.back.get() as usize != slices - 1 {
+                return Err(corrupt(address, "the way from the last slice of a run to its first"));
+            }
+            let is_free = page.kind.get() == FREE;
+            match page.kind.get() {
+                FREE => {
+                    if was_free {
+                        return Err(corrupt(address, "a free run beside a free run"));
+                    }
+                    if !Self::is_listed(&held, page) {
+                        return Err(corrupt(address, "the list of free runs"));
+                    }
+                    free += slices;
+                    dirty += page.dirty.get() as usize;
+                }
+                LARGE | TAKEN => {}
+                BLOCKS => self.check_page(&held, page, index)?,
+                _ => return Err(corrupt(address, "what a slice is")),
+            }
+            was_free = is_free;
+            index += slices;
+        }
+        if (free, dirty) != (held.free, held.dirty) {
+            return Err(corrupt(self.origin.addr(), "the count of free slices"));
+        }
+        Ok(())
+    }
+
+    fn is_listed(held: &Slices, page: &Page) -> bool {
+        let mut run = held.first_of(bin_of(page.slices.get() as usize));
+        // SAFETY: what is in a list is an entry of the table.
+        while let Some(this) = unsafe { run.as_ref() } {
+            if core::ptr::eq(this, page) {
+                return true;
+            }
+            run = this.next.get();
+        }
+        false
+    }
+
+    /// Whether nobody but the calling thread can be changing a page of this tag.
+    fn is_quiet(&self, held: &Slices, tag: u32) -> bool {
+        let owner = (tag & !(FULL | SLOW)).wrapping_sub(1) as usize;
+        if owner >= held.locals {
+            return false;
+        }
+        // SAFETY: below the number of entries that are made.
+        let key = unsafe { (*self.local_at(owner)).others.owner.load(Relaxed) };
+        key == T::key() || key == super::local::VACANT
+    }
+
+    fn check_page(&self, held: &Slices, page: &Page, index: usize) -> Result<(), HeapError> {
+        let start = self.slice_at(index);
+        let wrong = |what| Err(corrupt(start.addr(), what));
+        let (size, tag) = (page.size.get() as usize, page.tag.get());
+        if !self.is_quiet(held, tag) {
+            return Ok(());
+        }
+        if size == 0 || size != size_of_class(page.class.get() as usize) || page.start.get() != start {
+            return wrong("the size of a page's blocks");
+        }
+        if page.room.get() as usize != page.bytes() / size || page.carved.get() > page.room.get() {
+            return wrong("the number of a page's blocks");
+        }
+        for rest in 1..page.slices.get() {
+            // SAFETY: the page's own entries.
+            let entry = unsafe { &*self.entry(index + rest as usize) };
+            if entry.kind.get() != REST || entry.back.get() != rest {
+                return wrong("the way from a slice of a page to its first");
+            }
+        }
+        let mut seen = Seen([0; MOST_BLOCKS / 64]);
+        let mut counts = [0; 3];
+        for (count, list) in counts.iter_mut().zip(self.lists(page)) {
+            *count = self
+                .count(page, list, |_, is_new| is_new, &mut seen)
+                .ok_or_else(|| corrupt(start.addr(), "a list of free blocks"))?;
+        }
+        if counts[1] + page.out.get() != page.carved.get() {
+            return wrong("the count of freed blocks");
+        }
+        // (What other threads free they may free at any time.)
+        if tag & FULL != 0 && counts[0] + counts[1] > 0 {
+            return wrong("the mark of a page that has nothing free");
+        }
+        Ok(())
+    }
+
+    /// The lists of a page: at hand, freed by the owner, freed by others.
+    fn lists(&self, page: &Page) -> [*mut Block; 3] {
+        let remote =
+            page.remote.peek().map_or(core::ptr::null_mut(), |at| self.origin.wrapping_add(at).cast());
+        [page.free.get(), page.local_free.get(), remote]
+    }
+
+    /// The length of a list, if all that is in it are blocks of the page that `is_right` agrees to.
+    fn count(
+        &self,
+        page: &Page,
+        list: *mut Block,
+        is_right: impl Fn(usize, bool) -> bool,
+        seen: &mut Seen,
+    ) -> Option<u32> {
+        let (size, carved) = (page.size.get() as usize, page.carved.get());
+        let (mut block, mut count) = (list, 0);
+        while !block.is_null() {
+            let within = block.addr().wrapping_sub(page.start.get().addr());
+            let index = within.checked_div(size)?;
+            let is_block = index < carved as usize && within.is_multiple_of(size);
+            if !is_block || count == carved || !is_right(index, seen.add(index)) {
+                return None;
+            }
+            count += 1;
+            // SAFETY: a block within a page, which is committed memory, and read as one word.
+            block = unsafe { (*block).0.get() };
+        }
+        Some(count)
+    }
+
+    /// How many blocks of a page are free; of another thread's page as far as that can be seen.
+    fn free_blocks(&self, page: &Page) -> u32 {
+        let mut seen = Seen([0; MOST_BLOCKS / 64]);
+        let counts =
+            self.lists(page).map(|list| self.count(page, list, |_, new| new, &mut seen).unwrap_or(0));
+        counts.iter().sum::<u32>().min(page.carved.get())
+    }
+
+    pub(super) fn figures(&self) -> HeapStats {
+        let held = self.slices.lock();
+        let mut stats = HeapStats {
+            used: self.origin_offset + (held.top << SLICE_SHIFT),
+            peak_live_bytes: held.peak << SLICE_SHIFT,
+            ..HeapStats::default()
+        };
+        let mut index = 0;
+        while index < held.top {
+            // SAFETY: entries below the top are committed.
+            let page = unsafe { &*self.entry(index) };
+            match page.kind.get() {
+                FREE => {
+                    stats.free_runs += 1;
+                    stats.free_bytes += page.bytes();
+                    stats.largest_free_run = stats.largest_free_run.max(page.bytes());
+                }
+                BLOCKS => {
+                    let size = page.size.get() as usize;
+                    let live = (page.carved.get() - self.free_blocks(page)) as usize;
+                    stats.live_blocks += live;
+                    stats.live_bytes += live * size;
+                    stats.free_bytes += (page.room.get() as usize).saturating_sub(live) * size;
+                }
+                LARGE => {
+                    stats.live_blocks += 1;
+                    stats.live_bytes += page.bytes();
+                }
+                _ => {}
+            }
+            index += (page.slices.get() as usize).max(1);
+        }
+        stats
+    }
+}

@@ -1,0 +1,135 @@
+//! What a thread has of a heap: a queue of pages for every class of blocks. Only the thread itself uses it, without
+//! locks; what others tell it is in [`Told`].
+
+use super::classes::{CLASSES, DIRECT, direct_range};
+use super::page::{NOTHING, Num, Page, Ptr};
+use super::remote::Told;
+use core::sync::atomic::{AtomicU64, AtomicUsize};
+
+/// Pages that may have something free; blocks are taken from the first.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) first: Ptr<Page>,
+    pub(super) last: Ptr<Page>,
+}
+
+/// See the module.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct Local {
+    /// What its pages carry: its place among the threads' entries, plus one.
+    pub(super) tag: Num,
+    /// How often the slow path was taken.
+    pub(super) heartbeat: Num,
+    /// The pages it has, and those of them on the list of idle ones.
+    pub(super) pages: Num,
+    pub(super) idles: Num,
+    /// The pages that were found empty, latest first.
+    pub(super) idle: Ptr<Page>,
+    /// The first page of each class, by size in grains.
+    pub(super) direct: [Ptr<Page>; DIRECT],
+    pub(super) queues: [Queue; CLASSES],
+    /// What other threads write to.
+    pub(super) others: Others,
+}
+
+/// See [`Local`].
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(super) struct Others {
+    pub(super) told: Told,
+    /// The thread that has it, by its key, or `VACANT`, or `LOST`. Changed under the lock of the slices.
+    pub(super) owner: AtomicUsize,
+    /// The same thread by the system's numbers, its process's first: in a child that was forked without our knowing,
+    /// nothing can be said of the threads of this entry.
+    pub(super) thread: AtomicU64,
+}
+
+/// The tag of the first entry, which is that of all threads without one.
+pub(super) const SHARED: u32 = 1;
+
+/// Nobody has it.
+pub(super) const VACANT: usize = 0;
+/// Its thread was left behind by a fork, in the middle of whatever it did.
+pub(super) const LOST: usize = usize::MAX;
+
+impl Local {
+    /// Makes an entry of fresh memory, which is zero.
+    pub(super) fn begin(&self, index: usize) {
+        self.tag.set(index as u32 + 1);
+        for entry in &self.direct {
+            entry.set(NOTHING.page());
+        }
+    }
+
+    /// The page that a size's blocks are taken from. `grains` is the size in grains.
+    #[inline]
+    pub(super) fn direct(&self, grains: usize) -> *mut Page {
+        debug_assert!(grains < DIRECT);
+        // SAFETY: the caller has compared the size.
+        unsafe { self.direct.get_unchecked(grains) }.get()
+    }
+
+    #[inline]
+    pub(super) fn queue(&self, class: usize) -> &Queue {
+        debug_assert!(class < CLASSES);
+        // SAFETY: classes are below this by their making.
+        unsafe { self.queues.get_unchecked(class) }
+    }
+
+    /// Puts a page at the end of its queue.
+    ///
+    /// # Safety
+    /// Both are the calling thread's, and the page is in no queue.
+    pub(super) unsafe fn enqueue(&self, page: &Page, is_fast: bool) {
+        let class = page.class.get() as usize;
+        let queue = self.queue(class);
+        let this = core::ptr::from_ref(page).cast_mut();
+        let last = queue.last.get();
+        page.prev.set(last);
+        page.next.set(core::ptr::null_mut());
+        queue.last.set(this);
+        if last.is_null() {
+            queue.first.set(this);
+            self.show_first(class, is_fast);
+        } else {
+            // SAFETY: what is in a queue is a page of this thread's.
+            unsafe { (*last).next.set(this) };
+        }
+    }
+
+    /// Takes a page out of its queue.
+    ///
+    /// # Safety
+    /// Both are the calling thread's, and the page is in its queue.
+    pub(super) unsafe fn dequeue(&self, page: &Page, is_fast: bool) {
+        let class = page.class.get() as usize;
+        let queue = self.queue(class);
+        let (next, prev) = (page.next.get(), page.prev.get());
+        // SAFETY: a page's neighbours in a queue are pages of the same thread.
+        unsafe {
+            if next.is_null() {
+                queue.last.set(prev);
+            } else {
+                (*next).prev.set(prev);
+            }
+            if prev.is_null() {
+                queue.first.set(next);
+                self.show_first(class, is_fast);
+            } else {
+                (*prev).next.set(next);
+            }
+        }
+    }
+
+    fn show_first(&self, class: usize, is_fast: bool) {
+        let first = self.queue(class).first.get();
+        let first = if first.is_null() || !is_fast { NOTHING.page() } else { first };
+        for entry in direct_range(class) {
+            if let Some(entry) = self.direct.get(entry) {
+                entry.set(first);
+            }
+        }
+    }
+}

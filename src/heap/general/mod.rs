@@ -1,0 +1,254 @@
+//! The general policy: many sizes, many threads, in any order.
+//!
+//! The region is cut into slices of 64 KiB. What is known about a slice is in a table beside the region, at the place
+//! that its offset says: an address minus the origin, shifted, *is* the index. Blocks up to 64 KiB share pages of one
+//! size class, which belong to one thread each; larger ones have runs of slices. Nothing is kept in front of a block, and
+//! a foreign pointer is found by one compare.
+//!
+//! - `classes`: sizes; `page`: the table's entries; `meta`: where they are
+//! - `small`: pages, their lists, and when they are given back; `remote`: frees by other threads
+//! - `local`, `threads`: what a thread has, and how it comes to it
+//! - `slices`, `large`: runs of slices, and the blocks that are one
+//!
+//! The fast paths are here: an allocation takes the first block of the first page of its class, a free pushes on its
+//! page's other list if the page carries this thread's tag. Free lists per page, the second list, and the list of other
+//! threads are mimalloc's (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019). What differs: whatever
+//! a free has to look at besides is in the tag, so that one compare tells; a page has no count of its live blocks, only
+//! one of the freed ones, so that an allocation counts nothing; and an empty page is left where it is (see `small`).
+//!
+//! # Threads and forks
+//! One lock guards the slices, one the entry of those threads that have none. Neither is held while user code runs. Who
+//! forks takes both first. In the child the entries of other threads are left alone for good, with their pages: those may
+//! be in the middle of anything. Their blocks can be freed as by another thread, and are not used again.
+
+mod check;
+mod classes;
+mod large;
+mod local;
+mod meta;
+mod page;
+mod remote;
+mod slices;
+mod small;
+mod threads;
+
+/// The atomics of the protocol, in one place so that it also runs under loom.
+mod atomic {
+    pub(crate) use core::sync::atomic::{AtomicUsize, Ordering};
+}
+
+use super::ground::Ground;
+use super::lock::Lock;
+use super::policy::Policy;
+use super::{HeapError, HeapStats};
+use crate::region::Region;
+use classes::{GRAIN, MOST_DIRECT, SLICE, SLICE_SHIFT};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU32, AtomicUsize};
+use meta::Meta;
+use page::Page;
+use slices::Slices;
+pub(crate) use threads::{Native, ThreadSlot};
+
+/// See the module. `T` is how a thread finds what it has.
+pub(crate) struct General<T: ThreadSlot = Native> {
+    /// The first slice.
+    origin: *mut u8,
+    table: *mut Page,
+    /// Where the slices end that were ever used, in bytes from the origin.
+    end: AtomicUsize,
+    id: u64,
+    /// Not 0: there are too many threads, and it was looked for an entry lately.
+    crowded: AtomicU32,
+    /// Whether every block has a bit that says if it is live.
+    checks: bool,
+    /// The slices that the reservation has room for.
+    all: usize,
+    /// Where the first slice is in the region.
+    origin_offset: usize,
+    slices: Apart<Lock<Slices>>,
+    shared: Apart<Lock<()>>,
+    meta: Meta,
+    ground: Ground,
+    slot: PhantomData<fn() -> T>,
+}
+
+/// On lines of the cache of its own.
+#[repr(align(128))]
+struct Apart<L>(L);
+
+impl<L> core::ops::Deref for Apart<L> {
+    type Target = L;
+
+    #[inline]
+    fn deref(&self) -> &L {
+        &self.0
+    }
+}
+
+// SAFETY: the pointers lead into the region and the table, which go with it; what is in there is of atomics, and used by
+// one thread at a time: by a page's owner, or whoever holds the lock.
+unsafe impl<T: ThreadSlot> Send for General<T> {}
+// SAFETY: as above.
+unsafe impl<T: ThreadSlot> Sync for General<T> {}
+
+impl<T: ThreadSlot> General<T> {
+    /// A heap over a region of its own. With `checks` a double free and a pointer into a block are found whatever
+    /// happened since, which takes a bit for every 16 bytes and the slow path for every call.
+    pub(crate) fn new(region: Region, checks: bool) -> Result<Self, HeapError> {
+        let start = region.as_ptr();
+        let origin_offset = start.addr().wrapping_neg() % SLICE;
+        let all = region.reserved_bytes().saturating_sub(origin_offset) >> SLICE_SHIFT;
+        let ground = Ground::new(region);
+        let meta = Meta::reserve(all, checks).map_err(|errno| {
+            use crate::oom::{OutOfMemory, Request, explain};
+            let request = Request::Allocation { requested: all, effective: all };
+            HeapError::OutOfMemory(OutOfMemory::new(ground.slot(), request, 0, explain(errno, all)))
+        })?;
+        let heap = General {
+            origin: start.wrapping_add(origin_offset),
+            table: meta.table(),
+            end: AtomicUsize::new(0),
+            id: threads::new_id(),
+            crowded: AtomicU32::new(0),
+            checks,
+            all,
+            origin_offset,
+            slices: Apart(Lock::new(Slices::new())),
+            shared: Apart(Lock::new(())),
+            meta,
+            ground,
+            slot: PhantomData,
+        };
+        heap.make_shared()?;
+        Ok(heap)
+    }
+
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// A block for `size` bytes if one is at hand: the fast path of every allocation.
+    #[inline(always)]
+    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let local = T::get(self.id);
+        if size > MOST_DIRECT || align > GRAIN || local.is_null() {
+            return None;
+        }
+        // SAFETY: the entry is this thread's, and what it leads to are its pages, or the one that has nothing.
+        let block = unsafe { (*(*local).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
+        NonNull::new(block.cast())
+    }
+
+    /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did: the
+    /// fast path of every free.
+    ///
+    /// # Safety
+    /// If it is a live block of this heap, nothing refers to it any more.
+    #[inline(always)]
+    pub(crate) unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
+        let offset = block.addr().get().wrapping_sub(self.origin.addr());
+        let local = T::get(self.id);
+        if offset >= self.end.load(Relaxed) || local.is_null() {
+            return false;
+        }
+        // SAFETY: entries below the end are committed; the slot's entry is this thread's, and so is a page with its tag.
+        unsafe {
+            let (page, local) = (&*self.table.add(offset >> SLICE_SHIFT), &*local);
+            if page.tag.get() != local.tag.get() {
+                return false;
+            }
+            if page.push(block.as_ptr().cast()) {
+                self.note_idle(local, page);
+            }
+        }
+        true
+    }
+
+    /// A block for `size` bytes.
+    #[inline]
+    pub(crate) fn place(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match self.at_hand(size, align) {
+            Some(block) => Ok(block),
+            None => self.allocate_slow(size, align),
+        }
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// If it is a live block of this heap, nothing refers to it any more.
+    #[inline]
+    pub(crate) unsafe fn give_back(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        // SAFETY: the caller's promise.
+        unsafe { if self.take_back(block) { Ok(()) } else { self.deallocate_slow(block) } }
+    }
+}
+
+impl<T: ThreadSlot> Policy for General<T> {
+    #[inline]
+    fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        self.place(size, align)
+    }
+
+    #[inline]
+    unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.give_back(block) }
+    }
+
+    unsafe fn reallocate(
+        &self,
+        block: NonNull<u8>,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, HeapError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.resize(block, size, align) }
+    }
+
+    fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
+        let page = self.find(block)?;
+        if self.checks && !self.is_marked(block) {
+            return Err(HeapError::DoubleFree { address: block.addr().get() });
+        }
+        Ok(self.usable(page))
+    }
+
+    fn check(&self) -> Result<(), HeapError> {
+        self.check_all()
+    }
+
+    fn stats(&self) -> HeapStats {
+        self.figures()
+    }
+
+    fn trim(&self, keep: usize) -> usize {
+        let local = self.own();
+        if !local.is_null() {
+            // SAFETY: it is the calling thread's.
+            unsafe { self.collect(local) };
+        }
+        self.collect_deserted();
+        self.collect_shared();
+        self.purge(&mut self.slices.lock(), keep >> SLICE_SHIFT)
+    }
+
+    fn before_fork(&self) {
+        self.shared.hold();
+        self.slices.hold();
+    }
+
+    unsafe fn after_fork(&self, is_child: bool) {
+        // SAFETY: this thread, or the one that it is the copy of, has both.
+        unsafe {
+            self.slices.open();
+            self.shared.open();
+        }
+        if is_child {
+            self.forget_others();
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The entry that the table has for a slice: a page of blocks of one size, a run of free slices, or a large block.
+//!
+//! A run is described by its first slice's entry; the last one's says where the first is. Entries of slices in the
+//! middle say nothing, those of a page of several slices excepted, which lead to the first.
+
+use super::classes::SLICE_SHIFT;
+use super::remote::Remote;
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+
+/// A number of which one thread is the writer; others may look at it.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(super) struct Num(AtomicU32);
+
+impl Num {
+    pub(super) const fn new(value: u32) -> Self {
+        Num(AtomicU32::new(value))
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set(&self, value: u32) {
+        self.0.store(value, Relaxed);
+    }
+}
+
+/// A pointer of which one thread is the writer; others may look at it.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(super) struct Ptr<T>(AtomicPtr<T>);
+
+impl<T> Ptr<T> {
+    pub(super) const fn new(value: *mut T) -> Self {
+        Ptr(AtomicPtr::new(value))
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> *mut T {
+        self.0.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set(&self, value: *mut T) {
+        self.0.store(value, Relaxed);
+    }
+}
+
+/// A free block: what it holds is the next one.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(super) struct Block(pub(super) Ptr<Block>);
+
+/// In the middle of a run, or never used.
+pub(super) const NONE: u32 = 0;
+/// A run of free slices.
+pub(super) const FREE: u32 = 1;
+/// A page of blocks.
+pub(super) const BLOCKS: u32 = 2;
+/// A slice of a page of several, not the first one.
+pub(super) const REST: u32 = 3;
+/// A run that somebody has taken and not yet made into anything.
+pub(super) const TAKEN: u32 = 5;
+/// One block that has the run to itself.
+pub(super) const LARGE: u32 = 4;
+
+/// In a tag: the page is in no queue, because it has nothing free.
+pub(super) const FULL: u32 = 1 << 31;
+/// In a tag: the page has several slices, or its blocks are looked at one by one. No thread's own tag has this, so that
+/// one compare sends all such pages to the slow path.
+pub(super) const SLOW: u32 = 1 << 30;
+
+/// See the module. One line of the cache is the owner's, the other is read by everybody.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(super) struct Page {
+    /// What is allocated next.
+    pub(super) free: Ptr<Block>,
+    /// What the owner freed since `free` was filled.
+    pub(super) local_free: Ptr<Block>,
+    /// How many of the blocks that were carved are not in `local_free`; 0 when all are.
+    pub(super) out: Num,
+    /// The blocks that were carved.
+    pub(super) carved: Num,
+    /// The blocks that there is room for.
+    pub(super) room: Num,
+    /// Not 0: on its owner's list of pages that were found empty, and looked at so often.
+    pub(super) idle: Num,
+    /// Neighbours in a queue, or among free runs of a size.
+    pub(super) next: Ptr<Page>,
+    pub(super) prev: Ptr<Page>,
+    pub(super) next_idle: Ptr<Page>,
+    /// The first byte.
+    pub(super) start: Ptr<u8>,
+
+    /// Whose it is: a thread's tag, with `FULL` and `SLOW`. 0 for what is no page of blocks.
+    pub(super) tag: Num,
+    pub(super) kind: Num,
+    /// The size of its blocks in bytes.
+    pub(super) size: Num,
+    pub(super) class: Num,
+    /// The length of the run.
+    pub(super) slices: Num,
+    /// How many slices before this one the run begins.
+    pub(super) back: Num,
+    /// Of a free run: how many slices may have memory.
+    pub(super) dirty: Num,
+    pub(super) remote: Remote,
+    pub(super) next_told: AtomicUsize,
+}
+
+const _: () = assert!(core::mem::size_of::<Page>() == 128);
+const _: () = assert!(core::mem::offset_of!(Page, tag) == 64);
+
+/// Stands where a thread has no page; never written to.
+pub(super) struct Nothing(core::cell::UnsafeCell<Page>);
+
+// SAFETY: nobody writes to it.
+unsafe impl Sync for Nothing {}
+
+pub(super) static NOTHING: Nothing = Nothing(core::cell::UnsafeCell::new(Page {
+    free: Ptr::new(core::ptr::null_mut()),
+    local_free: Ptr::new(core::ptr::null_mut()),
+    out: Num::new(0),
+    carved: Num::new(0),
+    room: Num::new(0),
+    idle: Num::new(0),
+    next: Ptr::new(core::ptr::null_mut()),
+    prev: Ptr::new(core::ptr::null_mut()),
+    next_idle: Ptr::new(core::ptr::null_mut()),
+    start: Ptr::new(core::ptr::null_mut()),
+    tag: Num::new(0),
+    kind: Num::new(NONE),
+    size: Num::new(0),
+    class: Num::new(0),
+    slices: Num::new(0),
+    back: Num::new(0),
+    dirty: Num::new(0),
+    remote: Remote(AtomicUsize::new(0)),
+    next_told: AtomicUsize::new(0),
+}));
+
+impl Nothing {
+    pub(super) const fn page(&'static self) -> *mut Page {
+        self.0.get()
+    }
+}
+
+impl Page {
+    /// Takes a block from what is at hand; null if nothing is. For the owner.
+    #[inline]
+    pub(super) fn pop(&self) -> *mut Block {
+        let block = self.free.get();
+        if !block.is_null() {
+            // SAFETY: a free block's first word is the list's, and nobody but the owner changes it.
+            self.free.set(unsafe { (*block).0.get() });
+        }
+        block
+    }
+
+    /// Takes a block back; whether all that were carved are back now. For the owner.
+    ///
+    /// # Safety
+    /// It is a live block of this page, and nothing refers to it any more.
+    #[inline]
+    pub(super) unsafe fn push(&self, block: *mut Block) -> bool {
+        // SAFETY: the block is the page's now, and has room for a word.
+        unsafe { (*block).0.set(self.local_free.get()) };
+        self.local_free.set(block);
+        let out = self.out.get().wrapping_sub(1);
+        self.out.set(out);
+        out == 0
+    }
+
+    /// The bytes of the run.
+    pub(super) fn bytes(&self) -> usize {
+        (self.slices.get() as usize) << SLICE_SHIFT
+    }
+
+    /// Whether nothing of it is allocated, as far as that is known without counting: all blocks are in `local_free`.
+    pub(super) fn is_idle(&self) -> bool {
+        self.free.get().is_null() && self.out.get() == 0
+    }
+}

@@ -1,0 +1,130 @@
+//! Frees by other threads: a list per page, one word of atomics, and a list of the pages that were told of.
+//!
+//! Whoever frees a block of another thread's page pushes it on the page's list. The owner takes the list in its slow
+//! path when it comes by that page. It does not come by pages that have nothing free: those are *parked*, and the first
+//! push on a parked page also puts the page on its owner's list of *told* ones, which the slow path always looks at.
+//! A page that is being told of must not become anything else before its owner has taken it from that list.
+//! (mimalloc's thread-free lists and delayed frees are the model: Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding
+//! in Action", 2019. There a delayed block is put on the heap's list; here the page is.)
+//!
+//! Nobody waits. A thread that stops in the middle, or is left behind by a fork, costs the memory of the page at most.
+//!
+//! Blocks and pages are offsets here, multiples of 8 and 1, and the links between them are the caller's to write, so
+//! that the same file runs under loom; the atomics come from the parent module.
+
+use super::atomic::{AtomicUsize, Ordering};
+
+/// The owner comes by this page.
+const WATCHED: usize = 0;
+/// The owner does not: the first push has to tell.
+const PARKED: usize = 1;
+/// Somebody has told, or is about to.
+const TOLD: usize = 2;
+const STATE: usize = 3;
+/// There is a block.
+const SOME: usize = 4;
+
+/// What other threads have freed of one page; 0 is nothing, and watched.
+#[derive(Debug)]
+pub(crate) struct Remote(pub(crate) AtomicUsize);
+
+/// What became of parking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Park {
+    /// The next push tells, or one has told already.
+    Parked,
+    /// There are blocks.
+    NotEmpty,
+}
+
+fn head_of(word: usize) -> Option<usize> {
+    (word & SOME != 0).then_some(word & !(STATE | SOME))
+}
+
+impl Remote {
+    /// Pushes a block. `link` notes which block comes after it, and may be called more than once. If the page was parked
+    /// this returns true, and the caller has to push it on its owner's [`Told`].
+    #[must_use]
+    #[inline]
+    pub(crate) fn push(&self, block: usize, mut link: impl FnMut(Option<usize>)) -> bool {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            link(head_of(word));
+            let is_parked = word & STATE == PARKED;
+            let state = if is_parked { TOLD } else { word & STATE };
+            let new = block | SOME | state;
+            match self.0.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return is_parked,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Takes all blocks; the first of them. For the owner.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<usize> {
+        if self.0.load(Ordering::Relaxed) & SOME == 0 {
+            return None;
+        }
+        head_of(self.0.fetch_and(STATE, Ordering::Acquire))
+    }
+
+    /// From now on the owner does not come by. For the owner.
+    pub(crate) fn park(&self) -> Park {
+        match self.0.compare_exchange(WATCHED, PARKED, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) | Err(PARKED | TOLD) => Park::Parked,
+            Err(word) if word & SOME != 0 && word & STATE == TOLD => Park::Parked,
+            Err(_) => Park::NotEmpty,
+        }
+    }
+
+    /// From now on the owner comes by again. For the owner.
+    pub(crate) fn watch(&self) {
+        // What is told is taken off the list in its time.
+        let _ = self.0.compare_exchange(PARKED, WATCHED, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The owner has taken the page from its list of told ones, and comes by.
+    pub(crate) fn heard(&self) {
+        self.0.fetch_and(!STATE, Ordering::Relaxed);
+    }
+
+    /// Whether the page is on its owner's list of told ones, or is going to be.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STATE == TOLD
+    }
+
+    /// The first block, left where it is. For looking only.
+    pub(crate) fn peek(&self) -> Option<usize> {
+        head_of(self.0.load(Ordering::Acquire))
+    }
+
+    /// Nothing, and watched: for a page that is made.
+    pub(crate) fn reset(&self) {
+        self.0.store(WATCHED, Ordering::Relaxed);
+    }
+}
+
+/// The pages that an owner was told of: a list of their numbers, 0 for its end.
+#[derive(Debug)]
+pub(crate) struct Told(pub(crate) AtomicUsize);
+
+impl Told {
+    /// Puts a page on the list; `link` notes which comes after it.
+    pub(crate) fn push(&self, page: usize, mut link: impl FnMut(usize)) {
+        let mut first = self.0.load(Ordering::Relaxed);
+        loop {
+            link(first);
+            match self.0.compare_exchange_weak(first, page, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// Takes the whole list; its first page. The page after one has to be read before that one is [`heard`](Remote::heard).
+    #[inline]
+    pub(crate) fn take(&self) -> usize {
+        if self.0.load(Ordering::Relaxed) == 0 { 0 } else { self.0.swap(0, Ordering::Acquire) }
+    }
+}

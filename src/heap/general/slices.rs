@@ -1,0 +1,478 @@
+//! Runs of slices: found, split, joined with both neighbours, grown at the end of the heap, given back to the system.
+//!
+//! All of it under one lock, which a page of small blocks takes once in its life. Free runs are kept by length, four
+//! lists to a doubling.
+
+use super::General;
+use super::classes::{SLICE, SLICE_SHIFT};
+use super::page::{FREE, NONE, Page, TAKEN};
+use super::threads::ThreadSlot;
+use crate::heap::HeapError;
+use crate::sys;
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+/// The lists: lengths below 8, then four to a doubling.
+const BINS: usize = 7 + 4 * 29;
+
+/// How many free slices may have memory before anybody asks for how long.
+const MOST_DIRTY: usize = (16 << 20) / SLICE;
+
+/// What has memory and was not used for so long is given back, in nanoseconds.
+const WINDOW: u64 = 50_000_000;
+
+/// How many there may be at all, beside as many as are in use.
+const FAR_TOO_DIRTY: usize = (1 << 30) / SLICE;
+
+/// What the lock guards, beside the table's runs.
+pub(super) struct Slices {
+    /// How many slices were ever used; behind them is nothing.
+    pub(super) top: usize,
+    /// Up to where the table is committed.
+    table_end: usize,
+    bins: [*mut Page; BINS],
+    /// Which of them are not empty.
+    any: u128,
+    pub(super) free: usize,
+    pub(super) dirty: usize,
+    /// The fewest slices that were free and had memory since the time `since`.
+    least_dirty: usize,
+    since: u64,
+    /// The most slices that were in use at once.
+    pub(super) peak: usize,
+    /// How many threads' entries there are.
+    pub(super) locals: usize,
+    /// The entry that was looked at last for whether its thread has ended.
+    pub(super) probed: usize,
+    /// Where the top was when the entries without a thread were looked through.
+    pub(super) searched: usize,
+}
+
+// SAFETY: the pointers lead into the heap's own table.
+unsafe impl Send for Slices {}
+
+pub(super) fn bin_of(slices: usize) -> usize {
+    if slices < 8 {
+        slices.saturating_sub(1)
+    } else {
+        let log = slices.ilog2() as usize;
+        (7 + (log - 3) * 4 + ((slices >> (log - 2)) & 3)).min(BINS - 1)
+    }
+}
+
+/// How many slices in a row have so many among them that begin at a multiple of `align`.
+fn with_spare(slices: usize, align: usize) -> usize {
+    slices.saturating_add((align >> SLICE_SHIFT).saturating_sub(1))
+}
+
+impl Slices {
+    pub(super) const fn new() -> Self {
+        Slices {
+            top: 0,
+            table_end: 0,
+            bins: [core::ptr::null_mut(); BINS],
+            any: 0,
+            free: 0,
+            dirty: 0,
+            least_dirty: 0,
+            since: 0,
+            peak: 0,
+            locals: 0,
+            probed: 0,
+            searched: 0,
+        }
+    }
+
+    pub(super) fn first_of(&self, bin: usize) -> *mut Page {
+        self.bins.get(bin).copied().unwrap_or(core::ptr::null_mut())
+    }
+
+    fn set_first(&mut self, bin: usize, page: *mut Page) {
+        if let Some(first) = self.bins.get_mut(bin) {
+            *first = page;
+        }
+        if page.is_null() {
+            self.any &= !(1 << bin);
+        } else {
+            self.any |= 1 << bin;
+        }
+    }
+
+    /// Makes a run a free one.
+    ///
+    /// # Safety
+    /// The run is nobody's, its neighbours are not free, and the lock is held.
+    unsafe fn insert(&mut self, run: *mut Page, slices: usize, dirty: usize) {
+        let bin = bin_of(slices);
+        let first = self.first_of(bin);
+        // SAFETY: entries of the table, below its end.
+        unsafe {
+            let page = &*run;
+            page.kind.set(FREE);
+            page.tag.set(0);
+            page.back.set(0);
+            page.slices.set(slices as u32);
+            page.dirty.set(dirty as u32);
+            (*run.add(slices - 1)).back.set(slices as u32 - 1);
+            page.prev.set(core::ptr::null_mut());
+            page.next.set(first);
+            if !first.is_null() {
+                (*first).prev.set(run);
+            }
+        }
+        self.set_first(bin, run);
+        self.free += slices;
+        self.dirty += dirty;
+    }
+
+    /// Takes a free run out of its list. Its entry says nothing afterwards.
+    ///
+    /// # Safety
+    /// It is one, and the lock is held.
+    unsafe fn remove(&mut self, run: *mut Page) -> (usize, usize) {
+        // SAFETY: entries of the table.
+        unsafe {
+            let page = &*run;
+            let (slices, dirty) = (page.slices.get() as usize, page.dirty.get() as usize);
+            let (next, prev) = (page.next.get(), page.prev.get());
+            if !next.is_null() {
+                (*next).prev.set(prev);
+            }
+            if prev.is_null() {
+                self.set_first(bin_of(slices), next);
+            } else {
+                (*prev).next.set(next);
+            }
+            page.kind.set(NONE);
+            self.free -= slices;
+            self.dirty -= dirty;
+            (slices, dirty)
+        }
+    }
+
+    /// After something was taken.
+    fn note_use(&mut self) {
+        self.peak = self.peak.max(self.top - self.free);
+        self.least_dirty = self.least_dirty.min(self.dirty);
+    }
+
+    /// A free run of at least so many slices: the first of its list that is long enough.
+    fn find(&self, slices: usize) -> Option<*mut Page> {
+        let bin = bin_of(slices);
+        let mut run = self.first_of(bin);
+        while !run.is_null() {
+            // SAFETY: what is in a list is an entry of the table.
+            unsafe {
+                if (*run).slices.get() as usize >= slices {
+                    return Some(run);
+                }
+                run = (*run).next.get();
+            }
+        }
+        // Whatever is in a list behind is longer.
+        let behind = self.any & u128::MAX.checked_shl(bin as u32 + 1).unwrap_or(0);
+        (behind != 0).then(|| self.first_of(behind.trailing_zeros() as usize))
+    }
+}
+
+impl<T: ThreadSlot> General<T> {
+    /// The entry of a slice.
+    #[inline]
+    pub(super) fn entry(&self, slice: usize) -> *mut Page {
+        self.table.wrapping_add(slice)
+    }
+
+    /// The first byte of a slice.
+    #[inline]
+    pub(super) fn slice_at(&self, slice: usize) -> *mut u8 {
+        self.origin.wrapping_add(slice << SLICE_SHIFT)
+    }
+
+    /// A run of so many slices whose address is a multiple of `align`, of what is free. Its entries say nothing yet but
+    /// how long it is.
+    pub(super) fn take_free_run(&self, slices: usize, align: usize) -> Option<*mut Page> {
+        let mut held = self.slices.lock();
+        let run = held.find(with_spare(slices, align))?;
+        // SAFETY: it is a free run.
+        let (got, dirty) = unsafe { held.remove(run) };
+        Some(self.cut_out(&mut held, (run, got, dirty), slices, align))
+    }
+
+    /// The same, and if nothing is free that is long enough the heap grows.
+    pub(super) fn take_run(
+        &self,
+        slices: usize,
+        align: usize,
+        requested: usize,
+    ) -> Result<*mut Page, HeapError> {
+        let mut held = self.slices.lock();
+        let all = with_spare(slices, align);
+        let run = match held.find(all) {
+            // SAFETY: it is a free run.
+            Some(run) => unsafe {
+                let (got, dirty) = held.remove(run);
+                (run, got, dirty)
+            },
+            None => self.extend(&mut held, all, requested)?,
+        };
+        Ok(self.cut_out(&mut held, run, slices, align))
+    }
+
+    /// The part of a run that was taken out of its list which is aligned so; the rest is free again.
+    fn cut_out(
+        &self,
+        held: &mut Slices,
+        (run, got, dirty): (*mut Page, usize, usize),
+        slices: usize,
+        align: usize,
+    ) -> *mut Page {
+        let index = self.index_of(run);
+        let before = (self.slice_at(index).addr().wrapping_neg() % align.max(SLICE)) >> SLICE_SHIFT;
+        let first = self.entry(index + before);
+        let after = got - before - slices;
+        // What is in front is as likely to have memory as the rest; it is counted where it comes first.
+        let dirty_before = dirty.min(before);
+        let dirty_after = (dirty - dirty_before).saturating_sub(slices).min(after);
+        // SAFETY: the parts of a run that is nobody's; its neighbours are not free, and nor is what is taken.
+        unsafe {
+            if before > 0 {
+                held.insert(run, before, dirty_before);
+            }
+            if after > 0 {
+                held.insert(first.add(slices), after, dirty_after);
+            }
+            (*first).kind.set(TAKEN);
+            self.claim(first, slices);
+        }
+        held.note_use();
+        first
+    }
+
+    /// Notes how long a run is that is in use.
+    ///
+    /// # Safety
+    /// The run is the caller's, and the lock is held.
+    unsafe fn claim(&self, run: *mut Page, slices: usize) {
+        // SAFETY: entries of the table.
+        unsafe {
+            (*run).slices.set(slices as u32);
+            (*run.add(slices - 1)).back.set(slices as u32 - 1);
+            (*run).back.set(0);
+        }
+    }
+
+    pub(super) fn index_of(&self, page: *const Page) -> usize {
+        // SAFETY: both are in the table, which is one range.
+        unsafe { page.offset_from(self.table) as usize }
+    }
+
+    /// The free run that ends where the heap does.
+    fn trailing(&self, held: &Slices) -> Option<*mut Page> {
+        let last = held.top.checked_sub(1)?;
+        // SAFETY: entries below the top are committed.
+        unsafe {
+            let run = self.entry(last - (*self.entry(last)).back.get() as usize);
+            ((*run).kind.get() == FREE).then_some(run)
+        }
+    }
+
+    /// A run at the end of the heap: what is free there, and what is committed for the rest.
+    fn extend(
+        &self,
+        held: &mut Slices,
+        slices: usize,
+        requested: usize,
+    ) -> Result<(*mut Page, usize, usize), HeapError> {
+        let trailing = self.trailing(held);
+        // SAFETY: it is a free run.
+        let there = trailing.map_or(0, |run| unsafe { (*run).slices.get() as usize });
+        let from = held.top - there;
+        self.raise(held, from.saturating_add(slices), requested)?;
+        match trailing {
+            // SAFETY: it still is one.
+            Some(run) => unsafe {
+                let (_, dirty) = held.remove(run);
+                Ok((run, slices, dirty))
+            },
+            None => Ok((self.entry(from), slices, 0)),
+        }
+    }
+
+    /// Commits the slices below `to`, and their entries.
+    fn raise(&self, held: &mut Slices, to: usize, requested: usize) -> Result<(), HeapError> {
+        let used = self.origin_offset + (held.top << SLICE_SHIFT);
+        let end = to.saturating_mul(SLICE).saturating_add(self.origin_offset);
+        // (What is beyond the reservation is refused here.)
+        self.ground.commit(used.min(end), end, requested)?;
+        if to > held.table_end {
+            match self.meta.commit_table(held.table_end, to, self.all, self.checks) {
+                Ok(table_end) => held.table_end = table_end,
+                Err(errno) => return Err(self.refused(errno, requested, end.saturating_sub(used))),
+            }
+        }
+        held.top = held.top.max(to);
+        self.end.store(held.top << SLICE_SHIFT, Release);
+        Ok(())
+    }
+
+    /// Gives a run back. Its entries may say anything but that they are free.
+    ///
+    /// # Safety
+    /// The run is in use, and nothing refers to it any more.
+    pub(super) unsafe fn give_run(&self, run: *mut Page) {
+        let mut held = self.slices.lock();
+        // SAFETY: the caller's promise.
+        unsafe {
+            let slices = (*run).slices.get() as usize;
+            self.give(&mut held, run, slices);
+        }
+        if held.dirty > MOST_DIRTY {
+            self.tidy(&mut held);
+        }
+    }
+
+    /// Gives back what nobody wanted for a while. What was free throughout a window of time is given back at its end; a
+    /// program that frees everything and allocates it again finds it as it was.
+    #[cold]
+    fn tidy(&self, held: &mut Slices) {
+        let now = sys::monotonic_ns();
+        if held.dirty > (held.top - held.free).saturating_add(FAR_TOO_DIRTY) {
+            self.purge(held, FAR_TOO_DIRTY / 2);
+        } else if now.wrapping_sub(held.since) < WINDOW {
+            return;
+        } else if held.least_dirty > MOST_DIRTY {
+            let keep = (held.dirty - held.least_dirty.min(held.dirty)).max(MOST_DIRTY);
+            self.purge(held, keep);
+        }
+        held.since = now;
+        held.least_dirty = held.dirty;
+    }
+
+    /// # Safety
+    /// As for [`give_run`](Self::give_run), for the first `slices` of it; and the lock is held.
+    unsafe fn give(&self, held: &mut Slices, run: *mut Page, slices: usize) {
+        let (mut run, mut slices, mut dirty) = (run, slices, slices);
+        let index = self.index_of(run);
+        // SAFETY: entries of the table, below the top.
+        unsafe {
+            for rest in 0..slices.min(super::classes::MEDIUM_SLICES) {
+                (*run.add(rest)).kind.set(NONE);
+                (*run.add(rest)).tag.set(0);
+            }
+            let next = index + slices;
+            if next < held.top && (*self.entry(next)).kind.get() == FREE {
+                let (more, its_dirty) = held.remove(self.entry(next));
+                slices += more;
+                dirty += its_dirty;
+            }
+            if let Some(last) = index.checked_sub(1) {
+                let before = self.entry(last - (*self.entry(last)).back.get() as usize);
+                if (*before).kind.get() == FREE {
+                    let (more, its_dirty) = held.remove(before);
+                    slices += more;
+                    dirty += its_dirty;
+                    run = before;
+                }
+            }
+            held.insert(run, slices, dirty);
+        }
+    }
+
+    /// Makes a run that is in use as long as `slices`, where it is; whether that was possible.
+    ///
+    /// # Safety
+    /// The run is in use, and what is cut off is referred to by nobody any more.
+    pub(super) unsafe fn resize_run(
+        &self,
+        run: *mut Page,
+        slices: usize,
+        requested: usize,
+    ) -> Result<bool, HeapError> {
+        let mut held = self.slices.lock();
+        // SAFETY: the caller's promise, and entries below the top.
+        unsafe {
+            let had = (*run).slices.get() as usize;
+            let next = self.index_of(run) + had;
+            if slices <= had {
+                if slices < had {
+                    self.claim(run, slices);
+                    self.give(&mut held, run.add(slices), had - slices);
+                }
+                return Ok(true);
+            }
+            let follows = self.entry(next);
+            let free = if next < held.top && (*follows).kind.get() == FREE {
+                (*follows).slices.get() as usize
+            } else {
+                0
+            };
+            let missing = slices - had;
+            if free < missing {
+                if next + free != held.top {
+                    return Ok(false);
+                }
+                self.raise(&mut held, next + missing, requested)?;
+            }
+            if free > 0 {
+                let (got, dirty) = held.remove(follows);
+                if got > missing {
+                    let left = got - missing;
+                    held.insert(run.add(slices), left, dirty.saturating_sub(missing).min(left));
+                }
+            }
+            self.claim(run, slices);
+            held.note_use();
+            Ok(true)
+        }
+    }
+
+    /// Gives free slices back to the system, the longest runs first, until no more than `keep` may have memory; how many
+    /// bytes that were at most.
+    pub(super) fn purge(&self, held: &mut Slices, keep: usize) -> usize {
+        let mut given = 0;
+        for bin in (0..BINS).rev() {
+            let mut run = held.first_of(bin);
+            while !run.is_null() && held.dirty > keep {
+                // SAFETY: a free run: nobody refers to its bytes, and its pages are below the frontier.
+                unsafe {
+                    let page = &*run;
+                    let dirty = page.dirty.get() as usize;
+                    if dirty > 0 {
+                        let start = self.index_of(run);
+                        sys::empty(self.slice_at(start), page.bytes());
+                        page.dirty.set(0);
+                        held.dirty -= dirty;
+                        given += dirty << SLICE_SHIFT;
+                        self.forget_presence(start, page.bytes());
+                    }
+                    run = page.next.get();
+                }
+            }
+        }
+        given
+    }
+
+    /// Takes what was given back out of what the region believes to be present, which admission goes by.
+    fn forget_presence(&self, slice: usize, bytes: usize) {
+        let slot = self.ground.slot();
+        slot.whole.fetch_min(self.origin_offset + (slice << SLICE_SHIFT), Relaxed);
+        let less = |seen: usize| Some(seen.saturating_sub(bytes));
+        let _ = slot.seen.fetch_update(Relaxed, Relaxed, less);
+        slot.trims.fetch_add(1, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_grow_with_the_length() {
+        let mut last = 0;
+        for slices in 1..(1usize << 20) {
+            let bin = bin_of(slices);
+            assert!(bin == last || bin == last + 1, "{slices}");
+            last = bin;
+        }
+        assert!(bin_of(u32::MAX as usize) < BINS && BINS <= 128);
+    }
+}

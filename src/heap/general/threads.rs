@@ -1,0 +1,378 @@
+//! Which thread has which entry.
+//!
+//! A thread finds its entry through a [`ThreadSlot`]. When that has nothing, the entries are looked through under the
+//! lock: for the thread's own (another heap may have taken its place in the slot), for one without a thread, for one
+//! whose thread has ended without saying so, and only then is one made. An entry goes from thread to thread as a whole:
+//! its pages, and what other threads have freed in them, come with it.
+//!
+//! That whoever comes later sees what an ended thread has written is the work of the system: its number is free, or its
+//! stack is another thread's, only when it has done its last. (A race detector that knows no more than the atomics does
+//! not see that, and says so.)
+//!
+//! A thread that gets none, because there are too many, uses the first entry with all others like it, under a lock.
+
+use super::General;
+use super::local::{LOST, Local, VACANT};
+use super::meta::LOCALS;
+use super::slices::Slices;
+use crate::heap::HeapError;
+use crate::sys;
+use core::cell::Cell;
+use core::ptr::null_mut;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Where a thread keeps which entry of a heap it has.
+pub(crate) trait ThreadSlot {
+    /// The calling thread's entry of the heap of this number; null if that takes longer to say, or is not known.
+    fn get(heap: u64) -> *mut Local;
+
+    /// The same, and null only if it is not known.
+    fn look_up(heap: u64) -> *mut Local {
+        Self::get(heap)
+    }
+
+    /// Notes it; null to forget it.
+    fn set(heap: u64, local: *mut Local);
+
+    /// A number that no other living thread has, and not 0 or `usize::MAX`.
+    fn key() -> usize;
+}
+
+/// The slot of Rust programs: a `thread_local!` that needs neither initialisation nor a destructor, for four heaps at a
+/// time. Its address is the key. A thread that ends leaves its entries as they are; the next one that is made at the
+/// same address has them at once.
+#[derive(Debug)]
+pub(crate) struct Native;
+
+struct Known {
+    heap: Cell<u64>,
+    local: Cell<*mut Local>,
+}
+
+const KNOWN: usize = 4;
+
+thread_local! {
+    static SLOT: [Known; KNOWN] =
+        const { [const { Known { heap: Cell::new(0), local: Cell::new(null_mut()) } }; KNOWN] };
+}
+
+impl ThreadSlot for Native {
+    #[inline(always)]
+    fn get(heap: u64) -> *mut Local {
+        SLOT.with(|[first, ..]| {
+            if first.heap.get() != heap {
+                return null_mut();
+            }
+            let local = first.local.get();
+            // SAFETY: with no entry the number is 0.
+            unsafe { core::hint::assert_unchecked(!local.is_null()) };
+            local
+        })
+    }
+
+    /// Moves what is found to the front.
+    fn look_up(heap: u64) -> *mut Local {
+        SLOT.with(|slot| {
+            let [first, ..] = slot;
+            let Some(at) = slot.iter().position(|known| known.heap.get() == heap) else { return null_mut() };
+            for later in slot.iter().skip(1).take(at) {
+                first.heap.swap(&later.heap);
+                first.local.swap(&later.local);
+            }
+            first.local.get()
+        })
+    }
+
+    fn set(heap: u64, local: *mut Local) {
+        SLOT.with(|slot| {
+            let known = slot.iter().find(|known| known.heap.get() == heap);
+            // The one that was used least lately goes.
+            let known = known.unwrap_or(&slot[KNOWN - 1]);
+            known.heap.set(if local.is_null() { 0 } else { heap });
+            known.local.set(local);
+        });
+    }
+
+    fn key() -> usize {
+        SLOT.with(|slot| core::ptr::from_ref(slot).addr())
+    }
+}
+
+/// The system's numbers for this process and this thread.
+fn this_thread() -> u64 {
+    u64::from(sys::process_id()) << 32 | u64::from(sys::thread_id())
+}
+
+/// A number for a heap; not 0.
+pub(super) fn new_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Relaxed).wrapping_add(1)
+}
+
+/// How many threads are asked for at once.
+const PROBES: usize = 8;
+
+/// How many calls of threads without an entry go by before one of them looks for one again.
+const CROWDED: u32 = 256;
+
+impl<T: ThreadSlot> General<T> {
+    /// The entry at a place; it has been made.
+    pub(super) fn local_at(&self, index: usize) -> *mut Local {
+        self.meta.locals().wrapping_add(index)
+    }
+
+    /// Makes the entry that is everybody's.
+    pub(super) fn make_shared(&self) -> Result<(), HeapError> {
+        let mut held = self.slices.lock();
+        self.make_local(&mut held.locals).map(|_| ())
+    }
+
+    fn make_local(&self, made: &mut usize) -> Result<*mut Local, HeapError> {
+        let index = *made;
+        let size = size_of::<Local>();
+        self.meta.commit_locals(index, index + 1).map_err(|errno| self.refused(errno, size, size))?;
+        let local = self.local_at(index);
+        // SAFETY: it is committed, zero, and nobody has it.
+        unsafe { (*local).begin(index) };
+        *made += 1;
+        Ok(local)
+    }
+
+    /// An entry for the calling thread; `None` if it has to use the first one with others.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn join(&self) -> Option<*mut Local> {
+        let crowded = self.crowded.load(Relaxed);
+        if crowded > 0 {
+            self.crowded.store(crowded - 1, Relaxed);
+            return None;
+        }
+        let (key, thread) = (T::key(), this_thread());
+        let mut held = self.slices.lock();
+        let owner = |index: usize| {
+            // SAFETY: below the number of entries that are made.
+            unsafe { &(*self.local_at(index)).others.owner }
+        };
+        let places = 1..held.locals;
+        let own = places.clone().find(|&index| owner(index).load(Relaxed) == key);
+        let found = own.or_else(|| places.clone().find(|&index| owner(index).load(Relaxed) == VACANT));
+        let found = found.or_else(|| self.find_deserted(&mut held));
+        let local = match found {
+            Some(index) => self.local_at(index),
+            None if held.locals < LOCALS => self.make_local(&mut held.locals).ok()?,
+            None => {
+                self.crowded.store(CROWDED, Relaxed);
+                return None;
+            }
+        };
+        // SAFETY: the entry is this thread's from here on: whoever had it is gone.
+        unsafe {
+            (*local).others.owner.store(key, Relaxed);
+            (*local).others.thread.store(thread, Relaxed);
+        }
+        T::set(self.id, local);
+        Some(local)
+    }
+
+    /// The calling thread's entry, also if its slot has forgotten it; null if it has none.
+    pub(super) fn own(&self) -> *mut Local {
+        let local = T::look_up(self.id);
+        if !local.is_null() {
+            return local;
+        }
+        let key = T::key();
+        let held = self.slices.lock();
+        let own = (1..held.locals).map(|index| self.local_at(index)).find(|&local| {
+            // SAFETY: below the number of entries that are made.
+            unsafe { (*local).others.owner.load(Relaxed) == key }
+        });
+        own.unwrap_or(null_mut())
+    }
+
+    /// An entry whose thread has ended, among a few that are looked at in turn: asking takes a system call.
+    fn find_deserted(&self, held: &mut Slices) -> Option<usize> {
+        let others = held.locals - 1;
+        (0..others.min(PROBES)).find_map(|_| {
+            held.probed = held.probed.wrapping_add(1);
+            let index = 1 + held.probed % others;
+            self.is_deserted(index).then_some(index)
+        })
+    }
+
+    /// Whether an entry's thread has ended. Under the lock.
+    fn is_deserted(&self, index: usize) -> bool {
+        // SAFETY: below the number of entries that are made.
+        let others = unsafe { &(*self.local_at(index)).others };
+        let owner = others.owner.load(Relaxed);
+        let thread = others.thread.load(Relaxed);
+        let is_ours = thread >> 32 == u64::from(sys::process_id());
+        owner != VACANT && owner != LOST && is_ours && !sys::thread_exists(thread as u32)
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a malloc, which is told when a thread ends"))]
+    /// The calling thread does without an entry from here on: another one may have it. For a thread that ends; if it
+    /// goes on to use the heap it gets one again.
+    pub(crate) fn leave(&self) {
+        let local = self.own();
+        if local.is_null() {
+            return;
+        }
+        // SAFETY: it is the calling thread's.
+        unsafe { self.collect(local) };
+        let held = self.slices.lock();
+        // SAFETY: as above, until the lock is opened.
+        unsafe { (*local).others.owner.store(VACANT, Relaxed) };
+        T::set(self.id, null_mut());
+        drop(held);
+    }
+
+    /// Gives back the empty pages of entries that no thread has.
+    pub(super) fn collect_deserted(&self) {
+        let (key, thread) = (T::key(), this_thread());
+        let mut next = 1;
+        loop {
+            let held = self.slices.lock();
+            let found = (next..held.locals).find(|&index| {
+                // SAFETY: below the number of entries that are made.
+                let owner = unsafe { (*self.local_at(index)).others.owner.load(Relaxed) };
+                owner == VACANT || owner != key && self.is_deserted(index)
+            });
+            let Some(index) = found else { return };
+            let local = self.local_at(index);
+            // SAFETY: nobody has it, so that this thread may.
+            unsafe {
+                // Not by the key: the thread may have another one.
+                (*local).others.owner.store(key ^ 1, Relaxed);
+                (*local).others.thread.store(thread, Relaxed);
+                drop(held);
+                self.collect(local);
+                let held = self.slices.lock();
+                (*local).others.owner.store(VACANT, Relaxed);
+                drop(held);
+            }
+            next = index + 1;
+        }
+    }
+
+    /// Gives back the empty pages of the threads that have no entry. Not for one of them that has the lock.
+    pub(super) fn collect_shared(&self) {
+        let _held = self.shared.lock();
+        // SAFETY: the entry is whose the lock is.
+        unsafe { self.collect(self.local_at(0)) };
+    }
+
+    /// In a child: the entries of the threads that are not here any more stay as they are.
+    pub(super) fn forget_others(&self) {
+        let (mine, thread) = (self.own(), this_thread());
+        let made = self.slices.lock().locals;
+        for index in 1..made {
+            let local = self.local_at(index);
+            // SAFETY: below the number of entries that are made.
+            let others = unsafe { &(*local).others };
+            let owner = others.owner.load(Relaxed);
+            if local == mine {
+                others.thread.store(thread, Relaxed);
+            } else if owner != VACANT {
+                others.owner.store(LOST, Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::policy::Policy;
+
+    fn heap() -> General {
+        General::new(crate::region::Region::builder().reserve(64 << 20).build(), false).unwrap()
+    }
+
+    #[test]
+    fn a_thread_that_leaves_hands_its_entry_on() {
+        let heap = heap();
+        let kept = heap.place(100, 16).unwrap();
+        let mine = heap.own().addr();
+        heap.leave();
+        assert!(heap.own().is_null());
+        heap.leave();
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                heap.place(100, 16).unwrap();
+                assert_eq!(heap.own().addr(), mine, "with what is allocated in it");
+            });
+        });
+        // SAFETY: a live block, freed once.
+        unsafe { heap.give_back(kept) }.unwrap();
+        heap.check().unwrap();
+    }
+
+    #[test]
+    fn a_slot_keeps_the_heaps_that_were_used_last() {
+        let heaps: [_; KNOWN + 2] = core::array::from_fn(|_| heap());
+        for _ in 0..3 {
+            for heap in &heaps {
+                let block = heap.place(24, 16).unwrap();
+                let local = Native::look_up(heap.id);
+                assert!(!local.is_null() && local == heap.own());
+                // SAFETY: a live block, freed once.
+                unsafe { heap.give_back(block) }.unwrap();
+            }
+        }
+        for heap in &heaps {
+            assert_eq!(heap.slices.lock().locals, 2, "one for all, and one for this thread");
+        }
+    }
+
+    /// Another way for threads to find what they have: none does.
+    struct Forgetful;
+
+    impl ThreadSlot for Forgetful {
+        fn get(_heap: u64) -> *mut Local {
+            null_mut()
+        }
+
+        fn set(_heap: u64, _local: *mut Local) {}
+
+        fn key() -> usize {
+            Native::key()
+        }
+    }
+
+    #[test]
+    fn a_slot_that_keeps_nothing_is_slow_and_right() {
+        let region = crate::region::Region::builder().reserve(64 << 20).build();
+        let heap = General::<Forgetful>::new(region, false).unwrap();
+        for _ in 0..3 {
+            let blocks: [_; 100] = core::array::from_fn(|index| heap.place(1 + index * 50, 16).unwrap());
+            for block in blocks {
+                // SAFETY: a live block, freed once.
+                unsafe { heap.give_back(block) }.unwrap();
+            }
+            heap.check().unwrap();
+        }
+        heap.trim(0);
+        assert_eq!(heap.slices.lock().locals, 2);
+        assert_eq!(heap.stats().live_blocks, 0);
+        assert_eq!(heap.stats().free_runs, 1);
+    }
+
+    #[test]
+    fn in_a_child_the_entries_of_others_are_lost() {
+        let heap = heap();
+        let mine = heap.place(100, 16).map(|_| heap.own()).unwrap();
+        std::thread::scope(|threads| {
+            let other =
+                threads.spawn(|| heap.place(100, 16).map(|_| heap.own().addr()).unwrap()).join().unwrap();
+            heap.before_fork();
+            // SAFETY: as a child would, which this thread pretends to be.
+            unsafe { heap.after_fork(true) };
+            assert_eq!(heap.own(), mine);
+            let fresh =
+                threads.spawn(|| heap.place(100, 16).map(|_| heap.own().addr()).unwrap()).join().unwrap();
+            assert_ne!(fresh, other, "nobody gets what may be in the middle of anything");
+        });
+        heap.check().unwrap();
+    }
+}

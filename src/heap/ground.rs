@@ -1,0 +1,134 @@
+//! The region that a heap stands on: addresses as offsets, growth, and giving back.
+
+use super::HeapError;
+use crate::grow::{Why, grow};
+use crate::oom::admit::beyond;
+use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::region::{Region, Slot};
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+
+/// Commits the bytes of a region below the offset `to`, of which `used` are in use: by request, with the region's
+/// growth policy, and whoever SIGSEGV belongs to. `requested` is the size of the block that needs it.
+///
+/// # Errors
+/// [`HeapError::OutOfMemory`] where the region may not grow that far.
+#[inline]
+pub(crate) fn commit(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
+    if to <= slot.frontier.get() { Ok(()) } else { extend(slot, used, to, requested) }
+}
+
+#[cold]
+#[inline(never)]
+fn extend(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
+    let most = slot.most();
+    let grown =
+        if to > most { Err(beyond(to, most, slot.asked())) } else { grow(slot, used, to, Why::Request) };
+    // (Where the end is beyond every address, so is what would be taken.)
+    let effective = if to == usize::MAX { requested } else { to.saturating_sub(used) };
+    grown.map_err(|refusal| refused(slot, used, effective, requested, refusal))
+}
+
+fn refused(
+    slot: &'static Slot,
+    used: usize,
+    effective: usize,
+    requested: usize,
+    refusal: Refusal,
+) -> HeapError {
+    let request = Request::Allocation { requested, effective };
+    HeapError::OutOfMemory(OutOfMemory::new(slot, request, used, refusal))
+}
+
+/// A region that nobody else has a reference to.
+pub(crate) struct Ground {
+    base: NonNull<u8>,
+    slot: &'static Slot,
+    region: UnsafeCell<Region>,
+}
+
+// SAFETY: the region is both, and only `release` changes it, whose caller promises to be the only one.
+unsafe impl Send for Ground {}
+// SAFETY: as above.
+unsafe impl Sync for Ground {}
+
+impl Ground {
+    pub(crate) fn new(region: Region) -> Self {
+        Ground { base: region.base(), slot: region.slot(), region: UnsafeCell::new(region) }
+    }
+
+    pub(crate) fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
+    /// The address of the first byte.
+    #[inline]
+    pub(crate) fn start(&self) -> usize {
+        self.base.addr().get()
+    }
+
+    /// The offset below which everything is committed.
+    pub(crate) fn committed(&self) -> usize {
+        self.slot.frontier.get()
+    }
+
+    /// The address at an offset within the region, with the provenance of all of it.
+    #[inline]
+    pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
+        debug_assert!(offset <= self.slot.reserved(), "an offset is in the region");
+        // SAFETY: it stays in the region or at its end, which is no null.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// The offset of an address below `end`, which is the offset that the heap ends at.
+    #[inline]
+    pub(crate) fn offset(&self, block: NonNull<u8>, end: usize) -> Result<usize, HeapError> {
+        let address = block.addr().get();
+        let offset = address.wrapping_sub(self.start());
+        if offset < end { Ok(offset) } else { Err(self.outside(address, end)) }
+    }
+
+    #[cold]
+    fn outside(&self, address: usize, end: usize) -> HeapError {
+        let start = self.start();
+        if address < start {
+            HeapError::BelowHeap { address, start }
+        } else {
+            HeapError::AboveHeap { address, end: start + end }
+        }
+    }
+
+    /// Whether an address is one of the region's.
+    #[inline]
+    pub(crate) fn contains(&self, address: *const u8) -> bool {
+        address.addr().wrapping_sub(self.start()) < self.slot.reserved()
+    }
+
+    /// [`commit`] in this region.
+    #[inline]
+    pub(crate) fn commit(&self, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
+        commit(self.slot, used, to, requested)
+    }
+
+    /// The refusal of a block that takes `effective` bytes, for which there is no room within the first `most`.
+    #[cold]
+    pub(crate) fn refuse<T>(
+        &self,
+        used: usize,
+        effective: usize,
+        most: usize,
+        requested: usize,
+    ) -> Result<T, HeapError> {
+        let to = used.saturating_add(effective).max(most + 1);
+        Err(refused(self.slot, used, effective, requested, beyond(to, most, self.slot.asked())))
+    }
+
+    /// Gives the memory past the first `keep` bytes back to the system; returns how many bytes that were.
+    ///
+    /// # Safety
+    /// Nobody else calls this or `commit` at the same time, and nothing refers to what is past `keep` any more.
+    pub(crate) unsafe fn release(&self, keep: usize) -> usize {
+        // SAFETY: the region is ours, and the caller's promise.
+        unsafe { (*self.region.get()).trim(keep) }
+    }
+}

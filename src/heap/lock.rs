@@ -1,0 +1,180 @@
+//! A lock that needs nothing: a word.
+//!
+//! It spins for a moment, then lets others run, then sleeps for a while. Opening it is one store, so nobody is woken:
+//! whoever sleeps looks again by himself. That costs a waiter some time where the lock is fought over, and everybody
+//! else one atomic exchange less. As long as the process has one thread, and glibc says so, taking it is a store as well.
+//!
+//! A child that was forked while another thread held it would wait for ever. So whoever forks takes it first and
+//! opens it on both sides ([`hold`](Lock::hold), [`open`](Lock::open)).
+
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::time::Duration;
+
+/// A value that one thread at a time may have.
+pub(crate) struct Lock<T> {
+    is_held: AtomicBool,
+    /// Nobody calls at the same time as somebody else: then nothing is locked.
+    is_single: bool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: one thread at a time has the value, so it has to be able to go from one to another and no more.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
+impl<T> Lock<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Lock { is_held: AtomicBool::new(false), is_single: false, value: UnsafeCell::new(value) }
+    }
+
+    /// A lock that does not lock if `is_single`.
+    ///
+    /// # Safety
+    /// Then no two calls overlap in time.
+    pub(crate) const unsafe fn unless(is_single: bool, value: T) -> Self {
+        Lock { is_held: AtomicBool::new(false), is_single, value: UnsafeCell::new(value) }
+    }
+
+    /// The value, for as long as the guard lives. A thread that has it already waits for itself.
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        self.hold();
+        Guard { lock: self }
+    }
+
+    /// Takes the lock without a guard.
+    #[inline]
+    pub(crate) fn hold(&self) {
+        if self.is_single {
+            return;
+        }
+        // (Held already, with one thread: the call was interrupted by a signal's handler, which waits for ever, as with
+        // several.)
+        if is_alone() && !self.is_held.load(Relaxed) {
+            self.is_held.store(true, Relaxed);
+        } else if self.is_held.swap(true, Acquire) {
+            self.wait();
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Safety
+    /// The caller held it, or is the child of a fork whose parent did.
+    #[inline]
+    pub(crate) unsafe fn open(&self) {
+        if !self.is_single {
+            self.is_held.store(false, Release);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        let mut turn = 0u32;
+        while self.is_held.load(Relaxed) || self.is_held.swap(true, Acquire) {
+            pause(turn);
+            turn = turn.saturating_add(1);
+        }
+    }
+}
+
+/// Whether the process has one thread, as far as the C library knows, which makes them: what glibc's own malloc asks
+/// before it leaves its locks out. Older ones than 2.32 do not say.
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
+#[inline(always)]
+fn is_alone() -> bool {
+    let flag: *const u8;
+    // SAFETY: reads the address that the loader has put there, or null: the symbol is weak.
+    unsafe {
+        core::arch::asm!(
+            ".weak __libc_single_threaded",
+            "mov {}, qword ptr [rip + __libc_single_threaded@GOTPCREL]",
+            out(reg) flag,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    // SAFETY: glibc's flag; it changes only when this thread makes the second one.
+    !flag.is_null() && unsafe { flag.read_volatile() } != 0
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri))))]
+#[inline(always)]
+fn is_alone() -> bool {
+    false
+}
+
+/// Waits a little longer than the time before.
+fn pause(turn: u32) {
+    match turn {
+        0..64 => core::hint::spin_loop(),
+        64..128 => std::thread::yield_now(),
+        // Whoever holds it may be of a lower priority, and never run while we do.
+        _ => std::thread::sleep(Duration::from_micros(50)),
+    }
+}
+
+/// The value of a lock that is held.
+pub(crate) struct Guard<'l, T> {
+    lock: &'l Lock<T>,
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held until the guard is dropped.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the guard held it.
+        unsafe { self.lock.open() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_at_a_time() {
+        let lock = Lock::new((0u64, 0u64));
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    for _ in 0..20_000 {
+                        let mut both = lock.lock();
+                        both.0 += 1;
+                        assert_eq!(both.0, both.1 + 1);
+                        both.1 += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*lock.lock(), (160_000, 160_000));
+    }
+
+    #[test]
+    fn what_is_held_can_be_opened_by_whoever_knows_that() {
+        let lock = Lock::new(1);
+        lock.hold();
+        // SAFETY: it was taken in the line above.
+        unsafe { lock.open() };
+        assert_eq!(*lock.lock(), 1);
+    }
+}
