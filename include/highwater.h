@@ -25,7 +25,7 @@
  *   HIGHWATER_DEBUG     every allocation checks its cursor and tells where it was made; see the end of this file.
  *   HIGHWATER_EXPLICIT  for a library built with the `explicit` engine, which has no signal handler: the failing
  *                       side of a check commits memory and returns. A program and a library that disagree do not
- *                       link: hw_engine_fault or hw_engine_explicit is the symbol that is missing.
+ *                       link: the symbol that is missing is the engine's that the part was compiled for.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -37,12 +37,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HIGHWATER_VERSION_MAJOR 0
 #define HIGHWATER_VERSION_MINOR 1
 #define HIGHWATER_VERSION_PATCH 0
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#define HIGHWATER_NOTHROW_ __attribute__((nothrow))
+#else
+#define HIGHWATER_NOTHROW_
+#endif
 #if defined(__GNUC__)
 #define HIGHWATER_UNREACHABLE_() __builtin_unreachable()
 #define HIGHWATER_UNLIKELY_(condition) __builtin_expect(!!(condition), 0)
@@ -91,15 +97,19 @@ typedef struct hw_cursor {
 typedef struct hw_arena hw_arena;
 typedef struct hw_error hw_error;
 
-/* The failing side of a check: writes a report and aborts, in a function named after the cause. */
-HIGHWATER_NORETURN_ void hw_refuse(const void *position, const void *limit, size_t size, size_t align);
-
-/* Library sides of the inline functions below. */
-void *hw_extend_(void *position, void *limit, size_t size, size_t align);
-void *hw_place_(hw_cursor cursor, size_t size, size_t align, hw_error *why);
-void hw_commit_(void *position, void *limit, size_t padding, size_t size);
-hw_cursor hw_engine_fault(hw_arena *arena);
-hw_cursor hw_engine_explicit(hw_arena *arena);
+/* The failing side of a check: writes a report and aborts, in a function named after the cause. The other functions here
+ * are the library's sides of the inline ones below. Each engine has its own, so that a part of a program that was
+ * compiled for the other one does not link. */
+#ifdef HIGHWATER_EXPLICIT
+#define hw_refuse hw_refuse_explicit_
+#define hw_place_ hw_place_explicit_
+#endif
+HIGHWATER_NORETURN_ HIGHWATER_NOTHROW_ void hw_refuse(const void *position, const void *limit, size_t size, size_t align);
+HIGHWATER_NOTHROW_ void *hw_extend_(void *position, void *limit, size_t size, size_t align);
+HIGHWATER_NOTHROW_ void *hw_place_(hw_cursor cursor, size_t size, size_t align, hw_error *why);
+HIGHWATER_NOTHROW_ void hw_commit_(void *position, void *limit, size_t padding, size_t size);
+HIGHWATER_NOTHROW_ hw_cursor hw_engine_fault(hw_arena *arena);
+HIGHWATER_NOTHROW_ hw_cursor hw_engine_explicit(hw_arena *arena);
 
 /* The cursor at the arena's first byte. There is one root: what an earlier root cursor allocated is given up when a
  * later one allocates. NULL gives a cursor without memory. */
@@ -332,28 +342,32 @@ static inline char *hw_strdup(hw_cursor *cursor, const char *text)
     return text == NULL ? NULL : (char *)hw_memdup(cursor, text, strlen(text) + 1);
 }
 
-/* Text put together as by vsprintf, as long as it is. NULL, and nothing taken, where vsnprintf fails (a wide character
+/* Text put together as by vsprintf, as long as it is. The arguments may be what a copy of the cursor allocated. NULL, and nothing taken, where vsnprintf fails (a wide character
  * that has no multibyte form) or format is NULL. */
 HIGHWATER_ATTRIBUTE_((format(printf, 2, 0)))
 static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list arguments)
 {
-    char *text = cursor->position;
-    size_t left = (size_t)(cursor->limit - text), room = left > INT32_MAX ? INT32_MAX : left;
+    char small[512], *text = NULL, *large;
     va_list again;
     int length;
     if (format == NULL) {
         return NULL;
     }
     va_copy(again, arguments);
-    /* Written where it stays, unless it turns out not to fit. (A null buffer may be given only without room.) */
-    length = vsnprintf(room == 0 ? NULL : text, room, format, arguments);
-    if (length < 0) {
-        text = NULL;
-    } else if ((size_t)length < room) {
-        text = (char *)hw_alloc(cursor, (size_t)length + 1);
-    } else {
-        text = (char *)hw_alloc(cursor, (size_t)length + 1);
-        vsnprintf(text, (size_t)length + 1, format, again);
+    /* The arguments may be what a copy of the cursor allocated, which lies where the text is going to: so it is put
+     * together elsewhere, and then it moves. */
+    length = vsnprintf(small, sizeof small, format, arguments);
+    if (length >= 0 && (size_t)length < sizeof small) {
+        text = (char *)hw_memdup(cursor, small, (size_t)length + 1);
+    } else if (length >= 0) {
+        large = (char *)malloc((size_t)length + 1);
+        if (large == NULL) {
+            hw_refuse(cursor->position, cursor->limit, (size_t)length + 1, HIGHWATER_MIN_ALIGN);
+        }
+        if (vsnprintf(large, (size_t)length + 1, format, again) == length) {
+            text = (char *)hw_memdup(cursor, large, (size_t)length + 1);
+        }
+        free(large);
     }
     va_end(again);
     return text;
@@ -463,7 +477,7 @@ typedef enum hw_format {
 typedef enum hw_response {
     HIGHWATER_RESPONSE_ABORT = 0, /* a report, and abort() in a function named after the cause */
     HIGHWATER_RESPONSE_SPILL = 1, /* the arena goes on in a file in spill_directory */
-    HIGHWATER_RESPONSE_HOOK = 2   /* refusal_hook is asked first */
+    HIGHWATER_RESPONSE_HOOK = 2   /* refusal_hook is asked first, where a fault is refused */
 } hw_response;
 
 typedef enum hw_answer {
@@ -605,7 +619,8 @@ static inline size_t hw_arena_trim(hw_arena *arena, hw_cursor *cursor, size_t ke
     return given_back;
 }
 
-/* How many bytes may be used from now on, exact to 8 bytes; HIGHWATER_NONE lifts the limit. */
+/* How many bytes may be used from now on, rounded down to 8; HIGHWATER_NONE lifts the limit. The limit that the arena was
+ * made with (options.limit) stays: it is the most that this one can be. */
 static inline hw_status hw_arena_set_limit(hw_arena *arena, hw_cursor *cursor, size_t bytes)
 {
     hw_status status = hw_arena_set_limit_(arena, bytes);
@@ -699,7 +714,7 @@ size_t hw_process_committed(void);
 typedef void (*hw_text_function)(void *user, const char *text, size_t length);
 
 /* Where reports go instead of standard error: a file, which is created and appended to; a descriptor, which is
- * duplicated; a function. NULL, -1 and NULL restore standard error. */
+ * duplicated; a function. NULL, -1 and NULL restore standard error. What was opened or duplicated is kept for good. */
 hw_status hw_report_to_file(const char *path, hw_error *error);
 hw_status hw_report_to_fd(int fd, hw_error *error);
 void hw_report_to_function(hw_text_function function, void *user);
@@ -801,11 +816,12 @@ uint32_t hw_version_number(void);
  *     HIGHWATER_VEC_FREE(&primes);
  *
  * `vec` is a pointer to it, and is evaluated more than once. Indexing is vec.data[i], below vec.length. A value that is
- * pushed may be computed from the array, and must not push to it. */
+ * pushed may be computed from the array, and must not change it. T is aligned to a page (4096) at most. The arena is the
+ * array's own: its limits are those it was opened with (HIGHWATER_VEC_OPEN). */
 #define HIGHWATER_VEC(T) struct { T *data; size_t length; size_t capacity; hw_arena *arena; }
 #define HIGHWATER_VEC_INIT { NULL, 0, 0, NULL }
 
-void hw_vec_grow_(void *vec, size_t element, size_t more);
+HIGHWATER_NOTHROW_ void hw_vec_grow_(void *vec, size_t element, size_t more);
 bool hw_vec_try_grow_(void *vec, size_t element, size_t more, hw_error *error);
 hw_status hw_vec_open_(void *vec, size_t element, const hw_options *options, hw_error *error);
 void hw_vec_free_(void *vec);

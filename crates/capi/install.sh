@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the C library under a prefix: install.sh PREFIX [DIRECTORY]
 #
-# DIRECTORY is where cargo left the library, target/release of this checkout unless it is given:
+# DIRECTORY is where cargo left the library, release in $CARGO_TARGET_DIR or in target of this checkout unless it is given:
 #     cargo build --release -p highwater-capi
 #     sh crates/capi/install.sh /usr/local
 # DESTDIR is put before the prefix where files go, and not in what they say, as packagers want it.
@@ -11,13 +11,17 @@ if [ $# -lt 1 ] || [ $# -gt 2 ]; then
     echo "usage: $0 PREFIX [DIRECTORY]" >&2
     exit 2
 fi
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 root=$here/../..
 case $1 in
+'')
+    echo "$0: the prefix is empty" >&2
+    exit 2
+    ;;
 /*) prefix=$1 ;;
 *) prefix=$(pwd)/$1 ;;
 esac
-built=${2:-$root/target/release}
+built=${2:-${CARGO_TARGET_DIR:-$root/target}/release}
 to=${DESTDIR:-}$prefix
 
 for file in libhighwater.so libhighwater.a; do
@@ -34,11 +38,14 @@ if grep -q hw_engine_explicit "$built/libhighwater.so"; then
     cflags=' -DHIGHWATER_EXPLICIT'
 fi
 
+# As pkg-config wants a path, and then as sed wants a replacement.
+quoted=$(printf '%s\n' "$prefix" | sed -e 's/[\\ ]/\\&/g' -e 's/[\\|&]/\\&/g')
+
 mkdir -p "$to/lib/pkgconfig" "$to/include"
 install -m 755 "$built/libhighwater.so" "$to/lib/libhighwater.so"
 install -m 644 "$built/libhighwater.a" "$to/lib/libhighwater.a"
 install -m 644 "$root/include/highwater.h" "$to/include/highwater.h"
-sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" "$here/highwater.pc.in" \
+sed -e "s|@PREFIX@|$quoted|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" "$here/highwater.pc.in" \
     >"$to/lib/pkgconfig/highwater.pc"
 chmod 644 "$to/lib/pkgconfig/highwater.pc"
 echo "highwater $version is in $to"

@@ -1,7 +1,8 @@
 //! Linux. Outside the signal nix makes the calls; what may run inside it calls libc directly.
 
 use super::Errno;
-use core::ffi::{CStr, c_int, c_void};
+use super::raw;
+use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
@@ -304,7 +305,7 @@ pub(crate) fn allocate_blocks(fd: c_int, offset: usize, len: usize) -> Result<()
     let (offset, len) = (offset as libc::off64_t, len as libc::off64_t);
     loop {
         // SAFETY: fallocate takes any numbers.
-        match checked(unsafe { libc::fallocate64(fd, 0, offset, len) }) {
+        match checked(unsafe { raw::allocate(fd, 0, offset, len) }) {
             Err(Errno(libc::EINTR)) => continue,
             result => return result,
         }
@@ -315,7 +316,7 @@ pub(crate) fn allocate_blocks(fd: c_int, offset: usize, len: usize) -> Result<()
 pub(crate) fn punch_hole(fd: c_int, offset: usize, len: usize) -> Result<(), Errno> {
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
     // SAFETY: fallocate takes any numbers.
-    checked(unsafe { libc::fallocate64(fd, mode, offset as libc::off64_t, len as libc::off64_t) })
+    checked(unsafe { raw::allocate(fd, mode, offset as libc::off64_t, len as libc::off64_t) })
 }
 
 /// Maps a file over a range, inaccessible, kept out of forked children and of core dumps. Signal-safe.
@@ -584,7 +585,7 @@ impl Probe {
 
     fn reopen(&self) -> bool {
         // SAFETY: the path is a string.
-        let fd = unsafe { libc::open(self.path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        let fd = unsafe { raw::open(&self.path) };
         let Some([device, file]) = (fd >= 0).then(|| identify(fd)).flatten() else { return false };
         self.identity[0].store(device, Relaxed);
         self.identity[1].store(file, Relaxed);
@@ -601,7 +602,7 @@ impl Probe {
             return None;
         }
         // SAFETY: `to` is memory to write to.
-        let len = unsafe { libc::pread(self.fd.load(Relaxed), to.as_mut_ptr().cast(), to.len(), 0) };
+        let len = unsafe { raw::read_start(self.fd.load(Relaxed), to) };
         to.get(..usize::try_from(len).ok()?)
     }
 }
@@ -645,12 +646,12 @@ pub(crate) unsafe fn present_pages(start: *mut u8, len: usize, scratch: &mut [u8
 fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
     // SAFETY: `path` is a string, `to` is memory to write to, and the descriptor is closed by nobody else.
     unsafe {
-        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let fd = raw::open(path);
         if fd < 0 {
             return None;
         }
-        let len = libc::read(fd, to.as_mut_ptr().cast::<c_void>(), to.len());
-        libc::close(fd);
+        let len = raw::read(fd, to);
+        raw::close(fd);
         usize::try_from(len).ok()
     }
 }
@@ -659,14 +660,14 @@ fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
 /// more. Signal-safe.
 fn lines_of(path: &CStr, buffer: &mut [u8], mut line: impl FnMut(&[u8]) -> bool) {
     // SAFETY: `path` is a string.
-    let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let fd = unsafe { raw::open(path) };
     if fd < 0 {
         return;
     }
     let mut filled = 0;
     'reading: while let Some(room) = buffer.get_mut(filled..) {
         // SAFETY: `room` is memory to write to.
-        let read = unsafe { libc::read(fd, room.as_mut_ptr().cast::<c_void>(), room.len()) };
+        let read = unsafe { raw::read(fd, room) };
         let Some(read) = usize::try_from(read).ok().filter(|&read| read > 0) else { break };
         filled = filled.wrapping_add(read);
         let mut rest = buffer.get(..filled).unwrap_or_default();
@@ -685,7 +686,7 @@ fn lines_of(path: &CStr, buffer: &mut [u8], mut line: impl FnMut(&[u8]) -> bool)
         filled = left;
     }
     // SAFETY: the descriptor is ours.
-    unsafe { libc::close(fd) };
+    unsafe { raw::close(fd) };
 }
 
 /// The file that the code at `pc` was loaded from, and how far behind the start of its first mapping that is:
@@ -743,7 +744,7 @@ pub(crate) fn descriptor(file: &std::fs::File) -> Option<c_int> {
 pub(crate) fn write(fd: c_int, mut text: &[u8]) -> bool {
     while !text.is_empty() {
         // SAFETY: `text` is readable memory.
-        let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
+        let written = unsafe { raw::write(fd, text) };
         match usize::try_from(written) {
             Ok(0) => return false,
             Ok(written) => text = text.get(written..).unwrap_or_default(),

@@ -10,6 +10,8 @@
 mod imp;
 
 mod loan;
+#[cfg(not(highwater_portable))]
+mod raw;
 #[cfg(highwater_fault)]
 mod stack;
 

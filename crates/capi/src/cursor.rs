@@ -5,7 +5,7 @@
 
 use crate::abi::{HwCursor, HwError, MIN_ALIGN, Status};
 use crate::arena::{self, HwArena, run_out};
-use crate::error::{cause_number, end, plain, status};
+use crate::error::{cause_number, end, fine, plain, status};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use highwater::{Cause, OutOfMemory, Remote};
@@ -103,7 +103,9 @@ fn stale(position: *mut u8, size: usize) -> HwError {
     }
 }
 
-#[unsafe(no_mangle)]
+// (Each engine has names of its own: see the header.)
+#[cfg_attr(highwater_fault, unsafe(no_mangle))]
+#[cfg_attr(not(highwater_fault), unsafe(export_name = "hw_refuse_explicit_"))]
 extern "C" fn hw_refuse(position: *mut c_void, _limit: *const c_void, size: usize, align: usize) -> ! {
     plain(|| {
         let position = position.cast::<u8>();
@@ -116,6 +118,7 @@ extern "C" fn hw_refuse(position: *mut c_void, _limit: *const c_void, size: usiz
     })
 }
 
+#[cfg(not(highwater_fault))]
 #[unsafe(no_mangle)]
 extern "C" fn hw_extend_(
     position: *mut c_void,
@@ -161,7 +164,8 @@ fn committed_already(cursor: &HwCursor, size: usize, align: usize) -> Option<*mu
     is_within.then(|| position.wrapping_add(padding))
 }
 
-#[unsafe(no_mangle)]
+#[cfg_attr(highwater_fault, unsafe(no_mangle))]
+#[cfg_attr(not(highwater_fault), unsafe(export_name = "hw_place_explicit_"))]
 unsafe extern "C" fn hw_place_(
     cursor: HwCursor,
     size: usize,
@@ -169,7 +173,7 @@ unsafe extern "C" fn hw_place_(
     why: *mut HwError,
 ) -> *mut c_void {
     if let Some(start) = committed_already(&cursor, size, align) {
-        status(why, || Ok(()));
+        fine(why);
         return start.cast();
     }
     let mut start = null_mut();
@@ -196,6 +200,7 @@ unsafe extern "C" fn hw_place_(
     start
 }
 
+#[cfg(highwater_fault)]
 #[unsafe(no_mangle)]
 extern "C" fn hw_commit_(position: *mut c_void, _limit: *mut c_void, padding: usize, size: usize) {
     // The block passed the check, so that its end does not wrap.
@@ -214,7 +219,10 @@ extern "C" fn hw_commit_(position: *mut c_void, _limit: *mut c_void, padding: us
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_commit_ahead(cursor: HwCursor, bytes: usize, error: *mut HwError) -> Status {
-    status(error, || Ok(misused(cursor.position, 1)?.ensure(cursor.position, bytes)?))
+    status(error, || match misused(cursor.position, 1)? {
+        _ if bytes == 0 => Ok(()),
+        region => Ok(region.ensure(cursor.position, bytes)?),
+    })
 }
 
 #[unsafe(no_mangle)]

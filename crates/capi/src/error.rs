@@ -1,7 +1,7 @@
 //! Errors as C gets them: a status, and the figures and the message in a structure of the caller's.
 
 use crate::abi::{HwError, MESSAGE_BYTES, Status};
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
 use highwater::{BuildError, Cause, GuardError, OutOfMemory, Remote};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -125,6 +125,7 @@ impl From<BuildError> for HwError {
 
 /// Calls what a function with a status does. A panic is caught: nothing unwinds into C.
 pub(crate) fn status(error: *mut HwError, body: impl FnOnce() -> Result<(), HwError>) -> Status {
+    let _cancellable_again = NotCancelled::new();
     let outcome = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) if error.is_null() => return Status::Ok,
         Ok(Ok(())) => HwError::NONE,
@@ -141,9 +142,55 @@ pub(crate) fn status(error: *mut HwError, body: impl FnOnce() -> Result<(), HwEr
 /// Calls what a function without a status does. A panic ends the process: there is no way to say that something went
 /// wrong.
 pub(crate) fn plain<T>(body: impl FnOnce() -> T) -> T {
+    let _cancellable_again = NotCancelled::new();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => value,
         Err(panic) => end(format_args!("internal error: {}", words(&*panic))),
+    }
+}
+
+/// What a function with a status answers where there was nothing to do.
+pub(crate) fn fine(error: *mut HwError) {
+    if !error.is_null() {
+        // SAFETY: the caller's structure.
+        unsafe { error.write(HwError::NONE) };
+    }
+}
+
+/// While it lives the thread is not cancelled (`pthread_cancel`): it would be unwound from some call of the system,
+/// through frames that nothing may unwind.
+struct NotCancelled {
+    before: c_int,
+}
+
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+impl NotCancelled {
+    fn new() -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            /// `PTHREAD_CANCEL_DISABLE`, of glibc and of musl.
+            const DISABLE: c_int = 1;
+            let mut before = 0;
+            // SAFETY: `before` is written to.
+            unsafe { pthread_setcancelstate(DISABLE, &mut before) };
+            NotCancelled { before }
+        }
+        #[cfg(not(target_os = "linux"))]
+        NotCancelled { before: 0 }
+    }
+}
+
+impl Drop for NotCancelled {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: a state that it has been in, and nowhere to write the other to.
+        unsafe {
+            pthread_setcancelstate(self.before, core::ptr::null_mut())
+        };
     }
 }
 

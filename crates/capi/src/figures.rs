@@ -143,6 +143,9 @@ extern "C" fn hw_process_committed() -> usize {
 extern "C" fn hw_inject(what: u32, n: u64, seed: u64) -> Status {
     let injection = match what {
         0 => None,
+        // (They are counted from one, and a rate is out of a million.)
+        1 if n == 0 => return Status::Argument,
+        4 if n > 1_000_000 => return Status::Argument,
         1 => Some(Injection::nth(n)),
         2 => Some(Injection::after(n)),
         3 => Some(Injection::above(usize::try_from(n).unwrap_or(usize::MAX))),

@@ -37,7 +37,8 @@ pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwErro
     if size == 0 {
         return Err(bad(format_args!("hw_options.size is 0: start from HIGHWATER_OPTIONS")));
     }
-    if !(size_of::<usize>()..=ABSURD).contains(&size) {
+    // (A part of a field is none: every field, or pair of them, is eight bytes.)
+    if !(size_of::<usize>()..=ABSURD).contains(&size) || !size.is_multiple_of(8) {
         return Err(bad(format_args!("hw_options.size is {size}, which is no size of it")));
     }
     let bytes = options.cast::<u8>();
@@ -57,6 +58,9 @@ pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwErro
     unsafe { bytes.copy_to_nonoverlapping((&raw mut known).cast(), common) };
     Ok(known)
 }
+
+/// The most guards that one arena is made with.
+const MOST_GUARDS: usize = 1 << 16;
 
 /// Bytes, where 0 is the default and `HIGHWATER_NONE` is 0.
 fn bytes(value: usize) -> Option<usize> {
@@ -165,6 +169,12 @@ unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
     if options.guards.is_null() && options.guard_count > 0 {
         return Err(bad(format_args!(
             "hw_options.guards is NULL and guard_count is {}",
+            options.guard_count
+        )));
+    }
+    if options.guard_count > MOST_GUARDS {
+        return Err(bad(format_args!(
+            "hw_options.guard_count is {}, and there are at most {MOST_GUARDS}",
             options.guard_count
         )));
     }

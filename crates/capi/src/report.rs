@@ -91,7 +91,8 @@ extern "C" fn hw_dump() {
 #[unsafe(no_mangle)]
 extern "C" fn hw_dump_on_signal(signal: c_int, error: *mut HwError) -> Status {
     status(error, || {
-        let forbidden = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGKILL, libc::SIGSTOP];
+        let forbidden =
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGKILL, libc::SIGSTOP];
         if forbidden.contains(&signal) {
             let message = format_args!("signal {signal} cannot be listened to this way");
             return Err(HwError::new(Status::Argument, message));

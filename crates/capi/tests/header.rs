@@ -64,8 +64,15 @@ fn header_and_library_have_the_same_functions() {
     assert!(others.is_empty(), "not ours: {others:?}");
     let mut declared = declared();
     // The library has the one of its engine.
-    let other = if support::is_fault() { "hw_engine_explicit" } else { "hw_engine_fault" };
-    assert!(declared.remove(other), "{declared:?}");
+    let others = if support::is_fault() {
+        ["hw_engine_explicit", "hw_extend_"].as_slice()
+    } else {
+        ["hw_engine_fault", "hw_commit_", "hw_refuse", "hw_place_"].as_slice()
+    };
+    others.iter().for_each(|&other| assert!(declared.remove(other), "{other}: {declared:?}"));
+    if !support::is_fault() {
+        declared.extend(["hw_refuse_explicit_", "hw_place_explicit_"].map(String::from));
+    }
     assert!(declared.len() > 50, "{declared:?}");
     assert_eq!(declared, exported);
 }

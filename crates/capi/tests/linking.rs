@@ -36,6 +36,33 @@ fn the_commands_of_the_documentation() {
     }
 }
 
+/// A part of a program that is given its cursor has to be compiled for the same engine as the part that makes it.
+#[test]
+fn a_unit_for_the_other_engine_does_not_link() {
+    if !available(GCC) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let unit = directory.path().join("unit.c");
+    let calls =
+        ["hw_alloc(c, 8)", "hw_try_alloc(c, 8)", "hw_alloc_committed(c, 8)", "hw_alloc_aligned(c, 8, 64)"];
+    for call in calls {
+        let body = format!(
+            "#include <highwater.h>\nvoid *part(hw_cursor *c) {{ return {call}; }}\nint main(void) {{ return 0; }}\n"
+        );
+        std::fs::write(&unit, body).unwrap();
+        for (flag, links) in
+            [("-DHIGHWATER_EXPLICIT", !support::is_fault()), ("-DUNUSED", support::is_fault())]
+        {
+            let mut command = Command::new("cc");
+            command.arg(flag).arg(&unit).arg(format!("-I{}", include().display()));
+            command.arg(library().join("libhighwater.so")).arg("-o").arg(directory.path().join("unit"));
+            let answer = command.output().expect("cc starts");
+            assert_eq!(answer.status.success(), links, "{call} {flag}: {answer:?}");
+        }
+    }
+}
+
 #[test]
 fn a_program_for_the_other_engine_does_not_link() {
     if !available(GCC) {

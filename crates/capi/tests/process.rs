@@ -21,6 +21,11 @@ fn threads_of_c() {
 }
 
 #[test]
+fn a_thread_is_not_cancelled_while_it_grows() {
+    cases(&["cancelled"]);
+}
+
+#[test]
 fn forked_children_grow() {
     cases(&["forks"]);
 }

@@ -214,6 +214,17 @@ static void text(void)
     char *wide = hw_sprintf(&cursor, "%*d", 3000000, 7);
     CHECK(strlen(wide) == 3000000 && wide[2999999] == '7' && hw_used(cursor) == used + 3000008);
     CHECK(hw_sprintf(&cursor, "%s", "") != NULL && hw_used(cursor) == used + 3000016);
+
+    /* Made of what a copy of the cursor has, which lies where the text is going to; short and long. */
+    hw_cursor scratch = hw_push(cursor);
+    char *word = hw_strdup(&scratch, "hello");
+    CHECK(strcmp(hw_sprintf(&cursor, "[%s]", word), "[hello]") == 0);
+    scratch = hw_push(cursor);
+    char *letters = HIGHWATER_ARRAY(&scratch, char, 2001);
+    memset(letters, 'x', 2000);
+    letters[2000] = 0;
+    char *twice = hw_sprintf(&cursor, "%s-%s", letters, letters);
+    CHECK(strlen(twice) == 4001 && strspn(twice, "x") == 2000 && strspn(twice + 2001, "x") == 2000);
     hw_arena_free(arena);
 
     arena = arena_of(4096);

@@ -174,7 +174,35 @@ static void dies_of_a_foreign_fault(void)
     *(char *volatile *)(uintptr_t)own_faults = NULL;
 }
 
+/* A thread that is to be cancelled, and grows before it comes to a point where it may be. */
+static void *to_be_cancelled(void *told)
+{
+    hw_arena *arena = arena_of(64 * MIB);
+    hw_error error;
+    CHECK(pthread_cancel(pthread_self()) == 0);
+    fill(arena, 32 * MIB);
+    hw_cursor cursor = hw_arena_cursor(arena);
+    CHECK(hw_try_alloc(&cursor, 48 * MIB) != NULL);
+    CHECK(hw_commit_ahead(cursor, MIB, &error) == HIGHWATER_OK);
+    hw_dump();
+    *(bool *)told = true;
+    pthread_testcancel();
+    CHECK(!"cancelled by now");
+    return NULL;
+}
+
+static void cancelled(void)
+{
+    pthread_t thread;
+    void *result = NULL;
+    bool came_through = false;
+    CHECK(pthread_create(&thread, NULL, to_be_cancelled, &came_through) == 0);
+    CHECK(pthread_join(thread, &result) == 0);
+    CHECK(result == PTHREAD_CANCELED && came_through);
+}
+
 static const struct test_case cases[] = {
+    {"cancelled", cancelled},
     {"threads", threads},
     {"forks", forks},
     {"handler before", handler_before},
