@@ -108,3 +108,19 @@ fn a_reservation_that_is_full() {
     assert!(blocks.len() >= 7, "{}", blocks.len());
     heap.check().unwrap();
 }
+
+#[test]
+fn a_block_that_cannot_grow_at_the_end_moves_to_what_is_free() {
+    let heap = Heap::builder().reserve(64 << 20).limit(7 << 20).policy(General::new()).build();
+    let [low, high] = [4 << 20, 2 << 20].map(|size| heap.allocate(size, 16).unwrap());
+    // SAFETY: live blocks, of which the first is freed once and the second one is replaced.
+    unsafe {
+        high.write_bytes(7, 2 << 20);
+        heap.deallocate(low).unwrap();
+        let moved = heap.reallocate(high, 7 << 19, 16).expect("there are 4 MiB");
+        assert_eq!(moved.add((2 << 20) - 1).read(), 7);
+        heap.deallocate(moved).unwrap();
+    }
+    heap.check().unwrap();
+    assert_eq!(heap.stats().live_blocks, 0);
+}

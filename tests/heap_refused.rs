@@ -2,9 +2,9 @@
 
 mod support;
 
-use highwater::heap::{Blocks, Bump, Fit, Heap, HeapError, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapError, Kind, Stack};
 use highwater::oom::{self, Injection};
-use highwater::{Cause, Growth, Headroom};
+use highwater::{Cause, Growth, GuardPolicy, Headroom};
 use proptest::prelude::*;
 use std::ptr::NonNull;
 
@@ -190,4 +190,27 @@ fn a_margin_that_cannot_be_had_is_left_out() {
 #[test]
 fn children() {
     support::child_main(&[("margin", a_margin_is_not_insisted_on)]);
+}
+
+#[test]
+fn what_is_committed_beyond_a_limit_or_a_guard_is_not_handed_out() {
+    let kinds: [Kind; 4] =
+        [General::new().into(), Blocks::new().into(), Stack::new().into(), Bump::new().into()];
+    for kind in kinds {
+        for growth in [Growth::Upfront, Growth::Fixed(8 << 20)] {
+            let plain = || Heap::builder().reserve(64 << 20).growth(growth).policy(kind);
+            let guard = GuardPolicy::default().at(4 << 20..(4 << 20) + (64 << 10));
+            for heap in [plain().limit(4 << 20).build(), plain().guard(guard).build()] {
+                let mut count = 0;
+                while let Ok(block) = heap.allocate(50_000, 16) {
+                    // SAFETY: a block that was just allocated.
+                    unsafe { block.write_bytes(1, 50_000) };
+                    count += 1;
+                }
+                let used = heap.stats().used;
+                assert!(count >= 20 && used <= 4 << 20, "{kind:?} {growth:?}: {count} blocks, {used} bytes");
+                heap.check().unwrap();
+            }
+        }
+    }
 }

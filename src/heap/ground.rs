@@ -15,7 +15,8 @@ use core::ptr::NonNull;
 /// [`HeapError::OutOfMemory`] where the region may not grow that far.
 #[inline]
 pub(crate) fn commit(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
-    if to <= slot.frontier.get() { Ok(()) } else { extend(slot, used, to, requested) }
+    // What is committed may go on beyond a limit, or behind a guard.
+    if to <= slot.frontier.get().min(slot.most()) { Ok(()) } else { extend(slot, used, to, requested) }
 }
 
 #[cold]
@@ -67,9 +68,9 @@ impl Ground {
         self.base.addr().get()
     }
 
-    /// The offset below which everything is committed.
+    /// The offset below which everything is committed: the frontier may be behind a guard.
     pub(crate) fn committed(&self) -> usize {
-        self.slot.frontier.get()
+        self.slot.frontier.get().min(self.slot.most())
     }
 
     /// The address at an offset within the region, with the provenance of all of it.

@@ -11,8 +11,8 @@ use core::ptr::NonNull;
 ///
 /// What is handed out is committed memory, aligned to [`MIN_ALIGN`](super::MIN_ALIGN) at least (unless an option of the
 /// policy says otherwise), and overlaps no other live block. Any thread may make any call at any time. Nothing in here
-/// may allocate from the global allocator, take a lock of std's, use a `thread_local!` or panic on what a caller gets
-/// wrong: a heap may be the program's `malloc`. A call that returns an error has changed nothing that can be seen.
+/// may allocate from the global allocator, take a lock of std's, use a `thread_local!` that has to be initialised or
+/// dropped, or panic on what a caller gets wrong: a heap may be the program's `malloc`. A call that returns an error has changed nothing that can be seen.
 pub(crate) trait Policy {
     /// A block for `size` bytes.
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError>;

@@ -124,7 +124,7 @@ impl<T: ThreadSlot> General<T> {
                 .count(page, list, |_, is_new| is_new, &mut seen)
                 .ok_or_else(|| corrupt(start.addr(), "a list of free blocks"))?;
         }
-        if counts[1] + page.out.get() != page.carved.get() {
+        if counts[1].wrapping_add(page.out.get()) != page.carved.get() {
             return wrong("the count of freed blocks");
         }
         // (What other threads free they may free at any time.)
@@ -165,12 +165,14 @@ impl<T: ThreadSlot> General<T> {
         Some(count)
     }
 
-    /// How many blocks of a page are free; of another thread's page as far as that can be seen.
-    fn free_blocks(&self, page: &Page) -> u32 {
+    /// How many blocks of a page are live; of another thread's page as far as that can be seen.
+    fn live_blocks(&self, page: &Page) -> u32 {
+        // Once: its owner goes on.
+        let carved = page.carved.get();
         let mut seen = Seen([0; MOST_BLOCKS / 64]);
         let counts =
             self.lists(page).map(|list| self.count(page, list, |_, new| new, &mut seen).unwrap_or(0));
-        counts.iter().sum::<u32>().min(page.carved.get())
+        carved.saturating_sub(counts.iter().sum())
     }
 
     pub(super) fn figures(&self) -> HeapStats {
@@ -192,7 +194,7 @@ impl<T: ThreadSlot> General<T> {
                 }
                 BLOCKS => {
                     let size = page.size.get() as usize;
-                    let live = (page.carved.get() - self.free_blocks(page)) as usize;
+                    let live = self.live_blocks(page) as usize;
                     stats.live_blocks += live;
                     stats.live_bytes += live * size;
                     stats.free_bytes += (page.room.get() as usize).saturating_sub(live) * size;

@@ -264,7 +264,7 @@ impl<T: ThreadSlot> General<T> {
                     // SAFETY: the caller's promise; nobody refers to what is cut off.
                     && unsafe {
                         let run = core::ptr::from_ref(page).cast_mut();
-                        self.resize_run(run, size.div_ceil(SLICE), size)?
+                        self.resize_run(run, size.div_ceil(SLICE), size)
                     }
                 {
                     return Ok(block);

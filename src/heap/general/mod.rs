@@ -8,7 +8,7 @@
 //! - `classes`: sizes; `page`: the table's entries; `meta`: where they are
 //! - `small`: pages, their lists, and when they are given back; `remote`: frees by other threads
 //! - `local`, `threads`: what a thread has, and how it comes to it
-//! - `slices`, `large`: runs of slices, and the blocks that are one
+//! - `slices`, `large`: runs of slices, and the blocks that are one; `purge`: what the system gets back of them
 //!
 //! The fast paths are here: an allocation takes the first block of the first page of its class, a free pushes on its
 //! page's other list if the page carries this thread's tag. Free lists per page, the second list, and the list of other
@@ -27,6 +27,7 @@ mod large;
 mod local;
 mod meta;
 mod page;
+mod purge;
 mod remote;
 mod slices;
 mod small;

@@ -1,4 +1,4 @@
-//! Runs of slices: found, split, joined with both neighbours, grown at the end of the heap, given back to the system.
+//! Runs of slices: found, split, joined with both neighbours, grown at the end of the heap.
 //!
 //! All of it under one lock, which a page of small blocks takes once in its life. Free runs are kept by length, four
 //! lists to a doubling.
@@ -6,22 +6,13 @@
 use super::General;
 use super::classes::{SLICE, SLICE_SHIFT};
 use super::page::{FREE, NONE, Page, TAKEN};
+use super::purge::MOST_DIRTY;
 use super::threads::ThreadSlot;
 use crate::heap::HeapError;
-use crate::sys;
-use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::Ordering::Release;
 
 /// The lists: lengths below 8, then four to a doubling.
-const BINS: usize = 7 + 4 * 29;
-
-/// How many free slices may have memory before anybody asks for how long.
-const MOST_DIRTY: usize = (16 << 20) / SLICE;
-
-/// What has memory and was not used for so long is given back, in nanoseconds.
-const WINDOW: u64 = 50_000_000;
-
-/// How many there may be at all, beside as many as are in use.
-const FAR_TOO_DIRTY: usize = (1 << 30) / SLICE;
+pub(super) const BINS: usize = 7 + 4 * 29;
 
 /// What the lock guards, beside the table's runs.
 pub(super) struct Slices {
@@ -35,8 +26,8 @@ pub(super) struct Slices {
     pub(super) free: usize,
     pub(super) dirty: usize,
     /// The fewest slices that were free and had memory since the time `since`.
-    least_dirty: usize,
-    since: u64,
+    pub(super) least_dirty: usize,
+    pub(super) since: u64,
     /// The most slices that were in use at once.
     pub(super) peak: usize,
     /// How many threads' entries there are.
@@ -330,23 +321,6 @@ impl<T: ThreadSlot> General<T> {
         }
     }
 
-    /// Gives back what nobody wanted for a while. What was free throughout a window of time is given back at its end; a
-    /// program that frees everything and allocates it again finds it as it was.
-    #[cold]
-    fn tidy(&self, held: &mut Slices) {
-        let now = sys::monotonic_ns();
-        if held.dirty > (held.top - held.free).saturating_add(FAR_TOO_DIRTY) {
-            self.purge(held, FAR_TOO_DIRTY / 2);
-        } else if now.wrapping_sub(held.since) < WINDOW {
-            return;
-        } else if held.least_dirty > MOST_DIRTY {
-            let keep = (held.dirty - held.least_dirty.min(held.dirty)).max(MOST_DIRTY);
-            self.purge(held, keep);
-        }
-        held.since = now;
-        held.least_dirty = held.dirty;
-    }
-
     /// # Safety
     /// As for [`give_run`](Self::give_run), for the first `slices` of it; and the lock is held.
     unsafe fn give(&self, held: &mut Slices, run: *mut Page, slices: usize) {
@@ -381,12 +355,7 @@ impl<T: ThreadSlot> General<T> {
     ///
     /// # Safety
     /// The run is in use, and what is cut off is referred to by nobody any more.
-    pub(super) unsafe fn resize_run(
-        &self,
-        run: *mut Page,
-        slices: usize,
-        requested: usize,
-    ) -> Result<bool, HeapError> {
+    pub(super) unsafe fn resize_run(&self, run: *mut Page, slices: usize, requested: usize) -> bool {
         let mut held = self.slices.lock();
         // SAFETY: the caller's promise, and entries below the top.
         unsafe {
@@ -397,7 +366,7 @@ impl<T: ThreadSlot> General<T> {
                     self.claim(run, slices);
                     self.give(&mut held, run.add(slices), had - slices);
                 }
-                return Ok(true);
+                return true;
             }
             let follows = self.entry(next);
             let free = if next < held.top && (*follows).kind.get() == FREE {
@@ -407,10 +376,10 @@ impl<T: ThreadSlot> General<T> {
             };
             let missing = slices - had;
             if free < missing {
-                if next + free != held.top {
-                    return Ok(false);
+                // (Where the heap may not grow there may be room before the run: whoever asks says so if not.)
+                if next + free != held.top || self.raise(&mut held, next + missing, requested).is_err() {
+                    return false;
                 }
-                self.raise(&mut held, next + missing, requested)?;
             }
             if free > 0 {
                 let (got, dirty) = held.remove(follows);
@@ -421,43 +390,8 @@ impl<T: ThreadSlot> General<T> {
             }
             self.claim(run, slices);
             held.note_use();
-            Ok(true)
+            true
         }
-    }
-
-    /// Gives free slices back to the system, the longest runs first, until no more than `keep` may have memory; how many
-    /// bytes that were at most.
-    pub(super) fn purge(&self, held: &mut Slices, keep: usize) -> usize {
-        let mut given = 0;
-        for bin in (0..BINS).rev() {
-            let mut run = held.first_of(bin);
-            while !run.is_null() && held.dirty > keep {
-                // SAFETY: a free run: nobody refers to its bytes, and its pages are below the frontier.
-                unsafe {
-                    let page = &*run;
-                    let dirty = page.dirty.get() as usize;
-                    if dirty > 0 {
-                        let start = self.index_of(run);
-                        sys::empty(self.slice_at(start), page.bytes());
-                        page.dirty.set(0);
-                        held.dirty -= dirty;
-                        given += dirty << SLICE_SHIFT;
-                        self.forget_presence(start, page.bytes());
-                    }
-                    run = page.next.get();
-                }
-            }
-        }
-        given
-    }
-
-    /// Takes what was given back out of what the region believes to be present, which admission goes by.
-    fn forget_presence(&self, slice: usize, bytes: usize) {
-        let slot = self.ground.slot();
-        slot.whole.fetch_min(self.origin_offset + (slice << SLICE_SHIFT), Relaxed);
-        let less = |seen: usize| Some(seen.saturating_sub(bytes));
-        let _ = slot.seen.fetch_update(Relaxed, Relaxed, less);
-        slot.trims.fetch_add(1, Release);
     }
 }
 

@@ -183,11 +183,17 @@ impl<T: ThreadSlot> General<T> {
         }
         let key = T::key();
         let held = self.slices.lock();
-        let own = (1..held.locals).map(|index| self.local_at(index)).find(|&local| {
+        for index in 1..held.locals {
+            let local = self.local_at(index);
             // SAFETY: below the number of entries that are made.
-            unsafe { (*local).others.owner.load(Relaxed) == key }
-        });
-        own.unwrap_or(null_mut())
+            let others = unsafe { &(*local).others };
+            if others.owner.load(Relaxed) == key {
+                // It may have been an ended thread's of the same key: from here on it is not deserted.
+                others.thread.store(this_thread(), Relaxed);
+                return local;
+            }
+        }
+        null_mut()
     }
 
     /// An entry whose thread has ended, among a few that are looked at in turn: asking takes a system call.
@@ -323,6 +329,19 @@ mod tests {
         for heap in &heaps {
             assert_eq!(heap.slices.lock().locals, 2, "one for all, and one for this thread");
         }
+    }
+
+    #[test]
+    fn what_is_found_by_a_key_that_came_back_is_not_deserted() {
+        let heap = heap();
+        heap.place(100, 16).unwrap();
+        let local = heap.own();
+        // As for a thread at the address of one that has ended.
+        Native::set(heap.id, null_mut());
+        // SAFETY: an entry that was made. (No thread has such a number.)
+        unsafe { (*local).others.thread.store(this_thread() | u64::from(u32::MAX >> 1), Relaxed) };
+        assert_eq!(heap.own(), local);
+        assert!(!heap.is_deserted(1), "or somebody else takes it at the same time");
     }
 
     /// Another way for threads to find what they have: none does.
