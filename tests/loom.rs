@@ -4,6 +4,8 @@
 //! The frontier's region is an array of pages here, each an atomic that `commit` sets as `mprotect` would; a
 //! thread may use what lies below a frontier that it read. The free list's blocks are words that say whether
 //! somebody has them.
+// The same with every engine and feature: once is enough.
+#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
 
 /// The files under test take their atomics from their parent module: here, from loom.
 mod atomic {
