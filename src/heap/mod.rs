@@ -33,6 +33,8 @@ mod stats;
 
 pub use error::HeapError;
 pub use front::Heap;
+#[doc(hidden)]
+pub use general::{Local, Native, ThreadSlot};
 pub use options::{Blocks, Bump, Fit, General, Kind, Stack};
 pub use stats::HeapStats;
 
