@@ -336,6 +336,17 @@ impl<T: ThreadSlot> Heap<T> {
         each!(&self.policy, policy => policy.ground().contains(address))
     }
 
+    /// The first byte of the region.
+    #[doc(hidden)]
+    pub fn start(&self) -> NonNull<u8> {
+        each!(&self.policy, policy => policy.ground().at(0))
+    }
+
+    /// The bytes committed.
+    pub fn committed_bytes(&self) -> usize {
+        each!(&self.policy, policy => policy.ground().slot().frontier.get())
+    }
+
     /// A view of the region's figures, for other threads.
     pub fn monitor(&self) -> Monitor {
         each!(&self.policy, policy => Monitor::new(policy.ground().slot()))

@@ -1,5 +1,6 @@
 //! One line on standard error, put together without allocating: what an allocator has to say.
 
+pub use crate::report::Bytes;
 use crate::sys;
 use core::fmt::{self, Write};
 
