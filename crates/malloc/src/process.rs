@@ -19,7 +19,7 @@ pub(crate) struct Process {
     /// Some blocks have pages of their own.
     pub(crate) pool: Option<Pool>,
     pub(crate) told: Told,
-    /// What does not fit is the system's: the address space is limited, and the heap took half of it.
+    /// What does not fit is the system's: the address space is limited, and the heap took a part of it.
     pub(crate) shares: bool,
 }
 
@@ -77,7 +77,7 @@ fn heap(options: &Options) -> Option<Heap<Slot>> {
     let usual = match options.reserve {
         Some(bytes) => Reserve::Bytes(bytes),
         // The rest is for stacks, files, and what the heap has no room for.
-        None if let Some(limit) = address_space() => Reserve::Bytes(limit / 2),
+        None if let Some(limit) = address_space() => Reserve::Bytes(limit / 4),
         None => Reserve::Bytes(physical_memory().saturating_mul(2).max(LEAST_RESERVE)),
     };
     let reserves = core::iter::once(usual).chain(SMALL.map(Reserve::Bytes));
