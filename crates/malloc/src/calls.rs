@@ -260,8 +260,10 @@ pub(crate) unsafe fn resize(block: *mut c_void, size: usize) -> *mut c_void {
                     Err(error) => refused(process, &error, size, ALIGN),
                 }
             }
-            // (Where there is no heap, it is the system's in any case.)
-            Owner::Another if process::made().is_none() => foreign::resize(old, size),
+            // (Where the system's malloc serves as well, it can do without a second block.)
+            Owner::Another if process::made().is_none_or(|process| process.shares) => {
+                foreign::resize(old, size)
+            }
             _ => copied(old, size),
         }
     }
