@@ -136,7 +136,6 @@ unsafe extern "C" fn ended(_local: *mut c_void) {
 extern "C" fn start() {
     calls::keeping_errno(|| {
         if let Found::Ready(_) = get() {
-            // The first that is registered is the last before a fork: what others do before one may allocate.
             // SAFETY: the functions may be called as long as the process lives: the library is never unloaded.
             unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
         }
@@ -160,7 +159,7 @@ static FINISH: extern "C" fn() = finish;
 extern "C" fn before_fork() {
     if let Some(process) = made() {
         if let Some(pool) = &process.pool {
-            pool.hold();
+            pool.ring.hold_for_fork();
         }
         process.heap.before_fork();
     }
@@ -181,7 +180,7 @@ fn opened(is_child: bool) {
         unsafe {
             process.heap.after_fork(is_child);
             if let Some(pool) = &process.pool {
-                pool.open();
+                pool.ring.open_after_fork();
             }
         }
     }
