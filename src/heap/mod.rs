@@ -25,12 +25,16 @@ mod ground;
 mod lock;
 mod options;
 pub(crate) mod policy;
+#[doc(hidden)]
+pub mod record;
 mod stack;
 mod stamp;
 mod stats;
 
 pub use error::HeapError;
 pub use front::Heap;
+#[doc(hidden)]
+pub use general::{Local, Native, ThreadSlot};
 pub use options::{Blocks, Bump, Fit, General, Kind, Stack};
 pub use stats::HeapStats;
 

@@ -44,10 +44,6 @@ impl BumpHeap {
         Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     pub(crate) fn reset(&mut self) {
         self.fill.lock().restart();
     }
@@ -116,6 +112,10 @@ impl Policy for BumpHeap {
 
     fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
         Ok(self.fill.lock().find(block.addr().get())?.len)
+    }
+
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn check(&self) -> Result<(), HeapError> {
