@@ -117,7 +117,10 @@ impl<T: ThreadSlot> Heap<T> {
     #[doc(hidden)]
     pub fn over_with_slot(region: Region, kind: Kind) -> Result<Self, HeapError> {
         let policy = match kind {
-            Kind::General(options) => Chosen::General(general::General::new(region, options.checks)?),
+            Kind::General(options) => {
+                let heap = general::General::new(region, options.checks)?;
+                Chosen::General(heap.keeping_none(options.retires_at_once))
+            }
             Kind::Blocks(options) => Chosen::Blocks(BlockHeap::over(region, options)?),
             Kind::Stack(options) => Chosen::Stack(StackHeap::over(region, options)?),
             Kind::Bump(options) => Chosen::Bump(BumpHeap::over(region, options)?),
@@ -134,7 +137,7 @@ impl<T: ThreadSlot> Heap<T> {
     /// [`OutOfMemory`](HeapError::OutOfMemory) with the cause.
     #[inline]
     pub fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        // What is at hand needs no more than this; the rest is cold, and so is choosing the policy.
+        // What is at hand needs no more than this; choosing the policy is out of line.
         if let Chosen::General(policy) = &self.policy
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
@@ -144,10 +147,39 @@ impl<T: ThreadSlot> Heap<T> {
         self.allocate_slow(size, align)
     }
 
+    /// What is not at hand of `General`, and all other policies. (Each has a function of its own, which is jumped to and
+    /// keeps no more than it needs.)
+    #[inline(never)]
+    fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match &self.policy {
+            Chosen::Stack(_) => self.allocate_on_stack(size, align),
+            Chosen::Bump(_) => self.allocate_by_bump(size, align),
+            Chosen::General(_) | Chosen::Blocks(_) => self.allocate_cold(size, align),
+        }
+    }
+
+    #[inline(never)]
+    fn allocate_on_stack(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match &self.policy {
+            Chosen::Stack(policy) if align.is_power_of_two() => policy.at_hand(size, align),
+            _ => None,
+        }
+        .map_or_else(|| self.allocate_cold(size, align), Ok)
+    }
+
+    #[inline(never)]
+    fn allocate_by_bump(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match &self.policy {
+            Chosen::Bump(policy) if align.is_power_of_two() => policy.at_hand(size, align),
+            _ => None,
+        }
+        .map_or_else(|| self.allocate_cold(size, align), Ok)
+    }
+
     /// What is not at hand.
     #[cold]
     #[inline(never)]
-    fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+    fn allocate_cold(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let result =
             checked(size, align).and_then(|()| each!(&self.policy, policy => policy.allocate(size, align)));
         result.map_err(|error| self.told(error))
@@ -174,12 +206,47 @@ impl<T: ThreadSlot> Heap<T> {
         unsafe { self.deallocate_slow(block) }
     }
 
-    /// What takes longer.
+    /// What takes longer, and all policies but `General`.
     ///
     /// # Safety
     /// As for [`deallocate`](Heap::deallocate).
     #[inline(never)]
     unsafe fn deallocate_slow(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &self.policy {
+                Chosen::Stack(_) => self.deallocate_on_stack(block),
+                Chosen::Bump(_) => self.deallocate_by_bump(block),
+                Chosen::General(_) | Chosen::Blocks(_) => self.deallocate_cold(block),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_on_stack(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        let is_back = matches!(&self.policy, Chosen::Stack(policy) if policy.take_back(block));
+        // SAFETY: the caller's promise.
+        if is_back { Ok(()) } else { unsafe { self.deallocate_cold(block) } }
+    }
+
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_by_bump(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        let is_back = matches!(&self.policy, Chosen::Bump(policy) if policy.take_back(block));
+        // SAFETY: the caller's promise.
+        if is_back { Ok(()) } else { unsafe { self.deallocate_cold(block) } }
+    }
+
+    /// What takes longest.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_cold(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
         let result = each!(&self.policy, policy => unsafe { policy.deallocate(block) });
         result.map_err(|error| self.told(error))

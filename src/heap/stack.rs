@@ -34,15 +34,20 @@ pub(crate) struct StackHeap {
     state: Lock<State>,
 }
 
+/// (In this order no two neighbours are always changed together: written as one and read as two, or the other way round,
+/// they would have to go all the way to the cache.)
+#[repr(C)]
 struct State {
     secret: Secret,
     /// The offset at which the last block ends.
     top: usize,
+    /// Up to here everything is known to be committed.
+    ready: usize,
     /// Where the last block starts, which lives; `NONE` if there is none.
     last: usize,
     live_blocks: usize,
-    live_bytes: usize,
     peak_live_bytes: usize,
+    live_bytes: usize,
     /// Of freed blocks below the top.
     freed_bytes: usize,
 }
@@ -75,10 +80,12 @@ impl StackHeap {
     }
 
     /// Where a block's header stands.
+    #[inline]
     fn header(&self, block: usize) -> NonNull<u64> {
         self.ground.at(block - HEADER).cast()
     }
 
+    #[inline]
     fn write(&self, state: &State, block: usize, header: Header) {
         let words = (header.below as u64, header.len as u64);
         let stamp = state.secret.stamp(block, words.0, words.1) ^ if header.is_freed { FREED } else { 0 };
@@ -183,11 +190,70 @@ impl StackHeap {
     fn push(&self, state: &mut State, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let (start, end) = self.place(state.top, size, align).unwrap_or((state.top, usize::MAX));
         self.ground.commit(state.top, end, size)?;
+        state.ready = self.ground.committed();
+        Ok(self.put(state, start, end))
+    }
+
+    /// A block from here to there, above the top and committed.
+    #[inline]
+    fn put(&self, state: &mut State, start: usize, end: usize) -> NonNull<u8> {
         self.write(state, start, Header { below: state.last, len: end - start, is_freed: false });
         (state.top, state.last) = (end, start);
         state.live_blocks += 1;
         state.count(end - start);
-        Ok(self.ground.at(start))
+        self.ground.at(start)
+    }
+
+    /// A block for `size` bytes if it is at hand: there is committed memory for it on the top, and the alignment, which
+    /// is a power of two, is no wider than every block's. The fast path of an allocation.
+    #[inline]
+    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let state = &mut *self.state.lock();
+        // (No bytes at all wrap to more than there can be.)
+        if align > self.align || size.wrapping_sub(1) >= state.ready {
+            return None;
+        }
+        let up = |offset: usize, to: usize| (offset + (to - 1)) & !(to - 1);
+        // The region starts at a page, so what is said of an offset is true of the address.
+        let start = up(state.top + HEADER, self.align);
+        let end = start + up(size, self.align.min(HEADER));
+        (end <= state.ready).then(|| self.put(state, start, end))
+    }
+
+    /// Takes the last block back if the one below it lives, and returns whether it did: the fast path of a free.
+    #[inline]
+    pub(crate) fn take_back(&self, block: NonNull<u8>) -> bool {
+        let state = &mut *self.state.lock();
+        let offset = block.addr().get().wrapping_sub(self.ground.start());
+        if offset != state.last || offset == NONE {
+            return false;
+        }
+        let lives = |header: &Header| !header.is_freed;
+        let Some(header) = self.read(state, offset).filter(lives) else { return false };
+        let top = match header.below {
+            NONE => 0,
+            below => match self.read(state, below).filter(lives) {
+                Some(header) => below + header.len,
+                None => return false,
+            },
+        };
+        (state.last, state.top) = (header.below, top);
+        self.mark_freed(offset);
+        state.live_blocks -= 1;
+        state.live_bytes -= header.len;
+        true
+    }
+
+    /// Makes the header of a live block that of a freed one.
+    #[inline]
+    fn mark_freed(&self, block: usize) {
+        let at = self.header(block);
+        // SAFETY: the header of a block below the top: committed, aligned to 8, ours. (Volatile, so that it is not read as
+        // one what was just written as two.)
+        unsafe {
+            at.write_volatile(at.read() ^ (FREED & !MASK));
+            at.add(1).write_volatile(at.add(1).read() ^ (FREED << BITS));
+        }
     }
 
     fn pop(&self, state: &mut State, block: usize, header: Header) -> Result<(), HeapError> {
@@ -206,7 +272,7 @@ impl StackHeap {
         } else {
             state.freed_bytes += header.len;
         }
-        self.write(state, block, Header { is_freed: true, ..header });
+        self.mark_freed(block);
         state.live_blocks -= 1;
         state.live_bytes -= header.len;
         Ok(())
@@ -228,9 +294,11 @@ impl State {
             live_bytes: 0,
             peak_live_bytes: 0,
             freed_bytes: 0,
+            ready: 0,
         }
     }
 
+    #[inline]
     fn count(&mut self, bytes: usize) {
         self.live_bytes += bytes;
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
@@ -326,7 +394,8 @@ impl Policy for StackHeap {
     }
 
     fn trim(&self, keep: usize) -> usize {
-        let state = &*self.state.lock();
+        let state = &mut *self.state.lock();
+        state.ready = 0;
         // SAFETY: nothing is in use above the top, and nobody else is here.
         unsafe { self.ground.release(state.top.saturating_add(keep)) }
     }
