@@ -43,6 +43,7 @@ use super::lock::Lock;
 use super::policy::Policy;
 use super::{HeapError, HeapStats};
 use crate::region::Region;
+pub(crate) use classes::good_size;
 use classes::{GRAIN, SLICE, SLICE_SHIFT};
 use core::marker::PhantomData;
 use core::ptr::NonNull;

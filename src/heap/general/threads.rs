@@ -171,6 +171,8 @@ impl<T: ThreadSlot> General<T> {
             (*local).others.owner.store(key, Relaxed);
             (*local).others.thread.store(thread, Relaxed);
         }
+        // (What is told of it may want memory.)
+        drop(held);
         T::set(self.id, local);
         Some(local)
     }
