@@ -46,7 +46,8 @@ pub struct Heap<T: ThreadSlot = Native> {
     sets_errno: bool,
 }
 
-/// The policy, and with it the region.
+/// The policy, and with it the region. (With a tag of its own, so that asking for it is one compare.)
+#[repr(u8)]
 #[expect(clippy::large_enum_variant, reason = "a heap is made once, and nothing is allocated for it")]
 enum Chosen<T: ThreadSlot> {
     General(general::General<T>),
@@ -153,24 +154,18 @@ impl<T: ThreadSlot> Heap<T> {
         self.allocate_slow(size, align)
     }
 
-    /// What is not at hand of `General`, and all other policies. (Each has a function of its own, which is jumped to and
-    /// keeps no more than it needs.)
+    /// What is not at hand of `General`, and all other policies. (The longer fast path has a function of its own, so that
+    /// the shorter one keeps no more than it needs.)
     #[inline(never)]
     fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         match &self.policy {
-            Chosen::Stack(_) => self.allocate_on_stack(size, align),
+            Chosen::Stack(policy) if align.is_power_of_two() => match policy.at_hand(size, align) {
+                Some(block) => Ok(block),
+                None => self.allocate_cold(size, align),
+            },
             Chosen::Bump(_) => self.allocate_by_bump(size, align),
-            Chosen::General(_) | Chosen::Blocks(_) => self.allocate_cold(size, align),
+            _ => self.allocate_cold(size, align),
         }
-    }
-
-    #[inline(never)]
-    fn allocate_on_stack(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        match &self.policy {
-            Chosen::Stack(policy) if align.is_power_of_two() => policy.at_hand(size, align),
-            _ => None,
-        }
-        .map_or_else(|| self.allocate_cold(size, align), Ok)
     }
 
     #[inline(never)]
@@ -221,20 +216,11 @@ impl<T: ThreadSlot> Heap<T> {
         // SAFETY: the caller's promise.
         unsafe {
             match &self.policy {
-                Chosen::Stack(_) => self.deallocate_on_stack(block),
+                Chosen::Stack(policy) if policy.take_back(block) => Ok(()),
                 Chosen::Bump(_) => self.deallocate_by_bump(block),
-                Chosen::General(_) | Chosen::Blocks(_) => self.deallocate_cold(block),
+                _ => self.deallocate_cold(block),
             }
         }
-    }
-
-    /// # Safety
-    /// As for [`deallocate`](Heap::deallocate).
-    #[inline(never)]
-    unsafe fn deallocate_on_stack(&self, block: NonNull<u8>) -> Result<(), HeapError> {
-        let is_back = matches!(&self.policy, Chosen::Stack(policy) if policy.take_back(block));
-        // SAFETY: the caller's promise.
-        if is_back { Ok(()) } else { unsafe { self.deallocate_cold(block) } }
     }
 
     /// # Safety
@@ -246,7 +232,7 @@ impl<T: ThreadSlot> Heap<T> {
         if is_back { Ok(()) } else { unsafe { self.deallocate_cold(block) } }
     }
 
-    /// What takes longest.
+    /// What takes longer.
     ///
     /// # Safety
     /// As for [`deallocate`](Heap::deallocate).

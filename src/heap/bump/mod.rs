@@ -47,13 +47,13 @@ impl BumpHeap {
     /// which is a power of two, is no wider than a grain: the fast path of an allocation.
     #[inline]
     pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        self.fill.lock().at_hand(size, align)
+        self.fill.try_lock()?.at_hand(size, align)
     }
 
     /// Takes a block back if its slice stays as it is, and returns whether it did: the fast path of a free.
     #[inline]
     pub(crate) fn take_back(&self, block: NonNull<u8>) -> bool {
-        self.fill.lock().take_back(block.addr().get())
+        self.fill.try_lock().is_some_and(|mut fill| fill.take_back(block.addr().get()))
     }
 
     pub(crate) fn reset(&mut self) {
