@@ -113,6 +113,12 @@ impl Heap {
 }
 
 impl<T: ThreadSlot> Heap<T> {
+    /// [`builder`](Heap::builder), for threads that find what they have of it in another way.
+    #[doc(hidden)]
+    pub fn builder_with_slot() -> Builder<Self> {
+        Builder::new()
+    }
+
     /// [`over`](Heap::over), for threads that find what they have of it in another way.
     #[doc(hidden)]
     pub fn over_with_slot(region: Region, kind: Kind) -> Result<Self, HeapError> {
@@ -298,6 +304,20 @@ impl<T: ThreadSlot> Heap<T> {
         each!(&self.policy, policy => policy.trim(keep))
     }
 
+    /// How many bytes the owner of a block of `size` bytes could use at least; `size` itself where that is not known
+    /// beforehand.
+    ///
+    /// ```
+    /// let heap = highwater::heap::Heap::new();
+    /// assert_eq!(heap.good_size(200), 224);
+    /// ```
+    pub fn good_size(&self, size: usize) -> usize {
+        match &self.policy {
+            Chosen::General(_) => general::good_size(size),
+            _ => size,
+        }
+    }
+
     /// Takes all blocks back at once, and returns whether it did: [`Kind::General`] does not, because threads hold parts
     /// of it. Committed memory is kept.
     pub fn reset(&mut self) -> bool {
@@ -314,6 +334,17 @@ impl<T: ThreadSlot> Heap<T> {
     #[inline]
     pub fn contains(&self, address: *const u8) -> bool {
         each!(&self.policy, policy => policy.ground().contains(address))
+    }
+
+    /// The first byte of the region.
+    #[doc(hidden)]
+    pub fn start(&self) -> NonNull<u8> {
+        each!(&self.policy, policy => policy.ground().at(0))
+    }
+
+    /// The bytes committed.
+    pub fn committed_bytes(&self) -> usize {
+        each!(&self.policy, policy => policy.ground().slot().frontier.get())
     }
 
     /// A view of the region's figures, for other threads.
@@ -349,19 +380,19 @@ impl<T: ThreadSlot> Heap<T> {
     }
 }
 
-impl Builder<Heap> {
+impl<T: ThreadSlot> Builder<Heap<T>> {
     /// How blocks are placed: a [`Kind`], or the options of one.
     pub fn policy(self, kind: impl Into<Kind>) -> Self {
         self.heap(kind.into())
     }
 }
 
-impl Over for Heap {
+impl<T: ThreadSlot> Over for Heap<T> {
     const CHECKED: bool = false;
     const TOUCHED: bool = false;
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
-        Ok(Heap::over(region, asked.heap)?)
+        Ok(Heap::over_with_slot(region, asked.heap)?)
     }
 }
 
