@@ -153,10 +153,12 @@ impl Setup {
             2 => Growth::Upfront,
             _ => Growth::default(),
         };
+        // (Portable memory that was committed is written to when it is given back.)
+        let roomy = if matches!(growth, Growth::Upfront) { 64 << 20 } else { 1 << 30 };
         let (reserve, limit) = match room % 8 {
             0 => (1 << (20 + room / 8 % 6), None),
-            1 => (1 << 30, Some((1 << 20) + usize::from(room) * 12_345)),
-            _ => (1 << 30, None),
+            1 => (roomy, Some((1 << 20) + usize::from(room) * 12_345)),
+            _ => (roomy, None),
         };
         let injection = match injected % 8 {
             0 => Some(Injection::nth(1 + u64::from(much))),
