@@ -1,0 +1,416 @@
+/* What a program does as a process: it forks, runs others, is interrupted, closes its files, and is limited. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+extern char **environ;
+
+static _Atomic bool ended;
+
+static void allocate(uint64_t seed, int steps)
+{
+    char *blocks[40] = {0};
+    size_t bytes[40];
+    for (int step = 0; step < steps; ++step) {
+        size_t i = next_random(&seed) % COUNT(blocks);
+        if (blocks[i] != NULL) {
+            CHECK(blocks[i][0] == (char)i && blocks[i][bytes[i] - 1] == (char)i);
+            free(blocks[i]);
+            blocks[i] = NULL;
+        } else {
+            bytes[i] = 2 + next_random(&seed) % (step % 50 == 0 ? 400000 : step % 7 == 0 ? 20000 : 600);
+            blocks[i] = (char *)malloc(size(bytes[i]));
+            CHECK(blocks[i] != NULL);
+            blocks[i][0] = blocks[i][bytes[i] - 1] = (char)i;
+        }
+    }
+    for (size_t i = 0; i < COUNT(blocks); ++i) {
+        free(blocks[i]);
+    }
+}
+
+static void *until_the_end(void *seed)
+{
+    for (uint64_t round = 0; !ended; ++round) {
+        allocate((uintptr_t)seed + round, 200);
+        usleep(round % 64);
+    }
+    return NULL;
+}
+
+static pthread_t others[4];
+
+static void start_others(void)
+{
+    ended = false;
+    for (size_t i = 0; i < COUNT(others); ++i) {
+        CHECK(pthread_create(&others[i], NULL, until_the_end, (void *)(i + 1)) == 0);
+    }
+}
+
+static void stop_others(void)
+{
+    ended = true;
+    for (size_t i = 0; i < COUNT(others); ++i) {
+        CHECK(pthread_join(others[i], NULL) == 0);
+    }
+}
+
+static void succeeded(pid_t child)
+{
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "a child ended with status %#x\n", status);
+        _exit(1);
+    }
+}
+
+static void *in_a_thread(void *unused)
+{
+    allocate(77, 100);
+    return unused;
+}
+
+/* What was made before a fork is whole in the child, can be freed there, and more can be made. */
+static void storm(int forks)
+{
+    start_others();
+    for (int i = 0; i < forks; ++i) {
+        char *before[3] = { (char *)malloc(100), (char *)malloc(50000), (char *)malloc(500000) };
+        memset(before[1], i, 50000);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            allocate((uint64_t)i + 1, 100);
+            CHECK(before[1][0] == (char)i && before[1][49999] == (char)i);
+            before[1] = (char *)realloc(before[1], 60000);
+            CHECK(before[1] != NULL && before[1][49999] == (char)i);
+            for (int j = 0; j < 3; ++j) {
+                free(before[j]);
+            }
+            if (i % 8 == 0) {
+                pthread_t thread;
+                CHECK(pthread_create(&thread, NULL, in_a_thread, NULL) == 0 && pthread_join(thread, NULL) == 0);
+            }
+            if (i % 8 == 1) {
+                pid_t grandchild = fork();
+                CHECK(grandchild >= 0);
+                if (grandchild == 0) {
+                    allocate(9, 300);
+                    _exit(0);
+                }
+                succeeded(grandchild);
+            }
+            if (i % 2 == 0) {
+                exit(0);
+            }
+            _exit(0);
+        }
+        for (int j = 0; j < 3; ++j) {
+            free(before[j]);
+        }
+        succeeded(child);
+    }
+    stop_others();
+}
+
+static void fork_gust(void)
+{
+    storm(60);
+}
+
+static void fork_storm(void)
+{
+    storm(300);
+}
+
+static void long_fork_storm(void)
+{
+    storm(5000);
+}
+
+/* Forks from several threads at once, and handlers of forks that allocate themselves. */
+static void around_forks(void)
+{
+    allocate(3, 10);
+}
+
+static void *forks(void *unused)
+{
+    for (int i = 0; i < 40; ++i) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            allocate((uint64_t)i + 1, 100);
+            _exit(0);
+        }
+        succeeded(child);
+    }
+    return unused;
+}
+
+static void forks_in_threads(void)
+{
+    CHECK(pthread_atfork(around_forks, around_forks, around_forks) == 0);
+    allocate(1, 100);
+    CHECK(pthread_atfork(around_forks, around_forks, around_forks) == 0);
+    start_others();
+    pthread_t threads[3];
+    for (size_t i = 0; i < COUNT(threads); ++i) {
+        CHECK(pthread_create(&threads[i], NULL, forks, NULL) == 0);
+    }
+    for (size_t i = 0; i < COUNT(threads); ++i) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    stop_others();
+}
+
+/* Handlers that interrupt the allocator and only read. */
+static _Atomic int interrupted;
+static char *watched;
+
+static void reads(int signal)
+{
+    (void)signal;
+    int saved = errno;
+    CHECK(watched[0] == 8 && watched[9999] == 8);
+    ++interrupted;
+    errno = saved;
+}
+
+static void *interrupts(void *thread)
+{
+    while (!ended) {
+        CHECK(pthread_kill(*(pthread_t *)thread, SIGUSR1) == 0);
+        usleep(20);
+    }
+    return NULL;
+}
+
+static void signals(void)
+{
+    watched = (char *)malloc(10000);
+    memset(watched, 8, 10000);
+    struct sigaction action = { .sa_handler = reads, .sa_flags = SA_RESTART };
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && sigaction(SIGALRM, &action, NULL) == 0);
+    struct itimerval often = { { 0, 200 }, { 0, 200 } };
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    pthread_t self = pthread_self(), thread;
+    CHECK(pthread_create(&thread, NULL, interrupts, &self) == 0);
+    for (int round = 1; round < 100 || (interrupted < 300 && round < 100000); ++round) {
+        allocate((uint64_t)round, 500);
+    }
+    ended = true;
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(interrupted >= 300);
+    /* On a stack of its own, which is small. */
+    stack_t stack = { .ss_sp = malloc(16384), .ss_size = 16384 };
+    CHECK(stack.ss_sp != NULL && sigaltstack(&stack, NULL) == 0);
+    action.sa_flags |= SA_ONSTACK;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    for (int round = 1; round < 50; ++round) {
+        allocate((uint64_t)round, 500);
+    }
+    signal(SIGALRM, SIG_IGN);
+}
+
+/* What ends a program ends it as ever. */
+static void dies_of_a_fault(void)
+{
+    allocate(1, 1000);
+    *(volatile char *)hidden((void *)16) = 1;
+}
+
+static void aborts(void)
+{
+    allocate(1, 1000);
+    abort();
+}
+
+static void others_run(void)
+{
+    start_others();
+    for (int i = 0; i < 10; ++i) {
+        char *const arguments[] = { (char *)"sh", (char *)"-c", (char *)"echo spawned $((1 + 1)) >/dev/null", NULL };
+        pid_t child;
+        CHECK(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environ) == 0);
+        succeeded(child);
+        child = vfork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            execv("/bin/sh", arguments);
+            _exit(127);
+        }
+        succeeded(child);
+        CHECK(system("test \"$(echo water | sort)\" = water") == 0);
+        FILE *pipe = popen("echo out of a pipe; cat /dev/null", "r");
+        char line[100] = {0};
+        CHECK(pipe != NULL && fgets(line, sizeof line, pipe) != NULL && strcmp(line, "out of a pipe\n") == 0);
+        CHECK(pclose(pipe) == 0);
+    }
+    stop_others();
+    char *const again[] = { (char *)"process", (char *)"nothing", NULL };
+    execv("/proc/self/exe", again);
+    CHECK(false);
+}
+
+static void nothing(void)
+{
+    allocate(5, 1000);
+}
+
+/* No descriptor is kept: what is opened first is the first that is free. */
+static void descriptors(void)
+{
+    int first = open("/dev/null", O_RDONLY);
+    CHECK(first == 3);
+    start_others();
+    allocate(2, 5000);
+    stop_others();
+    free(malloc(100 * MIB));
+    CHECK(open("/dev/null", O_RDONLY) == 4);
+    CHECK(close(3) == 0 && close(4) == 0);
+    CHECK(open("/dev/null", O_RDONLY) == 3);
+}
+
+/* All are closed, also the standard ones, and their numbers are other files then. */
+static void closes_all(void)
+{
+    free(malloc(1));
+    for (int number = 0; number < 1024; ++number) {
+        close(number);
+    }
+    allocate(1, 3000);
+    int first = open("/dev/zero", O_RDWR), second = open("/dev/null", O_RDWR);
+    if (first != 0 || second != 1) {
+        _exit(3);
+    }
+    char *block = (char *)malloc(70 * MIB);
+    if (block == NULL || read(first, block, 70 * MIB) != (ssize_t)(70 * MIB)) {
+        _exit(4);
+    }
+    free(block);
+    start_others();
+    usleep(10000);
+    stop_others();
+}
+
+/* There is a limit of address space: the program still can have some itself, and threads. */
+static void *with_a_stack(void *unused)
+{
+    allocate(8, 2000);
+    return unused;
+}
+
+static void limited(void)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+    allocate(4, 3000);
+    char *blocks[160];
+    for (size_t i = 0; i < COUNT(blocks); ++i) {
+        blocks[i] = (char *)malloc(100000);
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], (int)i, 100000);
+    }
+    void *mapped = mmap(NULL, 16 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(mapped != MAP_FAILED);
+    memset(mapped, 1, 16 * MIB);
+    pthread_attr_t attributes;
+    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 4 * MIB) == 0);
+    pthread_t threads[3];
+    for (size_t i = 0; i < COUNT(threads); ++i) {
+        CHECK(pthread_create(&threads[i], &attributes, with_a_stack, NULL) == 0);
+    }
+    for (size_t i = 0; i < COUNT(threads); ++i) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    errno = 0;
+    CHECK(malloc(size(limit.rlim_cur)) == NULL && errno == ENOMEM);
+    for (size_t i = 0; i < COUNT(blocks); ++i) {
+        CHECK(blocks[i][0] == (char)i && blocks[i][99999] == (char)i);
+        free(blocks[i]);
+    }
+    CHECK(munmap(mapped, 16 * MIB) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        allocate(6, 1000);
+        _exit(0);
+    }
+    succeeded(child);
+}
+
+/* Takes blocks until there are no more, of several sizes: the last answer is NULL and ENOMEM, and what is freed can be
+ * used again. Prints how many KiB there were. */
+static void exhausts(void)
+{
+    static const size_t bytes[] = { 1000, 64, 30000, 1 * MIB };
+    size_t most = 0;
+    for (size_t kind = 0; kind < COUNT(bytes); ++kind) {
+        void **list = NULL, **block;
+        size_t count = 0;
+        errno = 0;
+        while ((block = (void **)malloc(size(bytes[kind]))) != NULL && count * bytes[kind] < 2 * GIB) {
+            memset(block, (int)count, bytes[kind] < 4096 ? bytes[kind] : 4096);
+            *block = list;
+            list = block;
+            ++count;
+        }
+        CHECK(block == NULL && errno == ENOMEM);
+        errno = 0;
+        CHECK(calloc(1, size(bytes[kind] * 4)) == NULL && errno == ENOMEM);
+        if (list != NULL) {
+            errno = 0;
+            CHECK(realloc(list, size(3 * GIB)) == NULL && errno == ENOMEM);
+        }
+        if (kind == 0) {
+            most = count * bytes[kind];
+        }
+        /* The others are freed in turn, so that a policy which reuses nothing singly has everything back. */
+        while (list != NULL) {
+            block = (void **)*list;
+            free(list);
+            list = block;
+        }
+        CHECK(kind == 0 || count * bytes[kind] >= most / 3);
+    }
+    printf("%zu\n", most / KIB);
+}
+
+/* Prints how many MiB of address space the process has. */
+static void reserves(void)
+{
+    free(malloc(1));
+    printf("%zu\n", statm(0) / MIB);
+}
+
+static const struct test_case CASES[] = {
+    { "fork gust", fork_gust },
+    { "fork storm", fork_storm },
+    { "long fork storm", long_fork_storm },
+    { "forks in threads", forks_in_threads },
+    { "signals", signals },
+    { "dies of a fault", dies_of_a_fault },
+    { "aborts", aborts },
+    { "others run", others_run },
+    { "nothing", nothing },
+    { "descriptors", descriptors },
+    { "closes all", closes_all },
+    { "limited", limited },
+    { "exhausts", exhausts },
+    { "reserves", reserves },
+};
+
+MAIN(CASES)
