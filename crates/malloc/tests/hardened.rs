@@ -2,32 +2,28 @@
 
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
 use support::{Ended, SETTINGS, build, here};
 
-const HARDENED: &str = "default HIGHWATER_HARDENED=1";
-/// Sizes of blocks that `hardened.c` knows.
+/// Every mistake is found when the block comes back.
+const HARDENED: &str = "default HIGHWATER_HARDENED=1 HIGHWATER_GUARDS=0";
+/// Sizes of blocks that `hardened.c` knows, and how many of them have at most a page: larger blocks have no guards.
 const SIZES: usize = 13;
+const GUARDED: usize = 7;
 
-/// Runs a case with every size of block.
-fn with_all_sizes(setting: &'static str, case: &str, look: impl Fn(&Ended)) {
-    if !here() {
-        return;
+/// Runs a case with so many sizes of blocks, from the smallest.
+#[track_caller]
+fn with_sizes(sizes: core::ops::Range<usize>, setting: &'static str, case: &str, look: impl Fn(&Ended)) {
+    if here() {
+        let program = build("hardened.c");
+        sizes.for_each(|number| look(&program.run(setting, [case, &number.to_string()])));
     }
-    let program = build("hardened.c");
-    for number in 0..SIZES {
-        look(&program.run(setting, [case, &number.to_string()]));
-    }
-    assert_eq!(
-        program.run("glibc", [case, &SIZES.to_string()]).status.code(),
-        Some(7),
-        "there is one more size"
-    );
 }
 
 #[track_caller]
 fn aborts(cases: &[&str], words: &str) {
     for case in cases {
-        with_all_sizes(HARDENED, case, |ended| _ = ended.assert_died(libc::SIGABRT, words));
+        with_sizes(0..SIZES, HARDENED, case, |ended| _ = ended.assert_died(libc::SIGABRT, words));
     }
 }
 
@@ -41,12 +37,11 @@ fn a_double_free() {
 
 #[test]
 fn a_pointer_into_a_block() {
-    // Of a block of 1 byte the middle is its beginning, and 16 bytes on is another block or none.
-    for case in ["interior", "interior middle", "interior by one", "interior realloc"] {
-        with_all_sizes(HARDENED, case, |ended| {
-            ended.assert_died(libc::SIGABRT, "interior pointer");
-        });
-    }
+    aborts(&["interior", "interior by one", "interior realloc"], "interior pointer");
+    // The middle of a single byte is its beginning.
+    with_sizes(1..SIZES, HARDENED, "interior middle", |ended| {
+        ended.assert_died(libc::SIGABRT, "interior pointer");
+    });
 }
 
 #[test]
@@ -69,21 +64,49 @@ fn a_byte_too_many() {
     aborts(&["overflow freed elsewhere"], "overflow");
 }
 
-/// With guards the program is stopped where it writes.
+/// With guards the program is stopped where it writes or reads.
 #[test]
 fn a_freed_block_is_used() {
     for case in ["write after free", "read after free"] {
         for setting in ["default HIGHWATER_GUARDS=1", "default HIGHWATER_GUARDS=1 HIGHWATER_HARDENED=1"] {
-            with_all_sizes(setting, case, |ended| _ = ended.assert_died(libc::SIGSEGV, "use after free"));
+            with_sizes(0..GUARDED, setting, case, |ended| {
+                _ = ended.assert_died(libc::SIGSEGV, "use after free")
+            });
         }
     }
 }
 
 #[test]
 fn a_write_beyond_a_guarded_block() {
-    with_all_sizes("default HIGHWATER_GUARDS=1", "write beyond", |ended| {
+    with_sizes(0..GUARDED, "default HIGHWATER_GUARDS=1", "write beyond", |ended| {
         ended.assert_died(libc::SIGSEGV, "overflow");
     });
+}
+
+/// Blocks with guards are looked at as well when they come back: of some, and of all.
+#[test]
+fn mistakes_with_guarded_blocks() {
+    let mistakes = [
+        ("double free", "double free"),
+        ("double free elsewhere", "double free"),
+        ("realloc of a freed block", "double free"),
+        ("interior by one", "interior pointer"),
+        ("overflow", "overflow"),
+        ("overflow then realloc", "overflow"),
+        ("overflow of calloc", "overflow"),
+        ("overflow after shrinking", "overflow"),
+        ("stack", "stack"),
+        ("made up", "foreign"),
+    ];
+    for setting in ["default HIGHWATER_HARDENED=1", "default HIGHWATER_HARDENED=1 HIGHWATER_GUARDS=1"] {
+        for (case, words) in mistakes {
+            with_sizes(0..SIZES, setting, case, |ended| {
+                let is_known = [Some(libc::SIGABRT), Some(libc::SIGSEGV)].contains(&ended.status.signal());
+                assert!(is_known && ended.stderr.contains(words), "{words} in {ended:#?}");
+                assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+            });
+        }
+    }
 }
 
 /// What is right is never named wrong: the long cases of the other programs, with everything switched on.

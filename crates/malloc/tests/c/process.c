@@ -370,7 +370,7 @@ static void exhausts(void)
         }
         CHECK(block == NULL && errno == ENOMEM);
         errno = 0;
-        CHECK(calloc(1, size(bytes[kind] * 4)) == NULL && errno == ENOMEM);
+        CHECK(calloc(1, size(3 * GIB)) == NULL && errno == ENOMEM);
         if (list != NULL) {
             errno = 0;
             CHECK(realloc(list, size(3 * GIB)) == NULL && errno == ENOMEM);

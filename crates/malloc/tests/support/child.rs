@@ -49,6 +49,8 @@ pub fn run(command: Command) -> Ended {
 #[track_caller]
 pub fn run_within(mut command: Command, at_most: Duration) -> Ended {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    // What dies on purpose leaves no file of its memory behind.
+    limit(&mut command, libc::RLIMIT_CORE, 0);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let status = wait(&mut child, at_most);
