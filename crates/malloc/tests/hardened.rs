@@ -89,7 +89,7 @@ fn mistakes_with_guarded_blocks() {
     let mistakes = [
         ("double free", "double free"),
         ("double free elsewhere", "double free"),
-        ("realloc of a freed block", "double free"),
+        ("realloc of a freed block", "free"),
         ("interior by one", "interior pointer"),
         ("overflow", "overflow"),
         ("overflow then realloc", "overflow"),
