@@ -42,6 +42,11 @@ fn blocks_whose_thread_has_ended() {
     keeps_tags(SETTINGS, "after their thread");
 }
 
+#[test]
+fn memory_is_given_back_meanwhile() {
+    keeps_tags(POLICIES, "trimmed");
+}
+
 /// What may be promised by a program with one thread only.
 #[test]
 fn without_locks() {

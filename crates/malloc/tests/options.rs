@@ -4,7 +4,7 @@ mod support;
 
 use highwater::heap::record::{Field, Record};
 use std::path::Path;
-use support::{POLICIES, Setting, build, here, run};
+use support::{POLICIES, Setting, build, child::limit, here, run};
 
 /// What cannot be understood is named in one line, and the program does not run with something else.
 #[test]
@@ -98,6 +98,38 @@ fn figures_at_the_end() {
         for words in ["highwater: ", "24 MiB", "peak", "12 MiB live", "page faults"] {
             assert!(ended.stderr.contains(words), "{words} in {ended:#?}");
         }
+    }
+}
+
+/// A program may have closed standard error, and have a file of its own there.
+#[test]
+fn figures_go_to_no_other_file() {
+    if !here() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("there is a directory for temporary files");
+    let file = directory.path().join("file");
+    for setting in ["glibc", "general HIGHWATER_STATS=1", "bump HIGHWATER_STATS=1"] {
+        let mut command = build("options.c").command(setting, ["other file"]);
+        command.env("TEST_FILE", &file);
+        run(command).assert_success();
+        assert_eq!(std::fs::read_to_string(&file).expect("it was written"), "own text", "{setting}");
+    }
+}
+
+/// Whoever asks for a reservation is not to run with less.
+#[test]
+fn a_reserve_that_cannot_be_had() {
+    if !here() {
+        return;
+    }
+    for policy in POLICIES {
+        let mut command = build("options.c").command(policy, ["peak"]);
+        limit(&mut command, libc::RLIMIT_AS, 512 << 20);
+        command.env("HIGHWATER_RESERVE", "1GiB");
+        let ended = run(command);
+        assert!(!ended.status.success() && ended.stdout.is_empty(), "{ended:#?}");
+        assert!(ended.stderr.lines().count() == 1 && ended.stderr.contains("1 GiB"), "{ended:#?}");
     }
 }
 

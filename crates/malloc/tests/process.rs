@@ -30,6 +30,20 @@ fn handlers_that_interrupt_the_allocator() {
 }
 
 #[test]
+fn handlers_that_fork_or_end_the_process() {
+    run_case(POLICIES, "forks in a handler");
+    if here() {
+        for setting in
+            ["glibc", "general HIGHWATER_STATS=1", "bump HIGHWATER_STATS=1", "blocks HIGHWATER_STATS=1"]
+        {
+            for _ in 0..5 {
+                build("process.c").run(setting, ["exits in a handler"]).assert_success();
+            }
+        }
+    }
+}
+
+#[test]
 fn other_programs_are_run() {
     run_case(POLICIES, "others run");
 }

@@ -292,11 +292,38 @@ static void after_their_thread(void)
     }
 }
 
+/* Free memory is given back, and figures are asked for, in the middle of all that. */
+static _Atomic bool ended;
+
+static void *trims(void *unused)
+{
+    while (!ended) {
+        CHECK(malloc_trim(0) <= 1);
+        struct mallinfo2 info = mallinfo2();
+        CHECK(info.uordblks <= info.arena + info.hblkhd);
+        sched_yield();
+    }
+    return unused;
+}
+
+static void trimmed(void)
+{
+    ended = false;
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, trims, NULL) == 0);
+    together(2, swapper);
+    together(2, alone);
+    together(8, leaves);
+    together(4, inherits);
+    ended = true;
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 /* What is asked for in the deep run. */
 static void *long_run(void *number)
 {
     uint64_t seed = 1000 + (uintptr_t)number;
-    for (int i = 0; i < 10; ++i) {
+    for (int i = 0; i < 5; ++i) {
         one_class(seed + i);
         mixed(2000, 400000, seed + i);
     }
@@ -306,7 +333,7 @@ static void *long_run(void *number)
 static void soak(void)
 {
     together(4, long_run);
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 10; ++i) {
         after_their_thread();
         swapped();
         memset((void *)places, 0, sizeof places);
@@ -321,6 +348,7 @@ static const struct test_case CASES[] = {
     { "passed on", passed_on },
     { "swapped", swapped },
     { "after their thread", after_their_thread },
+    { "trimmed", trimmed },
     { "soak", soak },
 };
 

@@ -1,6 +1,7 @@
 /* Programs whose allocator is told something by the environment. */
 #include "check.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -68,6 +69,17 @@ static void refused(void)
     puts("refused");
 }
 
+/* Descriptor 2 is a file of the program's own in the end. */
+static void other_file(void)
+{
+    free(malloc(100000));
+    CHECK(close(2) == 0);
+    int file = open(getenv("TEST_FILE"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (file != 2 || write(file, "own text", 8) != 8) {
+        _exit(3);
+    }
+}
+
 static const struct test_case CASES[] = {
     { "peak", peak },
     { "children", children },
@@ -75,6 +87,7 @@ static const struct test_case CASES[] = {
     { "alignment", alignment },
     { "distance", distance },
     { "refused", refused },
+    { "other file", other_file },
 };
 
 MAIN(CASES)

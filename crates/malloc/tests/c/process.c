@@ -41,6 +41,9 @@ static void *until_the_end(void *seed)
 {
     for (uint64_t round = 0; !ended; ++round) {
         allocate((uintptr_t)seed + round, 200);
+        if (round % 64 == 0) {
+            malloc_trim(0);
+        }
         usleep(round % 64);
     }
     return NULL;
@@ -225,6 +228,58 @@ static void signals(void)
     signal(SIGALRM, SIG_IGN);
 }
 
+/* A handler that interrupts the allocator, and forks or ends the process, as programs do that report their own faults. */
+static _Atomic int forked;
+
+static void forks_and_waits(int signal)
+{
+    (void)signal;
+    int saved = errno, status;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(5);
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    CHECK(child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 5);
+    ++forked;
+    errno = saved;
+}
+
+static void interrupted_by(void (*handler)(int), long microseconds)
+{
+    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    struct itimerval often = { { 0, microseconds }, { 0, microseconds } };
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+}
+
+static void forks_in_a_handler(void)
+{
+    interrupted_by(forks_and_waits, 300);
+    for (uint64_t round = 1; forked < 200; ++round) {
+        allocate(round, 200);
+        free(malloc(3 * MIB));
+    }
+    signal(SIGALRM, SIG_IGN);
+}
+
+static void leaves(int signal)
+{
+    (void)signal;
+    exit(0);
+}
+
+static void exits_in_a_handler(void)
+{
+    allocate(1, 1000);
+    interrupted_by(leaves, 3000);
+    for (uint64_t round = 1;; ++round) {
+        allocate(round, 200);
+        free(malloc(3 * MIB));
+    }
+}
+
 /* What ends a program ends it as ever. */
 static void dies_of_a_fault(void)
 {
@@ -374,6 +429,9 @@ static void exhausts(void)
         if (list != NULL) {
             errno = 0;
             CHECK(realloc(list, size(3 * GIB)) == NULL && errno == ENOMEM);
+            /* What shrinks needs nothing. */
+            list = (void **)realloc(list, size(bytes[kind] - bytes[kind] / 3));
+            CHECK(list != NULL);
         }
         if (kind == 0) {
             most = count * bytes[kind];
@@ -402,6 +460,8 @@ static const struct test_case CASES[] = {
     { "long fork storm", long_fork_storm },
     { "forks in threads", forks_in_threads },
     { "signals", signals },
+    { "forks in a handler", forks_in_a_handler },
+    { "exits in a handler", exits_in_a_handler },
     { "dies of a fault", dies_of_a_fault },
     { "aborts", aborts },
     { "others run", others_run },

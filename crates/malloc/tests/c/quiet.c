@@ -123,6 +123,21 @@ static void locked(void)
     CHECK(block != NULL);
     block[19 * MIB] = 1;
     free(block);
+    /* Locked pages cannot be given back, and are not zero when they are used again. */
+    for (int round = 0; round < 4; ++round) {
+        static char *blocks[8];
+        for (size_t i = 0; i < COUNT(blocks); ++i) {
+            blocks[i] = (char *)calloc(MIB, 3);
+            CHECK(blocks[i] != NULL && blocks[i][0] == 0 && memcmp(blocks[i], blocks[i] + 1, 3 * MIB - 1) == 0);
+            memset(blocks[i], 0xff, 3 * MIB);
+        }
+        for (size_t i = 0; i < COUNT(blocks); ++i) {
+            errno = 1234;
+            free(blocks[i]);
+            CHECK(errno == 1234);
+        }
+        malloc_trim(0);
+    }
     CHECK(statm(1) < 500 * MIB);
     CHECK(munlockall() == 0);
 }

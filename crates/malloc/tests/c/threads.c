@@ -270,11 +270,19 @@ static void *exits(void *unused)
 
 static void cancelled(void)
 {
-    for (int i = 0; i < 50; ++i) {
-        pthread_t thread;
-        CHECK(pthread_create(&thread, NULL, is_cancelled, NULL) == 0);
+    for (int round = 0; round < 30; ++round) {
+        /* So many that they wait for each other. */
+        pthread_t threads[6];
+        for (size_t i = 0; i < COUNT(threads); ++i) {
+            CHECK(pthread_create(&threads[i], NULL, is_cancelled, NULL) == 0);
+        }
         allocate();
-        CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, NULL) == 0);
+        for (size_t i = 0; i < COUNT(threads); ++i) {
+            CHECK(pthread_cancel(threads[i]) == 0);
+        }
+        for (size_t i = 0; i < COUNT(threads); ++i) {
+            CHECK(pthread_join(threads[i], NULL) == 0);
+        }
         in_threads(2, NULL, exits);
     }
 }
