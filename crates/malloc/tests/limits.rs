@@ -7,9 +7,9 @@ use support::{POLICIES, SETTINGS, Setting, build, here};
 
 const MIB: u64 = 1 << 20;
 
-/// Runs a case of `process.c` with a limit of a resource.
+/// Runs a case of `limits.c` with a limit of a resource.
 fn limited(setting: Setting, case: &str, resource: libc::__rlimit_resource_t, bytes: u64) -> Ended {
-    let mut command = build("process.c").command(setting, [case]);
+    let mut command = build("limits.c").command(setting, [case]);
     limit(&mut command, resource, bytes);
     run(command)
 }
@@ -69,12 +69,12 @@ fn limits_of_its_own() {
         for (name, value) in
             [("LIMIT", "67108864"), ("LIMIT", "64MiB"), ("LIMIT", "65536KiB"), ("RESERVE", "64MiB")]
         {
-            let mut command = build("process.c").command(policy, ["exhausts"]);
+            let mut command = build("limits.c").command(policy, ["exhausts"]);
             command.env(format!("HIGHWATER_{name}"), value);
             let mebibytes = found(&run(command));
             assert!((24..=64).contains(&mebibytes), "{policy} {name}={value}: {mebibytes} MiB");
         }
-        let mut command = build("process.c").command(policy, ["nothing"]);
+        let mut command = build("limits.c").command(policy, ["nothing"]);
         command.env("HIGHWATER_LIMIT", "1GiB");
         run(command).assert_quiet();
     }
@@ -86,7 +86,7 @@ fn a_reserve_is_what_was_asked_for() {
         return;
     }
     let address_space = |setting: Setting, reserve: Option<&str>| {
-        let mut command = build("process.c").command(setting, ["reserves"]);
+        let mut command = build("limits.c").command(setting, ["reserves"]);
         reserve.map(|bytes| command.env("HIGHWATER_RESERVE", bytes));
         let ended = run(command);
         ended.assert_quiet();

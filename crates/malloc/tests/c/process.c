@@ -1,41 +1,16 @@
 /* What a program does as a process: it forks, runs others, is interrupted, closes its files, and is limited. */
-#include "check.h"
+#include "work.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 
 extern char **environ;
 
 static _Atomic bool ended;
-
-static void allocate(uint64_t seed, int steps)
-{
-    char *blocks[40] = {0};
-    size_t bytes[40];
-    for (int step = 0; step < steps; ++step) {
-        size_t i = next_random(&seed) % COUNT(blocks);
-        if (blocks[i] != NULL) {
-            CHECK(blocks[i][0] == (char)i && blocks[i][bytes[i] - 1] == (char)i);
-            free(blocks[i]);
-            blocks[i] = NULL;
-        } else {
-            bytes[i] = 2 + next_random(&seed) % (step % 50 == 0 ? 400000 : step % 7 == 0 ? 20000 : 600);
-            blocks[i] = (char *)malloc(size(bytes[i]));
-            CHECK(blocks[i] != NULL);
-            blocks[i][0] = blocks[i][bytes[i] - 1] = (char)i;
-        }
-    }
-    for (size_t i = 0; i < COUNT(blocks); ++i) {
-        free(blocks[i]);
-    }
-}
 
 static void *until_the_end(void *seed)
 {
@@ -64,16 +39,6 @@ static void stop_others(void)
     ended = true;
     for (size_t i = 0; i < COUNT(others); ++i) {
         CHECK(pthread_join(others[i], NULL) == 0);
-    }
-}
-
-static void succeeded(pid_t child)
-{
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "a child ended with status %#x\n", status);
-        _exit(1);
     }
 }
 
@@ -361,99 +326,6 @@ static void closes_all(void)
     stop_others();
 }
 
-/* There is a limit of address space: the program still can have some itself, and threads. */
-static void *with_a_stack(void *unused)
-{
-    allocate(8, 2000);
-    return unused;
-}
-
-static void limited(void)
-{
-    struct rlimit limit;
-    CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
-    allocate(4, 3000);
-    char *blocks[160];
-    for (size_t i = 0; i < COUNT(blocks); ++i) {
-        blocks[i] = (char *)malloc(100000);
-        CHECK(blocks[i] != NULL);
-        memset(blocks[i], (int)i, 100000);
-    }
-    void *mapped = mmap(NULL, 16 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(mapped != MAP_FAILED);
-    memset(mapped, 1, 16 * MIB);
-    pthread_attr_t attributes;
-    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 4 * MIB) == 0);
-    pthread_t threads[3];
-    for (size_t i = 0; i < COUNT(threads); ++i) {
-        CHECK(pthread_create(&threads[i], &attributes, with_a_stack, NULL) == 0);
-    }
-    for (size_t i = 0; i < COUNT(threads); ++i) {
-        CHECK(pthread_join(threads[i], NULL) == 0);
-    }
-    errno = 0;
-    CHECK(malloc(size(limit.rlim_cur)) == NULL && errno == ENOMEM);
-    for (size_t i = 0; i < COUNT(blocks); ++i) {
-        CHECK(blocks[i][0] == (char)i && blocks[i][99999] == (char)i);
-        free(blocks[i]);
-    }
-    CHECK(munmap(mapped, 16 * MIB) == 0);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        allocate(6, 1000);
-        _exit(0);
-    }
-    succeeded(child);
-}
-
-/* Takes blocks until there are no more, of several sizes: the last answer is NULL and ENOMEM, and what is freed can be
- * used again. Prints how many KiB there were. */
-static void exhausts(void)
-{
-    static const size_t bytes[] = { 1000, 64, 30000, 1 * MIB };
-    size_t most = 0;
-    for (size_t kind = 0; kind < COUNT(bytes); ++kind) {
-        void **list = NULL, **block;
-        size_t count = 0;
-        errno = 0;
-        while ((block = (void **)malloc(size(bytes[kind]))) != NULL && count * bytes[kind] < 2 * GIB) {
-            memset(block, (int)count, bytes[kind] < 4096 ? bytes[kind] : 4096);
-            *block = list;
-            list = block;
-            ++count;
-        }
-        CHECK(block == NULL && errno == ENOMEM);
-        errno = 0;
-        CHECK(calloc(1, size(3 * GIB)) == NULL && errno == ENOMEM);
-        if (list != NULL) {
-            errno = 0;
-            CHECK(realloc(list, size(3 * GIB)) == NULL && errno == ENOMEM);
-            /* What shrinks needs nothing. */
-            list = (void **)realloc(list, size(bytes[kind] - bytes[kind] / 3));
-            CHECK(list != NULL);
-        }
-        if (kind == 0) {
-            most = count * bytes[kind];
-        }
-        /* The others are freed in turn, so that a policy which reuses nothing singly has everything back. */
-        while (list != NULL) {
-            block = (void **)*list;
-            free(list);
-            list = block;
-        }
-        CHECK(kind == 0 || count * bytes[kind] >= most / 3);
-    }
-    printf("%zu\n", most / KIB);
-}
-
-/* Prints how many MiB of address space the process has. */
-static void reserves(void)
-{
-    free(malloc(1));
-    printf("%zu\n", statm(0) / MIB);
-}
-
 static const struct test_case CASES[] = {
     { "fork gust", fork_gust },
     { "fork storm", fork_storm },
@@ -468,9 +340,6 @@ static const struct test_case CASES[] = {
     { "nothing", nothing },
     { "descriptors", descriptors },
     { "closes all", closes_all },
-    { "limited", limited },
-    { "exhausts", exhausts },
-    { "reserves", reserves },
 };
 
 MAIN(CASES)
