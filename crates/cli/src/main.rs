@@ -1,5 +1,7 @@
 //! The command `highwater`: stress, measure and explain memory that grows by being touched.
 
+mod allocators;
+mod elf;
 mod failure;
 mod grow;
 mod guard;
@@ -28,6 +30,9 @@ enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
+    /// Be the process that a library is tried with.
+    #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
+    Probe,
 }
 
 const EXAMPLE: &str = "\
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
+        Command::Probe => allocators::probe::run(),
     };
     match done {
         Ok(status) => status,
