@@ -7,9 +7,11 @@ mod grow;
 mod guard;
 mod inject;
 mod interrupt;
+mod launch;
 mod machine;
 mod oom;
 mod output;
+mod run;
 mod size;
 mod warm;
 
@@ -30,6 +32,7 @@ enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
+    Run(Box<run::args::RunArgs>),
     /// Be the process that a library is tried with.
     #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
     Probe,
@@ -39,7 +42,8 @@ const EXAMPLE: &str = "\
 Examples:
   highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
   highwater guard overflow    write past an allocation and show the report
-  highwater oom               run out of memory in every way, and show how that ends";
+  highwater oom               run out of memory in every way, and show how that ends
+  highwater run -- ls -l      run a program on the malloc library, and tell what its heap did";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Probe => allocators::probe::run(),
     };
     match done {
