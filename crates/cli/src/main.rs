@@ -1,10 +1,12 @@
 //! The command `highwater`: stress, measure and explain memory that grows by being touched.
 
+mod bench;
 mod failure;
 mod grow;
 mod guard;
 mod inject;
 mod interrupt;
+mod lab;
 mod machine;
 mod oom;
 mod output;
@@ -28,6 +30,13 @@ enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
+    Bench(Box<bench::BenchArgs>),
+    /// Touch and release memory: what a measurement starts before its runs.
+    #[command(hide = true, name = warm::SUBCOMMAND)]
+    WarmUp {
+        /// Bytes.
+        bytes: usize,
+    },
 }
 
 const EXAMPLE: &str = "\
@@ -45,6 +54,8 @@ fn main() -> ExitCode {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(status) => status,
