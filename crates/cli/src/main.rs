@@ -1,6 +1,7 @@
 //! The command `highwater`: stress, measure and explain memory that grows by being touched.
 
 mod allocators;
+mod bench;
 mod elf;
 mod failure;
 mod grow;
@@ -8,6 +9,7 @@ mod guard;
 mod inject;
 mod interrupt;
 mod launch;
+mod lab;
 mod machine;
 mod oom;
 mod output;
@@ -36,6 +38,13 @@ enum Command {
     /// Be the process that a library is tried with.
     #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
     Probe,
+    Bench(Box<bench::BenchArgs>),
+    /// Touch and release memory: what a measurement starts before its runs.
+    #[command(hide = true, name = warm::SUBCOMMAND)]
+    WarmUp {
+        /// Bytes.
+        bytes: usize,
+    },
 }
 
 const EXAMPLE: &str = "\
@@ -56,6 +65,8 @@ fn main() -> ExitCode {
         Command::Oom(args) => oom::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Probe => allocators::probe::run(),
+        Command::Bench(args) => bench::run(&args),
+        Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(status) => status,
