@@ -2,14 +2,15 @@
 
 mod allocators;
 mod bench;
+mod compare;
 mod elf;
 mod failure;
 mod grow;
 mod guard;
 mod inject;
 mod interrupt;
-mod launch;
 mod lab;
+mod launch;
 mod machine;
 mod oom;
 mod output;
@@ -35,6 +36,7 @@ enum Command {
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
     Run(Box<run::args::RunArgs>),
+    Compare(Box<compare::args::CompareArgs>),
     /// Be the process that a library is tried with.
     #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
     Probe,
@@ -52,7 +54,9 @@ Examples:
   highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
   highwater guard overflow    write past an allocation and show the report
   highwater oom               run out of memory in every way, and show how that ends
-  highwater run -- ls -l      run a program on the malloc library, and tell what its heap did";
+  highwater run -- ls -l      run a program on the malloc library, and tell what its heap did
+  highwater compare -- ls -lR /usr/share
+                              measure a command under every allocator that is found";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Probe => allocators::probe::run(),
         Command::Bench(args) => bench::run(&args),
         Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),

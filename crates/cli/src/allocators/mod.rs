@@ -15,8 +15,8 @@ use std::{
 use serde::Serialize;
 
 pub use self::{
-    list::parse_list,
-    ours::{BUILD, library},
+    list::{DEFAULT, parse_list},
+    ours::library,
     policy::Policy,
 };
 use crate::{failure::Failure, output};

@@ -113,10 +113,10 @@ fn count(merged: &Merged, processes: &[Process]) -> String {
     let ids: BTreeSet<_> = processes.iter().map(|process| process.process).collect();
     let mut text = format!("{} left {}", many(ids.len(), "process"), many(merged.records, "record"));
     let counts = [
-        (merged.exited, "of those that exited"),
-        (merged.replaced, "of programs that another one followed in the same process (exec)"),
-        (merged.cut_short, "of those that were cut short (killed, or ended without exit handlers)"),
-        (merged.running, "of those that still run"),
+        (merged.exited, "exited"),
+        (merged.replaced, "became another program (exec), which has a record of its own"),
+        (merged.cut_short, "cut short (killed, or ended without exit handlers)"),
+        (merged.running, "still running"),
     ];
     let counts: Vec<_> = counts
         .iter()
