@@ -107,7 +107,7 @@ fn is_alone() -> bool {
 }
 
 /// Waits a little longer than the time before.
-fn pause(turn: u32) {
+pub(super) fn pause(turn: u32) {
     match turn {
         0..64 => core::hint::spin_loop(),
         64..128 => std::thread::yield_now(),

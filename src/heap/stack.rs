@@ -69,10 +69,6 @@ impl StackHeap {
         Ok(StackHeap { ground: Ground::new(region), align, state })
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     pub(crate) fn reset(&mut self) {
         let start = self.ground.start();
         *self.state.lock() = State::new(start);
@@ -284,6 +280,10 @@ impl Policy for StackHeap {
 
     fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
         Ok(self.find(&self.state.lock(), block)?.1.len)
+    }
+
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn check(&self) -> Result<(), HeapError> {

@@ -28,10 +28,6 @@ impl BlockHeap {
         Ok(BlockHeap { ground: Ground::new(region), area })
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     pub(crate) fn reset(&mut self) {
         let base = self.ground.at(0);
         let mut area = self.area.lock();
@@ -77,6 +73,10 @@ impl Policy for BlockHeap {
     fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
         let area = self.area.lock();
         Ok(usable(area.find(&self.ground, block)?.1))
+    }
+
+    fn ground(&self) -> &Ground {
+        &self.ground
     }
 
     fn check(&self) -> Result<(), HeapError> {

@@ -23,7 +23,7 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where a thread keeps which entry of a heap it has.
-pub(crate) trait ThreadSlot {
+pub trait ThreadSlot: 'static {
     /// The calling thread's entry of the heap of this number; null if that takes longer to say, or is not known.
     fn get(heap: u64) -> *mut Local;
 
@@ -43,7 +43,7 @@ pub(crate) trait ThreadSlot {
 /// time. Its address is the key. A thread that ends leaves its entries as they are; the next one that is made at the
 /// same address has them at once.
 #[derive(Debug)]
-pub(crate) struct Native;
+pub struct Native;
 
 struct Known {
     heap: Cell<u64>,
@@ -171,6 +171,8 @@ impl<T: ThreadSlot> General<T> {
             (*local).others.owner.store(key, Relaxed);
             (*local).others.thread.store(thread, Relaxed);
         }
+        // (What is told of it may want memory.)
+        drop(held);
         T::set(self.id, local);
         Some(local)
     }
@@ -216,7 +218,6 @@ impl<T: ThreadSlot> General<T> {
         owner != VACANT && owner != LOST && is_ours && !sys::thread_exists(thread as u32)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a malloc, which is told when a thread ends"))]
     /// The calling thread does without an entry from here on: another one may have it. For a thread that ends; if it
     /// goes on to use the heap it gets one again.
     pub(crate) fn leave(&self) {
