@@ -6,8 +6,11 @@ mod signals;
 mod table;
 
 use std::{
-    env, fs,
+    env, fs, io,
+    path::Path,
     process::{Command, ExitCode},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -22,6 +25,9 @@ use crate::{
     launch::{self, Ended},
     output,
 };
+
+/// How long those that still run when the command has ended are waited for.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What is told of a run.
 #[derive(Debug, Serialize)]
@@ -80,11 +86,23 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     signals::pass_on_to(Some(started.id()));
     let ended = started.wait(|| signals::pass_on_to(None));
     let ended = ended.map_err(|error| Failure::during(format!("cannot wait for the command: {error}")))?;
-    let records = Records::read(&records.0)
+    let records = settled(&records.0)
         .map_err(|error| Failure::during(format!("cannot read the records of the run: {error}")))?;
     let told = told(args, policy, library.display().to_string(), &ended, records);
     tell(args, &told)?;
     Ok(ExitCode::from(launch::status(ended.status)))
+}
+
+/// The records, when the last processes of the run have had a moment to end as well.
+fn settled(dir: &Path) -> io::Result<Records> {
+    let end = Instant::now() + MOMENT;
+    loop {
+        let records = Records::read(dir)?;
+        if records.merged().running == 0 || Instant::now() >= end {
+            return Ok(records);
+        }
+        thread::sleep(MOMENT / 20);
+    }
 }
 
 /// What was asked for, or what the environment says.
@@ -103,7 +121,7 @@ fn policy(args: &RunArgs) -> Result<Policy, Failure> {
 fn told(args: &RunArgs, policy: Policy, library: String, ended: &Ended, records: Records) -> Told {
     use std::os::unix::process::ExitStatusExt as _;
 
-    let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     Told {
         command: "run",
         program: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),

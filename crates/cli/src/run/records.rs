@@ -49,7 +49,8 @@ pub struct Process {
     pub written_ns: u64,
 }
 
-/// What is told of a process, and of all of them.
+/// What is told of a process, and of all of them. What a process tells only at its end is not known of one that was cut
+/// short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Figures {
     pub growths: u64,
@@ -57,12 +58,47 @@ pub struct Figures {
     pub reserved: u64,
     pub committed: u64,
     pub peak_committed: u64,
-    pub live_blocks: u64,
-    pub live_bytes: u64,
-    pub peak_live_bytes: u64,
-    pub minor_faults: u64,
-    pub major_faults: u64,
-    pub peak_resident: u64,
+    pub live_blocks: Option<u64>,
+    pub live_bytes: Option<u64>,
+    pub peak_live_bytes: Option<u64>,
+    pub minor_faults: Option<u64>,
+    pub major_faults: Option<u64>,
+    pub peak_resident: Option<u64>,
+}
+
+impl Figures {
+    /// Page faults of both kinds.
+    pub fn faults(&self) -> Option<u64> {
+        combined(self.minor_faults, self.major_faults, u64::saturating_add)
+    }
+
+    /// Counts and ends add up, peaks do not: of those the larger.
+    fn and(self, other: Self) -> Self {
+        let (a, b) = (self, other);
+        let sum = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::saturating_add);
+        let most = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::max);
+        Self {
+            growths: a.growths.saturating_add(b.growths),
+            refusals: a.refusals.saturating_add(b.refusals),
+            reserved: a.reserved.max(b.reserved),
+            committed: a.committed.saturating_add(b.committed),
+            peak_committed: a.peak_committed.max(b.peak_committed),
+            live_blocks: sum(|figures| figures.live_blocks),
+            live_bytes: sum(|figures| figures.live_bytes),
+            peak_live_bytes: most(|figures| figures.peak_live_bytes),
+            minor_faults: sum(|figures| figures.minor_faults),
+            major_faults: sum(|figures| figures.major_faults),
+            peak_resident: most(|figures| figures.peak_resident),
+        }
+    }
+}
+
+/// Of what is known.
+fn combined(a: Option<u64>, b: Option<u64>, of: fn(u64, u64) -> u64) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(of(a, b)),
+        (a, b) => a.or(b),
+    }
 }
 
 /// All of them.
@@ -77,7 +113,8 @@ pub struct Merged {
     /// What can be added up is added up; peaks are the largest process's.
     #[serde(flatten)]
     pub figures: Figures,
-    /// The most that the peaks of processes that lived at the same time add up to: all of them together had no more.
+    /// The most that the peaks of processes that lived at the same time add up to: all of them together had no more, as
+    /// far as they told.
     pub peak_committed_together: u64,
     /// The same of what was live.
     pub peak_live_bytes_together: u64,
@@ -119,36 +156,48 @@ impl Records {
             running: count(End::Running),
             cut_short: count(End::CutShort),
             figures: sum(&self.processes),
-            peak_committed_together: together(&self.processes, |figures| figures.peak_committed),
+            peak_committed_together: together(&self.processes, |figures| Some(figures.peak_committed)),
             peak_live_bytes_together: together(&self.processes, |figures| figures.peak_live_bytes),
         }
     }
 }
 
+/// A process that has ended and was not waited for does not run.
 fn is_alive(process: u64) -> bool {
     let Ok(id) = i32::try_from(process) else { return false };
-    id > 0 && matches!(kill(Pid::from_raw(id), None), Ok(()) | Err(Errno::EPERM))
+    let is_there = id > 0 && matches!(kill(Pid::from_raw(id), None), Ok(()) | Err(Errno::EPERM));
+    is_there && !fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| is_zombie(&stat))
+}
+
+/// `123 (name) Z 1 …`, where a name may be anything.
+fn is_zombie(stat: &str) -> bool {
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 fn processes(records: &[Record], is_alive: impl Fn(u64) -> bool) -> Vec<Process> {
-    let mut last: HashMap<u64, u64> = HashMap::new();
+    let mut starts: HashMap<u64, u64> = HashMap::new();
     for record in records {
-        let started = last.entry(record.get(Field::Process)).or_default();
+        let started = starts.entry(record.get(Field::Process)).or_default();
         *started = record.get(Field::Started).max(*started);
     }
-    let mut processes: Vec<_> = records.iter().map(|record| process(record, &last, &is_alive)).collect();
+    let mut processes: Vec<_> = records.iter().map(|record| process(record, &starts, &is_alive)).collect();
     processes.sort_by_key(|process| (process.started_ns, process.process));
     processes
 }
 
-fn process(record: &Record, last: &HashMap<u64, u64>, is_alive: &impl Fn(u64) -> bool) -> Process {
+fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) -> bool) -> Process {
     let get = |field| record.get(field);
+    let is_over = get(Field::State) == 2;
+    let last = |field| Some(get(field)).filter(|figure| is_over || *figure > 0);
     let id = get(Field::Process);
-    let end = match get(Field::State) {
-        2 => End::Exited,
-        _ if last.get(&id).is_some_and(|started| *started > get(Field::Started)) => End::Replaced,
-        _ if is_alive(id) => End::Running,
-        _ => End::CutShort,
+    let end = if is_over {
+        End::Exited
+    } else if starts.get(&id).is_some_and(|started| *started > get(Field::Started)) {
+        End::Replaced
+    } else if is_alive(id) {
+        End::Running
+    } else {
+        End::CutShort
     };
     Process {
         name: String::from_utf8_lossy(&record.name()).into_owned(),
@@ -165,41 +214,29 @@ fn process(record: &Record, last: &HashMap<u64, u64>, is_alive: &impl Fn(u64) ->
             reserved: get(Field::Reserved),
             committed: get(Field::Committed),
             peak_committed: get(Field::PeakCommitted),
-            live_blocks: get(Field::LiveBlocks),
-            live_bytes: get(Field::LiveBytes),
-            peak_live_bytes: get(Field::PeakLiveBytes),
-            minor_faults: get(Field::MinorFaults),
-            major_faults: get(Field::MajorFaults),
-            peak_resident: get(Field::PeakResident),
+            live_blocks: last(Field::LiveBlocks),
+            live_bytes: last(Field::LiveBytes),
+            peak_live_bytes: last(Field::PeakLiveBytes),
+            minor_faults: last(Field::MinorFaults),
+            major_faults: last(Field::MajorFaults),
+            peak_resident: last(Field::PeakResident),
         },
         started_ns: get(Field::Started),
         written_ns: get(Field::Written).max(get(Field::Started)),
     }
 }
 
-/// Counts and ends add up, peaks do not: of those the largest.
+/// All together.
 pub fn sum(processes: &[Process]) -> Figures {
-    processes.iter().map(|process| process.figures).fold(Figures::default(), |a, b| Figures {
-        growths: a.growths.saturating_add(b.growths),
-        refusals: a.refusals.saturating_add(b.refusals),
-        reserved: a.reserved.max(b.reserved),
-        committed: a.committed.saturating_add(b.committed),
-        peak_committed: a.peak_committed.max(b.peak_committed),
-        live_blocks: a.live_blocks.saturating_add(b.live_blocks),
-        live_bytes: a.live_bytes.saturating_add(b.live_bytes),
-        peak_live_bytes: a.peak_live_bytes.max(b.peak_live_bytes),
-        minor_faults: a.minor_faults.saturating_add(b.minor_faults),
-        major_faults: a.major_faults.saturating_add(b.major_faults),
-        peak_resident: a.peak_resident.max(b.peak_resident),
-    })
+    processes.iter().map(|process| process.figures).fold(Figures::default(), Figures::and)
 }
 
-fn together(processes: &[Process], peak: impl Fn(&Figures) -> u64) -> u64 {
+fn together(processes: &[Process], peak: impl Fn(&Figures) -> Option<u64>) -> u64 {
     // It can only be largest when one begins.
     let at = |now: u64| {
         let live =
             processes.iter().filter(|process| (process.started_ns..=process.written_ns).contains(&now));
-        live.map(|process| peak(&process.figures)).fold(0, u64::saturating_add)
+        live.filter_map(|process| peak(&process.figures)).fold(0, u64::saturating_add)
     };
     processes.iter().map(|process| at(process.started_ns)).max().unwrap_or(0)
 }
@@ -254,8 +291,8 @@ mod tests {
         ];
         let merged = Records { processes: processes(&records, |_| false), unreadable: 0 }.merged();
         assert_eq!((merged.records, merged.exited, merged.cut_short), (4, 3, 1));
-        assert_eq!((merged.figures.growths, merged.figures.live_blocks), (16, 12));
-        assert_eq!((merged.figures.peak_live_bytes, merged.figures.peak_committed), (10, 20));
+        assert_eq!((merged.figures.growths, merged.figures.live_blocks), (16, Some(12)));
+        assert_eq!((merged.figures.peak_live_bytes, merged.figures.peak_committed), (Some(10), 20));
         assert_eq!((merged.peak_live_bytes_together, merged.peak_committed_together), (22, 44));
         let none = Records::default().merged();
         assert_eq!((none.records, none.figures, none.peak_live_bytes_together), (0, Figures::default(), 0));
@@ -272,6 +309,23 @@ mod tests {
         let records = Records::read(dir.path()).unwrap();
         assert_eq!((records.processes.len(), records.unreadable), (1, 2));
         assert!(Records::read(&dir.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn what_was_not_told_is_not_nothing() {
+        let cut = record(1, 1, (1, 2), 0);
+        let figures = processes(&[cut], |_| false)[0].figures;
+        assert_eq!((figures.peak_live_bytes, figures.faults(), figures.live_blocks), (None, None, Some(3)));
+        let figures = processes(&[record(1, 2, (1, 2), 0)], |_| false)[0].figures;
+        assert_eq!((figures.peak_live_bytes, figures.faults()), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn who_has_ended() {
+        assert!(is_zombie("12 (a) b) Z 1 2 3"));
+        assert!(!is_zombie("12 (Z) S 1 2 3"));
+        assert!(is_alive(std::process::id().into()));
+        assert!(!is_alive(0) && !is_alive(u64::MAX));
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn table(told: &Told) -> Table {
     }
     // The largest, in the order in which they began.
     let mut largest: Vec<_> = (0..told.processes.len()).collect();
-    largest.sort_by_key(|&index| std::cmp::Reverse(told.processes[index].figures.peak_live_bytes));
+    largest.sort_by_key(|&index| std::cmp::Reverse(told.processes[index].figures.peak_committed));
     let shown: BTreeSet<_> = largest.into_iter().take(SHOWN).collect();
     let (mut own, mut others) = (Vec::new(), Vec::new());
     for (index, process) in told.processes.iter().enumerate() {
@@ -101,12 +101,17 @@ fn row(name: String, policy: &str, end: &str, figures: &Figures) -> [String; 11]
         format!("{}{refused}", figures.growths),
         human(figures.committed),
         human(figures.peak_committed),
-        figures.live_blocks.to_string(),
-        human(figures.live_bytes),
-        human(figures.peak_live_bytes),
-        figures.minor_faults.saturating_add(figures.major_faults).to_string(),
-        human(figures.peak_resident),
+        known(figures.live_blocks, |count| count.to_string()),
+        known(figures.live_bytes, human),
+        known(figures.peak_live_bytes, human),
+        known(figures.faults(), |count| count.to_string()),
+        known(figures.peak_resident, human),
     ]
+}
+
+/// What only a process that exits tells is not known of others.
+fn known(figure: Option<u64>, show: impl Fn(u64) -> String) -> String {
+    figure.map_or("unknown".into(), show)
 }
 
 fn count(merged: &Merged, processes: &[Process]) -> String {
@@ -127,7 +132,7 @@ fn count(merged: &Merged, processes: &[Process]) -> String {
     if processes.len() > 1 {
         text.push_str(&format!(
             "\nin the last line counts are added up and peaks are the largest process's; all that lived at the same \
-             time had at most {} live and {} committed",
+             time had at most {} live and {} committed, as far as they told",
             human(merged.peak_live_bytes_together),
             human(merged.peak_committed_together),
         ));
