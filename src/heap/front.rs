@@ -142,6 +142,7 @@ impl<T: ThreadSlot> Heap<T> {
     pub fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         // What is at hand needs no more than this; the rest is cold, and so is choosing the policy.
         if let Chosen::General(policy) = &self.policy
+            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
@@ -172,7 +173,7 @@ impl<T: ThreadSlot> Heap<T> {
     pub unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         if let Chosen::General(policy) = &self.policy
             // SAFETY: the caller's promise.
-            && unsafe { policy.take_back(block) }
+            && unsafe { policy.take_back(block.as_ptr()) }
         {
             return Ok(());
         }
@@ -194,10 +195,10 @@ impl<T: ThreadSlot> Heap<T> {
     /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did.
     ///
     /// # Safety
-    /// As for [`deallocate`](Heap::deallocate); and the heap is one of [`Kind::General`].
+    /// As for [`deallocate`](Heap::deallocate), or `block` is null; and the heap is one of [`Kind::General`].
     #[doc(hidden)]
     #[inline(always)]
-    pub unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
+    pub unsafe fn take_back(&self, block: *mut u8) -> bool {
         match &self.policy {
             // SAFETY: the caller's promise.
             Chosen::General(policy) => unsafe { policy.take_back(block) },
@@ -231,6 +232,7 @@ impl<T: ThreadSlot> Heap<T> {
     #[inline]
     pub fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         if let Chosen::General(policy) = &self.policy
+            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {

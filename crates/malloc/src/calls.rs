@@ -4,6 +4,7 @@ use crate::process::{self, Process};
 use crate::{BOOT, foreign, stats, wrong};
 use core::ffi::{c_int, c_void};
 use core::ptr::{NonNull, null_mut};
+use highwater::Cause;
 use highwater::heap::HeapError;
 use highwater::heap::startup::Found;
 
@@ -48,12 +49,15 @@ pub(crate) fn page_size() -> usize {
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
-/// What a block turned out to be, or why there is none.
-fn given(block: Result<NonNull<u8>, HeapError>) -> *mut c_void {
-    match block {
-        Ok(block) => block.as_ptr().cast(),
-        Err(HeapError::OutOfMemory(_) | HeapError::TooLarge { .. }) => refuse(),
-        Err(error) => wrong::heap(&error),
+/// Why there is no block; or one of the system's after all.
+#[cold]
+fn refused(process: &Process, error: &HeapError, size: usize, align: usize) -> *mut c_void {
+    match error {
+        HeapError::OutOfMemory(error) if process.shares && error.cause() == Cause::ReservationExhausted => {
+            foreign::place(size, align)
+        }
+        HeapError::OutOfMemory(_) | HeapError::TooLarge { .. } => refuse(),
+        error => wrong::heap(error),
     }
 }
 
@@ -61,6 +65,12 @@ fn given(block: Result<NonNull<u8>, HeapError>) -> *mut c_void {
 #[inline(never)]
 pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
     with_heap(size, align, |process| process.place(size, align, false))
+}
+
+/// A block of a size that none is at hand of.
+#[inline(never)]
+pub(crate) fn place_larger(size: usize) -> *mut c_void {
+    with_heap(size, ALIGN, |process| process.place(size, ALIGN, false))
 }
 
 /// The same with zeros.
@@ -80,7 +90,10 @@ fn with_heap(
     let before = unsafe { errno().read() };
     let block = match process::get() {
         Found::Ready(process) => {
-            let block = given(call(process));
+            let block = match call(process) {
+                Ok(block) => block.as_ptr().cast(),
+                Err(error) => refused(process, &error, size, align),
+            };
             stats::note(process);
             block
         }
@@ -242,24 +255,39 @@ pub(crate) unsafe fn resize(block: *mut c_void, size: usize) -> *mut c_void {
         match owner(old.as_ptr()) {
             Owner::Heap(process) if !process.looks => {
                 let before = errno().read();
-                let new = given(process.heap.reallocate(old, size, ALIGN));
+                let new = process.heap.reallocate(old, size, ALIGN);
                 stats::note(process);
-                if !new.is_null() {
-                    set_errno(before);
+                match new {
+                    Ok(new) => {
+                        set_errno(before);
+                        new.as_ptr().cast()
+                    }
+                    Err(HeapError::OutOfMemory(_)) if process.shares => copied(old, size),
+                    Err(error) => refused(process, &error, size, ALIGN),
                 }
-                new
             }
-            // (Where there is no heap, it is the system's in any case.)
-            Owner::Another if process::made().is_none() => foreign::resize(old, size),
-            _ => {
-                let had = keeping_errno(|| size_of_block(old));
-                let new = place(size, ALIGN);
-                if !new.is_null() {
-                    new.cast::<u8>().copy_from_nonoverlapping(old.as_ptr(), had.min(size));
-                    take(block);
-                }
-                new
+            // (Where the system's malloc serves as well, it can do without a second block.)
+            Owner::Another if process::made().is_none_or(|process| process.shares) => {
+                foreign::resize(old, size)
             }
+            _ => copied(old, size),
         }
+    }
+}
+
+/// A new block with what the old one held, which is gone then.
+///
+/// # Safety
+/// As for `realloc`.
+unsafe fn copied(old: NonNull<u8>, size: usize) -> *mut c_void {
+    // SAFETY: the caller's promise; the new block is another one.
+    unsafe {
+        let had = keeping_errno(|| size_of_block(old));
+        let new = place(size, ALIGN);
+        if !new.is_null() {
+            new.cast::<u8>().copy_from_nonoverlapping(old.as_ptr(), had.min(size));
+            take(old.as_ptr().cast());
+        }
+        new
     }
 }

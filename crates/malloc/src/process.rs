@@ -19,6 +19,8 @@ pub(crate) struct Process {
     /// Some blocks have pages of their own.
     pub(crate) pool: Option<Pool>,
     pub(crate) told: Told,
+    /// What does not fit is the system's: the address space is limited, and the heap took a part of it.
+    pub(crate) shares: bool,
 }
 
 static PROCESS: Made<Process> = Made::new();
@@ -51,10 +53,6 @@ const LEAST_RESERVE: usize = 64 << 30;
 /// Smaller reservations to try where the usual ones are refused. Below that the system's malloc serves.
 const SMALL: [usize; 3] = [48 << 20, 24 << 20, 12 << 20];
 
-/// The heap's first part has small pages: of most programs it is all they need, and a huge page costs as much as 512
-/// small ones.
-const SMALL_PAGES: usize = 32 << 20;
-
 fn make() -> Option<Process> {
     let options = Options::from_environment();
     let hardened = options.hardened.then(hardened::Secret::new);
@@ -62,19 +60,19 @@ fn make() -> Option<Process> {
     let looks = hardened.is_some() || pool.is_some();
     Slot::prepare(looks, ended);
     let heap = heap(&options)?;
-    advise(&heap);
     if pool.is_some() {
         crate::sampled::install();
     }
-    Some(Process { heap, kind: options.kind, looks, hardened, pool, told: options.told })
+    let shares = options.reserve.is_none() && options.limit.is_none() && address_space().is_some();
+    Some(Process { heap, kind: options.kind, looks, hardened, pool, told: options.told, shares })
 }
 
 /// With a reservation that is as large as it may be.
 fn heap(options: &Options) -> Option<Heap<Slot>> {
     let usual = match options.reserve {
         Some(bytes) => Reserve::Bytes(bytes),
-        // (Takes a share of it.)
-        None if is_limited() => Reserve::Default,
+        // The rest is for stacks, files, and what the heap has no room for.
+        None if let Some(limit) = address_space() => Reserve::Bytes(limit / 4),
         None => Reserve::Bytes(physical_memory().saturating_mul(2).max(LEAST_RESERVE)),
     };
     let reserves = core::iter::once(usual).chain(SMALL.map(Reserve::Bytes));
@@ -85,34 +83,23 @@ fn heap(options: &Options) -> Option<Heap<Slot>> {
             .name("malloc")
             .reserve(reserve)
             .headroom(headroom)
-            .huge_pages(HugePages::Never)
+            .huge_pages(if options.huge_pages { HugePages::Advise } else { HugePages::System })
             .policy(options.kind);
         let builder = match (options.limit, reserve) {
             (Some(limit), Reserve::Bytes(reserve)) => builder.limit(limit.min(reserve)),
-            (Some(limit), _) => builder.limit(limit),
             _ => builder,
         };
         builder.try_build().ok()
     })
 }
 
-/// Huge pages for what is beyond the first part.
-fn advise(heap: &Heap<Slot>) {
-    let reserved = heap.monitor().stats().map_or(0, |stats| stats.reserved);
-    if reserved > SMALL_PAGES {
-        // SAFETY: a part of the heap's region; advice changes no contents. (That of the region's end may fail.)
-        unsafe {
-            let start = heap.start().add(SMALL_PAGES);
-            libc::madvise(start.as_ptr().cast(), reserved - SMALL_PAGES, libc::MADV_HUGEPAGE);
-        }
-    }
-}
-
-/// Whether the address space is limited.
-fn is_limited() -> bool {
+/// How much address space the process may have, if that is limited to less than we would reserve.
+fn address_space() -> Option<usize> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes the limit.
-    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0 && limit.rlim_cur != libc::RLIM_INFINITY }
+    let is_known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    let limit = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX);
+    (is_known && limit < 2 * LEAST_RESERVE).then_some(limit)
 }
 
 fn physical_memory() -> usize {
@@ -132,7 +119,6 @@ unsafe extern "C" fn ended(_local: *mut c_void) {
 extern "C" fn start() {
     calls::keeping_errno(|| {
         if let Found::Ready(_) = get() {
-            // The first that is registered is the last before a fork: what others do before one may allocate.
             // SAFETY: the functions may be called as long as the process lives: the library is never unloaded.
             unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
         }
@@ -156,7 +142,7 @@ static FINISH: extern "C" fn() = finish;
 extern "C" fn before_fork() {
     if let Some(process) = made() {
         if let Some(pool) = &process.pool {
-            pool.hold();
+            pool.ring.hold_for_fork();
         }
         process.heap.before_fork();
     }
@@ -177,7 +163,7 @@ fn opened(is_child: bool) {
         unsafe {
             process.heap.after_fork(is_child);
             if let Some(pool) = &process.pool {
-                pool.open();
+                pool.ring.open_after_fork();
             }
         }
     }

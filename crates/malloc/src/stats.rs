@@ -4,9 +4,8 @@ use crate::options::Told;
 use crate::process::{self, Process};
 use core::fmt::{self, Write};
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize};
 use highwater::heap::record::{self, Field, Record};
 use highwater::heap::say::{Bytes, say};
 use highwater::heap::{HeapStats, Kind};
@@ -31,7 +30,11 @@ fn now() -> u64 {
 /// Begins the record, where one is wanted.
 pub(crate) fn begin() {
     let Some(process) = process::made() else { return };
-    let Told::Records(directory) = &process.told else { return };
+    let directory = match &process.told {
+        Told::Nowhere => return,
+        Told::Text => return keep_standard_error(),
+        Told::Records(directory) => directory,
+    };
     if !RECORD.load(Relaxed).is_null() {
         return;
     }
@@ -59,6 +62,27 @@ pub(crate) fn begin() {
     record.begin(&name[..length]);
     RECORD.store(mapped.as_ptr(), Release);
     write_region(process, record);
+}
+
+/// Standard error, for programs that close it before they end, as GNU's do. -1 for none.
+static STANDARD_ERROR: AtomicI32 = AtomicI32::new(-1);
+
+fn keep_standard_error() {
+    if STANDARD_ERROR.load(Relaxed) < 0 {
+        // (Not among those that a program counts on.)
+        // SAFETY: a descriptor of our own.
+        STANDARD_ERROR.store(unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 512) }, Relaxed);
+    }
+}
+
+fn open_standard_error() {
+    let kept = STANDARD_ERROR.load(Relaxed);
+    // SAFETY: where there is none, nobody has it.
+    unsafe {
+        if kept >= 0 && libc::fcntl(2, libc::F_GETFD) < 0 {
+            libc::dup2(kept, 2);
+        }
+    }
 }
 
 /// The parent's record is not the child's.
@@ -159,7 +183,10 @@ pub(crate) fn tell() {
     let Some(process) = process::made() else { return };
     match process.told {
         Told::Nowhere => {}
-        Told::Text => say(format_args!("{}", Line(&process.heap.stats(), &usage()))),
+        Told::Text => {
+            open_standard_error();
+            say(format_args!("{}", Line(&process.heap.stats(), &usage())));
+        }
         Told::Records(_) => {
             let Some(record) = record() else { return };
             let (stats, usage) = (process.heap.stats(), usage());

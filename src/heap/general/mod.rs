@@ -133,10 +133,10 @@ impl<T: ThreadSlot> General<T> {
     #[inline(always)]
     pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let local = T::get(self.id);
-        if align > GRAIN || local.is_null() {
+        if size > Local::MOST || align > GRAIN || local.is_null() {
             return None;
         }
-        // SAFETY: the slot's entry is this thread's.
+        // SAFETY: the slot's entry is this thread's, and the size was compared.
         unsafe { Local::take(local, size) }
     }
 
@@ -144,10 +144,10 @@ impl<T: ThreadSlot> General<T> {
     /// fast path of every free.
     ///
     /// # Safety
-    /// If it is a live block of this heap, nothing refers to it any more.
+    /// If it is a live block of this heap, nothing refers to it any more. (Anything else may be null.)
     #[inline(always)]
-    pub(crate) unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
-        let offset = block.addr().get().wrapping_sub(self.origin.addr());
+    pub(crate) unsafe fn take_back(&self, block: *mut u8) -> bool {
+        let offset = block.addr().wrapping_sub(self.origin.addr());
         let local = T::get(self.id);
         if offset >= self.end.load(Relaxed) || local.is_null() {
             return false;
@@ -158,7 +158,7 @@ impl<T: ThreadSlot> General<T> {
             if page.tag.get() != local.tag.get() {
                 return false;
             }
-            if page.push(block.as_ptr().cast()) {
+            if page.push(block.cast()) {
                 self.note_idle(local, page);
             }
         }
@@ -181,7 +181,7 @@ impl<T: ThreadSlot> General<T> {
     #[inline]
     pub(crate) unsafe fn give_back(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
-        unsafe { if self.take_back(block) { Ok(()) } else { self.deallocate_slow(block) } }
+        unsafe { if self.take_back(block.as_ptr()) { Ok(()) } else { self.deallocate_slow(block) } }
     }
 }
 
@@ -243,15 +243,15 @@ impl<T: ThreadSlot> Policy for General<T> {
     }
 
     fn before_fork(&self) {
-        self.shared.hold();
-        self.slices.hold();
+        self.shared.hold_for_fork();
+        self.slices.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
         // SAFETY: this thread, or the one that it is the copy of, has both.
         unsafe {
-            self.slices.open();
-            self.shared.open();
+            self.slices.open_after_fork();
+            self.shared.open_after_fork();
         }
         if is_child {
             self.forget_others();
