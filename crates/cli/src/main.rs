@@ -56,7 +56,8 @@ Examples:
   highwater oom               run out of memory in every way, and show how that ends
   highwater run -- ls -l      run a program on the malloc library, and tell what its heap did
   highwater compare -- ls -lR /usr/share
-                              measure a command under every allocator that is found";
+                              measure a command under every allocator that is found
+  highwater bench growth      fill memory in every way in which it can grow, beside Vec, bumpalo and malloc";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -3,6 +3,9 @@
 //! A bench has a file or folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that gives
 //! its [`Findings`] as data, and a variant below.
 
+pub mod growth;
+pub mod scratch;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,11 +24,21 @@ pub struct BenchArgs {
 }
 
 #[derive(Subcommand)]
-enum Bench {}
+enum Bench {
+    Growth(Box<growth::GrowthArgs>),
+    Scratch(Box<scratch::ScratchArgs>),
+}
 
 /// Does what the command line says.
 pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    match args.bench {}
+    match &args.bench {
+        Bench::Growth(args) => {
+            growth::child(args).unwrap_or_else(|| one(&args.lab, || growth::measure(args)))
+        }
+        Bench::Scratch(args) => {
+            scratch::child(args).unwrap_or_else(|| one(&args.lab, || scratch::measure(args)))
+        }
+    }
 }
 
 /// One bench from the command line: its findings are printed and written as its options say.
