@@ -67,6 +67,8 @@ pub(crate) struct General<T: ThreadSlot = Native> {
     crowded: AtomicU32,
     /// Whether every block has a bit that says if it is live.
     checks: bool,
+    /// Whether no empty page is kept, for benchmarks. (Blocks are then carved one by one, or none would look empty.)
+    keeps_none: bool,
     /// The slices that the reservation has room for.
     all: usize,
     /// Where the first slice is in the region.
@@ -117,6 +119,7 @@ impl<T: ThreadSlot> General<T> {
             id: threads::new_id(),
             crowded: AtomicU32::new(0),
             checks,
+            keeps_none: false,
             all,
             origin_offset,
             slices: Apart(Lock::new(Slices::new())),
@@ -127,6 +130,11 @@ impl<T: ThreadSlot> General<T> {
         };
         heap.make_shared()?;
         Ok(heap)
+    }
+
+    /// The same heap; if `keeps_none` it gives every page back at the moment that it is empty.
+    pub(crate) fn keeping_none(self, keeps_none: bool) -> Self {
+        General { keeps_none, ..self }
     }
 
     /// A block for `size` bytes if one is at hand: the fast path of every allocation.
@@ -242,6 +250,10 @@ impl<T: ThreadSlot> Policy for General<T> {
         self.purge(&mut self.slices.lock(), keep >> SLICE_SHIFT)
     }
 
+    fn is_busy(&self) -> bool {
+        self.slices.is_held() || self.shared.is_held()
+    }
+
     fn before_fork(&self) {
         self.shared.hold_for_fork();
         self.slices.hold_for_fork();
@@ -249,11 +261,9 @@ impl<T: ThreadSlot> Policy for General<T> {
 
     unsafe fn after_fork(&self, is_child: bool) {
         // SAFETY: this thread, or the one that it is the copy of, has both.
-        unsafe {
-            self.slices.open_after_fork();
-            self.shared.open_after_fork();
-        }
-        if is_child {
+        let was_taken = unsafe { self.slices.open_after_fork() & self.shared.open_after_fork() };
+        // (In the middle of a call of the only thread there are no others.)
+        if is_child && was_taken {
             self.forget_others();
         }
     }
