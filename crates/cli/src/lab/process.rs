@@ -1,0 +1,93 @@
+//! Contenders in processes of their own: only these have a peak and faults of their own.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, Read as _},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::{interrupt, launch};
+
+/// A child that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    /// What it printed, if that was piped to us.
+    pub stdout: String,
+    /// From before its start to after its end.
+    pub wall: Duration,
+    /// Of all its threads, and of its own children that it waited for.
+    pub user: Duration,
+    /// The same in the kernel.
+    pub system: Duration,
+    /// The most that the largest of these processes had in memory, in bytes. Linux lets it begin with what a fork of
+    /// this process has: measure nothing below that.
+    pub peak_rss: u64,
+    pub page_faults: u64,
+    pub context_switches: u64,
+}
+
+/// This very command again.
+pub fn again<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(args).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Runs it to its end, with its stdout piped to us if `piped`; a Ctrl-C is passed on to it.
+pub fn run(command: &mut Command, piped: bool) -> io::Result<Ended> {
+    if piped {
+        command.stdout(Stdio::piped());
+    }
+    let mut started = launch::start(command)?;
+    interrupt::pass_on_to(Some(started.id()));
+    let mut bytes = Vec::new();
+    // Its end is also the end of the pipe, unless somebody inherited that.
+    let read = started.stdout().map(|mut stdout| stdout.read_to_end(&mut bytes)).transpose();
+    let launch::Ended { status, wall, usage } = started.wait(|| interrupt::pass_on_to(None))?;
+    read?;
+    Ok(Ended {
+        status,
+        stdout: String::from_utf8_lossy(&bytes).into_owned(),
+        wall,
+        user: usage.user,
+        system: usage.system,
+        peak_rss: usage.peak_resident,
+        page_faults: usage.minor_faults + usage.major_faults,
+        context_switches: usage.voluntary + usage.involuntary,
+    })
+}
+
+/// Runs it; it must go well and print one value as JSON. What went wrong instead is told in a line.
+pub fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T, String> {
+    let ended = run(command, true).map_err(|error| format!("cannot start: {error}"))?;
+    if !ended.status.success() {
+        return Err(format!("ended with {}", ended.status));
+    }
+    serde_json::from_str(&ended.stdout).map_err(|error| format!("said {:?}: {error}", ended.stdout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_child_used() {
+        let ended = run(Command::new("sh").args(["-c", "echo said; exit 3"]), true).unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(3), "said\n"));
+        assert!(ended.wall > Duration::ZERO && ended.peak_rss > 0 && ended.page_faults > 0);
+    }
+
+    #[test]
+    fn one_value_or_a_line() {
+        let value: u32 = json(Command::new("echo").arg("17")).unwrap();
+        assert_eq!(value, 17);
+        assert!(json::<u32>(Command::new("echo").arg("no number")).unwrap_err().contains("no number"));
+        assert!(json::<u32>(&mut Command::new("false")).unwrap_err().contains("exit status: 1"));
+        assert!(json::<u32>(&mut Command::new("/no/such/program")).unwrap_err().contains("cannot start"));
+    }
+}
