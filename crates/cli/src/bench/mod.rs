@@ -3,6 +3,12 @@
 //! A bench has a file or folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that gives
 //! its [`Findings`] as data, and a variant below.
 
+mod c;
+mod physics;
+mod rk4;
+mod spaces;
+mod versus;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,11 +27,17 @@ pub struct BenchArgs {
 }
 
 #[derive(Subcommand)]
-enum Bench {}
+enum Bench {
+    Physics(Box<physics::PhysicsArgs>),
+    Rk4(Box<rk4::Rk4Args>),
+}
 
 /// Does what the command line says.
 pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    match args.bench {}
+    match &args.bench {
+        Bench::Physics(args) => one(&args.versus.lab, || physics::measure(args)),
+        Bench::Rk4(args) => one(&args.versus.lab, || rk4::measure(args)),
+    }
 }
 
 /// One bench from the command line: its findings are printed and written as its options say.
