@@ -4,8 +4,10 @@
 //! its [`Findings`] as data, and a variant below.
 
 mod c;
-mod physics;
-mod rk4;
+pub mod growth;
+pub mod physics;
+pub mod rk4;
+pub mod scratch;
 mod spaces;
 mod versus;
 
@@ -28,8 +30,10 @@ pub struct BenchArgs {
 
 #[derive(Subcommand)]
 enum Bench {
+    Growth(Box<growth::GrowthArgs>),
     Physics(Box<physics::PhysicsArgs>),
     Rk4(Box<rk4::Rk4Args>),
+    Scratch(Box<scratch::ScratchArgs>),
 }
 
 /// Does what the command line says.
@@ -37,6 +41,12 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     match &args.bench {
         Bench::Physics(args) => one(&args.versus.lab, || physics::measure(args)),
         Bench::Rk4(args) => one(&args.versus.lab, || rk4::measure(args)),
+        Bench::Growth(args) => {
+            growth::child(args).unwrap_or_else(|| one(&args.lab, || growth::measure(args)))
+        }
+        Bench::Scratch(args) => {
+            scratch::child(args).unwrap_or_else(|| one(&args.lab, || scratch::measure(args)))
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub fn of_case(case: &Case) -> String {
     let mut table = new();
     let mut head = vec![String::new()];
     for metric in &case.metrics {
-        head.extend([metric.label.clone(), "x".into()]);
+        head.push(metric.label.clone());
+        head.extend((!metric.plain).then(|| "x".into()));
     }
     let width = head.len();
     table.set_header(head);
@@ -34,8 +35,12 @@ pub fn of_case(case: &Case) -> String {
             cells.push(row.reason.clone().unwrap_or_else(|| "did not run".into()));
         }
         for (figure, metric) in row.figures.iter().zip(&case.metrics) {
-            cells.push(figure.as_ref().map_or("unknown".into(), |figure| spread(figure, metric.unit)));
-            cells.push(figure.as_ref().map_or(String::new(), |figure| times(figure)));
+            cells.push(match figure {
+                None => "unknown".into(),
+                Some(figure) if metric.plain => metric.unit.show(figure.median),
+                Some(figure) => spread(figure, metric.unit),
+            });
+            cells.extend((!metric.plain).then(|| figure.as_ref().map_or(String::new(), times)));
         }
         if let (Some(reason), false) = (&row.reason, row.figures.is_empty()) {
             cells[0].push_str(&format!(" ({reason})"));
