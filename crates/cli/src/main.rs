@@ -43,7 +43,8 @@ const EXAMPLE: &str = "\
 Examples:
   highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
   highwater guard overflow    write past an allocation and show the report
-  highwater oom               run out of memory in every way, and show how that ends";
+  highwater oom               run out of memory in every way, and show how that ends
+  highwater bench growth      fill memory in every way in which it can grow, beside Vec, bumpalo and malloc";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -14,7 +14,7 @@ use super::{
 /// Below the tables of a bench.
 pub const LEGEND: &str = "median (min .. max) over the rounds; x: times the baseline's, the median of the rounds' \
 own ratios; less is better.\ntie: the middle half of these ratios is wider than their distance from 1; \
-?: fewer than 3 rounds, so no verdict.";
+?: fewer than 3 rounds, so no verdict; -: nobody tells.";
 
 /// A contender a line, two columns for each metric.
 pub fn of_case(case: &Case) -> String {
@@ -36,7 +36,7 @@ pub fn of_case(case: &Case) -> String {
         }
         for (figure, metric) in row.figures.iter().zip(&case.metrics) {
             cells.push(match figure {
-                None => "unknown".into(),
+                None => "-".into(),
                 Some(figure) if metric.plain => metric.unit.show(figure.median),
                 Some(figure) => spread(figure, metric.unit),
             });

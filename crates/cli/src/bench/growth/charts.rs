@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// On the wall, and of the processor, which other programs disturb less.
+const METRICS: [(&str, &str); 2] = [("time", "time"), ("cpu", "processor time")];
+
 /// Lines by step: what is told of them, and which they are.
 type Family = (&'static str, fn(usize) -> Way);
 
@@ -55,7 +58,7 @@ pub fn by_step(case: &Case, ways: &[Way]) -> Result<Vec<Picture>, Failure> {
         return Ok(Vec::new());
     };
     let mut pictures = Vec::new();
-    for (metric, what) in [("time", "time"), ("cpu", "processor time")] {
+    for (metric, what) in METRICS {
         let of_family = |(name, way): &Family| {
             let point = |step: &usize| Some((*step as f64, median(case, way(*step), metric)?));
             Line { name: (*name).to_owned(), points: steps.iter().filter_map(point).collect() }
@@ -85,34 +88,33 @@ pub fn by_step(case: &Case, ways: &[Way]) -> Result<Vec<Picture>, Failure> {
     Ok(pictures)
 }
 
-/// Time of a KiB against the size that is filled.
-pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Option<Picture>, Failure> {
-    if cases.len() < 2 {
-        return Ok(None);
-    }
-    let line = |way: Way| {
-        let point = |(case, size): (&Case, &usize)| {
-            Some((*size as f64, median(case, way, "time")? / (*size as f64 / 1024.0)))
+/// Time of a KiB against the size that is filled, on the wall and of the processor.
+pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Vec<Picture>, Failure> {
+    let mut pictures = Vec::new();
+    for (metric, what) in METRICS {
+        let line = |way: Way| {
+            let point = |(case, size): (&Case, &usize)| {
+                Some((*size as f64, median(case, way, metric)? / (*size as f64 / 1024.0)))
+            };
+            Line { name: way.name(), points: cases.iter().zip(sizes).filter_map(point).collect() }
         };
-        Line { name: way.name(), points: cases.iter().zip(sizes).filter_map(point).collect() }
-    };
-    let lines: Vec<_> = traced().into_iter().filter(|way| ways.contains(way)).map(line).collect();
-    let lines: Vec<_> = lines.into_iter().filter(|line| line.points.len() > 1).collect();
-    if lines.is_empty() {
-        return Ok(None);
+        let lines = traced().into_iter().filter(|way| ways.contains(way)).map(line);
+        let lines: Vec<_> = lines.filter(|line| line.points.len() > 1).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let is_partial = cases.iter().any(|case| case.partial);
+        let chart = Lines {
+            name: format!("{metric}-by-size"),
+            title: format!("Filling memory word by word: {what} by size{}", partial(is_partial)),
+            subtitle: format!("medians of {} runs, for each KiB of the size", cases[0].rounds),
+            x: Axis::log("size that is filled", Unit::Bytes),
+            y: Axis::linear(&format!("{what} for each KiB"), Unit::Ns),
+            lines,
+        };
+        pictures.push(chart.draw()?);
     }
-    let chart = Lines {
-        name: "time-by-size".into(),
-        title: format!(
-            "Filling memory word by word: time by size{}",
-            partial(cases.iter().any(|case| case.partial))
-        ),
-        subtitle: format!("medians of {} runs, over the size", cases[0].rounds),
-        x: Axis::log("size that is filled", Unit::Bytes),
-        y: Axis::linear("time for each KiB", Unit::Ns),
-        lines,
-    };
-    chart.draw().map(Some)
+    Ok(pictures)
 }
 
 /// Memory against time.

@@ -38,13 +38,14 @@ huge pages are asked for, where the system gives them.
 
 Each run is a process of its own, on a machine that is warmed before it. Measured are the time from the first word to \
 the last, on the wall and of the processor; the kernel's page faults; how often the frontier moved; the process's peak \
-memory, all of it; and what was committed (or taken from the system) and not used.";
+memory, all of it; and the overshoot: what was committed (or taken from the system) and not used, which for upfront is \
+the rest of the reservation, though none of it is in memory.";
 
 const AFTER: &str = "\
 Examples:
   highwater bench growth --quick
-  highwater bench growth --sizes 4MiB,64MiB --only geometric --only malloc --runs 3
-  highwater bench growth --quick --charts charts --json growth.json
+  highwater bench growth --sizes 4MiB,16MiB --only geometric --only malloc --runs 3
+  highwater bench growth --quick --only upfront --charts charts --json growth.json
 
 More than fits into the machine's memory is refused. --sizes 8GiB takes some minutes.
 
@@ -127,7 +128,7 @@ pub fn child(args: &GrowthArgs) -> Option<Result<ExitCode, Failure>> {
 /// All of it, or as much as there was before a Ctrl-C.
 pub fn measure(args: &GrowthArgs) -> Result<Findings, Failure> {
     let (sizes, ways) = (args.sizes()?, args.ways()?);
-    let contests: Vec<_> = sizes.iter().map(|size| contest(*size, &ways)).collect();
+    let contests: Vec<_> = sizes.iter().map(|size| contest(*size, &ways, args.lab.quick)).collect();
     let all = contests.iter().map(Contest::len).sum();
     let lab = Lab::new("bench growth", &args.lab, args.lab.size(5, 3), 0, all);
     let title = "Filling memory word by word, in every way in which it can grow";
@@ -151,7 +152,7 @@ pub fn measure(args: &GrowthArgs) -> Result<Findings, Failure> {
     Ok(findings)
 }
 
-fn contest<'a>(size: usize, ways: &[Way]) -> Contest<'a> {
+fn contest<'a>(size: usize, ways: &[Way], quick: bool) -> Contest<'a> {
     let metrics = vec![
         Metric::new("time", "time", Unit::Ns),
         Metric::new("cpu", "processor time", Unit::Ns),
@@ -162,7 +163,8 @@ fn contest<'a>(size: usize, ways: &[Way]) -> Contest<'a> {
     ];
     let name = step_name(size);
     let title = format!("Filling {name} word by word");
-    let mut contest = Contest::new(name.replace(' ', ""), title, metrics, Warming::EachRun(size));
+    let warming = if quick { Warming::Once(size) } else { Warming::EachRun(size) };
+    let mut contest = Contest::new(name.replace(' ', ""), title, metrics, warming);
     for way in ways.iter().copied() {
         if way.needs_faults() && highwater::engine() != highwater::Engine::Fault {
             contest.absent(way.name(), "this build's engine is explicit: nothing grows by being touched");

@@ -38,7 +38,7 @@ const AFTER: &str = "\
 Examples:
   highwater bench scratch --quick
   highwater bench scratch --quick --job trees --job requests --runs 3 --json
-  highwater bench scratch --quick --charts charts --csv scratch.csv
+  highwater bench scratch --quick --job strings --charts charts --csv scratch.csv
 
 Arenas are reset after each cycle; with \"highwater, Scope\" each cycle has a scope. typed-arena holds values of one \
 type and has no reset: it does the trees and the strings, with a new arena for each cycle. With malloc every value is \
@@ -121,10 +121,12 @@ pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
 fn contest<'a>(what: What, quick: bool) -> Contest<'a> {
     let metrics = vec![
         Metric::new("time", "time of a cycle", Unit::Ns),
+        Metric::new("cpu", "processor time of a cycle", Unit::Ns),
         Metric::new("peak-rss", "peak RSS", Unit::Bytes),
     ];
     let (size, cycles) = what.extent(quick);
-    let warming = Warming::EachRun(what.memory(quick));
+    let memory = what.memory(quick);
+    let warming = if quick { Warming::Once(memory) } else { Warming::EachRun(memory) };
     let mut contest = Contest::new(what.name(), what.title(size), metrics, warming);
     for who in Who::value_variants().iter().copied() {
         if who == Who::TypedArena && !what.has_one_type() {
