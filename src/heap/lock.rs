@@ -5,19 +5,24 @@
 //! else one atomic exchange less. As long as the process has one thread, and glibc says so, taking it is a store as well.
 //!
 //! A child that was forked while another thread held it would wait for ever. So whoever forks takes it first and
-//! opens it on both sides ([`hold`](Lock::hold), [`open`](Lock::open)).
+//! opens it on both sides ([`hold_for_fork`](Lock::hold_for_fork), [`open_after_fork`](Lock::open_after_fork)). What else
+//! is called around a fork may come to us: in between, the thread that forks passes as if nobody held it.
 
+use crate::sys;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU8};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use core::time::Duration;
 
 /// A value that one thread at a time may have.
-pub(crate) struct Lock<T> {
+#[derive(Debug)]
+pub struct Lock<T> {
     is_held: AtomicBool,
     /// Not 0 as long as nobody can call at the same time as somebody else.
     alone: &'static AtomicU8,
+    /// The process and the thread that holds it to fork; 0 for none.
+    forker: AtomicU64,
     value: UnsafeCell<T>,
 }
 
@@ -25,15 +30,20 @@ pub(crate) struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Lock { is_held: AtomicBool::new(false), alone: one_thread(), value: UnsafeCell::new(value) }
+    pub fn new(value: T) -> Self {
+        Lock {
+            is_held: AtomicBool::new(false),
+            alone: one_thread(),
+            forker: AtomicU64::new(0),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// A lock that keeps nobody away if `is_single`.
     ///
     /// # Safety
     /// Then no two calls overlap in time.
-    pub(crate) unsafe fn unless(is_single: bool, value: T) -> Self {
+    pub unsafe fn unless(is_single: bool, value: T) -> Self {
         static ALWAYS: AtomicU8 = AtomicU8::new(1);
         let alone = if is_single { &ALWAYS } else { one_thread() };
         Lock { alone, ..Self::new(value) }
@@ -41,21 +51,21 @@ impl<T> Lock<T> {
 
     /// The value, for as long as the guard lives. A thread that has it already waits for itself.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    pub fn lock(&self) -> Guard<'_, T> {
         self.hold();
         Guard { lock: self }
     }
 
     /// The same if nobody has it.
     #[inline]
-    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         // (Not made at all if it is held: dropping it would open the lock.)
         self.try_hold().then(|| Guard { lock: self })
     }
 
     /// Takes the lock without a guard.
     #[inline]
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         if !self.try_hold() {
             self.wait();
         }
@@ -76,15 +86,44 @@ impl<T> Lock<T> {
     /// Opens it.
     ///
     /// # Safety
-    /// The caller held it, or is the child of a fork whose parent did.
+    /// The caller held it.
     #[inline]
-    pub(crate) unsafe fn open(&self) {
-        self.is_held.store(false, Release);
+    pub unsafe fn open(&self) {
+        // (As long as it is held for a fork, only the thread that forks comes here, which holds it on.)
+        if self.forker.load(Relaxed) == 0 {
+            self.is_held.store(false, Release);
+        }
+    }
+
+    /// Takes it in the thread that is about to fork.
+    pub fn hold_for_fork(&self) {
+        self.hold();
+        self.forker.store(sys::this_thread(), Relaxed);
+    }
+
+    /// Opens it after the fork.
+    ///
+    /// # Safety
+    /// The caller took it by [`hold_for_fork`](Self::hold_for_fork), or is the child of the one who did.
+    pub unsafe fn open_after_fork(&self) {
+        self.forker.store(0, Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { self.open() };
+    }
+
+    /// Whether the calling thread holds it because it forks: the same one, or its copy in a child.
+    #[cold]
+    fn is_forking(&self) -> bool {
+        let forker = self.forker.load(Relaxed);
+        forker != 0 && (forker == sys::this_thread() || forker >> 32 != u64::from(sys::process_id()))
     }
 
     #[cold]
     #[inline(never)]
     fn wait(&self) {
+        if self.is_forking() {
+            return;
+        }
         let mut turn = 0u32;
         while self.is_held.load(Relaxed) || self.is_held.swap(true, Acquire) {
             pause(turn);
@@ -107,8 +146,7 @@ fn one_thread() -> &'static AtomicU8 {
             options(pure, nomem, nostack, preserves_flags)
         );
     }
-    // SAFETY: glibc's flag, a byte that stays; it changes only when this thread makes the second one, or when all others
-    // have ended.
+    // SAFETY: glibc's flag, a byte that stays. From 1 it changes only when this thread makes the second one.
     unsafe { flag.as_ref() }.unwrap_or(&UNKNOWN)
 }
 
@@ -131,7 +169,8 @@ pub(super) fn pause(turn: u32) {
 }
 
 /// The value of a lock that is held.
-pub(crate) struct Guard<'l, T> {
+#[derive(Debug)]
+pub struct Guard<'l, T> {
     lock: &'l Lock<T>,
 }
 
@@ -184,25 +223,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_not_had_by_trying() {
+    fn who_holds_it_to_fork_passes_and_nobody_else() {
         let lock = Lock::new(1);
-        let held = lock.lock();
-        for _ in 0..2 {
-            std::thread::scope(|threads| {
-                threads.spawn(|| assert!(lock.try_lock().is_none()));
+        lock.hold_for_fork();
+        *lock.lock() += 1;
+        *lock.lock() += 1;
+        let others = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                *lock.lock() += 1;
+                others.store(true, Relaxed);
             });
-            assert!(lock.try_lock().is_none(), "nor by who has it, with one thread");
-        }
-        drop(held);
-        assert_eq!(lock.try_lock().as_deref(), Some(&1));
-    }
-
-    #[test]
-    fn what_is_held_can_be_opened_by_whoever_knows_that() {
-        let lock = Lock::new(1);
-        lock.hold();
-        // SAFETY: it was taken in the line above.
-        unsafe { lock.open() };
-        assert_eq!(*lock.lock(), 1);
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!others.load(Relaxed));
+            // SAFETY: it was taken for a fork above.
+            unsafe { lock.open_after_fork() };
+        });
+        assert_eq!(*lock.lock(), 4);
     }
 }

@@ -24,7 +24,8 @@ mod general;
 #[cfg(feature = "global-alloc")]
 mod global;
 mod ground;
-mod lock;
+#[doc(hidden)]
+pub mod lock;
 mod options;
 pub(crate) mod policy;
 #[doc(hidden)]

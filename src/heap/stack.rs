@@ -439,11 +439,11 @@ impl Policy for StackHeap {
     }
 
     fn before_fork(&self) {
-        self.state.hold();
+        self.state.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.state.open() };
+        unsafe { self.state.open_after_fork() };
     }
 }

@@ -69,8 +69,8 @@ impl<V> Made<V> {
 
     #[cold]
     fn make(&self, make: impl FnOnce() -> Option<V>) -> Found<'_, V> {
-        let process = u64::from(sys::process_id()) << 32;
-        let this = process | u64::from(sys::thread_id());
+        let this = sys::this_thread();
+        let process = this & !0xFFFF_FFFF;
         let mut turn = 0u32;
         loop {
             match self.state.load(Acquire) {

@@ -6,12 +6,12 @@
 //! alignment leaves; that is filled, and looked at when the block is freed.
 
 use crate::wrong;
-use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::fmt;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use highwater::heap::lock::Lock;
 use highwater::heap::say::{die, say};
 
 /// How many blocks have pages of their own at a time.
@@ -26,18 +26,34 @@ pub(crate) struct Pool {
     /// Every so manieth block.
     every: u32,
     calls: AtomicU32,
-    lock: AtomicBool,
     /// Which were free for how long: a ring, used in turn.
-    ring: UnsafeCell<Ring>,
+    pub(crate) ring: Lock<Ring>,
 }
 
-struct Ring {
+pub(crate) struct Ring {
     free: [u16; PLACES],
     first: usize,
     count: usize,
 }
 
-// SAFETY: the ring is used under the lock; the rest are atomics, and pages that belong to whoever has the block.
+impl Ring {
+    fn take(&mut self) -> Option<usize> {
+        let place = *self.free.get(self.first).filter(|_| self.count > 0)?;
+        self.first = (self.first + 1) % PLACES;
+        self.count -= 1;
+        Some(usize::from(place))
+    }
+
+    fn put(&mut self, place: usize) {
+        let last = (self.first + self.count) % PLACES;
+        if let Some(free) = self.free.get_mut(last) {
+            *free = place as u16;
+            self.count += 1;
+        }
+    }
+}
+
+// SAFETY: the pointer leads to pages, each of which belongs to whoever has its block.
 unsafe impl Send for Pool {}
 // SAFETY: as above.
 unsafe impl Sync for Pool {}
@@ -82,33 +98,12 @@ impl Pool {
             page,
             every,
             calls: AtomicU32::new(0),
-            lock: AtomicBool::new(false),
-            ring: UnsafeCell::new(Ring {
+            ring: Lock::new(Ring {
                 free: core::array::from_fn(|index| index as u16),
                 first: 0,
                 count: PLACES,
             }),
         })
-    }
-
-    pub(crate) fn hold(&self) {
-        while self.lock.swap(true, Acquire) {
-            // SAFETY: lets others run.
-            unsafe { libc::sched_yield() };
-        }
-    }
-
-    /// For whoever holds it, or is the child of one who does.
-    pub(crate) fn open(&self) {
-        self.lock.store(false, Release);
-    }
-
-    fn with_ring<R>(&self, call: impl FnOnce(&mut Ring) -> R) -> R {
-        self.hold();
-        // SAFETY: under the lock.
-        let result = call(unsafe { &mut *self.ring.get() });
-        self.open();
-        result
     }
 
     pub(crate) fn contains(&self, address: *const u8) -> bool {
@@ -129,17 +124,12 @@ impl Pool {
         {
             return None;
         }
-        let place = self.with_ring(|ring| {
-            let place = *ring.free.get(ring.first).filter(|_| ring.count > 0)?;
-            ring.first = (ring.first + 1) % PLACES;
-            ring.count -= 1;
-            Some(usize::from(place))
-        })?;
+        let place = self.ring.lock().take()?;
         let page = self.page_of(place);
         // SAFETY: the page is this call's alone.
         if unsafe { libc::mprotect(page.as_ptr().cast(), self.page, libc::PROT_READ | libc::PROT_WRITE) } != 0
         {
-            self.put_back(place);
+            self.ring.lock().put(place);
             return None;
         }
         let at = (self.page - size) & !(align - 1);
@@ -154,16 +144,6 @@ impl Pool {
         known.block.store(block.addr().get(), Relaxed);
         known.is_live.store(true, Release);
         Some(block)
-    }
-
-    fn put_back(&self, place: usize) {
-        self.with_ring(|ring| {
-            let last = (ring.first + ring.count) % PLACES;
-            if let Some(free) = ring.free.get_mut(last) {
-                *free = place as u16;
-                ring.count += 1;
-            }
-        });
     }
 
     /// The place of a block that is live; anything else ends the process.
@@ -217,7 +197,7 @@ impl Pool {
             libc::mprotect(page.as_ptr().cast(), self.page, libc::PROT_NONE);
             libc::madvise(page.as_ptr().cast(), self.page, libc::MADV_DONTNEED);
         }
-        self.put_back(place);
+        self.ring.lock().put(place);
     }
 }
 

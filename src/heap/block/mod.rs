@@ -92,12 +92,12 @@ impl Policy for BlockHeap {
     }
 
     fn before_fork(&self) {
-        self.area.hold();
+        self.area.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.area.open() };
+        unsafe { self.area.open_after_fork() };
     }
 }
 

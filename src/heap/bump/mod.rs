@@ -127,11 +127,11 @@ impl Policy for BumpHeap {
     }
 
     fn before_fork(&self) {
-        self.fill.hold();
+        self.fill.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.fill.open() };
+        unsafe { self.fill.open_after_fork() };
     }
 }

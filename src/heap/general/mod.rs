@@ -251,15 +251,15 @@ impl<T: ThreadSlot> Policy for General<T> {
     }
 
     fn before_fork(&self) {
-        self.shared.hold();
-        self.slices.hold();
+        self.shared.hold_for_fork();
+        self.slices.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
         // SAFETY: this thread, or the one that it is the copy of, has both.
         unsafe {
-            self.slices.open();
-            self.shared.open();
+            self.slices.open_after_fork();
+            self.shared.open_after_fork();
         }
         if is_child {
             self.forget_others();
