@@ -27,6 +27,8 @@ pub(super) struct Fill {
     pub(super) live_blocks: usize,
     pub(super) peak_live_bytes: usize,
     pub(super) live_bytes: usize,
+    /// For [`Marks::begin_short`](super::marks::Marks::begin_short).
+    spare: [u64; 2],
 }
 
 /// No slice.
@@ -57,6 +59,7 @@ impl Fill {
             live_blocks: 0,
             live_bytes: 0,
             peak_live_bytes: 0,
+            spare: [0; 2],
             slices,
         }
     }
@@ -109,7 +112,7 @@ impl Fill {
         let (first, grains) = (self.slices.grain(start), self.slices.grains(len));
         let marks = self.slices.marks(self.current);
         if grains <= 64 {
-            marks.begin_short(first, grains);
+            marks.begin_short(first, grains, &mut self.spare);
         } else {
             marks.begin(first, first, first + grains);
         }
