@@ -53,7 +53,9 @@ pub fn peers() -> Vec<Contender> {
     };
     found.sort_by(|one, other| one.name.cmp(&other.name));
     if found.is_empty() {
-        println!("no peers but the system's: benches/peers.sh DIR makes them, HIGHWATER_PEERS=DIR names them");
+        println!(
+            "no peers but the system's: benches/peers.sh DIR makes them, HIGHWATER_PEERS=DIR names them"
+        );
     }
     [system].into_iter().chain(found).collect()
 }
@@ -63,7 +65,8 @@ fn in_directory(directory: &Path) -> Vec<Contender> {
     let entries = std::fs::read_dir(directory).unwrap_or_else(|why| panic!("{}: {why}", directory.display()));
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let named = |path: PathBuf| {
-        let name = path.file_name()?.to_str()?.strip_prefix("lib")?.strip_suffix(".so")?.replacen('-', " ", 1);
+        let name =
+            path.file_name()?.to_str()?.strip_prefix("lib")?.strip_suffix(".so")?.replacen('-', " ", 1);
         Some(Contender::preloaded(name, &path))
     };
     files.filter_map(named).collect()

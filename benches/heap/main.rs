@@ -29,13 +29,7 @@ struct Row {
 const GENERAL: &[&str] = &["general"];
 
 const fn burst(title: &'static str, size: usize, count: usize, is_shuffled: bool) -> Row {
-    Row {
-        title,
-        work: Work::Burst { size, count, is_shuffled },
-        rounds: 15,
-        ours: &[],
-        preloaded: GENERAL,
-    }
+    Row { title, work: Work::Burst { size, count, is_shuffled }, rounds: 15, ours: &[], preloaded: GENERAL }
 }
 
 const ROWS: &[Row] = &[

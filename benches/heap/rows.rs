@@ -190,13 +190,7 @@ fn order(count: usize, is_shuffled: bool) -> Vec<usize> {
     order
 }
 
-fn bursts(
-    functions: Functions,
-    size: usize,
-    order: &[usize],
-    blocks: &mut [*mut u8],
-    turns: usize,
-) -> f64 {
+fn bursts(functions: Functions, size: usize, order: &[usize], blocks: &mut [*mut u8], turns: usize) -> f64 {
     let work = || {
         for block in blocks.iter_mut() {
             *block = functions.get(size);
@@ -279,6 +273,12 @@ fn describe(functions: Functions, depth: usize) {
     let half = heap().stats();
     println!(
         "{depth} deep {} live of {} used, the most live {}; every other one freed: {} live, {} free in {} runs, the longest {}",
-        full.live_bytes, full.used, full.peak_live_bytes, half.live_bytes, half.free_bytes, half.free_runs, half.largest_free_run
+        full.live_bytes,
+        full.used,
+        full.peak_live_bytes,
+        half.live_bytes,
+        half.free_bytes,
+        half.free_runs,
+        half.largest_free_run
     );
 }

@@ -146,6 +146,7 @@ impl<T: ThreadSlot> Heap<T> {
     pub fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         // What is at hand needs no more than this; choosing the policy is out of line.
         if let Chosen::General(policy) = &self.policy
+            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
@@ -199,7 +200,7 @@ impl<T: ThreadSlot> Heap<T> {
     pub unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         if let Chosen::General(policy) = &self.policy
             // SAFETY: the caller's promise.
-            && unsafe { policy.take_back(block) }
+            && unsafe { policy.take_back(block.as_ptr()) }
         {
             return Ok(());
         }
@@ -247,10 +248,10 @@ impl<T: ThreadSlot> Heap<T> {
     /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did.
     ///
     /// # Safety
-    /// As for [`deallocate`](Heap::deallocate); and the heap is one of [`Kind::General`].
+    /// As for [`deallocate`](Heap::deallocate), or `block` is null; and the heap is one of [`Kind::General`].
     #[doc(hidden)]
     #[inline(always)]
-    pub unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
+    pub unsafe fn take_back(&self, block: *mut u8) -> bool {
         match &self.policy {
             // SAFETY: the caller's promise.
             Chosen::General(policy) => unsafe { policy.take_back(block) },
@@ -311,6 +312,7 @@ impl<T: ThreadSlot> Heap<T> {
     #[inline]
     pub fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         if let Chosen::General(policy) = &self.policy
+            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
@@ -376,6 +378,13 @@ impl<T: ThreadSlot> Heap<T> {
     pub fn stats(&self) -> HeapStats {
         let stats = each!(&self.policy, policy => policy.stats());
         HeapStats { region: self.monitor().stats().unwrap_or_default(), ..stats }
+    }
+
+    /// Whether a call is in the middle of something at this moment, so that [`stats`](Heap::stats) would wait for it: for
+    /// ever if it was interrupted by the signal whose handler asks.
+    #[doc(hidden)]
+    pub fn is_busy(&self) -> bool {
+        each!(&self.policy, policy => policy.is_busy())
     }
 
     /// Gives memory that nobody uses back to the system, but for about `keep` bytes of it; returns how many bytes that

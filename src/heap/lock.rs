@@ -13,7 +13,6 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
-use core::time::Duration;
 
 /// A value that one thread at a time may have.
 #[derive(Debug)]
@@ -97,25 +96,40 @@ impl<T> Lock<T> {
 
     /// Takes it in the thread that is about to fork.
     pub fn hold_for_fork(&self) {
+        // The only thread of the process has it, and is in the handler of a signal: what was interrupted goes on in both
+        // processes, with what it holds.
+        if self.alone.load(Relaxed) != 0 && self.is_held.load(Relaxed) {
+            self.forker.store(INTERRUPTED, Relaxed);
+            return;
+        }
         self.hold();
         self.forker.store(sys::this_thread(), Relaxed);
     }
 
-    /// Opens it after the fork.
+    /// Opens it after the fork; whether it was taken for that: not if the fork came in the middle of a call.
     ///
     /// # Safety
     /// The caller took it by [`hold_for_fork`](Self::hold_for_fork), or is the child of the one who did.
-    pub unsafe fn open_after_fork(&self) {
-        self.forker.store(0, Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { self.open() };
+    pub unsafe fn open_after_fork(&self) -> bool {
+        let was_taken = self.forker.swap(0, Relaxed) != INTERRUPTED;
+        if was_taken {
+            // SAFETY: the caller's promise.
+            unsafe { self.open() };
+        }
+        was_taken
+    }
+
+    /// Whether anybody has it at this moment.
+    pub fn is_held(&self) -> bool {
+        self.is_held.load(Relaxed)
     }
 
     /// Whether the calling thread holds it because it forks: the same one, or its copy in a child.
     #[cold]
     fn is_forking(&self) -> bool {
         let forker = self.forker.load(Relaxed);
-        forker != 0 && (forker == sys::this_thread() || forker >> 32 != u64::from(sys::process_id()))
+        !matches!(forker, 0 | INTERRUPTED)
+            && (forker == sys::this_thread() || forker >> 32 != u64::from(sys::process_id()))
     }
 
     #[cold]
@@ -132,6 +146,9 @@ impl<T> Lock<T> {
     }
 }
 
+/// In the place of who forks: it was not taken for that.
+const INTERRUPTED: u64 = u64::MAX;
+
 /// Where it stands whether the process has one thread, as far as the C library knows, which makes them: what glibc's own
 /// malloc asks before it leaves its locks out. Older ones than 2.32 do not say.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
@@ -146,7 +163,8 @@ fn one_thread() -> &'static AtomicU8 {
             options(pure, nomem, nostack, preserves_flags)
         );
     }
-    // SAFETY: glibc's flag, a byte that stays. From 1 it changes only when this thread makes the second one.
+    // SAFETY: glibc's flag, a byte that stays; it changes only when this thread makes the second one, or when all others
+    // have ended.
     unsafe { flag.as_ref() }.unwrap_or(&UNKNOWN)
 }
 
@@ -164,7 +182,7 @@ pub(super) fn pause(turn: u32) {
         0..64 => core::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
         // Whoever holds it may be of a lower priority, and never run while we do.
-        _ => std::thread::sleep(Duration::from_micros(50)),
+        _ => sys::sleep_briefly(50_000),
     }
 }
 
@@ -223,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_is_not_had_by_trying() {
+        let lock = Lock::new(1);
+        let held = lock.lock();
+        for _ in 0..2 {
+            std::thread::scope(|threads| {
+                threads.spawn(|| assert!(lock.try_lock().is_none()));
+            });
+            assert!(lock.try_lock().is_none(), "nor by who has it, with one thread");
+        }
+        drop(held);
+        assert_eq!(lock.try_lock().as_deref(), Some(&1));
+    }
+
+    #[test]
     fn who_holds_it_to_fork_passes_and_nobody_else() {
         let lock = Lock::new(1);
         lock.hold_for_fork();
@@ -234,7 +266,7 @@ mod tests {
                 *lock.lock() += 1;
                 others.store(true, Relaxed);
             });
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(core::time::Duration::from_millis(20));
             assert!(!others.load(Relaxed));
             // SAFETY: it was taken for a fork above.
             unsafe { lock.open_after_fork() };

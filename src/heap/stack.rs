@@ -438,6 +438,10 @@ impl Policy for StackHeap {
         unsafe { self.ground.release(state.top.saturating_add(keep)) }
     }
 
+    fn is_busy(&self) -> bool {
+        self.state.is_held()
+    }
+
     fn before_fork(&self) {
         self.state.hold_for_fork();
     }

@@ -111,11 +111,18 @@ pub(crate) fn has_guards() -> bool {
     false
 }
 
-/// Nothing to do.
+/// Nothing is taken.
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn empty(_start: *mut u8, _len: usize) {}
+pub(crate) unsafe fn empty(_start: *mut u8, _len: usize) -> bool {
+    false
+}
+
+/// Sleeps for a moment.
+pub(crate) fn sleep_briefly(nanoseconds: u32) {
+    std::thread::sleep(core::time::Duration::from_nanos(nanoseconds.into()));
+}
 
 /// There are no mappings.
 pub(crate) fn most_mappings() -> usize {

@@ -91,6 +91,10 @@ impl Policy for BlockHeap {
         self.area.lock().trim(&self.ground, keep)
     }
 
+    fn is_busy(&self) -> bool {
+        self.area.is_held()
+    }
+
     fn before_fork(&self) {
         self.area.hold_for_fork();
     }

@@ -158,10 +158,16 @@ impl Fill {
         if start + len > self.end {
             start = self.refill(ground, size, len, align)?;
         }
-        let end = start + len;
-        if end > self.committed {
-            self.commit(ground, self.next, end, size)?;
+        if start + len > self.committed
+            && let Err(refused) = self.commit(ground, self.next, start + len, size)
+        {
+            // What was used before and is free needs no more memory. (The first refusal is the one that says why.)
+            if self.free == 0 {
+                return Err(refused);
+            }
+            start = self.refill(ground, size, len, align).map_err(|_| refused)?;
         }
+        let end = start + len;
         self.ready = self.end.min(self.committed);
         let marks = self.slices.marks(self.current);
         let (before, first) = (self.slices.grain(self.next), self.slices.grain(start));

@@ -126,6 +126,10 @@ impl Policy for BumpHeap {
         unsafe { self.ground.release(used.saturating_add(keep)) }
     }
 
+    fn is_busy(&self) -> bool {
+        self.fill.is_held()
+    }
+
     fn before_fork(&self) {
         self.fill.hold_for_fork();
     }

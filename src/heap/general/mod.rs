@@ -141,10 +141,10 @@ impl<T: ThreadSlot> General<T> {
     #[inline(always)]
     pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let local = T::get(self.id);
-        if align > GRAIN || local.is_null() {
+        if size > Local::MOST || align > GRAIN || local.is_null() {
             return None;
         }
-        // SAFETY: the slot's entry is this thread's.
+        // SAFETY: the slot's entry is this thread's, and the size was compared.
         unsafe { Local::take(local, size) }
     }
 
@@ -152,10 +152,10 @@ impl<T: ThreadSlot> General<T> {
     /// fast path of every free.
     ///
     /// # Safety
-    /// If it is a live block of this heap, nothing refers to it any more.
+    /// If it is a live block of this heap, nothing refers to it any more. (Anything else may be null.)
     #[inline(always)]
-    pub(crate) unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
-        let offset = block.addr().get().wrapping_sub(self.origin.addr());
+    pub(crate) unsafe fn take_back(&self, block: *mut u8) -> bool {
+        let offset = block.addr().wrapping_sub(self.origin.addr());
         let local = T::get(self.id);
         if offset >= self.end.load(Relaxed) || local.is_null() {
             return false;
@@ -166,7 +166,7 @@ impl<T: ThreadSlot> General<T> {
             if page.tag.get() != local.tag.get() {
                 return false;
             }
-            if page.push(block.as_ptr().cast()) {
+            if page.push(block.cast()) {
                 self.note_idle(local, page);
             }
         }
@@ -189,7 +189,7 @@ impl<T: ThreadSlot> General<T> {
     #[inline]
     pub(crate) unsafe fn give_back(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
-        unsafe { if self.take_back(block) { Ok(()) } else { self.deallocate_slow(block) } }
+        unsafe { if self.take_back(block.as_ptr()) { Ok(()) } else { self.deallocate_slow(block) } }
     }
 }
 
@@ -250,6 +250,10 @@ impl<T: ThreadSlot> Policy for General<T> {
         self.purge(&mut self.slices.lock(), keep >> SLICE_SHIFT)
     }
 
+    fn is_busy(&self) -> bool {
+        self.slices.is_held() || self.shared.is_held()
+    }
+
     fn before_fork(&self) {
         self.shared.hold_for_fork();
         self.slices.hold_for_fork();
@@ -257,11 +261,9 @@ impl<T: ThreadSlot> Policy for General<T> {
 
     unsafe fn after_fork(&self, is_child: bool) {
         // SAFETY: this thread, or the one that it is the copy of, has both.
-        unsafe {
-            self.slices.open_after_fork();
-            self.shared.open_after_fork();
-        }
-        if is_child {
+        let was_taken = unsafe { self.slices.open_after_fork() & self.shared.open_after_fork() };
+        // (In the middle of a call of the only thread there are no others.)
+        if is_child && was_taken {
             self.forget_others();
         }
     }
