@@ -17,6 +17,9 @@ pub(super) struct Marks {
     words: usize,
 }
 
+// SAFETY: it is an address; the lock of the heap decides who uses what is there.
+unsafe impl Send for Marks {}
+
 /// What a grain is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mark {
