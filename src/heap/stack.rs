@@ -443,7 +443,8 @@ impl Policy for StackHeap {
     }
 
     fn before_fork(&self) {
-        self.state.hold_for_fork();
+        // SAFETY: every call has one guard at a time.
+        unsafe { self.state.hold_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {

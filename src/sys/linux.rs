@@ -428,6 +428,12 @@ pub(crate) fn monotonic_ns() -> u64 {
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
+/// An address that is this thread's alone, and its copy's in a forked child. Signal-safe.
+pub(crate) fn thread_address() -> usize {
+    // SAFETY: where `errno` is; nothing is read.
+    unsafe { libc::__errno_location() }.addr()
+}
+
 /// The kernel's number of this thread. Signal-safe.
 pub(crate) fn thread_id() -> u32 {
     // SAFETY: gettid has no preconditions.

@@ -134,6 +134,8 @@ unsafe extern "C" fn ended(_local: *mut c_void) {
 extern "C" fn start() {
     calls::keeping_errno(|| {
         if let Found::Ready(_) = get() {
+            // Before the constructors of all others (see the build script), so that ours is the last to be called before a
+            // fork, and the first after it: what others do around one may wait for threads that allocate, or start some.
             // SAFETY: the functions may be called as long as the process lives: the library is never unloaded.
             unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
         }
@@ -157,7 +159,8 @@ static FINISH: extern "C" fn() = finish;
 extern "C" fn before_fork() {
     if let Some(process) = made() {
         if let Some(pool) = &process.pool {
-            pool.ring.hold_for_fork();
+            // SAFETY: every call has one guard at a time.
+            unsafe { pool.ring.hold_for_fork() };
         }
         process.heap.before_fork();
     }

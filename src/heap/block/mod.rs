@@ -96,7 +96,8 @@ impl Policy for BlockHeap {
     }
 
     fn before_fork(&self) {
-        self.area.hold_for_fork();
+        // SAFETY: every call has one guard at a time.
+        unsafe { self.area.hold_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {

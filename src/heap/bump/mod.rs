@@ -131,7 +131,8 @@ impl Policy for BumpHeap {
     }
 
     fn before_fork(&self) {
-        self.fill.hold_for_fork();
+        // SAFETY: every call has one guard at a time.
+        unsafe { self.fill.hold_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {

@@ -255,8 +255,11 @@ impl<T: ThreadSlot> Policy for General<T> {
     }
 
     fn before_fork(&self) {
-        self.shared.hold_for_fork();
-        self.slices.hold_for_fork();
+        // SAFETY: every call has one guard of each at a time.
+        unsafe {
+            self.shared.hold_for_fork();
+            self.slices.hold_for_fork();
+        }
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
