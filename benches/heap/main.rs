@@ -64,16 +64,19 @@ const ROWS: &[Row] = &[
         ours: &[],
         preloaded: GENERAL,
     },
+    malloctest("malloctest, 20 repeats of 1,000,000 blocks of 10 to 999 bytes, never written to", false),
+    malloctest("malloctest, the first byte of each block written to", true),
+];
+
+const fn malloctest(title: &'static str, writes: bool) -> Row {
     Row {
-        title: "malloctest, 20 repeats of 1,000,000 blocks of 10 to 999 bytes",
-        work: MALLOCTEST,
+        title,
+        work: Work::Malloctest { count: 1_000_000, repeats: 20, writes },
         rounds: 3,
         ours: &["bump", ARENA],
         preloaded: &["general", "bump"],
-    },
-];
-
-const MALLOCTEST: Work = Work::Malloctest { count: 1_000_000, repeats: 20 };
+    }
+}
 
 impl Row {
     fn contenders(&self, peers: &[Contender]) -> Vec<Contender> {

@@ -29,6 +29,13 @@ impl Functions {
         block
     }
 
+    /// A block that nobody writes to.
+    #[inline]
+    fn get_only(&self, size: usize) -> *mut u8 {
+        // SAFETY: malloc.
+        unsafe { (self.allocate)(size) }.cast()
+    }
+
     #[inline]
     fn put(&self, block: *mut u8) {
         // SAFETY: it came from `get`.
@@ -85,8 +92,9 @@ pub enum Work {
     Nested { depth: usize },
     /// One thread allocates, another frees.
     HandedOver,
-    /// An array of pointers, blocks of 10 to 999 bytes, all freed in order; so many repeats.
-    Malloctest { count: usize, repeats: usize },
+    /// An array of pointers, blocks of 10 to 999 bytes, all freed in order; so many repeats. The program writes to the
+    /// first byte of each, or to none.
+    Malloctest { count: usize, repeats: usize, writes: bool },
 }
 
 impl Work {
@@ -130,7 +138,7 @@ impl Work {
                 let count = times(1_000_000);
                 Box::new(move || handed_over(functions, count))
             }
-            Work::Malloctest { count, repeats } => {
+            Work::Malloctest { count, repeats, writes } => {
                 let count = if quick { count / 10 } else { count };
                 let sizes = malloctest_sizes(count);
                 Box::new(move || {
@@ -139,7 +147,9 @@ impl Work {
                         // SAFETY: an array of so many pointers, all of them written before any is read.
                         unsafe {
                             for (index, &size) in sizes.iter().enumerate() {
-                                array.add(index).write(functions.get(size));
+                                let block =
+                                    if writes { functions.get(size) } else { functions.get_only(size) };
+                                array.add(index).write(block);
                             }
                             (0..count).for_each(|index| functions.put(array.add(index).read()));
                         }
@@ -153,7 +163,9 @@ impl Work {
 
     /// malloctest with an arena instead: blocks go all at once.
     fn ready_in_arena(self, quick: bool) -> Box<dyn FnMut() -> f64> {
-        let Work::Malloctest { count, repeats } = self else { panic!("an arena is in malloctest only") };
+        let Work::Malloctest { count, repeats, writes } = self else {
+            panic!("an arena is in malloctest only")
+        };
         let count = if quick { count / 10 } else { count };
         let sizes = malloctest_sizes(count);
         let mut arena: Arena = Arena::new();
@@ -163,8 +175,10 @@ impl Work {
                 for (pointer, &size) in array.iter_mut().zip(&sizes) {
                     let layout = Layout::from_size_align(size, 16).expect("a small size");
                     let block = arena.alloc_layout(layout);
-                    // SAFETY: it has at least a byte.
-                    unsafe { block.write(1) };
+                    if writes {
+                        // SAFETY: it has at least a byte.
+                        unsafe { block.write(1) };
+                    }
                     pointer.write(block.as_ptr());
                 }
                 black_box(array);

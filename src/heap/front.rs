@@ -260,6 +260,33 @@ impl<T: ThreadSlot> Heap<T> {
         }
     }
 
+    /// What [`allocate`](Heap::allocate) would answer of a heap whose policy locks, if the block is at hand: nothing grows
+    /// for it, and errno stays as it is.
+    #[doc(hidden)]
+    #[inline]
+    pub fn at_once(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        match &self.policy {
+            Chosen::Stack(policy) if align.is_power_of_two() => policy.at_hand(size, align),
+            Chosen::Bump(policy) if align.is_power_of_two() => policy.at_hand(size, align),
+            _ => None,
+        }
+    }
+
+    /// Takes a block of such a heap back if nothing else has to be looked at, and returns whether it did. Of what is no
+    /// block it takes nothing.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate).
+    #[doc(hidden)]
+    #[inline]
+    pub unsafe fn back_at_once(&self, block: NonNull<u8>) -> bool {
+        match &self.policy {
+            Chosen::Stack(policy) => policy.take_back(block),
+            Chosen::Bump(policy) => policy.take_back(block),
+            _ => false,
+        }
+    }
+
     /// The calling thread does without what it has of the heap from here on: for a thread that ends. If it goes on to
     /// use the heap, it gets it again.
     #[doc(hidden)]

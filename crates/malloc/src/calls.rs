@@ -65,6 +65,13 @@ fn refused(process: &Process, error: &HeapError, size: usize, align: usize) -> *
 /// A block for `size` bytes at a multiple of `align`, which is a power of two.
 #[inline(never)]
 pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
+    // (Then errno stays as it is, and so does what is noted of the region.)
+    if let Some(process) = process::made()
+        && !process.looks
+        && let Some(block) = process.heap.at_once(size.max(1), align.max(ALIGN))
+    {
+        return block.as_ptr().cast();
+    }
     with_heap(size, align, |process| process.place(size, align, false))
 }
 
@@ -191,6 +198,13 @@ fn owner(block: *const u8) -> Owner {
 #[inline(never)]
 pub(crate) unsafe fn take(block: *mut c_void) {
     let Some(block) = NonNull::new(block.cast::<u8>()) else { return };
+    if let Some(process) = process::made()
+        && !process.looks
+        // SAFETY: the caller's promise.
+        && unsafe { process.heap.back_at_once(block) }
+    {
+        return;
+    }
     keeping_errno(|| {
         // SAFETY: the caller's promise.
         unsafe {

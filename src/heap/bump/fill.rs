@@ -3,6 +3,7 @@
 use super::super::HeapError;
 use super::super::ground::Ground;
 use super::super::options::Bump;
+use super::marks::Marks;
 use super::slices::{Kind, PAGE, Slices};
 use crate::math::page::align_up_saturating;
 use core::ptr::NonNull;
@@ -20,6 +21,9 @@ pub(super) struct Fill {
     committed: usize,
     /// Up to here a block of the current slice may reach without more ado: the smaller of both.
     ready: usize,
+    /// Where the current slice starts, and its marks; for as long as anything is `ready`.
+    start: usize,
+    marks: Marks,
     /// The slices from the first one up to this one were in use at some time.
     pub(super) top: usize,
     pub(super) is_open: bool,
@@ -27,6 +31,8 @@ pub(super) struct Fill {
     pub(super) live_blocks: usize,
     pub(super) peak_live_bytes: usize,
     pub(super) live_bytes: usize,
+    /// For [`Marks::begin_short`](super::marks::Marks::begin_short).
+    spare: [u64; 2],
 }
 
 /// No slice.
@@ -41,6 +47,18 @@ pub(super) struct Found {
     pub(super) is_large: bool,
 }
 
+/// Asks for the line that the next block will start in: it is going to be written to, and stores wait for each other.
+#[inline(always)]
+fn fetch(next: NonNull<u8>) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a hint, which faults nowhere.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch(next.as_ptr().cast(), core::arch::x86_64::_MM_HINT_T0);
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = next;
+}
+
 impl Fill {
     pub(super) fn new(ground: &Ground, options: Bump) -> Self {
         let slices = Slices::of(ground, options.slice, options.grain);
@@ -51,12 +69,15 @@ impl Fill {
             end: 0,
             committed: 0,
             ready: 0,
+            start: 0,
+            marks: slices.marks_of_none(),
             top: slices.first,
             is_open: false,
             free: 0,
             live_blocks: 0,
             live_bytes: 0,
             peak_live_bytes: 0,
+            spare: [0; 2],
             slices,
         }
     }
@@ -106,12 +127,12 @@ impl Fill {
         if end > self.ready {
             return None;
         }
-        let (first, grains) = (self.slices.grain(start), self.slices.grains(len));
-        let marks = self.slices.marks(self.current);
+        fetch(self.slices.at(end));
+        let (first, grains) = (self.slices.grains(start - self.start), self.slices.grains(len));
         if grains <= 64 {
-            marks.begin_short(first, grains);
+            self.marks.begin_short(first, grains, &mut self.spare);
         } else {
-            marks.begin(first, first, first + grains);
+            self.marks.begin(first, first, first + grains);
         }
         self.slices.set_live(self.current, self.slices.live(self.current) + 1);
         self.next = end;
@@ -167,6 +188,7 @@ impl Fill {
         let end = start + len;
         self.ready = self.end.min(self.committed);
         let marks = self.slices.marks(self.current);
+        (self.start, self.marks) = (self.slices.start_of(self.current), marks);
         let (before, first) = (self.slices.grain(self.next), self.slices.grain(start));
         marks.begin(before, first, first + self.slices.grains(len));
         self.slices.set_live(self.current, self.slices.live(self.current) + 1);

@@ -17,6 +17,9 @@ pub(super) struct Marks {
     words: usize,
 }
 
+// SAFETY: it is an address; the lock of the heap decides who uses what is there.
+unsafe impl Send for Marks {}
+
 /// What a grain is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mark {
@@ -107,18 +110,18 @@ impl Marks {
 
     /// The same for a block of 1 to 64 grains without padding before it. Sizes follow no pattern, so nothing is decided
     /// by a branch: what reaches into the next word is erased there, and if nothing does, nothing is erased in `spare`.
+    /// (It has to be memory that outlives the call, or the branch comes back.)
     #[inline]
-    pub(super) fn begin_short(&self, first: usize, grains: usize) {
+    pub(super) fn begin_short(&self, first: usize, grains: usize, spare: &mut [u64; 2]) {
         debug_assert!(matches!(grains, 1..=64), "a short block");
         let (ones, shift) = (u64::MAX >> (64 - grains), first % 64);
         let (here, behind) = (ones << shift, (ones >> 1) >> (63 - shift));
-        let mut spare = [0u64; 2];
         let (starts, bounds) = self.word(first / 64);
         // SAFETY: a block that reaches into the next word has it in the map.
         unsafe {
             starts.write((starts.read() & !here) | (1 << shift));
             bounds.write((bounds.read() & !here) | (1 << shift));
-            let spare = NonNull::from(&mut spare).cast::<u64>();
+            let spare = NonNull::from(spare).cast::<u64>();
             let is_in = behind != 0;
             let next = core::hint::select_unpredictable(is_in, starts.add(usize::from(is_in)), spare);
             next.write(next.read() & !behind);
@@ -229,7 +232,7 @@ mod tests {
                     }
                     5 => {}
                     7 if from < to => {
-                        marks.begin_short(from, (to - from).min(64));
+                        marks.begin_short(from, (to - from).min(64), &mut [0; 2]);
                         (from..to.min(from + 64)).for_each(|grain| model[grain] = Mark::Inside);
                         model[from] = Mark::Live;
                     }

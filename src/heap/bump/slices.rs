@@ -173,6 +173,12 @@ impl Slices {
         unsafe { Marks::at(self.at(self.marks_start(slice)), self.words) }
     }
 
+    /// What stands for marks where there are none; not to be used.
+    pub(super) fn marks_of_none(&self) -> Marks {
+        // SAFETY: no words at all.
+        unsafe { Marks::at(NonNull::<u64>::dangling().cast(), 0) }
+    }
+
     /// How many grains so many bytes are.
     #[inline]
     pub(super) fn grains(&self, bytes: usize) -> usize {
