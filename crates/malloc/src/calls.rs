@@ -86,7 +86,7 @@ pub(crate) fn place_larger(size: usize) -> *mut c_void {
     {
         return block.as_ptr().cast();
     }
-    with_heap(size, ALIGN, |process| process.place(size, ALIGN, false))
+    place(size, ALIGN)
 }
 
 /// The same with zeros.
