@@ -101,7 +101,7 @@ fn all_of_pythons_own_tests() {
     python_tests(&["default", "general:checked", "default HIGHWATER_HARDENED=1"], &modules);
     // What keeps memory that others give back needs more of it.
     for module in modules {
-        python_tests(&["stack", "bump", "blocks"], &[module]);
+        python_tests(&["stack HIGHWATER_LIMIT=2GiB", "bump HIGHWATER_LIMIT=2GiB", "blocks"], &[module]);
     }
 }
 
