@@ -150,8 +150,8 @@ fn scratch_does_what_arena_users_do() {
 
 #[test]
 fn growth_is_measured_in_every_way() {
-    let only =
-        ["upfront", "geometric", "64 KiB", "1 MiB", "Vec", "bumpalo", "malloc"].map(|text| ["--only", text]);
+    let only = ["default", "upfront", "geometric", "64 KiB", "1 MiB", "Vec", "bumpalo", "malloc"]
+        .map(|text| ["--only", text]);
     let args = [&["--quick", "--sizes", "1MiB,2MiB"][..], only.as_flattened()].concat();
     let (findings, _, charts) = all_of("growth", &args);
     is_sound(&findings);
@@ -177,6 +177,7 @@ fn growth_is_measured_in_every_way() {
         assert_eq!(median("explicit 64 KiB", "steps"), Some(steps), "each step, but for the head");
         assert_eq!(median("explicit 64 KiB", "overshoot"), Some(0.0));
         assert_eq!(median("Vec", "steps"), None, "nobody tells");
+        assert_eq!(case["baseline"], if has_faults { "default" } else { "upfront" });
         if has_faults {
             assert_eq!(median("fixed 64 KiB, populated", "steps"), Some(steps));
             assert!(median("geometric", "steps").unwrap() < steps);

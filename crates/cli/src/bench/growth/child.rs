@@ -141,14 +141,12 @@ fn region(plan: &Plan) -> Result<Told, Failure> {
         Engine::UpfrontPhysical => Reserve::Physical,
         _ => Reserve::Default,
     };
-    let region = Region::builder()
-        .name("growth")
-        .reserve(reserve)
-        .growth(growth)
-        .populate(plan.way.populate)
-        .huge_pages(if plan.way.huge { HugePages::Advise } else { HugePages::Never })
-        .try_build()
-        .map_err(Failure::during)?;
+    let mut builder = Region::builder().name("growth").reserve(reserve).growth(growth);
+    if plan.way != Way::DEFAULT {
+        let huge_pages = if plan.way.huge { HugePages::Advise } else { HugePages::Never };
+        builder = builder.populate(plan.way.populate).huge_pages(huge_pages);
+    }
+    let region = builder.try_build().map_err(Failure::during)?;
     if region.limit() < plan.size {
         return Err(Failure::during(format!("only {} bytes could be reserved", region.limit())));
     }

@@ -30,7 +30,7 @@ const QUICK_SIZES: [usize; 2] = [MIB, 4 * MIB];
 const LONG: &str = "\
 Fills memory word by word until a size is reached, in every way in which it can grow.
 
-upfront: everything is accessible from the start, and the kernel pages it in (physical: with as much reserved as the \
+default: what the library does where nothing is asked for. upfront: everything is accessible from the start, and the kernel pages it in (physical: with as much reserved as the \
 machine has memory). fixed, geometric: a write past the committed end faults, and a step is committed; populated: with \
 its pages. explicit: no faults; a branch before each write compares with the committed end and asks for a step more. \
 Beside them: Vec (push), bumpalo (alloc), and malloc of one block whose size is known. With huge pages: transparent \

@@ -16,6 +16,9 @@ pub const QUICK_STEPS: [usize; 3] = [4 * KIB, 64 * KIB, MIB];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
+    /// What the library does where nothing is asked for: geometric steps by fault, huge pages, and the first pages of
+    /// a step present at once.
+    Default,
     /// All of the reservation is there from the start; the kernel pages it in.
     Upfront,
     /// The same, with as much reserved as the machine has memory.
@@ -45,8 +48,8 @@ pub struct Way {
 }
 
 impl Way {
-    /// What the library does where nothing else is asked for.
-    pub const DEFAULT: Way = Way { engine: Engine::Geometric, populate: true, huge: true };
+    /// What the library does where nothing is asked for.
+    pub const DEFAULT: Way = Way { engine: Engine::Default, populate: false, huge: true };
 
     pub fn new(engine: Engine, populate: bool, huge: bool) -> Self {
         Way { engine, populate, huge }
@@ -60,10 +63,7 @@ impl Way {
             all.push(Way::new(Engine::UpfrontPhysical, false, huge));
         }
         let switches = [(false, false), (true, false), (false, true), (true, true)];
-        for (populate, huge) in switches {
-            let way = Way::new(Engine::Geometric, populate, huge);
-            all.extend((way != Way::DEFAULT).then_some(way));
-        }
+        all.extend(switches.map(|(populate, huge)| Way::new(Engine::Geometric, populate, huge)));
         for (populate, huge) in switches {
             all.extend(steps.iter().map(|step| Way::new(Engine::Fixed(*step), populate, huge)));
         }
@@ -77,6 +77,7 @@ impl Way {
     /// In tables and charts.
     pub fn name(self) -> String {
         let mut name = match self.engine {
+            Engine::Default => return "default".to_owned(),
             Engine::Upfront => "upfront".to_owned(),
             Engine::UpfrontPhysical => "upfront, physical".to_owned(),
             Engine::Fixed(step) => format!("fixed {}", step_name(step)),
@@ -102,7 +103,7 @@ impl Way {
 
     /// Grows by being touched.
     pub fn needs_faults(self) -> bool {
-        matches!(self.engine, Engine::Fixed(_) | Engine::Geometric)
+        matches!(self.engine, Engine::Default | Engine::Fixed(_) | Engine::Geometric)
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
         let all = Way::all(&STEPS);
         let names: HashSet<_> = all.iter().map(|way| way.name()).collect();
         assert_eq!(names.len(), all.len());
-        assert_eq!(all[0].name(), "geometric, populated, huge pages");
+        assert_eq!(all[0].name(), "default");
         for name in
             ["upfront", "upfront, physical, huge pages", "fixed 4 KiB", "fixed 64 MiB, populated", "Vec"]
         {
