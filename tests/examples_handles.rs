@@ -1,6 +1,6 @@
 //! The example `handles`: the graph is the same with references and with handles, and smaller.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 
 #[allow(dead_code, reason = "the test has a main of its own")]
 #[path = "../examples/handles.rs"]

@@ -1,6 +1,6 @@
 //! The example `json_tree`: what it accepts and refuses, and that its four trees are the same one.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 
 #[allow(dead_code, unused_imports, reason = "the test uses a part of it")]
 #[path = "../examples/json_tree/json/mod.rs"]

@@ -5,7 +5,7 @@
 //! thread may use what lies below a frontier that it read. The free list's blocks are words that say whether
 //! somebody has them.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 
 /// The files under test take their atomics from their parent module: here, from loom.
 mod atomic {

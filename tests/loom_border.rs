@@ -3,7 +3,7 @@
 //! The region is an array of pages, each a word that says what is mapped there. Threads commit pages in memory while
 //! one of them, or two, claim the rest for a file.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 
 /// The file under test takes its atomics from its parent module: here, from loom.
 mod atomic {

@@ -5,7 +5,7 @@
 //! which it cannot know that the other has given it up, are a race, and the model fails. That it does is shown by
 //! counters that are wrong in one place each.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 
 /// The file under test takes its atomics from its parent module: here, from loom.
 mod atomic {

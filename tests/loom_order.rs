@@ -5,7 +5,7 @@
 //! before that. Loom takes sequentially consistent accesses for acquire and release, so what the library has from their
 //! one order is a fence here, where the file says so.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 #![allow(clippy::duplicate_mod, reason = "the file is also tested without a part of what it stands on")]
 
 /// The file under test takes its atomics from its parent module: here, from loom.

@@ -1,7 +1,7 @@
 //! What the borrow checker must allow, and what it must not: each program under `ui/pass` builds and runs,
 //! each under `ui/fail` is refused with the message beside it.
 // The same with every engine and feature: once is enough.
-#![cfg(all(highwater_fault, not(feature = "allocator-api2")))]
+#![cfg(all(highwater_fault, not(feature = "log")))]
 
 mod support;
 
