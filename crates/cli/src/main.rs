@@ -1,11 +1,13 @@
 //! The command `highwater`: stress, measure and explain memory that grows by being touched.
 
+mod completions;
 mod failure;
 mod grow;
 mod guard;
 mod inject;
 mod interrupt;
 mod machine;
+mod man;
 mod oom;
 mod output;
 mod size;
@@ -13,7 +15,7 @@ mod warm;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Stress, measure and explain memory that grows by being touched.
 #[derive(Parser)]
@@ -28,6 +30,8 @@ enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 const EXAMPLE: &str = "\
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
+        Command::Completions(args) => completions::run(&args, &Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     };
     match done {
         Ok(status) => status,
