@@ -7,6 +7,7 @@ mod guard;
 mod inject;
 mod interrupt;
 mod machine;
+mod malloctest;
 mod man;
 mod oom;
 mod output;
@@ -32,6 +33,8 @@ enum Command {
     Oom(Box<oom::args::OomArgs>),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    #[command(hide = true)]
+    MalloctestChild(malloctest::ChildArgs),
 }
 
 const EXAMPLE: &str = "\
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Oom(args) => oom::run(&args),
         Command::Completions(args) => completions::run(&args, &Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
+        Command::MalloctestChild(args) => malloctest::child(&args),
     };
     match done {
         Ok(status) => status,
