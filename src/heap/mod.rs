@@ -25,6 +25,8 @@ mod ground;
 mod lock;
 mod options;
 pub(crate) mod policy;
+#[doc(hidden)]
+pub mod record;
 mod stack;
 mod stamp;
 mod stats;

@@ -1,6 +1,8 @@
 //! The command `highwater`: stress, measure and explain memory that grows by being touched.
 
+mod allocators;
 mod completions;
+mod elf;
 mod failure;
 mod grow;
 mod guard;
@@ -35,6 +37,9 @@ enum Command {
     Man(man::ManArgs),
     #[command(hide = true)]
     MalloctestChild(malloctest::ChildArgs),
+    /// Be the process that a library is tried with.
+    #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
+    Probe,
 }
 
 const EXAMPLE: &str = "\
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args, &Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::MalloctestChild(args) => malloctest::child(&args),
+        Command::Probe => allocators::probe::run(),
     };
     match done {
         Ok(status) => status,

@@ -1,0 +1,191 @@
+//! Other allocators that are installed here.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::preload;
+
+/// A directory (or several, parted by colons) of libraries that are looked at before those of the system.
+const VARIABLE: &str = "HIGHWATER_PEERS";
+
+/// An allocator that can be preloaded.
+pub struct Family {
+    /// What it is called.
+    pub name: &'static str,
+    /// What its file is called, without `.so` and what follows.
+    stem: &'static str,
+    /// Debian's package of it.
+    pub debian: Option<&'static str>,
+}
+
+const fn family(name: &'static str, stem: &'static str, debian: Option<&'static str>) -> Family {
+    Family { name, stem, debian }
+}
+
+/// Those that are looked for.
+pub const FAMILIES: [Family; 6] = [
+    family("mimalloc", "libmimalloc", Some("libmimalloc2.0")),
+    family("jemalloc", "libjemalloc", Some("libjemalloc2")),
+    family("tcmalloc-minimal", "libtcmalloc_minimal", Some("libtcmalloc-minimal4")),
+    // The same allocator with a profiler: found, and not missed.
+    family("tcmalloc", "libtcmalloc", None),
+    family("rpmalloc", "librpmalloc", None),
+    family("snmalloc", "libsnmallocshim", None),
+];
+
+/// A library that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub family: &'static str,
+    /// The family, with what a file of [`VARIABLE`]'s says beyond it (`libmimalloc-3.so`: `mimalloc-3`).
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// All there are, each file once, in the order of the families.
+pub fn all() -> Vec<Peer> {
+    let own: Vec<PathBuf> =
+        env::var_os(VARIABLE).map(|dirs| env::split_paths(&dirs).collect()).unwrap_or_default();
+    let own = own.iter().flat_map(|dir| listed(dir)).map(|path| (path, true));
+    let cached = cached().into_iter().map(|path| (path, false));
+    let usual = usual().into_iter().flat_map(|dir| listed(&dir)).map(|path| (path, false));
+    choose(own.chain(cached).chain(usual))
+}
+
+fn choose(files: impl Iterator<Item = (PathBuf, bool)>) -> Vec<Peer> {
+    let mut peers: Vec<Peer> = Vec::new();
+    for (path, is_own) in files {
+        let Some((family, variant)) = belongs(&path) else { continue };
+        if !is_own && !variant.is_empty() {
+            // A debugging build, or one with a profiler.
+            continue;
+        }
+        let Ok(path) = preload::checked(&path) else { continue };
+        if peers.iter().any(|peer| peer.path == path) {
+            continue;
+        }
+        peers.push(Peer { family: family.name, name: format!("{}{variant}", family.name), path });
+    }
+    peers.sort_by_key(|peer| FAMILIES.iter().position(|family| family.name == peer.family));
+    peers
+}
+
+/// Whose a file is, and what its name says beyond that.
+fn belongs(path: &Path) -> Option<(&'static Family, String)> {
+    let file = path.file_name()?.to_str()?;
+    let (stem, _) = file.split_once(".so").filter(|(_, rest)| rest.is_empty() || rest.starts_with('.'))?;
+    let longest = FAMILIES.iter().filter(|family| stem.starts_with(family.stem));
+    let family = longest.max_by_key(|family| family.stem.len())?;
+    Some((family, stem[family.stem.len()..].replace('_', "-")))
+}
+
+/// The files of a directory that belong to a family, the most plainly named first.
+fn listed(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = entries.filter(|path| belongs(path).is_some()).collect();
+    files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    files
+}
+
+/// What the dynamic loader knows.
+fn cached() -> Vec<PathBuf> {
+    let said = ["ldconfig", "/sbin/ldconfig"].into_iter().find_map(|command| {
+        let ran = Command::new(command).arg("-p").stdin(Stdio::null()).stderr(Stdio::null()).output();
+        ran.ok().filter(|output| output.status.success())
+    });
+    said.map(|output| of_cache(&String::from_utf8_lossy(&output.stdout))).unwrap_or_default()
+}
+
+/// `\tlibmimalloc.so.2 (libc6,x86-64) => /lib/x86_64-linux-gnu/libmimalloc.so.2`
+fn of_cache(text: &str) -> Vec<PathBuf> {
+    let paths = text.lines().filter_map(|line| Some(PathBuf::from(line.split_once(" => ")?.1.trim())));
+    paths.filter(|path| belongs(path).is_some()).collect()
+}
+
+fn usual() -> Vec<PathBuf> {
+    let arch = env::consts::ARCH;
+    let multi = [format!("/usr/lib/{arch}-linux-gnu"), format!("/lib/{arch}-linux-gnu")];
+    let plain = ["/usr/local/lib", "/usr/local/lib64", "/usr/lib64", "/usr/lib", "/lib64", "/lib"];
+    plain.into_iter().map(String::from).chain(multi).map(PathBuf::from).collect()
+}
+
+/// How to get those that are in no list, a line each.
+pub fn missing(found: &[Peer]) -> Vec<String> {
+    let is_missing = |family: &&Family| !found.iter().any(|peer| peer.family == family.name);
+    let (packaged, others): (Vec<_>, Vec<_>) =
+        FAMILIES.iter().filter(is_missing).partition(|family| family.debian.is_some());
+    let names =
+        |families: &[&Family]| families.iter().map(|family| family.name).collect::<Vec<_>>().join(", ");
+    let mut lines = Vec::new();
+    if !packaged.is_empty() {
+        let packages: Vec<_> = packaged.iter().filter_map(|family| family.debian).collect();
+        lines.push(format!(
+            "not found: {} (Debian: apt-get install {}; Fedora: mimalloc jemalloc gperftools-libs)",
+            names(&packaged),
+            packages.join(" ")
+        ));
+    }
+    let others: Vec<_> = others.into_iter().filter(|family| family.name != "tcmalloc").collect();
+    if !others.is_empty() {
+        lines.push(format!(
+            "not found: {} (build a shared library from the sources and put it into a directory that \
+             {VARIABLE} names)",
+            names(&others)
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_file_is() {
+        let of = |file: &str| belongs(Path::new(file)).map(|(family, variant)| (family.name, variant));
+        let plain = |name| Some((name, String::new()));
+        assert_eq!(of("/lib/libmimalloc.so.2.0"), plain("mimalloc"));
+        assert_eq!(of("/lib/libmimalloc.so"), plain("mimalloc"));
+        assert_eq!(of("libmimalloc-3.so"), Some(("mimalloc", "-3".into())));
+        assert_eq!(of("/lib/libtcmalloc_minimal.so.4"), plain("tcmalloc-minimal"));
+        assert_eq!(of("/lib/libtcmalloc_minimal_debug.so.4"), Some(("tcmalloc-minimal", "-debug".into())));
+        assert_eq!(of("/lib/libtcmalloc.so.4"), plain("tcmalloc"));
+        assert_eq!(of("/lib/libsnmallocshim.so"), plain("snmalloc"));
+        for other in ["/lib/libmimalloc.a", "/lib/libmimalloc.sox", "/lib/libc.so.6", "/", "mimalloc.so"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_loaders_list() {
+        let text = "523 libs found in cache `/etc/ld.so.cache'\n\
+                    \tlibz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1\n\
+                    \tlibjemalloc.so.2 (libc6,x86-64) => /lib/x86_64-linux-gnu/libjemalloc.so.2\n\
+                    Cache generated by: ldconfig (Debian GLIBC 2.36) stable release version 2.36\n";
+        assert_eq!(of_cache(text), [PathBuf::from("/lib/x86_64-linux-gnu/libjemalloc.so.2")]);
+        assert!(of_cache("").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_library_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("libmimalloc.so"), "text").unwrap();
+        fs::write(dir.path().join("notes"), "text").unwrap();
+        let files = listed(dir.path());
+        assert_eq!(files, [dir.path().join("libmimalloc.so")]);
+        assert!(choose(files.into_iter().map(|file| (file, true))).is_empty());
+        assert!(listed(&dir.path().join("none")).is_empty());
+    }
+
+    #[test]
+    fn what_to_install() {
+        let lines = missing(&[]);
+        assert!(lines[0].contains("apt-get install libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4"));
+        assert!(lines[1].contains("rpmalloc, snmalloc"), "{}", lines[1]);
+        let of = |family: &Family| Peer { family: family.name, name: String::new(), path: PathBuf::new() };
+        assert!(missing(&FAMILIES.iter().map(of).collect::<Vec<_>>()).is_empty());
+    }
+}

@@ -1,0 +1,168 @@
+//! The malloc library's policies as they are written: `general`, `stack:align=32,errno`.
+
+use std::{fmt, str::FromStr};
+
+use serde::Serialize;
+
+use crate::size;
+
+/// The policies, in the order of their numbers in a record.
+pub const NAMES: [&str; 4] = ["general", "stack", "bump", "blocks"];
+
+/// A policy with its options, understood and found good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Policy(String);
+
+impl Policy {
+    /// The default.
+    pub fn general() -> Self {
+        Self(NAMES[0].into())
+    }
+
+    /// As `HIGHWATER_MALLOC` has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, options) = match text.split_once(':') {
+            Some((name, options)) => (name, options.split(',').collect()),
+            None => (text, Vec::new()),
+        };
+        let known = options_of(name)
+            .ok_or_else(|| format!("no policy is called {name:?} (there are {})", NAMES.join(", ")))?;
+        for option in options {
+            check(name, known, option)?;
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// Whether a text may follow a comma in the options of this policy.
+pub fn is_option(policy: &str, text: &str) -> bool {
+    options_of(policy).is_some_and(|known| known.iter().any(|(name, _)| *name == key(text).0))
+}
+
+/// What an option takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    /// A size that is a power of two, with the least and the most of it.
+    Power(usize, usize),
+    /// Any size.
+    Size,
+    /// One of these.
+    Word(&'static [&'static str]),
+}
+
+type Options = &'static [(&'static str, Takes)];
+
+fn options_of(policy: &str) -> Option<Options> {
+    use Takes::{Nothing, Power, Size, Word};
+    Some(match policy {
+        "general" => &[("checked", Nothing)],
+        "stack" => &[("align", Power(8, 4096)), ("errno", Nothing), ("single-threaded", Nothing)],
+        "bump" => &[
+            ("slice", Power(64 << 10, 1 << 30)),
+            ("grain", Word(&["8", "16"])),
+            ("diagnose", Nothing),
+            ("single-threaded", Nothing),
+        ],
+        "blocks" => &[("fit", Word(&["best", "first"])), ("margin", Size), ("single-threaded", Nothing)],
+        _ => return None,
+    })
+}
+
+fn key(option: &str) -> (&str, Option<&str>) {
+    option.split_once('=').map_or((option, None), |(key, value)| (key, Some(value)))
+}
+
+fn check(policy: &str, known: Options, option: &str) -> Result<(), String> {
+    let (name, value) = key(option);
+    let Some((_, takes)) = known.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        return Err(format!("{policy} has no option {name:?} (it has {})", known.join(", ")));
+    };
+    let bad = |why: &str| Err(format!("{policy}:{option}: {why}"));
+    match (takes, value) {
+        (Takes::Nothing, None) => Ok(()),
+        (Takes::Nothing, Some(_)) => bad("takes no value"),
+        (_, None) => bad("needs a value"),
+        (Takes::Word(words), Some(value)) if words.contains(&value) => Ok(()),
+        (Takes::Word(words), Some(_)) => bad(&format!("one of {}", words.join(", "))),
+        (Takes::Size, Some(value)) => size::parse(value).map(drop).or_else(|error| bad(&error.to_string())),
+        (Takes::Power(least, most), Some(value)) => match size::parse(value) {
+            Ok(bytes) if bytes.is_power_of_two() && (*least..=*most).contains(&bytes) => Ok(()),
+            Ok(_) => bad(&format!(
+                "a power of two from {} to {}",
+                size::human(*least as u64),
+                size::human(*most as u64)
+            )),
+            Err(error) => bad(&error.to_string()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_ones() {
+        for text in [
+            "general",
+            "general:checked",
+            "stack:align=32,single-threaded,errno",
+            "bump:slice=1MiB,grain=8,diagnose,single-threaded",
+            "bump:slice=65536",
+            "blocks:fit=first,margin=1MiB,single-threaded",
+            "blocks:margin=0",
+        ] {
+            assert_eq!(text.parse::<Policy>().map(|policy| policy.to_string()), Ok(text.to_owned()));
+        }
+        assert!(NAMES.iter().all(|name| name.parse::<Policy>().is_ok()));
+    }
+
+    #[test]
+    fn bad_ones() {
+        for (text, why) in [
+            ("", "no policy"),
+            ("arena", "no policy is called \"arena\" (there are general, stack, bump, blocks)"),
+            ("General", "no policy"),
+            ("general:", "no option \"\""),
+            ("general:align=32", "general has no option \"align\" (it has checked)"),
+            ("general:checked=1", "takes no value"),
+            ("stack:align", "needs a value"),
+            ("stack:align=24", "power of two from 8 B to 4.00 KiB"),
+            ("stack:align=8192", "power of two"),
+            ("stack:align=x", "not a size"),
+            ("bump:grain=32", "one of 8, 16"),
+            ("bump:slice=4096", "power of two from 64.00 KiB to 1.00 GiB"),
+            ("blocks:fit=worst", "one of best, first"),
+            ("blocks:margin=-1", "negative"),
+            ("blocks:fit=first,,errno", "no option \"\""),
+        ] {
+            let said = text.parse::<Policy>().unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_may_follow_a_comma() {
+        assert!(is_option("stack", "errno"));
+        assert!(is_option("blocks", "margin=1MiB"));
+        assert!(!is_option("blocks", "mimalloc"));
+        assert!(!is_option("mimalloc", "errno"));
+    }
+}
