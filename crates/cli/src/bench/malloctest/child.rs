@@ -7,6 +7,7 @@ use std::{
 };
 
 use bumpalo::Bump;
+use clap::Args;
 use highwater::Arena;
 
 use super::{
@@ -16,8 +17,19 @@ use super::{
 };
 use crate::{failure::Failure, machine, output};
 
+/// The hidden subcommand.
+pub const SUBCOMMAND: &str = "malloctest-child";
+
+/// Be the process that measures itself.
+#[derive(Args)]
+pub struct ChildArgs {
+    #[arg(value_parser = Plan::parse)]
+    plan: Plan,
+}
+
 /// Does what the plan says, and prints what was measured.
-pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
+pub fn run(args: &ChildArgs) -> Result<ExitCode, Failure> {
+    let plan = &args.plan;
     let malloc_from = malloc_from();
     let rss_before = machine::rss();
     let (shape, write) = (&plan.shape, plan.write);
@@ -38,6 +50,7 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
         page_faults: measured.usage.page_faults,
         peak_rss: measured.peak_rss,
         rss_before,
+        asked: measured.asked,
         verified: measured.verified,
     };
     output::print(&serde_json::to_string(&told).map_err(Failure::during)?, ExitCode::SUCCESS)

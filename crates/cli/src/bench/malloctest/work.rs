@@ -30,6 +30,8 @@ pub struct Measured {
     pub thread_ns: u64,
     /// What the process used in the repeats.
     pub usage: Usage,
+    /// Bytes that were asked for in blocks.
+    pub asked: u64,
     /// When the last repeat was over.
     pub peak_rss: Option<u64>,
     /// Blocks that were filled and found whole afterwards.
@@ -61,6 +63,7 @@ pub fn run<S: Subject>(shape: &Shape, write: Write) -> Result<Measured, String> 
             measured = measured.and_then(|mut measured| {
                 let other = other?;
                 measured.thread_ns += other.thread_ns;
+                measured.asked += other.asked;
                 measured.verified += other.verified;
                 Ok(measured)
             });
@@ -88,6 +91,7 @@ fn one_thread<S: Subject>(
     for (repeat, span) in meeting.spans.iter().enumerate() {
         // Whoever has failed still has to meet the others.
         let drawn = sizes.as_mut().map(|sizes| sizes.draw(thread, repeat)).unwrap_or_default();
+        measured.asked += drawn.iter().map(|size| u64::from(*size)).sum::<u64>();
         meeting.barrier.wait();
         // One thread asks what the process uses, while the others wait to begin or to draw.
         let before = (thread == 0).then(Usage::now);

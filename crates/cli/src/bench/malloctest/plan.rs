@@ -1,5 +1,7 @@
 //! What a child is asked for, and what it tells.
 
+use std::fmt::{self, Display, Formatter};
+
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,12 @@ pub struct Shape {
     pub lower: u32,
     /// No block is so large.
     pub upper: u32,
+}
+
+impl Display for Shape {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {} {}", self.threads, self.repeats, self.iterations, self.lower, self.upper)
+    }
 }
 
 impl Shape {
@@ -41,6 +49,16 @@ pub enum Write {
     First,
     /// All of it.
     All,
+}
+
+impl Display for Write {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Write::Nothing => "blocks not written to",
+            Write::First => "the first byte of each block written",
+            Write::All => "all of each block written",
+        })
+    }
 }
 
 /// Who allocates in the child.
@@ -96,6 +114,8 @@ pub struct Told {
     pub peak_rss: Option<u64>,
     /// What was in memory before any work: the program.
     pub rss_before: Option<u64>,
+    /// Bytes of all blocks of all repeats.
+    pub asked: u64,
     /// Blocks that were filled and looked at afterwards, all of them whole.
     pub verified: u64,
 }
