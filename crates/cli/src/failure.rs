@@ -33,7 +33,7 @@ impl Failure {
 
     /// Ctrl-C before there was anything to show.
     pub fn interrupted() -> Self {
-        Self { status: INTERRUPTED, message: "interrupted before anything was grown".into() }
+        Self { status: INTERRUPTED, message: "interrupted before there was anything to show".into() }
     }
 
     /// Says it on stderr and gives the status to exit with.

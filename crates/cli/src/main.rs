@@ -1,6 +1,7 @@
 //! The command `highwater`: stress, measure and explain memory that grows by being touched.
 
 mod allocators;
+mod bench;
 mod completions;
 mod elf;
 mod failure;
@@ -8,8 +9,8 @@ mod grow;
 mod guard;
 mod inject;
 mod interrupt;
+mod lab;
 mod machine;
-mod malloctest;
 mod man;
 mod oom;
 mod output;
@@ -33,10 +34,18 @@ enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
+    Bench(Box<bench::BenchArgs>),
+    /// Touch and release memory: what a measurement starts before its runs.
+    #[command(hide = true, name = warm::SUBCOMMAND)]
+    WarmUp {
+        /// Bytes.
+        bytes: usize,
+    },
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
-    #[command(hide = true)]
-    MalloctestChild(malloctest::ChildArgs),
+    /// Be the process of `bench malloctest` that measures itself.
+    #[command(name = bench::malloctest::SUBCOMMAND, hide = true)]
+    MalloctestChild(bench::malloctest::ChildArgs),
     /// Be the process that a library is tried with.
     #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
     Probe,
@@ -57,9 +66,11 @@ fn main() -> ExitCode {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),
         Command::Completions(args) => completions::run(&args, &Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
-        Command::MalloctestChild(args) => malloctest::child(&args),
+        Command::MalloctestChild(args) => bench::malloctest::child(&args),
         Command::Probe => allocators::probe::run(),
     };
     match done {

@@ -8,17 +8,43 @@ use std::{
 
 use memmap2::MmapMut;
 
-use crate::interrupt;
+use crate::{failure::Failure, interrupt, lab::process, machine};
 
 const PAGE: usize = 4096;
 /// Touched between two looks at Ctrl-C.
 const STRETCH: usize = 64 << 20;
 
-/// Touches `bytes` as huge pages and gives them back.
+/// The hidden subcommand that [`memory_for`] starts.
+pub const SUBCOMMAND: &str = "warm-up";
+
+/// Makes the machine ready for a run that will take `bytes` of memory.
 ///
 /// On a virtual machine the first use of a guest page also pays for the host's backing of it, which
-/// can be ten times the price of everything else; once touched, the host has it.
-pub fn memory(bytes: usize) -> io::Result<()> {
+/// can be ten times the price of everything else; once touched, the host has it. A process of its own does
+/// it: the peak of one that has a large past is told of its children too.
+pub fn memory_for(bytes: u64) -> Result<(), Failure> {
+    if bytes == 0 || interrupt::requested() {
+        return Ok(());
+    }
+    // Some more than the run takes, since it will not get just the same pages.
+    let bytes = bytes.saturating_add(bytes / 4).saturating_add(32 << 20);
+    let most = machine::available().map_or(u64::MAX, |available| available.bytes / 8 * 7);
+    let cannot = |why: String| Failure::during(format!("cannot warm the machine up: {why}"));
+    let ended = process::again([SUBCOMMAND, &bytes.min(most).to_string()])
+        .and_then(|mut command| process::run(&mut command, false))
+        .map_err(|error| cannot(error.to_string()))?;
+    if ended.status.success() || interrupt::requested() {
+        return Ok(());
+    }
+    Err(cannot(format!("it ended with {}", ended.status)))
+}
+
+/// Touches `bytes` as huge pages and gives them back.
+pub fn memory(bytes: usize) -> Result<(), Failure> {
+    touch(bytes).map_err(|error| Failure::during(format!("cannot warm the machine up: {error}")))
+}
+
+fn touch(bytes: usize) -> io::Result<()> {
     if bytes == 0 {
         return Ok(());
     }

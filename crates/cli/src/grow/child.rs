@@ -1,16 +1,11 @@
 //! A run in a process of its own.
 
-use std::{
-    env,
-    ffi::OsString,
-    io::Read as _,
-    process::{Command, Stdio},
-};
+use std::{env, ffi::OsString};
 
 use super::{args::Allocator, report::Run};
 use crate::{
     failure::{Failure, INTERRUPTED},
-    interrupt,
+    lab::process,
 };
 
 /// How a run in a process of its own went.
@@ -32,24 +27,14 @@ pub fn measure(allocator: Allocator) -> Result<Ended, Failure> {
     let mut words = env::args_os().skip(1);
     // The subcommand comes first; behind a `--` an option would be a path.
     let subcommand: Option<OsString> = words.next();
-    let mut child = Command::new(env::current_exe().map_err(cannot)?)
-        .args(subcommand)
-        .arg(format!("--measure={}", allocator.name()))
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(cannot)?;
-    interrupt::pass_on_to(Some(child.id()));
-    let mut text = String::new();
-    let read = child.stdout.take().map(|mut stdout| stdout.read_to_string(&mut text)).transpose();
-    interrupt::pass_on_to(None);
-    let status = child.wait().map_err(cannot)?;
-    read.map_err(cannot)?;
+    let measure = OsString::from(format!("--measure={}", allocator.name()));
+    let args = subcommand.into_iter().chain([measure]).chain(words);
+    let mut command = process::again(args).map_err(cannot)?;
+    let process::Ended { status, stdout, .. } = process::run(&mut command, true).map_err(cannot)?;
 
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     if matches!(code, Some(0 | INTERRUPTED))
-        && let Ok(run) = serde_json::from_str::<Run>(&text)
+        && let Ok(run) = serde_json::from_str::<Run>(&stdout)
     {
         return Ok(Ended::Well(Box::new(run)));
     }

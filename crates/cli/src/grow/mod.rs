@@ -40,7 +40,7 @@ use crate::{
     failure::Failure,
     inject,
     interrupt::{self, Second},
-    machine, output, warm,
+    output, warm,
 };
 
 /// Does what the command line says.
@@ -136,9 +136,5 @@ fn warm_up(allocator: Allocator, aim: &Aim, bytes: u64) -> Result<(), Failure> {
     if let Aim::Inputs(inputs) = aim {
         warm::files(inputs.files.iter().map(|input| &input.path));
     }
-    // Some more than the run takes, since it will not get just the same pages.
-    let bytes = bytes.saturating_add(bytes / 4).saturating_add(32 << 20);
-    let most = machine::available().map_or(u64::MAX, |available| available.bytes / 8 * 7);
-    warm::memory(usize::try_from(bytes.min(most)).unwrap_or(usize::MAX))
-        .map_err(|error| Failure::during(format!("cannot warm the machine up: {error}")))
+    warm::memory_for(bytes)
 }

@@ -12,7 +12,13 @@ use super::{
     report::Run,
     trace::{Line, Trace},
 };
-use crate::size::human;
+use crate::{
+    lab::{
+        chart::style::Style,
+        unit::{Scale, Unit, plain},
+    },
+    size::human,
+};
 
 const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 600;
@@ -23,9 +29,8 @@ const SPARSE: usize = 25;
 /// Lines that are told apart in the legend.
 const NAMED: usize = 8;
 
-/// Told apart without seeing colours: after Okabe and Ito, and each with a mark of its own.
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(86, 60, 120)];
+/// Shapes that marks have, so that lines are told apart without seeing colours.
+const SHAPES: usize = 4;
 
 type Drawn = Result<(), Box<dyn Error>>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -89,21 +94,21 @@ fn lines(area: &DrawingArea<SVGBackend<'_>, Shift>, trace: &Trace) -> Drawn {
         .fold(trace.start_ns, u64::min);
     let all: Vec<_> = trace.lines.iter().map(|line| line.corners(start, trace.end_ns)).collect();
     let corners = || all.iter().flatten();
-    let time = Unit::of_time(corners().map(|corner| corner.0).max().unwrap_or(0));
-    let bytes = Unit::of_bytes(corners().map(|corner| corner.1).max().unwrap_or(0));
+    let (time, time_end) = scaled_to(Unit::Ns, corners().map(|corner| corner.0).max().unwrap_or(0));
+    let (bytes, bytes_end) = scaled_to(Unit::Bytes, corners().map(|corner| corner.1).max().unwrap_or(0));
 
     let mut chart = ChartBuilder::on(area)
         .margin(16)
         .margin_right(28)
         .x_label_area_size(52)
         .y_label_area_size(76)
-        .build_cartesian_2d(0.0..time.end, 0.0..bytes.end)?;
+        .build_cartesian_2d(0.0..time_end, 0.0..bytes_end)?;
     chart
         .configure_mesh()
         .light_line_style(BLACK.mix(0.04))
         .bold_line_style(BLACK.mix(0.15))
-        .x_desc(format!("time since the start ({})", time.name))
-        .y_desc(format!("frontier ({})", bytes.name))
+        .x_desc(time.label("time since the start"))
+        .y_desc(bytes.label("frontier"))
         .x_label_formatter(&|value| plain(*value))
         .y_label_formatter(&|value| plain(*value))
         .label_style((FONT, 14))
@@ -131,7 +136,7 @@ fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>, lines: usize) -> Drawn {
     let (width, height) = area.dim_in_pixel();
     let corner = (i32::try_from(width)? - 148, i32::try_from(height)? - 84 - 20 * i32::try_from(named)?);
     for number in 0..named {
-        let colour = COLOURS[number % COLOURS.len()];
+        let colour = Style(number).colour();
         let more = if number + 1 == NAMED && lines > NAMED { ", …" } else { "" };
         let text = (FONT, 14).into_font().color(&BLACK);
         let (x, y) = (corner.0, corner.1 + 20 * i32::try_from(number)?);
@@ -148,7 +153,7 @@ fn one_line(
     points: Vec<(f64, f64)>,
     ends: Vec<(f64, f64)>,
 ) -> Drawn {
-    let colour = COLOURS[number % COLOURS.len()];
+    let colour = Style(number).colour();
     chart.draw_series([PathElement::new(points, colour.stroke_width(2))])?;
     for at in ends {
         mark(chart.plotting_area(), number, at)?;
@@ -161,9 +166,9 @@ fn mark<C: CoordTranslate>(area: &DrawingArea<SVGBackend<'_>, C>, number: usize,
 where
     C::From: Clone,
 {
-    let colour = COLOURS[number % COLOURS.len()];
+    let colour = Style(number).colour();
     let filled = colour.filled();
-    match number % COLOURS.len() {
+    match number % SHAPES {
         0 => area.draw(&Circle::new(at, 3, filled)),
         1 => area.draw(&Cross::new(at, 4, colour.stroke_width(2))),
         2 => area.draw(&TriangleMarker::new(at, 5, filled)),
@@ -172,38 +177,11 @@ where
     Ok(())
 }
 
-/// What an axis is labelled in.
-struct Unit {
-    name: &'static str,
-    size: f64,
-    /// Where the axis ends, in units.
-    end: f64,
-}
-
-impl Unit {
-    fn of(most: u64, units: &[(&'static str, f64)]) -> Self {
-        let most = most.max(1) as f64;
-        let fits = units.iter().rev().find(|(_, size)| most >= *size);
-        let (name, size) = *fits.unwrap_or(&units[0]);
-        Self { name, size, end: most / size * 1.05 }
-    }
-
-    fn of_time(most: u64) -> Self {
-        Self::of(most, &[("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("min", 60e9), ("h", 3600e9)])
-    }
-
-    fn of_bytes(most: u64) -> Self {
-        let size = |power: i32| 1024_f64.powi(power);
-        let units = [("bytes", 1.0), ("KiB", size(1)), ("MiB", size(2)), ("GiB", size(3)), ("TiB", size(4))];
-        Self::of(most, &units)
-    }
-}
-
-/// As many decimals as tell neighbours apart, and none that are zero.
-fn plain(value: f64) -> String {
-    let text = format!("{value:.3}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text.is_empty() || text == "-0" { "0".into() } else { text.to_owned() }
+/// An axis in a unit that fits, up to a little above `most`.
+fn scaled_to(unit: Unit, most: u64) -> (Scale, f64) {
+    let most = most.max(1) as f64;
+    let scale = unit.scale(most);
+    (scale, most / scale.size * 1.05)
 }
 
 fn short(text: &str) -> String {

@@ -1,12 +1,10 @@
 //! Results for people to read.
 
-use std::time::Duration;
-
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use indicatif::HumanCount;
-
 use super::report::{Comparison, IndexFacts, Run};
-use crate::size::human;
+use crate::{
+    lab::text::{self, count, right_align, time},
+    size::human,
+};
 
 /// One run: a fact a line.
 pub fn of_run(run: &Run) -> String {
@@ -22,7 +20,7 @@ pub fn of_run(run: &Run) -> String {
         text.push_str(&facts(index));
         text.push('\n');
     }
-    let mut table = new_table();
+    let mut table = text::new();
     let title = format!("{} {}", run.command, run.aim.join(" "));
     let threads = match run.threads {
         1 => "1 thread".to_owned(),
@@ -66,7 +64,7 @@ pub fn of_comparison(all: &Comparison) -> String {
         text.push_str(&facts(index));
         text.push('\n');
     }
-    let mut table = new_table();
+    let mut table = text::new();
     let head = ["", "time", "ns/alloc", "x", "used", "peak RSS", "x", "page faults", "growth steps"];
     table.set_header(head);
     for run in &all.runs {
@@ -96,7 +94,7 @@ pub fn of_comparison(all: &Comparison) -> String {
 
 /// What an index holds.
 fn facts(index: &IndexFacts) -> String {
-    let mut table = new_table();
+    let mut table = text::new();
     let mut row = |name: &str, value: String| {
         table.add_row([name, &value]);
     };
@@ -129,24 +127,6 @@ fn shown(word: &str) -> String {
     }
 }
 
-fn new_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table
-}
-
-fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
-    for column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
-}
-
 /// To the byte where that can be read at a glance, else both ways.
 fn exactly(bytes: u64) -> String {
     if bytes < 1024 { format!("{bytes} B") } else { format!("{}  ({} B)", human(bytes), count(bytes)) }
@@ -158,9 +138,4 @@ fn number(value: Option<f64>) -> String {
 
 fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { String::new() } else { format!("  ({:.1} %)", part as f64 * 100.0 / whole as f64) }
-}
-
-/// In a unit that fits.
-fn time(ns: u64) -> String {
-    format!("{:.2?}", Duration::from_nanos(ns))
 }

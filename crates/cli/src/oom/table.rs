@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-
 use super::{
     cells::{What, Who},
     matrix::Matrix,
     outcome::{Outcome, Verdict},
 };
-use crate::size::human;
+use crate::{lab::text, size::human};
 
 /// A line for each cell, and why some did not run.
 pub fn of(matrix: &Matrix) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
+    let mut table = text::new();
     table.set_header(["runs out", "who", "how it ended", "at", "after", "named", "as promised"]);
     let mut last = None;
     for cell in matrix.cells.iter().filter(|cell| cell.how.has_run()) {
@@ -34,14 +31,10 @@ pub fn of(matrix: &Matrix) -> String {
             .to_owned(),
         ]);
     }
-    for column in 3..5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut text = String::new();
+    text::right_align(&mut table, 3..5);
+    let mut said = String::new();
     if matrix.partial {
-        text.push_str("PARTIAL: the run was ended before all cells were done\n");
+        said.push_str("PARTIAL: the run was ended before all cells were done\n");
     }
     let given = format!(
         "{} to allocate, {} given; engine: {}{}\n",
@@ -50,12 +43,12 @@ pub fn of(matrix: &Matrix) -> String {
         matrix.engine,
         if matrix.tries { "; arenas by calls that return errors" } else { "" }
     );
-    text.push_str(&given);
-    text.push_str(&table.to_string());
+    said.push_str(&given);
+    said.push_str(&table.to_string());
     for (how, what, who, reason) in idle(&matrix.cells) {
-        text.push_str(&format!("\n{how}: {} ({}): {reason}", what.name(), who.join(", ")));
+        said.push_str(&format!("\n{how}: {} ({}): {reason}", what.name(), who.join(", ")));
     }
-    text
+    said
 }
 
 /// What did not run, with all whom the same keeps from it together.

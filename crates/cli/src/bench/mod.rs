@@ -1,0 +1,42 @@
+//! `highwater bench`: measured comparisons, each with its peers beside it.
+//!
+//! A bench has a file or folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that gives
+//! its [`Findings`] as data, and a variant below.
+
+pub mod malloctest;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    failure::Failure,
+    interrupt::{self, Second},
+    lab::{self, Findings, LabArgs},
+};
+
+/// Compare with peers: medians, ratios, charts.
+#[derive(Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    Malloctest(Box<malloctest::MalloctestArgs>),
+}
+
+/// Does what the command line says.
+pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
+    match &args.bench {
+        Bench::Malloctest(args) => one(&args.lab, || malloctest::measure(args)),
+    }
+}
+
+/// One bench from the command line: its findings are printed and written as its options say.
+fn one(args: &LabArgs, measure: impl FnOnce() -> Result<Findings, Failure>) -> Result<ExitCode, Failure> {
+    lab::check(args)?;
+    interrupt::install(Second::Exits)?;
+    lab::deliver(measure()?, args)
+}

@@ -1,0 +1,181 @@
+//! One job, everybody who did it, and what that took.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    sample::{Figure, Ratio, Sample},
+    unit::Unit,
+};
+use crate::failure::Failure;
+
+/// What is measured of each run. Less is better.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// In JSON and CSV: `time`.
+    pub key: String,
+    /// Over a table's column and along an axis: `time per step`.
+    pub label: String,
+    pub unit: Unit,
+}
+
+impl Metric {
+    pub fn new(key: &str, label: &str, unit: Unit) -> Self {
+        Metric { key: key.to_owned(), label: label.to_owned(), unit }
+    }
+}
+
+/// One job with all its contenders.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Case {
+    /// In JSON, CSV and names of files: `1MiB`.
+    pub key: String,
+    /// Over the table.
+    pub title: String,
+    pub metrics: Vec<Metric>,
+    /// Whom the ratios are to.
+    pub baseline: String,
+    /// Rounds that were asked for; a partial case has fewer.
+    pub rounds: u32,
+    /// Ctrl-C came before the end.
+    pub partial: bool,
+    pub rows: Vec<Row>,
+}
+
+/// One contender.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    pub contender: String,
+    /// One for each metric; `None` where nobody told. None at all if it did not run.
+    pub figures: Vec<Option<Figure>>,
+    /// Of what it computed, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// Why it did not run to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Case {
+    /// A contender's figure.
+    pub fn figure(&self, contender: &str, metric: &str) -> Option<&Figure> {
+        let row = self.rows.iter().find(|row| row.contender == contender)?;
+        row.figures.get(self.metric(metric)?)?.as_ref()
+    }
+
+    /// Its median.
+    pub fn median(&self, contender: &str, metric: &str) -> Option<f64> {
+        self.figure(contender, metric).map(|figure| figure.median)
+    }
+
+    /// One contender against another than the baseline, of the rounds that both ran.
+    pub fn ratio(&self, contender: &str, to: &str, metric: &str) -> Option<Ratio> {
+        let (own, base) = (self.figure(contender, metric)?, self.figure(to, metric)?);
+        let pairs: Vec<_> = own.samples.iter().copied().zip(base.samples.iter().copied()).collect();
+        Ratio::of(to, &pairs)
+    }
+
+    /// Where a metric stands among the figures of each row.
+    pub fn metric(&self, key: &str) -> Option<usize> {
+        self.metrics.iter().position(|metric| metric.key == key)
+    }
+
+    /// From what was collected: for each contender its samples, one a round from the first, and its reason.
+    pub(super) fn collected(
+        mut self,
+        rows: Vec<(String, Vec<Sample>, Option<String>)>,
+    ) -> Result<Self, Failure> {
+        for (contender, samples, reason) in rows {
+            let checksum = one_checksum(&self.key, &contender, &samples)?;
+            let figures = if samples.is_empty() { Vec::new() } else { self.figures(&samples) };
+            let checksum = checksum.map(|sum| format!("{sum:016x}"));
+            self.rows.push(Row { contender, figures, checksum, reason });
+        }
+        self.agree()?;
+        let keys: Vec<_> = self.metrics.iter().map(|metric| metric.key.clone()).collect();
+        for at in 0..self.rows.len() {
+            let name = self.rows[at].contender.clone();
+            if name == self.baseline {
+                continue;
+            }
+            for (column, key) in keys.iter().enumerate() {
+                let ratio = self.ratio(&name, &self.baseline, key);
+                if let Some(Some(figure)) = self.rows[at].figures.get_mut(column) {
+                    figure.ratio = ratio;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn figures(&self, samples: &[Sample]) -> Vec<Option<Figure>> {
+        let of = |column: usize| {
+            let all = samples.iter().map(|sample| sample.figures.get(column).copied().flatten());
+            all.collect::<Option<Vec<f64>>>().and_then(Figure::of)
+        };
+        (0..self.metrics.len()).map(of).collect()
+    }
+
+    /// What was computed must not depend on who computed it.
+    fn agree(&self) -> Result<(), Failure> {
+        let mut sums = self.rows.iter().filter_map(|row| Some((&row.contender, row.checksum.as_ref()?)));
+        let Some((first, sum)) = sums.next() else { return Ok(()) };
+        match sums.find(|(_, other)| *other != sum) {
+            None => Ok(()),
+            Some((other, differs)) => Err(Failure::during(format!(
+                "{}: {other} computed {differs}, {first} {sum}: the results must be equal",
+                self.key
+            ))),
+        }
+    }
+}
+
+fn one_checksum(case: &str, contender: &str, samples: &[Sample]) -> Result<Option<u64>, Failure> {
+    let Some(first) = samples.first() else { return Ok(None) };
+    if samples.iter().any(|sample| sample.checksum != first.checksum) {
+        return Err(Failure::during(format!("{case}: {contender} did not compute the same each time")));
+    }
+    Ok(first.checksum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case() -> Case {
+        Case {
+            key: "job".into(),
+            title: "A job".into(),
+            metrics: vec![Metric::new("time", "time", Unit::Ns), Metric::new("rss", "peak RSS", Unit::Bytes)],
+            baseline: "a".into(),
+            rounds: 3,
+            partial: false,
+            rows: Vec::new(),
+        }
+    }
+
+    fn row(name: &str, samples: Vec<Sample>) -> (String, Vec<Sample>, Option<String>) {
+        (name.into(), samples, None)
+    }
+
+    #[test]
+    fn ratios_are_to_the_baseline() {
+        let runs = |time: f64| vec![Sample::of_some([Some(time), None]); 3];
+        let failed = ("c".to_owned(), Vec::new(), Some("it ran out of memory".to_owned()));
+        let case = case().collected(vec![row("a", runs(10.0)), row("b", runs(25.0)), failed]).unwrap();
+        assert_eq!(case.figure("a", "time").unwrap().ratio, None);
+        assert_eq!(case.figure("b", "time").unwrap().ratio.as_ref().unwrap().times, 2.5);
+        assert_eq!(case.median("b", "rss"), None, "nobody told");
+        assert!(case.rows[2].figures.is_empty());
+        assert_eq!(case.ratio("a", "b", "time").unwrap().times, 0.4);
+    }
+
+    #[test]
+    fn results_must_be_equal() {
+        let runs = |sum| vec![Sample::of([1.0, 1.0]).checked(sum); 2];
+        assert!(case().collected(vec![row("a", runs(7)), row("b", runs(7))]).is_ok());
+        let error = case().collected(vec![row("a", runs(7)), row("b", runs(8))]).unwrap_err();
+        assert!(error.message.contains("b computed 0000000000000008"), "{}", error.message);
+        let mixed = vec![Sample::of([1.0, 1.0]).checked(1), Sample::of([1.0, 1.0]).checked(2)];
+        assert!(case().collected(vec![row("a", mixed)]).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! What tells series apart: colours after Okabe and Ito, and for each a hatching, a mark and a dash.
+
+use plotters::{
+    coord::Shift,
+    element::{Cross, DashedPathElement, TriangleMarker},
+    prelude::*,
+};
+
+use super::canvas::Drawn;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Point = (i32, i32);
+
+/// Distinguishable with any colour vision, and on white (their yellow is not).
+pub const COLOURS: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(0, 0, 0),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(120, 120, 120),
+];
+
+/// Lengths of dash and gap, in pixels; no gap is a full line.
+const DASHES: [(i32, i32); 5] = [(1, 0), (9, 4), (3, 3), (15, 5), (2, 6)];
+const MARKS: usize = 7;
+const HATCHINGS: usize = 8;
+
+/// How one series looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style(pub usize);
+
+impl Style {
+    pub fn colour(self) -> RGBColor {
+        COLOURS[self.0 % COLOURS.len()]
+    }
+
+    /// A line with its dash.
+    pub fn path(self, area: &Area<'_>, points: Vec<Point>) -> Drawn {
+        let line = self.colour().stroke_width(2);
+        match DASHES[self.0 % DASHES.len()] {
+            (_, 0) => area.draw(&PathElement::new(points, line))?,
+            (dash, gap) => area.draw(&DashedPathElement::new(points, dash, gap, line))?,
+        }
+        Ok(())
+    }
+
+    /// A point's mark.
+    pub fn mark(self, area: &Area<'_>, at: Point) -> Drawn {
+        let (x, y) = at;
+        let (line, filled) = (self.colour().stroke_width(2), self.colour().filled());
+        match self.0 % MARKS {
+            0 => area.draw(&Circle::new(at, 4, filled))?,
+            1 => area.draw(&Cross::new(at, 4, line))?,
+            2 => area.draw(&TriangleMarker::new(at, 6, filled))?,
+            3 => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], filled))?,
+            4 => area.draw(&Circle::new(at, 4, line))?,
+            5 => {
+                let corners = vec![(x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)];
+                area.draw(&Polygon::new(corners, filled))?;
+            }
+            _ => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], line))?,
+        }
+        Ok(())
+    }
+
+    /// A bar: full, hatched or empty, with a border.
+    pub fn bar(self, area: &Area<'_>, [from, to]: [Point; 2]) -> Drawn {
+        let colour = self.colour();
+        let line = colour.stroke_width(1);
+        let hatching = self.0 % HATCHINGS;
+        let ground = if hatching == 0 { 0.85 } else { 0.18 };
+        area.draw(&Rectangle::new([from, to], colour.mix(ground).filled()))?;
+        let slopes: &[Slope] = match hatching {
+            0 | 7 => &[],
+            1 => &[Slope::Up],
+            2 => &[Slope::Down],
+            3 => &[Slope::Up, Slope::Down],
+            4 => &[Slope::Level],
+            5 => &[Slope::Upright],
+            _ => &[Slope::Level, Slope::Upright],
+        };
+        for slope in slopes {
+            for ends in slope.lines(from, to) {
+                area.draw(&PathElement::new(ends.to_vec(), line))?;
+            }
+        }
+        area.draw(&Rectangle::new([from, to], line))?;
+        Ok(())
+    }
+}
+
+/// Pixels between the lines of a hatching.
+const APART: i32 = 6;
+
+#[derive(Clone, Copy)]
+enum Slope {
+    Up,
+    Down,
+    Level,
+    Upright,
+}
+
+impl Slope {
+    /// The lines of a hatching, within a rectangle.
+    fn lines(self, (left, top): Point, (right, bottom): Point) -> Vec<[Point; 2]> {
+        let (width, height) = (right - left, bottom - top);
+        let every = |end: i32| (1..).map(|n| n * APART).take_while(move |at| *at < end);
+        match self {
+            Slope::Level => every(height).map(|y| [(left, top + y), (right, top + y)]).collect(),
+            Slope::Upright => every(width).map(|x| [(left + x, top), (left + x, bottom)]).collect(),
+            // Where x + y (or x + height - y) is the same, cut off at both ends.
+            Slope::Up | Slope::Down => every(width + height)
+                .map(|sum| {
+                    let (first, last) = ((sum - height).max(0), sum.min(width));
+                    let y = |x: i32| if matches!(self, Slope::Up) { sum - x } else { height - sum + x };
+                    [first, last].map(|x| (left + x, top + y(x)))
+                })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hatchings_stay_within_their_bars() {
+        for (width, height) in [(0, 0), (1, 14), (3, 3), (200, 14), (14, 200)] {
+            for slope in [Slope::Up, Slope::Down, Slope::Level, Slope::Upright] {
+                for (x, y) in slope.lines((10, 20), (10 + width, 20 + height)).into_iter().flatten() {
+                    assert!((10..=10 + width).contains(&x) && (20..=20 + height).contains(&y));
+                }
+            }
+        }
+        assert_eq!(Slope::Up.lines((0, 0), (12, 6)).len(), 2);
+    }
+
+    #[test]
+    fn no_two_of_many_look_the_same() {
+        let look = |n: usize| (n % COLOURS.len(), n % DASHES.len(), n % MARKS);
+        for n in 0..40 {
+            for other in 0..n {
+                assert_ne!(look(n), look(other));
+                if n < COLOURS.len() {
+                    assert_ne!(
+                        (n % MARKS, n % DASHES.len()),
+                        (other % MARKS, other % DASHES.len()),
+                        "in grey"
+                    );
+                }
+            }
+        }
+    }
+}

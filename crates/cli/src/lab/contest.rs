@@ -1,0 +1,246 @@
+//! Contenders in turn, round after round.
+
+use std::fmt::Display;
+
+use super::{
+    case::{Case, Metric},
+    options::LabArgs,
+    progress::Progress,
+    sample::Sample,
+};
+use crate::{failure::Failure, interrupt, warm};
+
+/// What the contests of one bench share: how often each contender runs, and the progress of all.
+pub struct Lab {
+    runs: u32,
+    warmup: u32,
+    progress: Progress,
+}
+
+impl Lab {
+    /// `runs` and `warmup` are what the command line may overrule; `contenders`: of all contests together, which
+    /// is what progress counts.
+    pub fn new(bench: &str, args: &LabArgs, runs: u32, warmup: u32, contenders: usize) -> Self {
+        let runs = args.runs.unwrap_or(runs);
+        let warmup = args.warmup.unwrap_or(warmup);
+        let all = contenders as u64 * u64::from(runs + warmup);
+        Lab { runs, warmup, progress: Progress::new(bench, all) }
+    }
+
+    /// Rounds that count.
+    pub fn runs(&self) -> u32 {
+        self.runs
+    }
+
+    /// Rounds before them.
+    pub fn warmup(&self) -> u32 {
+        self.warmup
+    }
+}
+
+/// How the machine is made ready. On a virtual machine the first use of a page of memory may cost ten times what
+/// is to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warming {
+    /// So many bytes once, before the first round: for contenders that keep or reuse what they took.
+    Once(usize),
+    /// So many bytes before every run: for runs that take memory from the system anew.
+    EachRun(usize),
+}
+
+type Run<'a> = Box<dyn FnMut() -> Result<Sample, String> + 'a>;
+
+struct Contender<'a> {
+    name: String,
+    /// `None` for one that is only named.
+    run: Option<Run<'a>>,
+    samples: Vec<Sample>,
+    reason: Option<String>,
+}
+
+/// The same job for several contenders. The first one is the baseline unless another is named.
+pub struct Contest<'a> {
+    key: String,
+    title: String,
+    metrics: Vec<Metric>,
+    baseline: Option<String>,
+    warming: Warming,
+    contenders: Vec<Contender<'a>>,
+}
+
+impl<'a> Contest<'a> {
+    /// `key` is for JSON and CSV, `title` stands over the table.
+    pub fn new(key: impl Display, title: impl Display, metrics: Vec<Metric>, warming: Warming) -> Self {
+        let (key, title) = (key.to_string(), title.to_string());
+        Contest { key, title, metrics, baseline: None, warming, contenders: Vec::new() }
+    }
+
+    /// Whom the ratios are to.
+    pub fn baseline(&mut self, name: &str) {
+        self.baseline = Some(name.to_owned());
+    }
+
+    /// Somebody who does the job once each time it is called, and measures itself. An error is told in the row of
+    /// this contender, who then does not run any more; the others do.
+    pub fn contender(&mut self, name: impl Display, run: impl FnMut() -> Result<Sample, String> + 'a) {
+        self.push(name, Some(Box::new(run)), None);
+    }
+
+    /// Somebody who cannot do it, and why.
+    pub fn absent(&mut self, name: impl Display, reason: impl Display) {
+        self.push(name, None, Some(reason.to_string()));
+    }
+
+    fn push(&mut self, name: impl Display, run: Option<Run<'a>>, reason: Option<String>) {
+        self.contenders.push(Contender { name: name.to_string(), run, samples: Vec::new(), reason });
+    }
+
+    /// Those who run.
+    pub fn len(&self) -> usize {
+        self.contenders.iter().filter(|contender| contender.run.is_some()).count()
+    }
+
+    /// All rounds, or those before a Ctrl-C.
+    pub fn run(mut self, lab: &Lab) -> Result<Case, Failure> {
+        let first = self.contenders.first().map(|contender| contender.name.clone());
+        let baseline = self.baseline.take().or(first).unwrap_or_default();
+        if let Warming::Once(bytes) = self.warming {
+            warm::memory_for(bytes as u64)?;
+        }
+        let rounds = lab.warmup + lab.runs;
+        for round in 0..rounds {
+            self.round(lab, round)?;
+        }
+        let case = Case {
+            key: self.key,
+            title: self.title,
+            metrics: self.metrics,
+            baseline,
+            rounds: lab.runs,
+            partial: interrupt::requested(),
+            rows: Vec::new(),
+        };
+        let taken = self.contenders.into_iter();
+        case.collected(taken.map(|contender| (contender.name, contender.samples, contender.reason)).collect())
+    }
+
+    /// Another begins each time, so that nobody always runs behind the same neighbour.
+    fn round(&mut self, lab: &Lab, round: u32) -> Result<(), Failure> {
+        let count = self.contenders.len();
+        for turn in 0..count {
+            if interrupt::requested() {
+                return Ok(());
+            }
+            let contender = &mut self.contenders[(round as usize + turn) % count];
+            let Some(run) = contender.run.as_mut() else { continue };
+            if contender.reason.is_none() {
+                if let Warming::EachRun(bytes) = self.warming {
+                    warm::memory_for(bytes as u64)?;
+                }
+                lab.progress.show(&format!("{}: {}", self.key, contender.name));
+                let done = run();
+                // What was cut short is no sample, and a child that Ctrl-C ended has not failed.
+                if interrupt::requested() {
+                    return Ok(());
+                }
+                match done {
+                    Ok(sample) => {
+                        fits(&self.key, &contender.name, &self.metrics, &sample)?;
+                        if round >= lab.warmup {
+                            contender.samples.push(sample);
+                        }
+                    }
+                    Err(reason) => contender.reason = Some(reason),
+                }
+            }
+            lab.progress.step();
+        }
+        Ok(())
+    }
+}
+
+/// A figure for each metric, each of them a number and none below zero: all else is a mistake of the bench.
+fn fits(case: &str, contender: &str, metrics: &[Metric], sample: &Sample) -> Result<(), Failure> {
+    if sample.figures.len() != metrics.len() {
+        let (got, wanted) = (sample.figures.len(), metrics.len());
+        return Err(Failure::during(format!("{case}: {contender} gave {got} figures of {wanted}")));
+    }
+    for (figure, metric) in sample.figures.iter().zip(metrics) {
+        if let Some(figure) = figure.filter(|figure| !(figure.is_finite() && *figure >= 0.0)) {
+            return Err(Failure::during(format!("{case}: {contender}: {} is {figure}", metric.key)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::lab::{Unit, Verdict};
+
+    fn lab(runs: u32, warmup: u32) -> Lab {
+        Lab { runs, warmup, progress: Progress::new("test", 0) }
+    }
+
+    fn contest<'a>() -> Contest<'a> {
+        Contest::new("job", "A job", vec![Metric::new("time", "time", Unit::Ns)], Warming::Once(0))
+    }
+
+    #[test]
+    fn rounds_interleave_and_rotate() {
+        let order = RefCell::new(String::new());
+        let mut contest = contest();
+        for name in ["a", "b", "c"] {
+            let order = &order;
+            contest.contender(name, move || {
+                order.borrow_mut().push_str(name);
+                Ok(Sample::of([1.0]))
+            });
+        }
+        let case = contest.run(&lab(3, 1)).unwrap();
+        assert_eq!(order.borrow().as_str(), "abcbcacababc");
+        assert_eq!(case.rows[0].figures[0].as_ref().unwrap().samples.len(), 3, "without the warm-up");
+        assert_eq!((case.baseline.as_str(), case.rounds), ("a", 3));
+    }
+
+    #[test]
+    fn one_who_fails_stops_alone() {
+        let mut contest = contest();
+        let mut calls = 0;
+        contest.contender("ok", || Ok(Sample::of([2.0])));
+        contest.contender("fails", || {
+            calls += 1;
+            Err("no memory".into())
+        });
+        contest.absent("cannot", "holds one type");
+        assert_eq!(contest.len(), 2);
+        let case = contest.run(&lab(3, 0)).unwrap();
+        assert_eq!(calls, 1);
+        assert_eq!(case.rows[1].reason.as_deref(), Some("no memory"));
+        assert_eq!(case.rows[2].reason.as_deref(), Some("holds one type"));
+        assert_eq!(case.median("ok", "time"), Some(2.0));
+    }
+
+    #[test]
+    fn what_is_no_figure_is_refused() {
+        for wrong in [vec![], vec![f64::NAN], vec![-1.0], vec![f64::INFINITY], vec![1.0, 2.0]] {
+            let mut contest = contest();
+            contest.contender("a", move || Ok(Sample::of(wrong.clone())));
+            assert!(contest.run(&lab(1, 0)).is_err());
+        }
+    }
+
+    #[test]
+    fn another_baseline() {
+        let mut contest = contest();
+        contest.contender("a", || Ok(Sample::of([4.0])));
+        contest.contender("b", || Ok(Sample::of([2.0])));
+        contest.baseline("b");
+        let case = contest.run(&lab(5, 0)).unwrap();
+        let ratio = case.figure("a", "time").unwrap().ratio.as_ref().unwrap();
+        assert_eq!((ratio.to.as_str(), ratio.times, ratio.verdict), ("b", 2.0, Verdict::More));
+        assert_eq!(case.figure("b", "time").unwrap().ratio, None);
+    }
+}

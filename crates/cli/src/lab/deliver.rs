@@ -1,0 +1,59 @@
+//! From findings to stdout and files.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+    process::ExitCode,
+};
+
+use super::{csv, findings::Findings, options::LabArgs};
+use crate::{
+    failure::{Failure, INTERRUPTED},
+    output,
+};
+
+/// Refuses files that cannot be written, before anything is measured.
+pub fn check(args: &LabArgs) -> Result<(), Failure> {
+    let cannot = |path: &Path, error| Failure::asked(format!("cannot write {}: {error}", path.display()));
+    for file in [args.json.as_ref().and_then(Option::as_ref), args.csv.as_ref()].into_iter().flatten() {
+        let opened = OpenOptions::new().create(true).append(true).open(file);
+        opened.map_err(|error| cannot(file, error))?;
+    }
+    if let Some(dir) = &args.charts {
+        fs::create_dir_all(dir).map_err(|error| cannot(dir, error))?;
+    }
+    Ok(())
+}
+
+/// Writes and prints what was asked for; the status says whether Ctrl-C cut it short.
+pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failure> {
+    if findings.partial && !findings.has_figures() {
+        return Err(Failure::interrupted());
+    }
+    if let Some(dir) = &args.charts {
+        for picture in &findings.pictures {
+            let name = format!("{}-{}.svg", findings.bench, picture.name);
+            write(&dir.join(&name), &picture.svg)?;
+            findings.charts.push(name);
+        }
+    }
+    if let Some(file) = &args.csv {
+        write(file, &csv::of(&findings).map_err(Failure::during)?)?;
+    }
+    let json = || serde_json::to_string_pretty(&findings).map_err(Failure::during);
+    let text = match &args.json {
+        Some(None) => json()?,
+        Some(Some(file)) => {
+            write(file, &(json()? + "\n"))?;
+            findings.tables()
+        }
+        None => findings.tables(),
+    };
+    let status = if findings.partial { INTERRUPTED } else { 0 };
+    output::print(&text, ExitCode::from(status))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text)
+        .map_err(|error| Failure::during(format!("cannot write {}: {error}", file.display())))
+}
