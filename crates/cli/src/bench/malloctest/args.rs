@@ -24,9 +24,11 @@ aligns, and are reset instead.";
 
 const AFTER: &str = "\
 Examples:
-  highwater bench malloctest 1 20 100000 10 1000
-  highwater bench malloctest 2 5 50000 16 64 --write all --runs 3 --charts charts
+  highwater bench malloctest 1 3 20000 10 1000 --runs 3
+  highwater bench malloctest 2 5 5000 16 64 --write all --runs 2 --allocators system --charts charts
   highwater bench malloctest --quick --json
+
+Without figures it is 1 20 1000000 10 1000, which takes some minutes.
 
 The sizes come from one fixed seed, and are the same for everybody. Each repeat's are drawn before its clock starts, \
 into a table in a mapping of its own; in the time is only the reading of it, as the row `the loops alone` shows, where \
@@ -49,9 +51,12 @@ are to it.
 Exit status: 0 done, 1 failed on the way, 2 refused (bad arguments, or too large for the machine), 130 interrupted by \
 Ctrl-C, after showing what there was.";
 
+/// One value for the command line, which would take a `Vec` for several.
+pub type Names = Vec<String>;
+
 /// Arrays of random blocks, filled and emptied, on every allocator and in arenas
 #[derive(Args, Clone, Debug)]
-#[command(long_about = LONG, after_long_help = AFTER, after_help = "Example:\n  highwater bench malloctest 1 20 100000 10 1000")]
+#[command(long_about = LONG, after_long_help = AFTER, after_help = "Example:\n  highwater bench malloctest 1 3 20000 10 1000 --runs 3")]
 pub struct MalloctestArgs {
     /// That do the same at the same time
     #[arg(value_name = "THREADS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -79,7 +84,7 @@ pub struct MalloctestArgs {
 
     /// Which allocators, parted by commas [default: system,policies,peers]
     #[arg(long, value_name = "LIST", value_parser = allocators::parse_list)]
-    pub allocators: Option<Vec<String>>,
+    pub allocators: Option<Names>,
 
     /// Where libhighwater_malloc.so is
     #[arg(long, value_name = "FILE")]

@@ -9,7 +9,7 @@ mod subject;
 mod usage;
 mod work;
 
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 pub use self::{
     args::MalloctestArgs,
@@ -22,7 +22,7 @@ use self::{
 use crate::{
     allocators::{self, Allocator, Found},
     failure::Failure,
-    lab::{Contest, Findings, Lab, Sample, Warming, process},
+    lab::{Contest, Findings, Lab, Warming, process},
 };
 
 /// The contenders that are no library, as tables call them.
@@ -42,6 +42,13 @@ pub fn measure(args: &MalloctestArgs) -> Result<Findings, Failure> {
     let found = find(args)?;
     found.tell();
     let plan = |subject| Plan { shape, write: args.write, subject };
+    // Of everybody's last run: how long each repeat took.
+    let repeats = RefCell::new(Repeats::new());
+    let done = |name: &str, plan: &Plan, allocator: Option<&Allocator>| {
+        let told = one(plan, allocator)?;
+        repeats.borrow_mut().insert(name.to_owned(), told.repeat_ns.clone());
+        results::sample(plan, &told)
+    };
     let mut contest = Contest::new(
         "malloctest",
         format!("malloctest {shape}, {}", args.write),
@@ -53,16 +60,20 @@ pub fn measure(args: &MalloctestArgs) -> Result<Findings, Failure> {
     let system = found.allocators.iter().find(|allocator| allocator.is_system());
     for allocator in &found.allocators {
         let plan = plan(Subject::Malloc);
-        contest.contender(&allocator.name, move || one(&plan, Some(allocator)));
+        contest.contender(&allocator.name, move || done(&allocator.name, &plan, Some(allocator)));
     }
     for (name, subject) in ARENAS.into_iter().chain([(LOOPS, Subject::Nobody)]) {
         let plan = plan(subject);
-        contest.contender(name, move || one(&plan, system));
+        contest.contender(name, move || done(name, &plan, system));
     }
     let lab = Lab::new("malloctest", &args.lab, args.lab.size(5, 2), 0, contest.len());
     let case = contest.run(&lab)?;
-    results::of(case, &shape, args, &found.allocators)
+    let repeats = repeats.take();
+    results::of(case, &repeats, &shape, args, &found.allocators)
 }
+
+/// By contender.
+type Repeats = BTreeMap<String, Vec<u64>>;
 
 /// The system's allocator first, since ratios are to it. Ours only where it is, unless it was asked for.
 fn find(args: &MalloctestArgs) -> Result<Found, Failure> {
@@ -85,7 +96,7 @@ fn find(args: &MalloctestArgs) -> Result<Found, Failure> {
 }
 
 /// One run in a process of its own.
-fn one(plan: &Plan, allocator: Option<&Allocator>) -> Result<Sample, String> {
+fn one(plan: &Plan, allocator: Option<&Allocator>) -> Result<Told, String> {
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
     let mut command = process::again([SUBCOMMAND, &text]).map_err(|error| error.to_string())?;
     if let Some(allocator) = allocator {
@@ -95,7 +106,7 @@ fn one(plan: &Plan, allocator: Option<&Allocator>) -> Result<Sample, String> {
     if let Some(library) = allocator.and_then(|allocator| allocator.library.as_deref()) {
         came_from(library, told.malloc_from.as_deref())?;
     }
-    results::sample(plan, &told)
+    Ok(told)
 }
 
 /// Whether the process ran on the library it was to run on.
@@ -105,4 +116,18 @@ fn came_from(library: &Path, malloc: Option<&str>) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("the preload took no effect: malloc came from {malloc}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_malloc_it_was() {
+        let own = std::env::current_exe().unwrap().canonicalize().unwrap();
+        assert_eq!(came_from(&own, own.to_str()), Ok(()));
+        let why = came_from(&own, Some("/lib/libc.so.6")).unwrap_err();
+        assert!(why.contains("no effect") && why.contains("/lib/libc.so.6"), "{why}");
+        assert!(came_from(&own, None).is_err());
+    }
 }

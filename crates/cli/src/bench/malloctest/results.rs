@@ -1,14 +1,18 @@
 //! From what the children tell to tables, charts and sentences.
 
 use super::{
-    LOOPS,
+    LOOPS, Repeats,
     args::MalloctestArgs,
     plan::{Plan, Shape, Told, Write},
 };
 use crate::{
     allocators::{Allocator, Kind},
     failure::Failure,
-    lab::{Case, Findings, Metric, Sample, Unit, Verdict, chart::Bars, unit::three},
+    lab::{
+        Case, Findings, Metric, Sample, Unit, Verdict,
+        chart::{Axis, Bars, Line, Lines, Picture},
+        unit::three,
+    },
 };
 
 /// Of each run.
@@ -38,6 +42,7 @@ pub fn sample(plan: &Plan, told: &Told) -> Result<Sample, String> {
 /// All that is told about the runs.
 pub fn of(
     case: Case,
+    repeats: &Repeats,
     shape: &Shape,
     args: &MalloctestArgs,
     allocators: &[Allocator],
@@ -58,7 +63,7 @@ pub fn of(
     );
     findings.push(case);
     if let Some(case) = findings.cases.first() {
-        let pictures = pictures(case, shape)?;
+        let pictures = pictures(case, repeats, shape)?;
         let words = words(case, args.write, allocators);
         findings.pictures = pictures;
         findings.words = words;
@@ -82,7 +87,7 @@ fn command(shape: &Shape, args: &MalloctestArgs) -> String {
     command
 }
 
-fn pictures(case: &Case, shape: &Shape) -> Result<Vec<crate::lab::chart::Picture>, Failure> {
+fn pictures(case: &Case, repeats: &Repeats, shape: &Shape) -> Result<Vec<Picture>, Failure> {
     let mut pictures = Vec::new();
     let title = format!("malloctest {shape}: execution time");
     if let Some(mut bars) = Bars::of_cases("time", &title, [case], "pair", false) {
@@ -98,7 +103,28 @@ fn pictures(case: &Case, shape: &Shape) -> Result<Vec<crate::lab::chart::Picture
     if let Some(bars) = Bars::of_cases("peak-rss", &title, [case], "peak-rss", false) {
         pictures.push(bars.draw()?);
     }
+    if shape.repeats > 1 && !repeats.is_empty() {
+        pictures.push(by_repeat(case, repeats, shape).draw()?);
+    }
     Ok(pictures)
+}
+
+/// What the first repeat pays for, and what the others find.
+fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> Lines {
+    let line = |name: &String| {
+        let times = repeats.get(name)?.iter().enumerate();
+        let points = times.map(|(at, ns)| ((at + 1) as f64, *ns as f64 / shape.iterations as f64));
+        Some(Line { name: name.clone(), points: points.collect() })
+    };
+    Lines {
+        name: "by-repeat".into(),
+        title: format!("malloctest {shape}: each repeat"),
+        subtitle: "everybody's last run; from the first thread's start to the last one's end, over the blocks of one"
+            .into(),
+        x: Axis::linear("repeat", Unit::Count),
+        y: Axis::log("time per pair", Unit::Ns),
+        lines: case.rows.iter().filter_map(|row| line(&row.contender)).collect(),
+    }
 }
 
 fn words(case: &Case, write: Write, allocators: &[Allocator]) -> Vec<String> {

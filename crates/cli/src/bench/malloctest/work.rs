@@ -195,3 +195,101 @@ fn verify<S: Subject>(subject: &mut S, sizes: &[u32]) -> Result<u64, String> {
     subject.end();
     Ok(sizes.len() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::malloctest::subject::{Malloc, Nobody, Scoped};
+
+    const SHAPE: Shape = Shape { threads: 2, repeats: 3, iterations: 500, lower: 1, upper: 300 };
+
+    fn done<S: Subject>(write: Write) -> Measured {
+        let measured = run::<S>(&SHAPE, write).unwrap();
+        assert_eq!(measured.repeat_ns.len(), 3);
+        assert!(measured.repeat_ns.iter().all(|ns| *ns > 0));
+        assert!(measured.thread_ns <= 2 * measured.repeat_ns.iter().sum::<u64>());
+        measured
+    }
+
+    #[test]
+    fn everybody_does_the_same() {
+        for write in [Write::Nothing, Write::First, Write::All] {
+            let malloc = done::<Malloc>(write);
+            let blocks = [
+                malloc.verified,
+                done::<highwater::Arena>(write).verified,
+                done::<Scoped>(write).verified,
+                done::<bumpalo::Bump>(write).verified,
+            ];
+            assert_eq!(blocks, [1000; 4]);
+            let nobody = done::<Nobody>(write);
+            assert_eq!((nobody.asked, nobody.verified), (malloc.asked, 0));
+            assert!((3000 * 130..3000 * 170).contains(&malloc.asked));
+        }
+    }
+
+    /// Its blocks overlap by a byte.
+    struct Careless(Vec<u8>);
+    struct Overlapping(*mut u8, std::cell::Cell<usize>);
+
+    impl Subject for Careless {
+        type Taker<'a> = Overlapping;
+
+        fn make(shape: &Shape) -> Self {
+            Careless(vec![0; shape.iterations * shape.upper as usize + 16])
+        }
+
+        fn begin(&mut self) -> Overlapping {
+            Overlapping(self.0.as_mut_ptr(), 0.into())
+        }
+
+        fn end(&mut self) {}
+    }
+
+    impl Take for Overlapping {
+        fn take(&self, size: usize) -> *mut u8 {
+            let at = self.1.get();
+            self.1.set(at + size.max(2) - 1);
+            self.0.wrapping_add(at)
+        }
+
+        unsafe fn give_back(&self, _block: *mut u8) {}
+    }
+
+    #[test]
+    fn blocks_that_overlap_are_found() {
+        let why = verify(&mut Careless::make(&SHAPE), &[32; 20]).unwrap_err();
+        assert_eq!(why, "block 0 of 32 bytes was overwritten at its byte 31");
+    }
+
+    /// It has nothing.
+    struct Empty;
+
+    impl Subject for Empty {
+        type Taker<'a> = Empty;
+
+        fn make(_: &Shape) -> Self {
+            Empty
+        }
+
+        fn begin(&mut self) -> Empty {
+            Empty
+        }
+
+        fn end(&mut self) {}
+    }
+
+    impl Take for Empty {
+        fn take(&self, _size: usize) -> *mut u8 {
+            std::ptr::null_mut()
+        }
+
+        unsafe fn give_back(&self, _block: *mut u8) {}
+    }
+
+    #[test]
+    fn no_memory_is_said_and_nobody_waits_for_ever() {
+        let why = run::<Empty>(&SHAPE, Write::All).map(drop).unwrap_err();
+        assert!(why.starts_with("no memory for "), "{why}");
+    }
+}
