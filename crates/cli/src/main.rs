@@ -14,6 +14,7 @@ mod machine;
 mod man;
 mod oom;
 mod output;
+mod report;
 mod size;
 mod warm;
 
@@ -41,6 +42,7 @@ enum Command {
         /// Bytes.
         bytes: usize,
     },
+    Report(Box<report::args::ReportArgs>),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
     /// Be the process of `bench malloctest` that measures itself.
@@ -55,7 +57,8 @@ const EXAMPLE: &str = "\
 Examples:
   highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
   highwater guard overflow    write past an allocation and show the report
-  highwater oom               run out of memory in every way, and show how that ends";
+  highwater oom               run out of memory in every way, and show how that ends
+  highwater report --quick    run a selection of the experiments and write a page about them";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Oom(args) => oom::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),
+        Command::Report(args) => report::run(&args),
         Command::Completions(args) => completions::run(&args, &Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::MalloctestChild(args) => bench::malloctest::child(&args),
