@@ -219,7 +219,10 @@ impl<T: Over> Builder<T> {
         if T::TOUCHED {
             crate::fault::install().map_err(BuildError::Handler)?;
         }
-        oom::prepare();
+        // (Which takes descriptors; a program whose malloc is a heap may count its own.)
+        if T::TOUCHED || self.options.headroom != Headroom::Off {
+            oom::prepare();
+        }
         // Without it a forked child may count what it has not, and be refused for that.
         #[cfg(not(highwater_portable))]
         let _ = crate::region::keep_addresses();

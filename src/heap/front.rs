@@ -2,7 +2,7 @@
 
 use super::block::BlockHeap;
 use super::bump::BumpHeap;
-use super::general;
+use super::general::{self, Native, ThreadSlot};
 use super::policy::Policy;
 use super::stack::StackHeap;
 use super::{HeapError, HeapStats, Kind};
@@ -41,15 +41,15 @@ use core::ptr::NonNull;
 /// for that thread for ever. A program that forks with threads running calls [`before_fork`](Heap::before_fork) and
 /// [`after_fork`](Heap::after_fork) around it, as `pthread_atfork` does for it.
 #[must_use = "dropping a heap unmaps it"]
-pub struct Heap {
-    policy: Chosen,
+pub struct Heap<T: ThreadSlot = Native> {
+    policy: Chosen<T>,
     sets_errno: bool,
 }
 
 /// The policy, and with it the region.
 #[expect(clippy::large_enum_variant, reason = "a heap is made once, and nothing is allocated for it")]
-enum Chosen {
-    General(general::General),
+enum Chosen<T: ThreadSlot> {
+    General(general::General<T>),
     Blocks(BlockHeap),
     Stack(StackHeap),
     Bump(BumpHeap),
@@ -108,7 +108,20 @@ impl Heap {
     /// # Errors
     /// [`HeapError::Option`] names an option that has a value which it cannot have.
     pub fn over(region: Region, kind: impl Into<Kind>) -> Result<Self, HeapError> {
-        let kind = kind.into();
+        Self::over_with_slot(region, kind.into())
+    }
+}
+
+impl<T: ThreadSlot> Heap<T> {
+    /// [`builder`](Heap::builder), for threads that find what they have of it in another way.
+    #[doc(hidden)]
+    pub fn builder_with_slot() -> Builder<Self> {
+        Builder::new()
+    }
+
+    /// [`over`](Heap::over), for threads that find what they have of it in another way.
+    #[doc(hidden)]
+    pub fn over_with_slot(region: Region, kind: Kind) -> Result<Self, HeapError> {
         let policy = match kind {
             Kind::General(options) => Chosen::General(general::General::new(region, options.checks)?),
             Kind::Blocks(options) => Chosen::Blocks(BlockHeap::over(region, options)?),
@@ -129,7 +142,6 @@ impl Heap {
     pub fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         // What is at hand needs no more than this; the rest is cold, and so is choosing the policy.
         if let Chosen::General(policy) = &self.policy
-            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
@@ -176,6 +188,64 @@ impl Heap {
     unsafe fn deallocate_slow(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
         let result = each!(&self.policy, policy => unsafe { policy.deallocate(block) });
+        result.map_err(|error| self.told(error))
+    }
+
+    /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate); and the heap is one of [`Kind::General`].
+    #[doc(hidden)]
+    #[inline(always)]
+    pub unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
+        match &self.policy {
+            // SAFETY: the caller's promise.
+            Chosen::General(policy) => unsafe { policy.take_back(block) },
+            // SAFETY: as above.
+            _ => unsafe { core::hint::unreachable_unchecked() },
+        }
+    }
+
+    /// The calling thread does without what it has of the heap from here on: for a thread that ends. If it goes on to
+    /// use the heap, it gets it again.
+    #[doc(hidden)]
+    pub fn leave(&self) {
+        if let Chosen::General(policy) = &self.policy {
+            policy.leave();
+        }
+    }
+
+    /// A block like [`allocate`](Heap::allocate)'s whose first `size` bytes are zero. What the system gave afresh is not
+    /// written to.
+    ///
+    /// ```
+    /// let heap = highwater::heap::Heap::new();
+    /// let block = heap.allocate_zeroed(100, 16)?;
+    /// // SAFETY: the block has 100 bytes, and all of them are initialised.
+    /// assert_eq!(unsafe { block.add(99).read() }, 0);
+    /// # Ok::<(), highwater::heap::HeapError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`allocate`](Heap::allocate).
+    #[inline]
+    pub fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        if let Chosen::General(policy) = &self.policy
+            && align.is_power_of_two()
+            && let Some(block) = policy.at_hand(size, align)
+        {
+            // SAFETY: a fresh block of so many bytes.
+            unsafe { block.write_bytes(0, size) };
+            return Ok(block);
+        }
+        self.zeroed_slow(size, align)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn zeroed_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        let result = checked(size, align)
+            .and_then(|()| each!(&self.policy, policy => policy.allocate_zeroed(size, align)));
         result.map_err(|error| self.told(error))
     }
 
@@ -234,6 +304,20 @@ impl Heap {
         each!(&self.policy, policy => policy.trim(keep))
     }
 
+    /// How many bytes the owner of a block of `size` bytes could use at least; `size` itself where that is not known
+    /// beforehand.
+    ///
+    /// ```
+    /// let heap = highwater::heap::Heap::new();
+    /// assert_eq!(heap.good_size(200), 224);
+    /// ```
+    pub fn good_size(&self, size: usize) -> usize {
+        match &self.policy {
+            Chosen::General(_) => general::good_size(size),
+            _ => size,
+        }
+    }
+
     /// Takes all blocks back at once, and returns whether it did: [`Kind::General`] does not, because threads hold parts
     /// of it. Committed memory is kept.
     pub fn reset(&mut self) -> bool {
@@ -250,6 +334,17 @@ impl Heap {
     #[inline]
     pub fn contains(&self, address: *const u8) -> bool {
         each!(&self.policy, policy => policy.ground().contains(address))
+    }
+
+    /// The first byte of the region.
+    #[doc(hidden)]
+    pub fn start(&self) -> NonNull<u8> {
+        each!(&self.policy, policy => policy.ground().at(0))
+    }
+
+    /// The bytes committed.
+    pub fn committed_bytes(&self) -> usize {
+        each!(&self.policy, policy => policy.ground().slot().frontier.get())
     }
 
     /// A view of the region's figures, for other threads.
@@ -285,19 +380,19 @@ impl Heap {
     }
 }
 
-impl Builder<Heap> {
+impl<T: ThreadSlot> Builder<Heap<T>> {
     /// How blocks are placed: a [`Kind`], or the options of one.
     pub fn policy(self, kind: impl Into<Kind>) -> Self {
         self.heap(kind.into())
     }
 }
 
-impl Over for Heap {
+impl<T: ThreadSlot> Over for Heap<T> {
     const CHECKED: bool = false;
     const TOUCHED: bool = false;
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
-        Ok(Heap::over(region, asked.heap)?)
+        Ok(Heap::over_with_slot(region, asked.heap)?)
     }
 }
 
@@ -307,7 +402,7 @@ impl Default for Heap {
     }
 }
 
-impl fmt::Debug for Heap {
+impl<T: ThreadSlot> fmt::Debug for Heap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.policy {
             Chosen::General(_) => "general",

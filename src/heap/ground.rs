@@ -7,6 +7,10 @@ use crate::oom::{OutOfMemory, Refusal, Request};
 use crate::region::{Region, Slot};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+/// From so many bytes on, giving pages back is cheaper than writing to them.
+const CLEARED_BY_PAGES: usize = 1 << 20;
 
 /// Commits the bytes of a region below the offset `to`, of which `used` are in use: by request, with the region's
 /// growth policy, and whoever SIGSEGV belongs to. `requested` is the size of the block that needs it.
@@ -122,6 +126,42 @@ impl Ground {
     ) -> Result<T, HeapError> {
         let to = used.saturating_add(effective).max(most + 1);
         Err(refused(self.slot, used, effective, requested, beyond(to, most, self.slot.asked())))
+    }
+
+    /// Whether pages that were given back to the system are zero when they are used again.
+    pub(crate) fn empties_to_zero(&self) -> bool {
+        crate::sys::PROTECTS && !self.slot.is_in_file() && !self.slot.may_spill()
+    }
+
+    /// Makes `len` bytes zero; many of them by giving their pages back, which takes no memory.
+    ///
+    /// # Safety
+    /// They are a block of the heap on this ground, whose contents nobody wants.
+    pub(crate) unsafe fn clear(&self, start: NonNull<u8>, len: usize) {
+        let page = crate::sys::page_size();
+        let before = start.addr().get().wrapping_neg() % page;
+        let whole = len.saturating_sub(before) / page * page;
+        if whole < CLEARED_BY_PAGES || !self.empties_to_zero() {
+            // SAFETY: the caller's promise.
+            unsafe { start.write_bytes(0, len) };
+            return;
+        }
+        // SAFETY: as above: three parts of it.
+        unsafe {
+            start.write_bytes(0, before);
+            let pages = start.add(before);
+            crate::sys::empty(pages.as_ptr(), whole);
+            self.forget_presence(pages.addr().get().wrapping_sub(self.start()), whole);
+            pages.add(whole).write_bytes(0, len - before - whole);
+        }
+    }
+
+    /// Takes what was given back out of what the region believes to be present, which admission goes by.
+    pub(crate) fn forget_presence(&self, offset: usize, bytes: usize) {
+        self.slot.whole.fetch_min(offset, Relaxed);
+        let less = |seen: usize| Some(seen.saturating_sub(bytes));
+        let _ = self.slot.seen.fetch_update(Relaxed, Relaxed, less);
+        self.slot.trims.fetch_add(1, Release);
     }
 
     /// Gives the memory past the first `keep` bytes back to the system; returns how many bytes that were.

@@ -5,19 +5,24 @@
 //! else one atomic exchange less. As long as the process has one thread, and glibc says so, taking it is a store as well.
 //!
 //! A child that was forked while another thread held it would wait for ever. So whoever forks takes it first and
-//! opens it on both sides ([`hold`](Lock::hold), [`open`](Lock::open)).
+//! opens it on both sides ([`hold_for_fork`](Lock::hold_for_fork), [`open_after_fork`](Lock::open_after_fork)). What else
+//! is called around a fork may come to us: in between, the thread that forks passes as if nobody held it.
 
+use crate::sys;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU64};
 use core::time::Duration;
 
 /// A value that one thread at a time may have.
-pub(crate) struct Lock<T> {
+#[derive(Debug)]
+pub struct Lock<T> {
     is_held: AtomicBool,
     /// Nobody calls at the same time as somebody else: then nothing is locked.
     is_single: bool,
+    /// The process and the thread that holds it to fork; 0 for none.
+    forker: AtomicU64,
     value: UnsafeCell<T>,
 }
 
@@ -25,28 +30,38 @@ pub(crate) struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Lock { is_held: AtomicBool::new(false), is_single: false, value: UnsafeCell::new(value) }
+    pub const fn new(value: T) -> Self {
+        Lock {
+            is_held: AtomicBool::new(false),
+            is_single: false,
+            forker: AtomicU64::new(0),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// A lock that does not lock if `is_single`.
     ///
     /// # Safety
     /// Then no two calls overlap in time.
-    pub(crate) const unsafe fn unless(is_single: bool, value: T) -> Self {
-        Lock { is_held: AtomicBool::new(false), is_single, value: UnsafeCell::new(value) }
+    pub const unsafe fn unless(is_single: bool, value: T) -> Self {
+        Lock {
+            is_held: AtomicBool::new(false),
+            is_single,
+            forker: AtomicU64::new(0),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// The value, for as long as the guard lives. A thread that has it already waits for itself.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    pub fn lock(&self) -> Guard<'_, T> {
         self.hold();
         Guard { lock: self }
     }
 
     /// Takes the lock without a guard.
     #[inline]
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         if self.is_single {
             return;
         }
@@ -62,17 +77,44 @@ impl<T> Lock<T> {
     /// Opens it.
     ///
     /// # Safety
-    /// The caller held it, or is the child of a fork whose parent did.
+    /// The caller held it.
     #[inline]
-    pub(crate) unsafe fn open(&self) {
-        if !self.is_single {
+    pub unsafe fn open(&self) {
+        // (As long as it is held for a fork, only the thread that forks comes here, which holds it on.)
+        if !self.is_single && self.forker.load(Relaxed) == 0 {
             self.is_held.store(false, Release);
         }
+    }
+
+    /// Takes it in the thread that is about to fork.
+    pub fn hold_for_fork(&self) {
+        self.hold();
+        self.forker.store(sys::this_thread(), Relaxed);
+    }
+
+    /// Opens it after the fork.
+    ///
+    /// # Safety
+    /// The caller took it by [`hold_for_fork`](Self::hold_for_fork), or is the child of the one who did.
+    pub unsafe fn open_after_fork(&self) {
+        self.forker.store(0, Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { self.open() };
+    }
+
+    /// Whether the calling thread holds it because it forks: the same one, or its copy in a child.
+    #[cold]
+    fn is_forking(&self) -> bool {
+        let forker = self.forker.load(Relaxed);
+        forker != 0 && (forker == sys::this_thread() || forker >> 32 != u64::from(sys::process_id()))
     }
 
     #[cold]
     #[inline(never)]
     fn wait(&self) {
+        if self.is_forking() {
+            return;
+        }
         let mut turn = 0u32;
         while self.is_held.load(Relaxed) || self.is_held.swap(true, Acquire) {
             pause(turn);
@@ -107,7 +149,7 @@ fn is_alone() -> bool {
 }
 
 /// Waits a little longer than the time before.
-fn pause(turn: u32) {
+pub(super) fn pause(turn: u32) {
     match turn {
         0..64 => core::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
@@ -117,7 +159,8 @@ fn pause(turn: u32) {
 }
 
 /// The value of a lock that is held.
-pub(crate) struct Guard<'l, T> {
+#[derive(Debug)]
+pub struct Guard<'l, T> {
     lock: &'l Lock<T>,
 }
 
@@ -170,11 +213,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_can_be_opened_by_whoever_knows_that() {
+    fn who_holds_it_to_fork_passes_and_nobody_else() {
         let lock = Lock::new(1);
-        lock.hold();
-        // SAFETY: it was taken in the line above.
-        unsafe { lock.open() };
-        assert_eq!(*lock.lock(), 1);
+        lock.hold_for_fork();
+        *lock.lock() += 1;
+        *lock.lock() += 1;
+        let others = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                *lock.lock() += 1;
+                others.store(true, Relaxed);
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!others.load(Relaxed));
+            // SAFETY: it was taken for a fork above.
+            unsafe { lock.open_after_fork() };
+        });
+        assert_eq!(*lock.lock(), 4);
     }
 }

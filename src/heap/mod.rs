@@ -21,18 +21,29 @@ mod bump;
 mod error;
 mod front;
 mod general;
+#[cfg(feature = "global-alloc")]
+mod global;
 mod ground;
-mod lock;
+#[doc(hidden)]
+pub mod lock;
 mod options;
 pub(crate) mod policy;
 #[doc(hidden)]
 pub mod record;
+#[doc(hidden)]
+pub mod say;
 mod stack;
 mod stamp;
+#[doc(hidden)]
+pub mod startup;
 mod stats;
 
 pub use error::HeapError;
 pub use front::Heap;
+#[doc(hidden)]
+pub use general::{Local, Native, ThreadSlot};
+#[cfg(feature = "global-alloc")]
+pub use global::Global;
 pub use options::{Blocks, Bump, Fit, General, Kind, Stack};
 pub use stats::HeapStats;
 

@@ -1,5 +1,6 @@
 //! What every policy of a heap can do: the side of the front that policies see.
 
+use super::ground::Ground;
 use super::{HeapError, HeapStats};
 use core::ptr::NonNull;
 
@@ -16,6 +17,17 @@ use core::ptr::NonNull;
 pub(crate) trait Policy {
     /// A block for `size` bytes.
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError>;
+
+    /// The same, with `size` bytes that are zero.
+    fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        let block = self.allocate(size, align)?;
+        // SAFETY: it is new, and nobody knows of it.
+        unsafe { self.ground().clear(block, size) };
+        Ok(block)
+    }
+
+    /// The region that it stands on.
+    fn ground(&self) -> &Ground;
 
     /// Takes a block back.
     ///

@@ -69,10 +69,6 @@ impl StackHeap {
         Ok(StackHeap { ground: Ground::new(region), align, state })
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     pub(crate) fn reset(&mut self) {
         let start = self.ground.start();
         *self.state.lock() = State::new(start);
@@ -286,6 +282,10 @@ impl Policy for StackHeap {
         Ok(self.find(&self.state.lock(), block)?.1.len)
     }
 
+    fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
     fn check(&self) -> Result<(), HeapError> {
         let state = &*self.state.lock();
         let (mut blocks, mut bytes, mut freed) = (0, 0, 0);
@@ -332,11 +332,11 @@ impl Policy for StackHeap {
     }
 
     fn before_fork(&self) {
-        self.state.hold();
+        self.state.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.state.open() };
+        unsafe { self.state.open_after_fork() };
     }
 }

@@ -19,7 +19,7 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 pub use memory::Report;
 pub(crate) use sink::line;
-use text::Bytes;
+pub use text::Bytes;
 use violation::{Details, Json};
 
 /// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.

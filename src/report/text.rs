@@ -6,8 +6,8 @@ use crate::region::text_of;
 use core::fmt;
 
 /// A number of bytes as people read it: one decimal at most, in the largest unit that leaves a whole part.
-#[derive(Clone, Copy)]
-pub(crate) struct Bytes(pub(crate) u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

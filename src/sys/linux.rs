@@ -261,6 +261,20 @@ pub(crate) fn on_fork_in_child(call: unsafe extern "C" fn()) -> Result<(), Errno
     }
 }
 
+/// Has functions called around every fork: before it, and after it in the parent and in the child.
+#[cfg(feature = "global-alloc")]
+pub(crate) fn around_forks(
+    before: unsafe extern "C" fn(),
+    parent: unsafe extern "C" fn(),
+    child: unsafe extern "C" fn(),
+) -> Result<(), Errno> {
+    // SAFETY: the functions keep to what is allowed in a process with threads, and in its child.
+    match unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) } {
+        0 => Ok(()),
+        error => Err(Errno(error)),
+    }
+}
+
 /// Makes `[start, start + len)` inaccessible if nothing is mapped there. Best effort. Signal-safe.
 ///
 /// # Safety

@@ -26,6 +26,11 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
     f();
 }
 
+/// The system's numbers for this process (the upper half) and this thread.
+pub(crate) fn this_thread() -> u64 {
+    u64::from(process_id()) << 32 | u64::from(thread_id())
+}
+
 /// An error number of the operating system.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) i32);

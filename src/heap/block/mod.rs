@@ -28,10 +28,6 @@ impl BlockHeap {
         Ok(BlockHeap { ground: Ground::new(region), area })
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     pub(crate) fn reset(&mut self) {
         let base = self.ground.at(0);
         let mut area = self.area.lock();
@@ -79,6 +75,10 @@ impl Policy for BlockHeap {
         Ok(usable(area.find(&self.ground, block)?.1))
     }
 
+    fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
     fn check(&self) -> Result<(), HeapError> {
         self.area.lock().check()
     }
@@ -92,12 +92,12 @@ impl Policy for BlockHeap {
     }
 
     fn before_fork(&self) {
-        self.area.hold();
+        self.area.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.area.open() };
+        unsafe { self.area.open_after_fork() };
     }
 }
 

@@ -9,10 +9,9 @@ use super::ground::Ground;
 use super::lock::Lock;
 use super::options::Bump;
 use super::policy::Policy;
+use super::say::say;
 use super::{HeapError, HeapStats};
 use crate::region::Region;
-use crate::sys;
-use core::fmt::{self, Write};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
@@ -44,10 +43,6 @@ impl BumpHeap {
         Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     pub(crate) fn reset(&mut self) {
         self.fill.lock().restart();
     }
@@ -56,28 +51,9 @@ impl BumpHeap {
     #[cold]
     fn told(&self, error: HeapError) -> HeapError {
         if matches!(error, HeapError::OutOfMemory(_)) && self.diagnoses.swap(false, Relaxed) {
-            let mut line = Line { bytes: [0; 512], len: 0 };
-            // (What does not fit is left out.)
-            let _ = writeln!(line, "highwater: {error}");
-            sys::write(2, line.bytes.get(..line.len).unwrap_or_default());
+            say(format_args!("{error}"));
         }
         error
-    }
-}
-
-/// A line that is put together without allocating.
-struct Line {
-    bytes: [u8; 512],
-    len: usize,
-}
-
-impl fmt::Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
-        let taken = rest.len().min(text.len());
-        rest.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
-        self.len += taken;
-        Ok(())
     }
 }
 
@@ -118,6 +94,10 @@ impl Policy for BumpHeap {
         Ok(self.fill.lock().find(block.addr().get())?.len)
     }
 
+    fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
     fn check(&self) -> Result<(), HeapError> {
         self.fill.lock().check()
     }
@@ -134,11 +114,11 @@ impl Policy for BumpHeap {
     }
 
     fn before_fork(&self) {
-        self.fill.hold();
+        self.fill.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.fill.open() };
+        unsafe { self.fill.open_after_fork() };
     }
 }

@@ -59,6 +59,14 @@ pub(super) fn class_for(size: usize, align: usize) -> Option<usize> {
     Some(class)
 }
 
+/// How large the block is that serves a request, if that is aligned to a grain.
+pub(crate) fn good_size(size: usize) -> usize {
+    match class_for(size, GRAIN) {
+        Some(class) => size_of_class(class),
+        None => size.checked_next_multiple_of(SLICE).unwrap_or(size),
+    }
+}
+
 /// The entries of the table by size that a class has: `first..end`.
 pub(super) fn direct_range(class: usize) -> core::ops::Range<usize> {
     let first = if class == 0 { 0 } else { size_of_class(class - 1) / GRAIN + 1 };

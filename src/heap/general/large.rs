@@ -21,7 +21,9 @@ impl<T: ThreadSlot> General<T> {
     #[inline(never)]
     pub(super) fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let local = T::look_up(self.id);
-        let Some(class) = class_for(size, align) else { return self.allocate_large(local, size, align) };
+        let Some(class) = class_for(size, align) else {
+            return self.allocate_large(local, size, align).map(|(block, _)| block);
+        };
         let local = if local.is_null() { self.join() } else { Some(local) };
         // SAFETY: the entry is this thread's, or for as long as the lock is held.
         unsafe {
@@ -56,21 +58,39 @@ impl<T: ThreadSlot> General<T> {
         Ok(block)
     }
 
-    fn allocate_large(&self, local: *mut Local, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+    /// A block of zeros.
+    pub(super) fn place_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        let (block, used) = match class_for(size, align) {
+            Some(_) => (self.place(size, align)?, size),
+            None => self.allocate_large(T::look_up(self.id), size, align)?,
+        };
+        let used = if self.ground.empties_to_zero() { used.min(size) } else { size };
+        // SAFETY: a fresh block of so many bytes.
+        unsafe { self.ground.clear(block, used) };
+        Ok(block)
+    }
+
+    /// With it comes how many bytes from its start may be something else than zero, in fresh anonymous memory.
+    fn allocate_large(
+        &self,
+        local: *mut Local,
+        size: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, usize), HeapError> {
         // SAFETY: the slot's entry is the calling thread's.
         let local = unsafe { local.as_ref() };
         let run = self.take_run_or_collect(local, size.div_ceil(SLICE).max(1), align, size)?;
         // SAFETY: the run is ours, and nobody knows of it. Its address is no null: the table is not at the origin.
-        let block = unsafe {
+        let (block, used) = unsafe {
             (*run).tag.set(0);
             (*run).start.set(self.slice_at(self.index_of(run)));
             (*run).kind.set(LARGE);
-            NonNull::new_unchecked((*run).start.get())
+            (NonNull::new_unchecked((*run).start.get()), (*run).dirty.get() as usize)
         };
         if self.checks {
             self.mark(block);
         }
-        Ok(block)
+        Ok((block, used << SLICE_SHIFT))
     }
 
     /// A run, if need be of what empty pages have; only then the heap grows.

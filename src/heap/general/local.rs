@@ -1,9 +1,10 @@
 //! What a thread has of a heap: a queue of pages for every class of blocks. Only the thread itself uses it, without
 //! locks; what others tell it is in [`Told`].
 
-use super::classes::{CLASSES, DIRECT, direct_range};
+use super::classes::{CLASSES, DIRECT, GRAIN, MOST_DIRECT, direct_range};
 use super::page::{NOTHING, Num, Page, Ptr};
 use super::remote::Told;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// Pages that may have something free; blocks are taken from the first.
@@ -14,10 +15,10 @@ pub(super) struct Queue {
     pub(super) last: Ptr<Page>,
 }
 
-/// See the module.
+/// See the module. (Public for the malloc library, which keeps it where its threads find it.)
 #[repr(C, align(128))]
 #[derive(Debug)]
-pub(crate) struct Local {
+pub struct Local {
     /// What its pages carry: its place among the threads' entries, plus one.
     pub(super) tag: Num,
     /// How often the slow path was taken.
@@ -61,6 +62,21 @@ impl Local {
         for entry in &self.direct {
             entry.set(NOTHING.page());
         }
+    }
+
+    /// A block for `size` bytes if one is at hand, aligned to a grain: the fast path of every allocation. Of no bytes
+    /// there is none at hand.
+    ///
+    /// # Safety
+    /// The entry is the calling thread's.
+    #[inline(always)]
+    pub unsafe fn take(this: *mut Local, size: usize) -> Option<NonNull<u8>> {
+        if size.wrapping_sub(1) >= MOST_DIRECT {
+            return None;
+        }
+        // SAFETY: the caller's promise; what the entry leads to are its pages, or the one that has nothing.
+        let block = unsafe { (*(*this).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
+        NonNull::new(block.cast())
     }
 
     /// The page that a size's blocks are taken from. `grains` is the size in grains.

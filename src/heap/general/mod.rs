@@ -43,15 +43,17 @@ use super::lock::Lock;
 use super::policy::Policy;
 use super::{HeapError, HeapStats};
 use crate::region::Region;
-use classes::{GRAIN, MOST_DIRECT, SLICE, SLICE_SHIFT};
+pub(crate) use classes::good_size;
+use classes::{GRAIN, SLICE, SLICE_SHIFT};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicUsize};
+pub use local::Local;
 use meta::Meta;
 use page::Page;
 use slices::Slices;
-pub(crate) use threads::{Native, ThreadSlot};
+pub use threads::{Native, ThreadSlot};
 
 /// See the module. `T` is how a thread finds what it has.
 pub(crate) struct General<T: ThreadSlot = Native> {
@@ -127,20 +129,15 @@ impl<T: ThreadSlot> General<T> {
         Ok(heap)
     }
 
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
-    }
-
     /// A block for `size` bytes if one is at hand: the fast path of every allocation.
     #[inline(always)]
     pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let local = T::get(self.id);
-        if size > MOST_DIRECT || align > GRAIN || local.is_null() {
+        if align > GRAIN || local.is_null() {
             return None;
         }
-        // SAFETY: the entry is this thread's, and what it leads to are its pages, or the one that has nothing.
-        let block = unsafe { (*(*local).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
-        NonNull::new(block.cast())
+        // SAFETY: the slot's entry is this thread's.
+        unsafe { Local::take(local, size) }
     }
 
     /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did: the
@@ -194,6 +191,10 @@ impl<T: ThreadSlot> Policy for General<T> {
         self.place(size, align)
     }
 
+    fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        self.place_zeroed(size, align)
+    }
+
     #[inline]
     unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
@@ -218,6 +219,10 @@ impl<T: ThreadSlot> Policy for General<T> {
         Ok(self.usable(page))
     }
 
+    fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
     fn check(&self) -> Result<(), HeapError> {
         self.check_all()
     }
@@ -238,15 +243,15 @@ impl<T: ThreadSlot> Policy for General<T> {
     }
 
     fn before_fork(&self) {
-        self.shared.hold();
-        self.slices.hold();
+        self.shared.hold_for_fork();
+        self.slices.hold_for_fork();
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
         // SAFETY: this thread, or the one that it is the copy of, has both.
         unsafe {
-            self.slices.open();
-            self.shared.open();
+            self.slices.open_after_fork();
+            self.shared.open_after_fork();
         }
         if is_child {
             self.forget_others();

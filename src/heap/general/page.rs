@@ -107,7 +107,8 @@ pub(super) struct Page {
     pub(super) slices: Num,
     /// How many slices before this one the run begins.
     pub(super) back: Num,
-    /// Of a free run: how many slices may have memory.
+    /// Of a free run: how many slices may have memory. Of one that was just taken: how many, from its beginning, may be
+    /// something else than zero.
     pub(super) dirty: Num,
     pub(super) remote: Remote,
     pub(super) next_told: AtomicUsize,

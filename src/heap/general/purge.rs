@@ -5,7 +5,6 @@ use super::classes::{SLICE, SLICE_SHIFT};
 use super::slices::{BINS, Slices};
 use super::threads::ThreadSlot;
 use crate::sys;
-use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// How many free slices may have memory before anybody asks for how long.
 pub(super) const MOST_DIRTY: usize = (16 << 20) / SLICE;
@@ -51,21 +50,13 @@ impl<T: ThreadSlot> General<T> {
                         page.dirty.set(0);
                         held.dirty -= dirty;
                         given += dirty << SLICE_SHIFT;
-                        self.forget_presence(start, page.bytes());
+                        self.ground
+                            .forget_presence(self.origin_offset + (start << SLICE_SHIFT), page.bytes());
                     }
                     run = page.next.get();
                 }
             }
         }
         given
-    }
-
-    /// Takes what was given back out of what the region believes to be present, which admission goes by.
-    fn forget_presence(&self, slice: usize, bytes: usize) {
-        let slot = self.ground.slot();
-        slot.whole.fetch_min(self.origin_offset + (slice << SLICE_SHIFT), Relaxed);
-        let less = |seen: usize| Some(seen.saturating_sub(bytes));
-        let _ = slot.seen.fetch_update(Relaxed, Relaxed, less);
-        slot.trims.fetch_add(1, Release);
     }
 }

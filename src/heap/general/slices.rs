@@ -41,6 +41,16 @@ pub(super) struct Slices {
 // SAFETY: the pointers lead into the heap's own table.
 unsafe impl Send for Slices {}
 
+/// A run that is in no list and not yet in use.
+struct Taken {
+    run: *mut Page,
+    slices: usize,
+    /// How many of its slices may have memory, as far as that was counted.
+    dirty: usize,
+    /// How many, from its beginning, were ever used; the others are zero.
+    used: usize,
+}
+
 pub(super) fn bin_of(slices: usize) -> usize {
     if slices < 8 {
         slices.saturating_sub(1)
@@ -140,6 +150,16 @@ impl Slices {
         }
     }
 
+    /// Takes a free run to use it.
+    ///
+    /// # Safety
+    /// As for [`remove`](Self::remove).
+    unsafe fn take(&mut self, run: *mut Page) -> Taken {
+        // SAFETY: the caller's promise.
+        let (slices, dirty) = unsafe { self.remove(run) };
+        Taken { run, slices, dirty, used: slices }
+    }
+
     /// After something was taken.
     fn note_use(&mut self) {
         self.peak = self.peak.max(self.top - self.free);
@@ -184,8 +204,8 @@ impl<T: ThreadSlot> General<T> {
         let mut held = self.slices.lock();
         let run = held.find(with_spare(slices, align))?;
         // SAFETY: it is a free run.
-        let (got, dirty) = unsafe { held.remove(run) };
-        Some(self.cut_out(&mut held, (run, got, dirty), slices, align))
+        let run = unsafe { held.take(run) };
+        Some(self.cut_out(&mut held, run, slices, align))
     }
 
     /// The same, and if nothing is free that is long enough the heap grows.
@@ -199,10 +219,7 @@ impl<T: ThreadSlot> General<T> {
         let all = with_spare(slices, align);
         let run = match held.find(all) {
             // SAFETY: it is a free run.
-            Some(run) => unsafe {
-                let (got, dirty) = held.remove(run);
-                (run, got, dirty)
-            },
+            Some(run) => unsafe { held.take(run) },
             None => self.extend(&mut held, all, requested)?,
         };
         Ok(self.cut_out(&mut held, run, slices, align))
@@ -212,7 +229,7 @@ impl<T: ThreadSlot> General<T> {
     fn cut_out(
         &self,
         held: &mut Slices,
-        (run, got, dirty): (*mut Page, usize, usize),
+        Taken { run, slices: got, dirty, used }: Taken,
         slices: usize,
         align: usize,
     ) -> *mut Page {
@@ -232,6 +249,7 @@ impl<T: ThreadSlot> General<T> {
                 held.insert(first.add(slices), after, dirty_after);
             }
             (*first).kind.set(TAKEN);
+            (*first).dirty.set(used.saturating_sub(before).min(slices) as u32);
             self.claim(first, slices);
         }
         held.note_use();
@@ -267,12 +285,7 @@ impl<T: ThreadSlot> General<T> {
     }
 
     /// A run at the end of the heap: what is free there, and what is committed for the rest.
-    fn extend(
-        &self,
-        held: &mut Slices,
-        slices: usize,
-        requested: usize,
-    ) -> Result<(*mut Page, usize, usize), HeapError> {
+    fn extend(&self, held: &mut Slices, slices: usize, requested: usize) -> Result<Taken, HeapError> {
         let trailing = self.trailing(held);
         // SAFETY: it is a free run.
         let there = trailing.map_or(0, |run| unsafe { (*run).slices.get() as usize });
@@ -281,10 +294,10 @@ impl<T: ThreadSlot> General<T> {
         match trailing {
             // SAFETY: it still is one.
             Some(run) => unsafe {
-                let (_, dirty) = held.remove(run);
-                Ok((run, slices, dirty))
+                let (used, dirty) = held.remove(run);
+                Ok(Taken { run, slices, dirty, used })
             },
-            None => Ok((self.entry(from), slices, 0)),
+            None => Ok(Taken { run: self.entry(from), slices, dirty: 0, used: 0 }),
         }
     }
 

@@ -23,7 +23,7 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where a thread keeps which entry of a heap it has.
-pub(crate) trait ThreadSlot {
+pub trait ThreadSlot: 'static {
     /// The calling thread's entry of the heap of this number; null if that takes longer to say, or is not known.
     fn get(heap: u64) -> *mut Local;
 
@@ -43,7 +43,7 @@ pub(crate) trait ThreadSlot {
 /// time. Its address is the key. A thread that ends leaves its entries as they are; the next one that is made at the
 /// same address has them at once.
 #[derive(Debug)]
-pub(crate) struct Native;
+pub struct Native;
 
 struct Known {
     heap: Cell<u64>,
@@ -99,11 +99,6 @@ impl ThreadSlot for Native {
     }
 }
 
-/// The system's numbers for this process and this thread.
-fn this_thread() -> u64 {
-    u64::from(sys::process_id()) << 32 | u64::from(sys::thread_id())
-}
-
 /// A number for a heap; not 0.
 pub(super) fn new_id() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
@@ -148,7 +143,7 @@ impl<T: ThreadSlot> General<T> {
             self.crowded.store(crowded - 1, Relaxed);
             return None;
         }
-        let (key, thread) = (T::key(), this_thread());
+        let (key, thread) = (T::key(), sys::this_thread());
         let mut held = self.slices.lock();
         let owner = |index: usize| {
             // SAFETY: below the number of entries that are made.
@@ -171,6 +166,8 @@ impl<T: ThreadSlot> General<T> {
             (*local).others.owner.store(key, Relaxed);
             (*local).others.thread.store(thread, Relaxed);
         }
+        // (What is told of it may want memory.)
+        drop(held);
         T::set(self.id, local);
         Some(local)
     }
@@ -189,7 +186,7 @@ impl<T: ThreadSlot> General<T> {
             let others = unsafe { &(*local).others };
             if others.owner.load(Relaxed) == key {
                 // It may have been an ended thread's of the same key: from here on it is not deserted.
-                others.thread.store(this_thread(), Relaxed);
+                others.thread.store(sys::this_thread(), Relaxed);
                 return local;
             }
         }
@@ -216,7 +213,6 @@ impl<T: ThreadSlot> General<T> {
         owner != VACANT && owner != LOST && is_ours && !sys::thread_exists(thread as u32)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a malloc, which is told when a thread ends"))]
     /// The calling thread does without an entry from here on: another one may have it. For a thread that ends; if it
     /// goes on to use the heap it gets one again.
     pub(crate) fn leave(&self) {
@@ -235,7 +231,7 @@ impl<T: ThreadSlot> General<T> {
 
     /// Gives back the empty pages of entries that no thread has.
     pub(super) fn collect_deserted(&self) {
-        let (key, thread) = (T::key(), this_thread());
+        let (key, thread) = (T::key(), sys::this_thread());
         let mut next = 1;
         loop {
             let held = self.slices.lock();
@@ -270,7 +266,7 @@ impl<T: ThreadSlot> General<T> {
 
     /// In a child: the entries of the threads that are not here any more stay as they are.
     pub(super) fn forget_others(&self) {
-        let (mine, thread) = (self.own(), this_thread());
+        let (mine, thread) = (self.own(), sys::this_thread());
         let made = self.slices.lock().locals;
         for index in 1..made {
             let local = self.local_at(index);
@@ -339,7 +335,7 @@ mod tests {
         // As for a thread at the address of one that has ended.
         Native::set(heap.id, null_mut());
         // SAFETY: an entry that was made. (No thread has such a number.)
-        unsafe { (*local).others.thread.store(this_thread() | u64::from(u32::MAX >> 1), Relaxed) };
+        unsafe { (*local).others.thread.store(sys::this_thread() | u64::from(u32::MAX >> 1), Relaxed) };
         assert_eq!(heap.own(), local);
         assert!(!heap.is_deserted(1), "or somebody else takes it at the same time");
     }

@@ -1,0 +1,230 @@
+//! What the environment may ask for.
+//!
+//! | variable | value |
+//! |---|---|
+//! | `HIGHWATER_MALLOC` | `general`, `stack`, `bump`, `blocks`, and after a colon options, with commas between them |
+//! | `HIGHWATER_RESERVE`, `HIGHWATER_LIMIT` | a size: bytes, or with `KiB`, `MiB`, `GiB`, `TiB` |
+//! | `HIGHWATER_HEADROOM` | `1`: growth is refused before the system or a cgroup has no memory left |
+//! | `HIGHWATER_HARDENED` | `1`: misuse is found, named, and ends the process |
+//! | `HIGHWATER_GUARDS` | every so manieth block has pages of its own; 0: none |
+//! | `HIGHWATER_STATS` | `1`: figures on standard error at the end; or a directory for records |
+
+use crate::environment;
+use core::fmt;
+use core::str;
+use highwater::heap::{Blocks, Bump, Fit, General, Kind, Stack, say};
+
+/// How long the directory's name may be.
+const PATH: usize = 1024;
+
+/// How often a block has pages of its own in a hardened process that does not say.
+const SAMPLED: u32 = 1000;
+
+pub(crate) struct Options {
+    pub(crate) kind: Kind,
+    pub(crate) reserve: Option<usize>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) headroom: bool,
+    pub(crate) hardened: bool,
+    pub(crate) guards: u32,
+    pub(crate) told: Told,
+}
+
+/// Where figures go at the end.
+#[expect(clippy::large_enum_variant, reason = "there is one")]
+pub(crate) enum Told {
+    Nowhere,
+    Text,
+    /// A directory: its name, with a zero behind it.
+    Records([u8; PATH]),
+}
+
+/// A value that cannot be honoured.
+struct Wrong<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    expected: &'static str,
+}
+
+impl fmt::Display for Wrong<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Wrong { name, value, expected } = self;
+        write!(f, "{}={}: expected {expected}", name.escape_ascii(), value.escape_ascii())
+    }
+}
+
+impl Options {
+    /// What the environment asks for. What cannot be understood ends the process, with status 2: whoever asked for a
+    /// limit is not to run without it.
+    pub(crate) fn from_environment() -> Self {
+        let (mut guards, mut hardened) = (None, false);
+        let mut options = Options {
+            kind: Kind::default(),
+            reserve: None,
+            limit: None,
+            headroom: false,
+            hardened: false,
+            guards: 0,
+            told: Told::Nowhere,
+        };
+        environment::each(|name, value| {
+            let set = match name {
+                b"HIGHWATER_MALLOC" => kind(value).map(|kind| options.kind = kind),
+                b"HIGHWATER_RESERVE" => reserve(value).map(|bytes| options.reserve = Some(bytes)),
+                b"HIGHWATER_LIMIT" => reserve(value).map(|bytes| options.limit = Some(bytes)),
+                b"HIGHWATER_HEADROOM" => switch(value).map(|on| options.headroom = on),
+                b"HIGHWATER_HARDENED" => switch(value).map(|on| hardened = on),
+                b"HIGHWATER_GUARDS" => count(value).map(|every| guards = Some(every)),
+                b"HIGHWATER_STATS" => told(value).map(|to| options.told = to),
+                _ => Ok(()),
+            };
+            if let Err(expected) = set {
+                say::say(format_args!("{}", Wrong { name, value, expected }));
+                // SAFETY: ends the process, without what it would do at its end: it has not begun.
+                unsafe { libc::_exit(2) }
+            }
+        });
+        options.hardened = hardened;
+        options.guards = guards.unwrap_or(if hardened { SAMPLED } else { 0 });
+        if let (true, Kind::General(general)) = (hardened, options.kind) {
+            options.kind = general.checked(true).into();
+        }
+        options
+    }
+}
+
+type Parsed<T> = Result<T, &'static str>;
+
+fn switch(value: &[u8]) -> Parsed<bool> {
+    match value {
+        b"1" | b"yes" | b"true" => Ok(true),
+        b"" | b"0" | b"no" | b"false" => Ok(false),
+        _ => Err("1 or 0"),
+    }
+}
+
+fn count(value: &[u8]) -> Parsed<u32> {
+    let parsed = str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+    parsed.ok_or("a number of blocks, or 0")
+}
+
+/// A size in bytes; `None` if it is none.
+fn size(value: &[u8]) -> Option<usize> {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number: usize = str::from_utf8(&value[..digits]).ok()?.parse().ok()?;
+    let mut unit = [0; 3];
+    let name = &value[digits..];
+    unit.get_mut(..name.len())?.copy_from_slice(name);
+    unit.make_ascii_lowercase();
+    let shift = match &unit[..name.len()] {
+        b"" | b"b" => 0,
+        b"k" | b"kb" | b"kib" => 10,
+        b"m" | b"mb" | b"mib" => 20,
+        b"g" | b"gb" | b"gib" => 30,
+        b"t" | b"tb" | b"tib" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+fn reserve(value: &[u8]) -> Parsed<usize> {
+    size(value).filter(|bytes| *bytes > 0).ok_or("a size of more than 0 bytes, such as 4GiB")
+}
+
+fn told(value: &[u8]) -> Parsed<Told> {
+    match value {
+        b"" | b"0" => Ok(Told::Nowhere),
+        b"1" => Ok(Told::Text),
+        [b'/', ..] if value.len() < PATH => {
+            let mut path = [0; PATH];
+            path[..value.len()].copy_from_slice(value);
+            Ok(Told::Records(path))
+        }
+        _ => Err("1, 0 or the absolute path of a directory"),
+    }
+}
+
+fn kind(value: &[u8]) -> Parsed<Kind> {
+    let at = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
+    let (policy, options) = (&value[..at], value.get(at + 1..).unwrap_or_default());
+    let options = options.split(|byte| *byte == b',').filter(|option| !option.is_empty()).map(|option| {
+        let at = option.iter().position(|byte| *byte == b'=').unwrap_or(option.len());
+        (&option[..at], option.get(at + 1..))
+    });
+    match policy {
+        b"general" | b"" => general(options),
+        b"stack" => stack(options),
+        b"bump" => bump(options),
+        b"blocks" => blocks(options),
+        _ => Err("general, stack, bump or blocks"),
+    }
+}
+
+/// An option's name, and its value if it has one.
+type Option1<'a> = (&'a [u8], Option<&'a [u8]>);
+
+fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+    let mut general = General::new();
+    for option in options {
+        general = match option {
+            (b"checked", None) => general.checked(true),
+            _ => return Err("general or general:checked"),
+        };
+    }
+    Ok(general.into())
+}
+
+fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+    const EXPECTED: &str = "stack with align=BYTES (a power of two from 16 on), errno or single-threaded";
+    let mut stack = Stack::new();
+    for option in options {
+        stack = match option {
+            (b"align", Some(value)) => {
+                stack.align(size(value).filter(|n| *n >= 16 && n.is_power_of_two()).ok_or(EXPECTED)?)
+            }
+            // (A refusal sets it in any case.)
+            (b"errno", None) => stack.errno(true),
+            // SAFETY: whoever asks for it promises that the program has one thread.
+            (b"single-threaded", None) => unsafe { stack.single_threaded() },
+            _ => return Err(EXPECTED),
+        };
+    }
+    Ok(stack.into())
+}
+
+fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+    const EXPECTED: &str = "bump with slice=BYTES (a power of two from 64KiB to 1GiB), grain=8 or 16, diagnose or single-threaded";
+    let mut bump = Bump::new();
+    for option in options {
+        bump = match option {
+            (b"slice", Some(value)) => bump.slice(
+                size(value)
+                    .filter(|n| n.is_power_of_two() && (64 << 10..=1 << 30).contains(n))
+                    .ok_or(EXPECTED)?,
+            ),
+            (b"grain", Some(b"8")) => bump.grain(8),
+            (b"grain", Some(b"16")) => bump.grain(16),
+            (b"diagnose", None) => bump.diagnose(true),
+            // SAFETY: as above.
+            (b"single-threaded", None) => unsafe { bump.single_threaded() },
+            _ => return Err(EXPECTED),
+        };
+    }
+    Ok(bump.into())
+}
+
+fn blocks<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+    const EXPECTED: &str = "blocks with fit=best or first, margin=BYTES or single-threaded";
+    let mut blocks = Blocks::new();
+    for option in options {
+        blocks = match option {
+            (b"fit", Some(b"best")) => blocks.fit(Fit::Best),
+            (b"fit", Some(b"first")) => blocks.fit(Fit::First),
+            (b"margin", Some(value)) => blocks.margin(size(value).ok_or(EXPECTED)?),
+            // SAFETY: as above.
+            (b"single-threaded", None) => unsafe { blocks.single_threaded() },
+            _ => return Err(EXPECTED),
+        };
+    }
+    Ok(blocks.into())
+}

@@ -1,0 +1,187 @@
+//! The heap of the process, and how it comes to be.
+
+use crate::options::{Options, Told};
+use crate::sampled::Pool;
+use crate::slot::Slot;
+use crate::{calls, hardened, stats};
+use core::ffi::c_void;
+use highwater::heap::startup::{Found, Made};
+use highwater::heap::{Heap, Kind};
+use highwater::{HugePages, Reserve};
+
+/// What everything stands on. Made once, never dropped.
+pub(crate) struct Process {
+    pub(crate) heap: Heap<Slot>,
+    pub(crate) kind: Kind,
+    /// Every call is looked at: a block has more around it, or pages of its own.
+    pub(crate) looks: bool,
+    pub(crate) hardened: Option<hardened::Secret>,
+    /// Some blocks have pages of their own.
+    pub(crate) pool: Option<Pool>,
+    pub(crate) told: Told,
+    /// What does not fit is the system's: the address space is limited, and the heap took a part of it.
+    pub(crate) shares: bool,
+}
+
+static PROCESS: Made<Process> = Made::new();
+
+/// The heap is made if it is not there.
+#[inline]
+pub(crate) fn get() -> Found<'static, Process> {
+    PROCESS.get_or_make(make)
+}
+
+/// The heap, if it is there.
+#[inline]
+pub(crate) fn made() -> Option<&'static Process> {
+    PROCESS.get()
+}
+
+/// The heap.
+///
+/// # Safety
+/// It is there, as this thread knows.
+#[inline(always)]
+pub(crate) unsafe fn known() -> &'static Process {
+    // SAFETY: the caller's promise.
+    unsafe { PROCESS.get_unchecked() }
+}
+
+/// What is reserved where nothing limits it: twice what the machine has, and not less than this.
+const LEAST_RESERVE: usize = 64 << 30;
+
+/// Smaller reservations to try where the usual ones are refused. Below that the system's malloc serves.
+const SMALL: [usize; 3] = [48 << 20, 24 << 20, 12 << 20];
+
+/// The heap's first part has small pages: of most programs it is all they need, and a huge page costs as much as 512
+/// small ones.
+const SMALL_PAGES: usize = 32 << 20;
+
+fn make() -> Option<Process> {
+    let options = Options::from_environment();
+    let hardened = options.hardened.then(hardened::Secret::new);
+    let pool = (options.guards > 0).then(|| Pool::new(options.guards)).flatten();
+    let looks = hardened.is_some() || pool.is_some();
+    Slot::prepare(looks, ended);
+    let heap = heap(&options)?;
+    advise(&heap);
+    if pool.is_some() {
+        crate::sampled::install();
+    }
+    let shares = options.reserve.is_none() && options.limit.is_none() && address_space().is_some();
+    Some(Process { heap, kind: options.kind, looks, hardened, pool, told: options.told, shares })
+}
+
+/// With a reservation that is as large as it may be.
+fn heap(options: &Options) -> Option<Heap<Slot>> {
+    let usual = match options.reserve {
+        Some(bytes) => Reserve::Bytes(bytes),
+        // The rest is for stacks, files, and what the heap has no room for.
+        None if let Some(limit) = address_space() => Reserve::Bytes(limit / 4),
+        None => Reserve::Bytes(physical_memory().saturating_mul(2).max(LEAST_RESERVE)),
+    };
+    let reserves = core::iter::once(usual).chain(SMALL.map(Reserve::Bytes));
+    reserves.into_iter().find_map(|reserve| {
+        use highwater::Headroom;
+        let headroom = if options.headroom { Headroom::Auto } else { Headroom::Off };
+        let builder = Heap::<Slot>::builder_with_slot()
+            .name("malloc")
+            .reserve(reserve)
+            .headroom(headroom)
+            .huge_pages(HugePages::Never)
+            .policy(options.kind);
+        let builder = match (options.limit, reserve) {
+            (Some(limit), Reserve::Bytes(reserve)) => builder.limit(limit.min(reserve)),
+            _ => builder,
+        };
+        builder.try_build().ok()
+    })
+}
+
+/// Huge pages for what is beyond the first part.
+fn advise(heap: &Heap<Slot>) {
+    let reserved = heap.monitor().stats().map_or(0, |stats| stats.reserved);
+    if reserved > SMALL_PAGES {
+        // SAFETY: a part of the heap's region; advice changes no contents. (That of the region's end may fail.)
+        unsafe {
+            let start = heap.start().add(SMALL_PAGES);
+            libc::madvise(start.as_ptr().cast(), reserved - SMALL_PAGES, libc::MADV_HUGEPAGE);
+        }
+    }
+}
+
+/// How much address space the process may have, if that is limited to less than we would reserve.
+fn address_space() -> Option<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes the limit.
+    let is_known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    let limit = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX);
+    (is_known && limit < 2 * LEAST_RESERVE).then_some(limit)
+}
+
+fn physical_memory() -> usize {
+    // SAFETY: asks for a figure.
+    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+    usize::try_from(pages).unwrap_or(0).saturating_mul(calls::page_size())
+}
+
+/// A thread ends that has an entry: another may have it.
+unsafe extern "C" fn ended(_local: *mut c_void) {
+    if let Some(process) = made() {
+        calls::keeping_errno(|| process.heap.leave());
+    }
+}
+
+/// Before `main`, if nobody was earlier.
+extern "C" fn start() {
+    calls::keeping_errno(|| {
+        if let Found::Ready(_) = get() {
+            // SAFETY: the functions may be called as long as the process lives: the library is never unloaded.
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
+        }
+        stats::begin();
+    });
+}
+
+/// At the end of the process, after `main` and what it registered.
+extern "C" fn finish() {
+    calls::keeping_errno(stats::tell);
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn() = start;
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static FINISH: extern "C" fn() = finish;
+
+extern "C" fn before_fork() {
+    if let Some(process) = made() {
+        if let Some(pool) = &process.pool {
+            pool.ring.hold_for_fork();
+        }
+        process.heap.before_fork();
+    }
+}
+
+extern "C" fn after_fork() {
+    opened(false);
+}
+
+extern "C" fn in_child() {
+    opened(true);
+    calls::keeping_errno(stats::begin_in_child);
+}
+
+fn opened(is_child: bool) {
+    if let Some(process) = made() {
+        // SAFETY: this thread, or the one that it is the copy of, has called `before_fork`: both are registered together.
+        unsafe {
+            process.heap.after_fork(is_child);
+            if let Some(pool) = &process.pool {
+                pool.ring.open_after_fork();
+            }
+        }
+    }
+}
