@@ -2,6 +2,7 @@
 
 mod allocators;
 mod bench;
+mod compare;
 mod completions;
 mod elf;
 mod failure;
@@ -10,11 +11,13 @@ mod guard;
 mod inject;
 mod interrupt;
 mod lab;
+mod launch;
 mod machine;
 mod man;
 mod oom;
 mod output;
 mod report;
+mod run;
 mod size;
 mod warm;
 
@@ -35,16 +38,18 @@ enum Command {
     Grow(Box<grow::args::GrowArgs>),
     Guard(Box<guard::args::GuardArgs>),
     Oom(Box<oom::args::OomArgs>),
+    Run(Box<run::args::RunArgs>),
+    Compare(Box<compare::args::CompareArgs>),
     Bench(Box<bench::BenchArgs>),
+    Report(Box<report::args::ReportArgs>),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     /// Touch and release memory: what a measurement starts before its runs.
     #[command(hide = true, name = warm::SUBCOMMAND)]
     WarmUp {
         /// Bytes.
         bytes: usize,
     },
-    Report(Box<report::args::ReportArgs>),
-    Completions(completions::CompletionsArgs),
-    Man(man::ManArgs),
     /// Be the process of `bench malloctest` that measures itself.
     #[command(name = bench::malloctest::SUBCOMMAND, hide = true)]
     MalloctestChild(bench::malloctest::ChildArgs),
@@ -58,6 +63,9 @@ Examples:
   highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
   highwater guard overflow    write past an allocation and show the report
   highwater oom               run out of memory in every way, and show how that ends
+  highwater run -- ls -l      run a program on the malloc library, and tell what its heap did
+  highwater compare -- ls -lR /usr/share
+                              measure a command under every allocator that is found
   highwater report --quick    run a selection of the experiments and write a page about them";
 
 fn main() -> ExitCode {
@@ -69,6 +77,8 @@ fn main() -> ExitCode {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),
         Command::Report(args) => report::run(&args),

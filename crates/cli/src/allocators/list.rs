@@ -129,7 +129,7 @@ impl Search<'_> {
             }
             Wish::Ours(policy) => self.push(Allocator {
                 name: if policy == Policy::general() { OURS.into() } else { format!("{OURS}:{policy}") },
-                environment: vec![("HIGHWATER_MALLOC", policy.to_string())],
+                environment: vec![("HIGHWATER_MALLOC", policy.as_str().to_owned())],
                 kind: Kind::Highwater(policy),
                 library: Some(ours::library(self.malloc_lib)?),
                 version: format!("highwater {}", env!("CARGO_PKG_VERSION")),

@@ -7,13 +7,16 @@ pub mod policy;
 mod preload;
 pub mod probe;
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde::Serialize;
 
 pub use self::{
-    list::parse_list,
-    ours::{BUILD, library},
+    list::{DEFAULT, parse_list},
+    ours::library,
     policy::Policy,
 };
 use crate::{failure::Failure, output};
@@ -57,7 +60,7 @@ impl Allocator {
             command.env_remove(name);
         }
         if let Some(library) = &self.library {
-            command.env(preload::VARIABLE, preload::in_front(library, std::env::var_os(preload::VARIABLE)));
+            preload(command, library);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
@@ -66,6 +69,11 @@ impl Allocator {
     pub fn is_system(&self) -> bool {
         self.kind == Kind::System
     }
+}
+
+/// Has the command preload a library, in front of what is to be preloaded already.
+pub fn preload(command: &mut Command, library: &Path) {
+    command.env(preload::VARIABLE, preload::in_front(library, std::env::var_os(preload::VARIABLE)));
 }
 
 /// What was asked for and found.
@@ -100,6 +108,6 @@ impl Found {
 ///
 /// `malloc_lib` is where this project's library is, if somebody said so. Each library is tried once, by a process of
 /// this very command that does nothing else.
-pub fn find(names: &[String], malloc_lib: Option<&std::path::Path>) -> Result<Found, Failure> {
+pub fn find(names: &[String], malloc_lib: Option<&Path>) -> Result<Found, Failure> {
     list::find(names, malloc_lib)
 }

@@ -13,7 +13,7 @@ const FILE: &str = "libhighwater_malloc.so";
 /// Says where it is.
 const VARIABLE: &str = "HIGHWATER_MALLOC_LIB";
 /// What makes one, in a checkout of this project.
-pub const BUILD: &str = "cargo build --profile malloc -p highwater-malloc";
+const BUILD: &str = "cargo build --profile malloc -p highwater-malloc";
 
 /// Its path: the one that was given, or `HIGHWATER_MALLOC_LIB`, or beside this executable, in `../lib` of it, or where a
 /// checkout has it. Status 2 if there is none.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::size;
 
@@ -10,25 +10,29 @@ use crate::size;
 pub const NAMES: [&str; 4] = ["general", "stack", "bump", "blocks"];
 
 /// A policy with its options, understood and found good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Policy(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// As it was written.
+    text: String,
+    /// With sizes as the library reads them.
+    plain: String,
+}
 
 impl Policy {
     /// The default.
     pub fn general() -> Self {
-        Self(NAMES[0].into())
+        Self { text: NAMES[0].into(), plain: NAMES[0].into() }
     }
 
     /// As `HIGHWATER_MALLOC` has it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.plain
     }
 }
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -42,10 +46,16 @@ impl FromStr for Policy {
         };
         let known = options_of(name)
             .ok_or_else(|| format!("no policy is called {name:?} (there are {})", NAMES.join(", ")))?;
-        for option in options {
-            check(name, known, option)?;
-        }
-        Ok(Self(text.into()))
+        let options: Vec<_> =
+            options.into_iter().map(|option| understood(name, known, option)).collect::<Result<_, _>>()?;
+        let plain = if options.is_empty() { name.into() } else { format!("{name}:{}", options.join(",")) };
+        Ok(Self { text: text.into(), plain })
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 
@@ -72,7 +82,7 @@ fn options_of(policy: &str) -> Option<Options> {
     use Takes::{Nothing, Power, Size, Word};
     Some(match policy {
         "general" => &[("checked", Nothing)],
-        "stack" => &[("align", Power(8, 4096)), ("errno", Nothing), ("single-threaded", Nothing)],
+        "stack" => &[("align", Power(16, 4096)), ("errno", Nothing), ("single-threaded", Nothing)],
         "bump" => &[
             ("slice", Power(64 << 10, 1 << 30)),
             ("grain", Word(&["8", "16"])),
@@ -88,28 +98,30 @@ fn key(option: &str) -> (&str, Option<&str>) {
     option.split_once('=').map_or((option, None), |(key, value)| (key, Some(value)))
 }
 
-fn check(policy: &str, known: Options, option: &str) -> Result<(), String> {
+/// The option as the library reads it.
+fn understood(policy: &str, known: Options, option: &str) -> Result<String, String> {
     let (name, value) = key(option);
     let Some((_, takes)) = known.iter().find(|(known, _)| *known == name) else {
         let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         return Err(format!("{policy} has no option {name:?} (it has {})", known.join(", ")));
     };
-    let bad = |why: &str| Err(format!("{policy}:{option}: {why}"));
+    let bad = |why: &str| format!("{policy}:{option}: {why}");
+    let size = |text: &str| size::parse(text).map_err(|error| bad(&error.to_string()));
     match (takes, value) {
-        (Takes::Nothing, None) => Ok(()),
-        (Takes::Nothing, Some(_)) => bad("takes no value"),
-        (_, None) => bad("needs a value"),
-        (Takes::Word(words), Some(value)) if words.contains(&value) => Ok(()),
-        (Takes::Word(words), Some(_)) => bad(&format!("one of {}", words.join(", "))),
-        (Takes::Size, Some(value)) => size::parse(value).map(drop).or_else(|error| bad(&error.to_string())),
-        (Takes::Power(least, most), Some(value)) => match size::parse(value) {
-            Ok(bytes) if bytes.is_power_of_two() && (*least..=*most).contains(&bytes) => Ok(()),
-            Ok(_) => bad(&format!(
-                "a power of two from {} to {}",
-                size::human(*least as u64),
-                size::human(*most as u64)
-            )),
-            Err(error) => bad(&error.to_string()),
+        (Takes::Nothing, None) => Ok(name.into()),
+        (Takes::Nothing, Some(_)) => Err(bad("takes no value")),
+        (_, None) => Err(bad("needs a value")),
+        (Takes::Word(words), Some(value)) if words.contains(&value) => Ok(option.into()),
+        (Takes::Word(words), Some(_)) => Err(bad(&format!("one of {}", words.join(", ")))),
+        (Takes::Size, Some(value)) => Ok(format!("{name}={}", size(value)?)),
+        (Takes::Power(least, most), Some(value)) => match size(value)? {
+            bytes if bytes.is_power_of_two() && (*least..=*most).contains(&bytes) => {
+                Ok(format!("{name}={bytes}"))
+            }
+            _ => {
+                let [least, most] = [*least, *most].map(|bytes| size::human(bytes as u64));
+                Err(bad(&format!("a power of two from {least} to {most}")))
+            }
         },
     }
 }
@@ -135,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_told_in_bytes() {
+        let plain = |text: &str| text.parse::<Policy>().unwrap().as_str().to_owned();
+        assert_eq!(plain("bump:slice=0.5MiB,grain=8"), "bump:slice=524288,grain=8");
+        assert_eq!(plain("blocks:margin=1e3"), "blocks:margin=1000");
+        assert_eq!(plain("general"), "general");
+    }
+
+    #[test]
     fn bad_ones() {
         for (text, why) in [
             ("", "no policy"),
@@ -144,7 +164,7 @@ mod tests {
             ("general:align=32", "general has no option \"align\" (it has checked)"),
             ("general:checked=1", "takes no value"),
             ("stack:align", "needs a value"),
-            ("stack:align=24", "power of two from 8 B to 4.00 KiB"),
+            ("stack:align=24", "power of two from 16 B to 4.00 KiB"),
             ("stack:align=8192", "power of two"),
             ("stack:align=x", "not a size"),
             ("bump:grain=32", "one of 8, 16"),

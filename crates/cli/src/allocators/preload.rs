@@ -12,10 +12,11 @@ use crate::{elf, elf::Form};
 pub const VARIABLE: &str = "LD_PRELOAD";
 
 /// What this project's library reads.
-const PROTOCOL: [&str; 6] = [
+const PROTOCOL: [&str; 7] = [
     "HIGHWATER_MALLOC",
     "HIGHWATER_RESERVE",
     "HIGHWATER_LIMIT",
+    "HIGHWATER_HEADROOM",
     "HIGHWATER_HARDENED",
     "HIGHWATER_GUARDS",
     "HIGHWATER_STATS",

@@ -22,6 +22,9 @@ pub struct Findings {
     pub cases: Vec<Case>,
     /// What the figures say, in sentences drawn from them.
     pub words: Vec<String>,
+    /// What only this bench tells, in words of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<serde_json::Value>,
     /// Names of the files of charts that were written.
     #[serde(default)]
     pub charts: Vec<String>,
@@ -42,6 +45,7 @@ impl Findings {
             machine: Facts::gather(),
             cases: Vec::new(),
             words: Vec::new(),
+            details: None,
             charts: Vec::new(),
             pictures: Vec::new(),
         }

@@ -16,11 +16,26 @@ pub const LEGEND: &str = "median (min .. max) over the rounds; x: times the base
 own ratios; less is better.\ntie: the middle half of these ratios is wider than their distance from 1; \
 ?: fewer than 3 rounds, so no verdict.";
 
+/// The most metrics in one table; where there are more, each has two.
+const ABREAST: usize = 3;
+
 /// A contender a line, two columns for each metric.
 pub fn of_case(case: &Case) -> String {
+    let rounds =
+        if case.rounds == 1 { "1 round".into() } else { format!("{} interleaved rounds", case.rounds) };
+    let partial = if case.partial { "PARTIAL, " } else { "" };
+    let count = case.metrics.len();
+    let abreast = if count > ABREAST { 2 } else { count.max(1) };
+    let tables = (0..count.max(1)).step_by(abreast).map(|from| table(case, from..count.min(from + abreast)));
+    let tables: Vec<_> = tables.map(|table| table.to_string()).collect();
+    format!("{} ({partial}{rounds})\n{}", case.title, tables.join("\n"))
+}
+
+/// Of some of its metrics.
+fn table(case: &Case, columns: std::ops::Range<usize>) -> Table {
     let mut table = new();
     let mut head = vec![String::new()];
-    for metric in &case.metrics {
+    for metric in &case.metrics[columns.clone()] {
         head.extend([metric.label.clone(), "x".into()]);
     }
     let width = head.len();
@@ -33,7 +48,7 @@ pub fn of_case(case: &Case) -> String {
         if row.figures.is_empty() {
             cells.push(row.reason.clone().unwrap_or_else(|| "did not run".into()));
         }
-        for (figure, metric) in row.figures.iter().zip(&case.metrics) {
+        for (figure, metric) in row.figures.iter().zip(&case.metrics).take(columns.end).skip(columns.start) {
             cells.push(figure.as_ref().map_or("unknown".into(), |figure| spread(figure, metric.unit)));
             cells.push(figure.as_ref().map_or(String::new(), |figure| times(figure)));
         }
@@ -43,10 +58,7 @@ pub fn of_case(case: &Case) -> String {
         table.add_row(cells);
     }
     right_align(&mut table, 1..width);
-    let rounds =
-        if case.rounds == 1 { "1 round".into() } else { format!("{} interleaved rounds", case.rounds) };
-    let partial = if case.partial { "PARTIAL, " } else { "" };
-    format!("{} ({partial}{rounds})\n{table}", case.title)
+    table
 }
 
 /// The median, and the ends where they differ from it.

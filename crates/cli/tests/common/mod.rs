@@ -6,7 +6,9 @@ use std::{
     fs::{File, OpenOptions},
     io::Write as _,
     os::fd::FromRawFd as _,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -107,4 +109,48 @@ pub fn positive(value: &Value, key: &str) -> f64 {
     let number = number(value, key);
     assert!(number > 0.0, "{key} is {number} in {value}");
     number
+}
+
+/// Builds `libhighwater_malloc.so` where the command looks for it in a checkout, once per test run: a test run itself does
+/// not build it.
+pub fn malloc_library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let executable = Path::new(env!("CARGO_BIN_EXE_highwater"));
+        let target = executable.ancestors().nth(2).expect("an executable is in the directory of its profile");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--profile", "malloc", "-p", "highwater-malloc"]);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        cargo.current_dir(root).env("CARGO_TARGET_DIR", target).stdin(Stdio::null());
+        let output = cargo.output().expect("cargo starts");
+        assert!(output.status.success(), "{cargo:?}\n{}", stderr(&output));
+        target.join("malloc/libhighwater_malloc.so")
+    })
+}
+
+/// The command where this project's malloc library has been built, and without what this process' environment says about
+/// preloading.
+pub fn preloading() -> Command {
+    let library = malloc_library();
+    let mut command = highwater();
+    for variable in ["LD_PRELOAD", "HIGHWATER_MALLOC", "HIGHWATER_PEERS"] {
+        command.env_remove(variable);
+    }
+    command.env("HIGHWATER_MALLOC_LIB", library);
+    command
+}
+
+/// The C compiler's program of a test; `None` where there is no C compiler, and then the test is skipped.
+pub fn compiled(dir: &Path, name: &str, source: &str, flags: &[&str]) -> Option<PathBuf> {
+    let (file, program) = (dir.join(format!("{name}.c")), dir.join(name));
+    std::fs::write(&file, source).expect("the directory of a test can be written to");
+    let output = match Command::new("gcc").args(flags).arg("-o").arg(&program).arg(&file).output() {
+        Ok(output) => output,
+        Err(_) => {
+            skip("no gcc here");
+            return None;
+        }
+    };
+    assert!(output.status.success(), "{}", stderr(&output));
+    Some(program)
 }

@@ -1,0 +1,197 @@
+//! `highwater compare`: what a command takes under several allocators.
+
+pub mod args;
+mod judge;
+mod streams;
+mod subject;
+mod tree;
+mod watch;
+mod words;
+
+use std::{
+    cell::{Cell, RefCell},
+    env,
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use self::{
+    args::CompareArgs,
+    subject::{Plan, Subject, Told, metrics},
+};
+use crate::{
+    allocators::{self, Found},
+    failure::{Failure, one_line},
+    interrupt::{self, Second},
+    lab::{self, Case, Contest, Findings, Lab, Warming, chart::Bars},
+    output,
+};
+
+/// Of the command in titles.
+const LENGTH: usize = 60;
+
+/// What only a comparison of programs has to tell.
+#[derive(Serialize)]
+struct Details {
+    program: Vec<String>,
+    prepare: Option<String>,
+    /// How the peak of all processes was found.
+    tree: &'static str,
+    sample_interval_ms: u64,
+    allocators: Vec<Told>,
+    missing: Vec<String>,
+}
+
+/// Does what the command line says.
+pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
+    lab::check(&args.lab)?;
+    if let Some(dir) = &args.output {
+        streams::check(dir)
+            .map_err(|error| Failure::asked(format!("cannot write to {}: {error}", dir.display())))?;
+    }
+    let found = allocators::find(&args.allocators.0, args.malloc_lib.as_deref())?;
+    found.tell();
+    interrupt::install(Second::Exits)?;
+    lab::deliver(measure(args, found)?, &args.lab)
+}
+
+fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
+    adopt();
+    let baseline = found.allocators.iter().find(|allocator| allocator.is_system());
+    let baseline = baseline.map(|allocator| allocator.name.clone());
+    let program: Vec<_> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let title = short(&program.join(" "));
+    let plan = Plan {
+        command: args.command.clone(),
+        prepare: args.prepare.clone(),
+        ignore_failure: args.ignore_failure,
+        output: args.output.clone(),
+        peak: Cell::new(0),
+        stop: RefCell::new(None),
+    };
+    let mut subjects: Vec<_> = found.allocators.into_iter().map(Subject::new).collect();
+    let (runs, warmup) = args.lab.size((5, 1), (3, 0));
+    let lab = Lab::new("compare", &args.lab, runs, warmup, subjects.len());
+    // Each run warms the machine itself, once it is known how much memory one takes.
+    let mut contest = Contest::new("command", &title, metrics(), Warming::Once(0));
+    for subject in &mut subjects {
+        let plan = &plan;
+        contest.contender(subject.allocator.name.clone(), move || subject.run(plan));
+    }
+    if let Some(baseline) = &baseline {
+        contest.baseline(baseline);
+    }
+    let mut case = contest.run(&lab)?;
+    drop(lab);
+    if let Some(failure) = plan.stop.take() {
+        return Err(failure);
+    }
+    for (row, subject) in case.rows.iter_mut().zip(&subjects) {
+        row.reason = if row.figures.is_empty() { row.reason.take() } else { subject.note() };
+    }
+    let mut findings =
+        Findings::new("compare", &format!("highwater compare: {title}"), command_line(), args.lab.quick);
+    findings.words = said(&case, &subjects);
+    findings.pictures = pictures(&case, &title)?;
+    findings.details = Some(
+        serde_json::to_value(Details {
+            program,
+            prepare: args.prepare.as_ref().map(|prepare| prepare.to_string_lossy().into_owned()),
+            tree: "the largest sampled sum of the resident sets of all processes, and not less than the \
+                   largest process",
+            sample_interval_ms: u64::try_from(watch::INTERVAL.as_millis()).unwrap_or(u64::MAX),
+            allocators: subjects.iter().map(Subject::told).collect(),
+            missing: found.missing,
+        })
+        .map_err(Failure::during)?,
+    );
+    findings.push(case);
+    Ok(findings)
+}
+
+/// Processes that outlive their parents become children of this one, so that a run's memory is all of it.
+fn adopt() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        output::note(&format!("processes that outlive their parents will not be counted: {error}"));
+    }
+}
+
+fn said(case: &Case, subjects: &[Subject]) -> Vec<String> {
+    let versions: Vec<_> = subjects
+        .iter()
+        .map(|subject| {
+            let allocator = &subject.allocator;
+            let path =
+                allocator.library.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
+            format!("{}: {}{path}", allocator.name, allocator.version)
+        })
+        .collect();
+    let is_sampled = subjects.iter().all(Subject::is_sampled);
+    let metrics = ["wall", "cpu", "peak-process", "peak-tree"];
+    let mut words = words::of(case, if is_sampled { &metrics } else { &metrics[..3] });
+    words.push(format!(
+        "all processes: resident sets added up, sampled every {} ms; shared pages count for each{}",
+        watch::INTERVAL.as_millis(),
+        if is_sampled { "" } else { "; the runs are too short for that to say much" }
+    ));
+    words.push(versions.join("\n"));
+    words
+}
+
+fn pictures(case: &Case, title: &str) -> Result<Vec<lab::chart::Picture>, Failure> {
+    let charts = [
+        ("wall", "wall", "wall time"),
+        ("cpu", "cpu", "processor time"),
+        ("memory", "peak-tree", "peak memory"),
+    ];
+    let mut pictures = Vec::new();
+    for (name, metric, what) in charts {
+        // Where the system does not tell of the whole tree, the largest process is drawn.
+        let metrics = [metric, "peak-process"];
+        let has = |metric: &&&str| case.rows.iter().any(|row| case.figure(&row.contender, metric).is_some());
+        let Some(metric) = metrics.iter().find(has) else { continue };
+        let title = format!("{title}: {what}");
+        if let Some(bars) = Bars::of_cases(name, &title, [case], metric, false) {
+            pictures.push(bars.draw()?);
+        }
+    }
+    Ok(pictures)
+}
+
+/// What repeats this, for a shell.
+fn command_line() -> String {
+    let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    std::iter::once("highwater".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn short(text: &str) -> String {
+    let text = one_line(text);
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_a_shell() {
+        assert_eq!(quoted("make"), "make");
+        assert_eq!(quoted("-j2"), "-j2");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("a;b"), "'a;b'");
+    }
+}

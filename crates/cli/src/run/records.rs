@@ -1,0 +1,337 @@
+//! What the processes of a run left behind, and what that is together.
+
+use std::{collections::HashMap, fs, io, path::Path};
+
+use highwater::heap::record::{Field, Record};
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use serde::Serialize;
+
+use crate::allocators::policy;
+
+/// How the record of a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// With its exit handlers.
+    Exited,
+    /// The process went on with another program, which has a record of its own.
+    Replaced,
+    /// The process still runs.
+    Running,
+    /// Without a last word: it was killed, or ended without exit handlers.
+    CutShort,
+}
+
+impl End {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Replaced => "became another",
+            Self::Running => "still runs",
+            Self::CutShort => "cut short",
+        }
+    }
+}
+
+/// A process, or one of the programs that it was. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    pub name: String,
+    pub process: u64,
+    pub parent: u64,
+    pub end: End,
+    pub policy: &'static str,
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// On the monotonic clock.
+    pub started_ns: u64,
+    pub written_ns: u64,
+}
+
+/// What is told of a process, and of all of them. What a process tells only at its end is not known of one that was cut
+/// short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    pub growths: u64,
+    pub refusals: u64,
+    pub reserved: u64,
+    pub committed: u64,
+    pub peak_committed: u64,
+    pub live_blocks: Option<u64>,
+    pub live_bytes: Option<u64>,
+    pub peak_live_bytes: Option<u64>,
+    pub minor_faults: Option<u64>,
+    pub major_faults: Option<u64>,
+    pub peak_resident: Option<u64>,
+}
+
+impl Figures {
+    /// Page faults of both kinds.
+    pub fn faults(&self) -> Option<u64> {
+        combined(self.minor_faults, self.major_faults, u64::saturating_add)
+    }
+
+    /// Counts and ends add up, peaks do not: of those the larger.
+    fn and(self, other: Self) -> Self {
+        let (a, b) = (self, other);
+        let sum = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::saturating_add);
+        let most = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::max);
+        Self {
+            growths: a.growths.saturating_add(b.growths),
+            refusals: a.refusals.saturating_add(b.refusals),
+            reserved: a.reserved.max(b.reserved),
+            committed: a.committed.saturating_add(b.committed),
+            peak_committed: a.peak_committed.max(b.peak_committed),
+            live_blocks: sum(|figures| figures.live_blocks),
+            live_bytes: sum(|figures| figures.live_bytes),
+            peak_live_bytes: most(|figures| figures.peak_live_bytes),
+            minor_faults: sum(|figures| figures.minor_faults),
+            major_faults: sum(|figures| figures.major_faults),
+            peak_resident: most(|figures| figures.peak_resident),
+        }
+    }
+}
+
+/// Of what is known.
+fn combined(a: Option<u64>, b: Option<u64>, of: fn(u64, u64) -> u64) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(of(a, b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Merged {
+    /// How many records there are, and how many of each end.
+    pub records: usize,
+    pub exited: usize,
+    pub replaced: usize,
+    pub running: usize,
+    pub cut_short: usize,
+    /// What can be added up is added up; peaks are the largest process's.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The most that the peaks of processes that lived at the same time add up to: all of them together had no more, as
+    /// far as they told.
+    pub peak_committed_together: u64,
+    /// The same of what was live.
+    pub peak_live_bytes_together: u64,
+}
+
+/// The records of a directory, the oldest first.
+#[derive(Debug, Default)]
+pub struct Records {
+    pub processes: Vec<Process>,
+    /// Files that are not whole, or of another version of the library.
+    pub unreadable: usize,
+}
+
+impl Records {
+    /// Reads all there are.
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        let mut records = Vec::new();
+        let mut unreadable = 0;
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "rec") {
+                continue;
+            }
+            match fs::read(&path).ok().and_then(|bytes| Record::read(&bytes)) {
+                Some(record) => records.push(record),
+                None => unreadable += 1,
+            }
+        }
+        Ok(Self { processes: processes(&records, is_alive), unreadable })
+    }
+
+    /// All together.
+    pub fn merged(&self) -> Merged {
+        let count = |end| self.processes.iter().filter(|process| process.end == end).count();
+        Merged {
+            records: self.processes.len(),
+            exited: count(End::Exited),
+            replaced: count(End::Replaced),
+            running: count(End::Running),
+            cut_short: count(End::CutShort),
+            figures: sum(&self.processes),
+            peak_committed_together: together(&self.processes, |figures| Some(figures.peak_committed)),
+            peak_live_bytes_together: together(&self.processes, |figures| figures.peak_live_bytes),
+        }
+    }
+}
+
+/// A process that has ended and was not waited for does not run.
+fn is_alive(process: u64) -> bool {
+    let Ok(id) = i32::try_from(process) else { return false };
+    let is_there = id > 0 && matches!(kill(Pid::from_raw(id), None), Ok(()) | Err(Errno::EPERM));
+    is_there && !fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| is_zombie(&stat))
+}
+
+/// `123 (name) Z 1 …`, where a name may be anything.
+fn is_zombie(stat: &str) -> bool {
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+}
+
+fn processes(records: &[Record], is_alive: impl Fn(u64) -> bool) -> Vec<Process> {
+    let mut starts: HashMap<u64, u64> = HashMap::new();
+    for record in records {
+        let started = starts.entry(record.get(Field::Process)).or_default();
+        *started = record.get(Field::Started).max(*started);
+    }
+    let mut processes: Vec<_> = records.iter().map(|record| process(record, &starts, &is_alive)).collect();
+    processes.sort_by_key(|process| (process.started_ns, process.process));
+    processes
+}
+
+fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) -> bool) -> Process {
+    let get = |field| record.get(field);
+    let is_over = get(Field::State) == 2;
+    let last = |field| Some(get(field)).filter(|figure| is_over || *figure > 0);
+    let id = get(Field::Process);
+    let end = if is_over {
+        End::Exited
+    } else if starts.get(&id).is_some_and(|started| *started > get(Field::Started)) {
+        End::Replaced
+    } else if is_alive(id) {
+        End::Running
+    } else {
+        End::CutShort
+    };
+    Process {
+        name: String::from_utf8_lossy(&record.name()).into_owned(),
+        process: id,
+        parent: get(Field::Parent),
+        end,
+        policy: usize::try_from(get(Field::Policy))
+            .ok()
+            .and_then(|policy| policy::NAMES.get(policy))
+            .unwrap_or(&"unknown"),
+        figures: Figures {
+            growths: get(Field::Growths),
+            refusals: get(Field::Refusals),
+            reserved: get(Field::Reserved),
+            committed: get(Field::Committed),
+            peak_committed: get(Field::PeakCommitted),
+            live_blocks: last(Field::LiveBlocks),
+            live_bytes: last(Field::LiveBytes),
+            peak_live_bytes: last(Field::PeakLiveBytes),
+            minor_faults: last(Field::MinorFaults),
+            major_faults: last(Field::MajorFaults),
+            peak_resident: last(Field::PeakResident),
+        },
+        started_ns: get(Field::Started),
+        written_ns: get(Field::Written).max(get(Field::Started)),
+    }
+}
+
+/// All together.
+pub fn sum(processes: &[Process]) -> Figures {
+    processes.iter().map(|process| process.figures).fold(Figures::default(), Figures::and)
+}
+
+fn together(processes: &[Process], peak: impl Fn(&Figures) -> Option<u64>) -> u64 {
+    // It can only be largest when one begins.
+    let at = |now: u64| {
+        let live =
+            processes.iter().filter(|process| (process.started_ns..=process.written_ns).contains(&now));
+        live.filter_map(|process| peak(&process.figures)).fold(0, u64::saturating_add)
+    };
+    processes.iter().map(|process| at(process.started_ns)).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of process `id`, from and to these times, with such a peak.
+    fn record(id: u64, state: u64, times: (u64, u64), peak: u64) -> Record {
+        let record = Record::default();
+        record.begin(b"cc1plus");
+        for (field, value) in [
+            (Field::Process, id),
+            (Field::State, state),
+            (Field::Started, times.0),
+            (Field::Written, times.1),
+            (Field::PeakCommitted, 2 * peak),
+            (Field::PeakLiveBytes, peak),
+            (Field::LiveBlocks, 3),
+            (Field::Growths, 4),
+        ] {
+            record.set(field, value);
+        }
+        record
+    }
+
+    #[test]
+    fn how_each_ended() {
+        let records = [
+            record(9, 2, (50, 60), 1),
+            record(7, 1, (10, 15), 1),
+            record(7, 2, (20, 30), 1),
+            record(8, 1, (12, 30), 1),
+            record(6, 1, (1, 2), 1),
+        ];
+        let processes = processes(&records, |id| id == 8);
+        let ends: Vec<_> = processes.iter().map(|process| (process.process, process.end)).collect();
+        let expected =
+            [(6, End::CutShort), (7, End::Replaced), (8, End::Running), (7, End::Exited), (9, End::Exited)];
+        assert_eq!(ends, expected);
+        assert!(processes.iter().all(|process| process.policy == "general" && process.name == "cc1plus"));
+    }
+
+    #[test]
+    fn all_together() {
+        let records = [
+            record(1, 2, (0, 100), 10),
+            record(2, 2, (10, 20), 7),
+            record(3, 2, (20, 40), 5),
+            record(4, 1, (41, 50), 9),
+        ];
+        let merged = Records { processes: processes(&records, |_| false), unreadable: 0 }.merged();
+        assert_eq!((merged.records, merged.exited, merged.cut_short), (4, 3, 1));
+        assert_eq!((merged.figures.growths, merged.figures.live_blocks), (16, Some(12)));
+        assert_eq!((merged.figures.peak_live_bytes, merged.figures.peak_committed), (Some(10), 20));
+        assert_eq!((merged.peak_live_bytes_together, merged.peak_committed_together), (22, 44));
+        let none = Records::default().merged();
+        assert_eq!((none.records, none.figures, none.peak_live_bytes_together), (0, Figures::default(), 0));
+    }
+
+    #[test]
+    fn files_that_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
+        file("highwater-1-a.rec", &record(1, 2, (1, 2), 3).to_bytes());
+        file("highwater-2-b.rec", &[0; 4096]);
+        file("highwater-3-c.rec", b"cut");
+        file("other", b"text");
+        let records = Records::read(dir.path()).unwrap();
+        assert_eq!((records.processes.len(), records.unreadable), (1, 2));
+        assert!(Records::read(&dir.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn what_was_not_told_is_not_nothing() {
+        let cut = record(1, 1, (1, 2), 0);
+        let figures = processes(&[cut], |_| false)[0].figures;
+        assert_eq!((figures.peak_live_bytes, figures.faults(), figures.live_blocks), (None, None, Some(3)));
+        let figures = processes(&[record(1, 2, (1, 2), 0)], |_| false)[0].figures;
+        assert_eq!((figures.peak_live_bytes, figures.faults()), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn who_has_ended() {
+        assert!(is_zombie("12 (a) b) Z 1 2 3"));
+        assert!(!is_zombie("12 (Z) S 1 2 3"));
+        assert!(is_alive(std::process::id().into()));
+        assert!(!is_alive(0) && !is_alive(u64::MAX));
+    }
+
+    #[test]
+    fn a_policy_of_the_future() {
+        let strange = record(1, 2, (1, 2), 3);
+        strange.set(Field::Policy, 99);
+        assert_eq!(processes(&[strange], |_| false)[0].policy, "unknown");
+    }
+}
