@@ -35,9 +35,9 @@ fn samples(row: &Value, metric: usize) -> Vec<f64> {
 #[test]
 fn figures_make_sense() {
     // Whatever allocators there are here.
-    let found = json(&["2", "3", "20000", "10", "1000", "--runs", "3"]);
+    let found = json(&["2", "2", "10000", "10", "1000", "--runs", "3"]);
     assert_eq!((&found["bench"], &found["partial"]), (&"malloctest".into(), &false.into()));
-    assert_eq!(found["command"], "highwater bench malloctest 2 3 20000 10 1000 --runs 3");
+    assert_eq!(found["command"], "highwater bench malloctest 2 2 10000 10 1000 --runs 3");
     let case = &found["cases"][0];
     let rows = case["rows"].as_array().unwrap();
     let names: Vec<_> = rows.iter().map(|row| row["contender"].as_str().unwrap()).collect();
@@ -71,7 +71,7 @@ fn figures_make_sense() {
         }
     }
     // The blocks that malloc holds at once, and the arrays, are in memory: it writes beside each.
-    let live = 2.0 * 20_000.0 * 500.0;
+    let live = 2.0 * 10_000.0 * 500.0;
     let peak = positive(&rows[0]["figures"][2], "median");
     assert!((live..10.0 * live).contains(&peak), "{peak}");
 }
