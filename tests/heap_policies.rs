@@ -3,6 +3,7 @@
 mod support;
 
 use highwater::heap::{Blocks, Bump, Fit, Heap, HeapError, Kind, Stack};
+use highwater::oom::Injection;
 use highwater::{Cause, Growth};
 use std::ptr::NonNull;
 
@@ -235,6 +236,32 @@ fn large_blocks_take_whole_slices_and_give_them_back() {
     assert_eq!(get(&heap, 190_000), large, "its place is free");
     assert_eq!(resize(&heap, low, 131_072), low);
     heap.check().unwrap();
+}
+
+#[test]
+fn a_refused_bump_heap_uses_its_free_slices_again() {
+    // (Growth is refused in the middle of a slice, long before the reservation ends.)
+    let heap = Heap::builder()
+        .reserve(64 << 20)
+        .growth(Growth::Fixed(64 << 10))
+        .inject(Injection::after(100))
+        .policy(Bump::new())
+        .build();
+    let fill = |size: usize| {
+        let blocks: Vec<_> = std::iter::from_fn(|| heap.allocate(size, 16).ok()).collect();
+        for block in blocks.iter().rev() {
+            // SAFETY: each is a live block, freed once.
+            unsafe { heap.deallocate(*block) }.unwrap();
+        }
+        blocks.len() * size
+    };
+    let first = fill(1000);
+    assert!(first > 4 << 20, "{first}");
+    for size in [64, 30_000, 1000] {
+        let bytes = fill(size);
+        assert!(bytes > first * 3 / 4, "{bytes} in blocks of {size} after {first}");
+        heap.check().unwrap();
+    }
 }
 
 #[test]

@@ -80,6 +80,11 @@ fn machine() -> String {
 
 static CPU_TIME: AtomicBool = AtomicBool::new(false);
 
+/// Measures the thread's processor time from here on, or not: for a process that has no options.
+pub fn measure_cpu_time(is_so: bool) {
+    CPU_TIME.store(is_so, Relaxed);
+}
+
 /// Whether the figures are the thread's processor time.
 pub fn measures_cpu_time() -> bool {
     CPU_TIME.load(Relaxed)
@@ -220,14 +225,24 @@ pub struct Table<'a> {
     rounds: usize,
     wanted: bool,
     contenders: Vec<(String, Box<dyn FnMut() -> f64 + 'a>)>,
+    beside: Option<(&'static str, Beside<'a>)>,
 }
+
+/// What is shown beside a contender's figure.
+type Beside<'a> = Box<dyn Fn(&str) -> String + 'a>;
 
 impl<'a> Table<'a> {
     pub fn new(options: &Options, title: impl Into<String>, unit: &'static str, rounds: usize) -> Self {
         let title = title.into();
         let lower = title.to_lowercase();
         let wanted = options.words.is_empty() || options.words.iter().any(|word| lower.contains(word));
-        Table { title, unit, rounds: options.rounds(rounds), wanted, contenders: Vec::new() }
+        let rounds = options.rounds(rounds);
+        Table { title, unit, rounds, wanted, contenders: Vec::new(), beside: None }
+    }
+
+    /// A column beside the figures: its title, and what it says of a contender when all rounds are over.
+    pub fn beside(&mut self, title: &'static str, says: impl Fn(&str) -> String + 'a) {
+        self.beside = Some((title, Box::new(says)));
     }
 
     /// A contender, which measures itself once per call.
@@ -252,7 +267,7 @@ impl<'a> Table<'a> {
         let names = self.contenders.into_iter().map(|(name, _)| name);
         let results = Results { unit: self.unit, rows: names.zip(figures).collect() };
         println!("\n{} ({} interleaved rounds)", self.title, self.rounds);
-        results.print();
+        results.print(self.beside);
         Some(results)
     }
 }
@@ -267,15 +282,17 @@ pub struct Results {
 }
 
 impl Results {
-    fn print(&self) {
+    fn print(&self, beside: Option<(&str, Beside<'_>)>) {
         let width = self.rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        println!("  {:width$}  {:>12}  {:>23}", "", self.unit, "middle half of rounds");
+        let (title, says) = beside.unwrap_or(("", Box::new(|_| String::new())));
+        println!("  {:width$}  {:>12}  {:>23}  {title:>12}", "", self.unit, "middle half of rounds");
         for (name, figures) in &self.rows {
             let [low, median, high] = quartiles(figures);
             println!(
-                "  {name:width$}  {:>12}  {:>23}",
+                "  {name:width$}  {:>12}  {:>23}  {:>12}",
                 show(median),
-                format!("{}..{}", show(low), show(high))
+                format!("{}..{}", show(low), show(high)),
+                says(name)
             );
         }
     }

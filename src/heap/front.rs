@@ -46,7 +46,8 @@ pub struct Heap<T: ThreadSlot = Native> {
     sets_errno: bool,
 }
 
-/// The policy, and with it the region.
+/// The policy, and with it the region. (With a tag of its own, so that asking for it is one compare.)
+#[repr(u8)]
 #[expect(clippy::large_enum_variant, reason = "a heap is made once, and nothing is allocated for it")]
 enum Chosen<T: ThreadSlot> {
     General(general::General<T>),
@@ -123,7 +124,10 @@ impl<T: ThreadSlot> Heap<T> {
     #[doc(hidden)]
     pub fn over_with_slot(region: Region, kind: Kind) -> Result<Self, HeapError> {
         let policy = match kind {
-            Kind::General(options) => Chosen::General(general::General::new(region, options.checks)?),
+            Kind::General(options) => {
+                let heap = general::General::new(region, options.checks)?;
+                Chosen::General(heap.keeping_none(options.retires_at_once))
+            }
             Kind::Blocks(options) => Chosen::Blocks(BlockHeap::over(region, options)?),
             Kind::Stack(options) => Chosen::Stack(StackHeap::over(region, options)?),
             Kind::Bump(options) => Chosen::Bump(BumpHeap::over(region, options)?),
@@ -140,8 +144,9 @@ impl<T: ThreadSlot> Heap<T> {
     /// [`OutOfMemory`](HeapError::OutOfMemory) with the cause.
     #[inline]
     pub fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        // What is at hand needs no more than this; the rest is cold, and so is choosing the policy.
+        // What is at hand needs no more than this; choosing the policy is out of line.
         if let Chosen::General(policy) = &self.policy
+            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
@@ -150,10 +155,33 @@ impl<T: ThreadSlot> Heap<T> {
         self.allocate_slow(size, align)
     }
 
+    /// What is not at hand of `General`, and all other policies. (The longer fast path has a function of its own, so that
+    /// the shorter one keeps no more than it needs.)
+    #[inline(never)]
+    fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match &self.policy {
+            Chosen::Stack(policy) if align.is_power_of_two() => match policy.at_hand(size, align) {
+                Some(block) => Ok(block),
+                None => self.allocate_cold(size, align),
+            },
+            Chosen::Bump(_) => self.allocate_by_bump(size, align),
+            _ => self.allocate_cold(size, align),
+        }
+    }
+
+    #[inline(never)]
+    fn allocate_by_bump(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match &self.policy {
+            Chosen::Bump(policy) if align.is_power_of_two() => policy.at_hand(size, align),
+            _ => None,
+        }
+        .map_or_else(|| self.allocate_cold(size, align), Ok)
+    }
+
     /// What is not at hand.
     #[cold]
     #[inline(never)]
-    fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+    fn allocate_cold(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let result =
             checked(size, align).and_then(|()| each!(&self.policy, policy => policy.allocate(size, align)));
         result.map_err(|error| self.told(error))
@@ -172,7 +200,7 @@ impl<T: ThreadSlot> Heap<T> {
     pub unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         if let Chosen::General(policy) = &self.policy
             // SAFETY: the caller's promise.
-            && unsafe { policy.take_back(block) }
+            && unsafe { policy.take_back(block.as_ptr()) }
         {
             return Ok(());
         }
@@ -180,12 +208,38 @@ impl<T: ThreadSlot> Heap<T> {
         unsafe { self.deallocate_slow(block) }
     }
 
-    /// What takes longer.
+    /// What takes longer, and all policies but `General`.
     ///
     /// # Safety
     /// As for [`deallocate`](Heap::deallocate).
     #[inline(never)]
     unsafe fn deallocate_slow(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match &self.policy {
+                Chosen::Stack(policy) if policy.take_back(block) => Ok(()),
+                Chosen::Bump(_) => self.deallocate_by_bump(block),
+                _ => self.deallocate_cold(block),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate).
+    #[inline(never)]
+    unsafe fn deallocate_by_bump(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+        let is_back = matches!(&self.policy, Chosen::Bump(policy) if policy.take_back(block));
+        // SAFETY: the caller's promise.
+        if is_back { Ok(()) } else { unsafe { self.deallocate_cold(block) } }
+    }
+
+    /// What takes longer.
+    ///
+    /// # Safety
+    /// As for [`deallocate`](Heap::deallocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn deallocate_cold(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
         let result = each!(&self.policy, policy => unsafe { policy.deallocate(block) });
         result.map_err(|error| self.told(error))
@@ -194,10 +248,10 @@ impl<T: ThreadSlot> Heap<T> {
     /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did.
     ///
     /// # Safety
-    /// As for [`deallocate`](Heap::deallocate); and the heap is one of [`Kind::General`].
+    /// As for [`deallocate`](Heap::deallocate), or `block` is null; and the heap is one of [`Kind::General`].
     #[doc(hidden)]
     #[inline(always)]
-    pub unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
+    pub unsafe fn take_back(&self, block: *mut u8) -> bool {
         match &self.policy {
             // SAFETY: the caller's promise.
             Chosen::General(policy) => unsafe { policy.take_back(block) },
@@ -231,6 +285,7 @@ impl<T: ThreadSlot> Heap<T> {
     #[inline]
     pub fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         if let Chosen::General(policy) = &self.policy
+            && size != 0
             && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {

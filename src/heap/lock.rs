@@ -12,15 +12,15 @@ use crate::sys;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use core::time::Duration;
 
 /// A value that one thread at a time may have.
 #[derive(Debug)]
 pub struct Lock<T> {
     is_held: AtomicBool,
-    /// Nobody calls at the same time as somebody else: then nothing is locked.
-    is_single: bool,
+    /// Not 0 as long as nobody can call at the same time as somebody else.
+    alone: &'static AtomicU8,
     /// The process and the thread that holds it to fork; 0 for none.
     forker: AtomicU64,
     value: UnsafeCell<T>,
@@ -30,26 +30,23 @@ pub struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    pub const fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Lock {
             is_held: AtomicBool::new(false),
-            is_single: false,
+            alone: one_thread(),
             forker: AtomicU64::new(0),
             value: UnsafeCell::new(value),
         }
     }
 
-    /// A lock that does not lock if `is_single`.
+    /// A lock that keeps nobody away if `is_single`.
     ///
     /// # Safety
     /// Then no two calls overlap in time.
-    pub const unsafe fn unless(is_single: bool, value: T) -> Self {
-        Lock {
-            is_held: AtomicBool::new(false),
-            is_single,
-            forker: AtomicU64::new(0),
-            value: UnsafeCell::new(value),
-        }
+    pub unsafe fn unless(is_single: bool, value: T) -> Self {
+        static ALWAYS: AtomicU8 = AtomicU8::new(1);
+        let alone = if is_single { &ALWAYS } else { one_thread() };
+        Lock { alone, ..Self::new(value) }
     }
 
     /// The value, for as long as the guard lives. A thread that has it already waits for itself.
@@ -59,18 +56,30 @@ impl<T> Lock<T> {
         Guard { lock: self }
     }
 
+    /// The same if nobody has it.
+    #[inline]
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        // (Not made at all if it is held: dropping it would open the lock.)
+        self.try_hold().then(|| Guard { lock: self })
+    }
+
     /// Takes the lock without a guard.
     #[inline]
     pub fn hold(&self) {
-        if self.is_single {
-            return;
+        if !self.try_hold() {
+            self.wait();
         }
+    }
+
+    #[inline]
+    fn try_hold(&self) -> bool {
         // (Held already, with one thread: the call was interrupted by a signal's handler, which waits for ever, as with
         // several.)
-        if is_alone() && !self.is_held.load(Relaxed) {
+        if self.alone.load(Relaxed) != 0 && !self.is_held.load(Relaxed) {
             self.is_held.store(true, Relaxed);
-        } else if self.is_held.swap(true, Acquire) {
-            self.wait();
+            true
+        } else {
+            !self.is_held.swap(true, Acquire)
         }
     }
 
@@ -81,7 +90,7 @@ impl<T> Lock<T> {
     #[inline]
     pub unsafe fn open(&self) {
         // (As long as it is held for a fork, only the thread that forks comes here, which holds it on.)
-        if !self.is_single && self.forker.load(Relaxed) == 0 {
+        if self.forker.load(Relaxed) == 0 {
             self.is_held.store(false, Release);
         }
     }
@@ -123,12 +132,11 @@ impl<T> Lock<T> {
     }
 }
 
-/// Whether the process has one thread, as far as the C library knows, which makes them: what glibc's own malloc asks
-/// before it leaves its locks out. Older ones than 2.32 do not say.
+/// Where it stands whether the process has one thread, as far as the C library knows, which makes them: what glibc's own
+/// malloc asks before it leaves its locks out. Older ones than 2.32 do not say.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
-#[inline(always)]
-fn is_alone() -> bool {
-    let flag: *const u8;
+fn one_thread() -> &'static AtomicU8 {
+    let flag: *const AtomicU8;
     // SAFETY: reads the address that the loader has put there, or null: the symbol is weak.
     unsafe {
         core::arch::asm!(
@@ -138,15 +146,18 @@ fn is_alone() -> bool {
             options(pure, nomem, nostack, preserves_flags)
         );
     }
-    // SAFETY: glibc's flag; it changes only when this thread makes the second one.
-    !flag.is_null() && unsafe { flag.read_volatile() } != 0
+    // SAFETY: glibc's flag, a byte that stays; it changes only when this thread makes the second one, or when all others
+    // have ended.
+    unsafe { flag.as_ref() }.unwrap_or(&UNKNOWN)
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri))))]
-#[inline(always)]
-fn is_alone() -> bool {
-    false
+fn one_thread() -> &'static AtomicU8 {
+    &UNKNOWN
 }
+
+/// There may be others.
+static UNKNOWN: AtomicU8 = AtomicU8::new(0);
 
 /// Waits a little longer than the time before.
 pub(super) fn pause(turn: u32) {
@@ -210,6 +221,20 @@ mod tests {
             }
         });
         assert_eq!(*lock.lock(), (160_000, 160_000));
+    }
+
+    #[test]
+    fn what_is_held_is_not_had_by_trying() {
+        let lock = Lock::new(1);
+        let held = lock.lock();
+        for _ in 0..2 {
+            std::thread::scope(|threads| {
+                threads.spawn(|| assert!(lock.try_lock().is_none()));
+            });
+            assert!(lock.try_lock().is_none(), "nor by who has it, with one thread");
+        }
+        drop(held);
+        assert_eq!(lock.try_lock().as_deref(), Some(&1));
     }
 
     #[test]

@@ -48,12 +48,21 @@ impl From<Bump> for Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct General {
     pub(crate) checks: bool,
+    pub(crate) retires_at_once: bool,
 }
 
 impl General {
     /// As fast as it can be.
     pub const fn new() -> Self {
-        General { checks: false }
+        General { checks: false, retires_at_once: false }
+    }
+
+    /// Gives a page back at the moment that it is empty, to show what that costs.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn retires_at_once(mut self) -> Self {
+        self.retires_at_once = true;
+        self
     }
 
     /// Whether a double free, and an address inside a block, are found whatever happened since. It takes a bit for every

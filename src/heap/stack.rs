@@ -23,29 +23,43 @@ const HEADER: usize = 16;
 /// Offsets and lengths are this long in a header; the rest of its words is the stamp.
 const BITS: u32 = 48;
 const MASK: u64 = (1 << BITS) - 1;
-/// What the stamp of a freed block differs in.
-const FREED: u64 = 0x5555_0000_0000_5555;
+/// How far the second half of the stamp is below the first.
+const HALF: u32 = u64::BITS - BITS;
+/// What the stamp in the second word of a freed block differs in.
+const FREED: u64 = 0x5555;
 /// An offset where no block starts.
 const NONE: usize = 0;
 
 pub(crate) struct StackHeap {
     ground: Ground,
     align: usize,
+    /// What lengths are rounded up to, so that the next header is aligned.
+    grain: usize,
     state: Lock<State>,
 }
 
+/// (In this order no two neighbours are always changed together: written as one and read as two, or the other way round,
+/// they would have to go all the way to the cache.)
+#[repr(C)]
 struct State {
     secret: Secret,
     /// The offset at which the last block ends.
     top: usize,
+    /// Up to here everything is known to be committed.
+    ready: usize,
     /// Where the last block starts, which lives; `NONE` if there is none.
     last: usize,
+    /// The words of its header, which was found to be one.
+    words: Words,
     live_blocks: usize,
-    live_bytes: usize,
     peak_live_bytes: usize,
+    live_bytes: usize,
     /// Of freed blocks below the top.
     freed_bytes: usize,
 }
+
+/// A header as it stands in memory: where the block below starts and how long this one is, each with half of the stamp.
+type Words = (u64, u64);
 
 /// A header, read.
 #[derive(Clone, Copy)]
@@ -66,7 +80,7 @@ impl StackHeap {
         let state = State::new(region.as_ptr().addr());
         // SAFETY: whoever chose it promised that no two calls overlap.
         let state = unsafe { Lock::unless(options.is_single, state) };
-        Ok(StackHeap { ground: Ground::new(region), align, state })
+        Ok(StackHeap { ground: Ground::new(region), align, grain: align.min(HEADER), state })
     }
 
     pub(crate) fn reset(&mut self) {
@@ -75,35 +89,57 @@ impl StackHeap {
     }
 
     /// Where a block's header stands.
+    #[inline]
     fn header(&self, block: usize) -> NonNull<u64> {
         self.ground.at(block - HEADER).cast()
     }
 
-    fn write(&self, state: &State, block: usize, header: Header) {
-        let words = (header.below as u64, header.len as u64);
-        let stamp = state.secret.stamp(block, words.0, words.1) ^ if header.is_freed { FREED } else { 0 };
+    /// Writes the header of a live block; what it is in memory.
+    #[inline]
+    fn write(&self, state: &State, block: usize, below: usize, len: usize) -> Words {
+        let (first, second) = (below as u64, len as u64);
+        let stamp = state.secret.short(block, first, second);
+        let words = (first | (stamp & !MASK), second | ((stamp << HALF) & !MASK));
         let at = self.header(block);
         // SAFETY: the header of a block below the top, or of one that is being made: committed, aligned to 8, ours.
         unsafe {
-            at.write(words.0 | (stamp & !MASK));
-            at.add(1).write(words.1 | (stamp << BITS));
+            at.write(words.0);
+            at.add(1).write(words.1);
         }
+        words
     }
 
-    /// The header before an offset, if there is one: the offset is a multiple of 8, and committed memory is before it.
+    /// What stands in memory where a header would be: the offset is a multiple of 8, and committed memory is before it.
     #[inline]
-    fn read(&self, state: &State, block: usize) -> Option<Header> {
+    fn words(&self, block: usize) -> Words {
         let at = self.header(block);
         // SAFETY: committed memory of the region, aligned to 8. If it is inside a block that somebody writes to at this
         // moment, the caller of the heap broke its promise, and gets an error.
-        let (first, second) = unsafe { (at.read(), at.add(1).read()) };
-        let words = (first & MASK, second & MASK);
-        let expected = state.secret.stamp(block, words.0, words.1);
-        let difference = ((first ^ expected) & !MASK) | ((second >> BITS) ^ expected) & (u64::MAX >> BITS);
-        let is_freed = difference == FREED;
-        (difference == 0 || is_freed).then_some(Header {
-            below: words.0 as usize,
-            len: words.1 as usize,
+        unsafe { (at.read(), at.add(1).read()) }
+    }
+
+    /// What these words differ in from the header of a live block: for each the half of the stamp, lowest.
+    #[inline]
+    fn differences(state: &State, block: usize, (first, second): Words) -> (u64, u64) {
+        let stamp = state.secret.short(block, first & MASK, second & MASK);
+        ((first ^ stamp) >> BITS, (second ^ (stamp << HALF)) >> BITS)
+    }
+
+    #[inline]
+    fn is_live(state: &State, block: usize, words: Words) -> bool {
+        let stamp = state.secret.short(block, words.0 & MASK, words.1 & MASK);
+        ((words.0 ^ stamp) | (words.1 ^ (stamp << HALF))) >> BITS == 0
+    }
+
+    /// The header before an offset, if there is one: as for [`words`](Self::words).
+    #[inline]
+    fn read(&self, state: &State, block: usize) -> Option<Header> {
+        let words = self.words(block);
+        let difference = Self::differences(state, block, words);
+        let is_freed = difference == (0, FREED);
+        (difference == (0, 0) || is_freed).then_some(Header {
+            below: (words.0 & MASK) as usize,
+            len: (words.1 & MASK) as usize,
             is_freed,
         })
     }
@@ -175,19 +211,86 @@ impl StackHeap {
         Some((start - self.ground.start(), end - self.ground.start()))
     }
 
-    /// What a block of so many bytes takes: so that the next header is aligned.
+    /// What a block of so many bytes takes.
     fn rounded(&self, size: usize) -> Option<usize> {
-        align_up(size, self.align.min(HEADER))
+        align_up(size, self.grain)
     }
 
     fn push(&self, state: &mut State, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let (start, end) = self.place(state.top, size, align).unwrap_or((state.top, usize::MAX));
         self.ground.commit(state.top, end, size)?;
-        self.write(state, start, Header { below: state.last, len: end - start, is_freed: false });
+        state.ready = self.ground.committed();
+        Ok(self.put(state, start, end))
+    }
+
+    /// A block from here to there, above the top and committed.
+    #[inline]
+    fn put(&self, state: &mut State, start: usize, end: usize) -> NonNull<u8> {
+        state.words = self.write(state, start, state.last, end - start);
         (state.top, state.last) = (end, start);
         state.live_blocks += 1;
         state.count(end - start);
-        Ok(self.ground.at(start))
+        self.ground.at(start)
+    }
+
+    /// A block for `size` bytes if it is at hand: there is committed memory for it on the top, and the alignment, which
+    /// is a power of two, is no wider than every block's. The fast path of an allocation.
+    #[inline]
+    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let state = &mut *self.state.try_lock()?;
+        // (No bytes at all wrap to more than there can be.)
+        if align > self.align || size.wrapping_sub(1) >= state.ready {
+            return None;
+        }
+        let up = |offset: usize, to: usize| (offset + (to - 1)) & !(to - 1);
+        // The region starts at a page, so what is said of an offset is true of the address.
+        let start = up(state.top + HEADER, self.align);
+        let end = start + up(size, self.grain);
+        if end <= state.ready { Some(self.put(state, start, end)) } else { None }
+    }
+
+    /// Takes the last block back if the one below it lives, and returns whether it did: the fast path of a free.
+    #[inline]
+    pub(crate) fn take_back(&self, block: NonNull<u8>) -> bool {
+        let Some(mut state) = self.state.try_lock() else { return false };
+        let state = &mut *state;
+        let offset = block.addr().get().wrapping_sub(self.ground.start());
+        if offset != state.last || offset == NONE {
+            return false;
+        }
+        if self.words(offset) != state.words {
+            return false;
+        }
+        let below = (state.words.0 & MASK) as usize;
+        let len = (state.words.1 & MASK) as usize;
+        if below == NONE {
+            (state.last, state.top) = (NONE, 0);
+        } else {
+            let words = self.words(below);
+            if !Self::is_live(state, below, words) {
+                return false;
+            }
+            (state.last, state.top, state.words) = (below, below + (words.1 & MASK) as usize, words);
+        }
+        self.mark_freed(offset);
+        state.live_blocks -= 1;
+        state.live_bytes -= len;
+        true
+    }
+
+    /// Makes the header of a live block that of a freed one.
+    #[inline]
+    fn mark_freed(&self, block: usize) {
+        // SAFETY: the header of a block below the top: committed, aligned to 8, ours.
+        unsafe { *self.header(block).add(1).as_mut() ^= FREED << BITS };
+    }
+
+    /// Lets a live block, or none, be the last one.
+    fn set_last(&self, state: &mut State, last: usize, top: usize) {
+        (state.last, state.top) = (last, top);
+        if last != NONE {
+            state.words = self.words(last);
+        }
     }
 
     fn pop(&self, state: &mut State, block: usize, header: Header) -> Result<(), HeapError> {
@@ -201,12 +304,12 @@ impl StackHeap {
                 }
                 (last, returned) = (below.below, returned + below.len);
             }
-            (state.last, state.top) = (last, top);
+            self.set_last(state, last, top);
             state.freed_bytes -= returned;
         } else {
             state.freed_bytes += header.len;
         }
-        self.write(state, block, Header { is_freed: true, ..header });
+        self.mark_freed(block);
         state.live_blocks -= 1;
         state.live_bytes -= header.len;
         Ok(())
@@ -224,13 +327,16 @@ impl State {
             secret: Secret::new(start),
             top: 0,
             last: NONE,
+            words: (0, 0),
             live_blocks: 0,
             live_bytes: 0,
             peak_live_bytes: 0,
             freed_bytes: 0,
+            ready: 0,
         }
     }
 
+    #[inline]
     fn count(&mut self, bytes: usize) {
         self.live_bytes += bytes;
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
@@ -260,7 +366,7 @@ impl Policy for StackHeap {
             if offset == state.last {
                 let end = self.rounded(size).and_then(|len| offset.checked_add(len)).unwrap_or(usize::MAX);
                 self.ground.commit(state.top, end, size)?;
-                self.write(state, offset, Header { len: end - offset, ..header });
+                state.words = self.write(state, offset, header.below, end - offset);
                 state.live_bytes -= header.len;
                 state.count(end - offset);
                 state.top = end;
@@ -326,7 +432,8 @@ impl Policy for StackHeap {
     }
 
     fn trim(&self, keep: usize) -> usize {
-        let state = &*self.state.lock();
+        let state = &mut *self.state.lock();
+        state.ready = 0;
         // SAFETY: nothing is in use above the top, and nobody else is here.
         unsafe { self.ground.release(state.top.saturating_add(keep)) }
     }

@@ -20,6 +20,12 @@ impl Secret {
     pub(super) fn stamp(self, place: usize, first: u64, second: u64) -> u64 {
         folded(self.0 ^ first ^ (place as u64).rotate_left(20), second ^ 0xbf58_476d_1ce4_e5b9)
     }
+
+    /// A shorter one, of which only the upper half says something: the second word is even.
+    #[inline(always)]
+    pub(super) fn short(self, place: usize, first: u64, second: u64) -> u64 {
+        (self.0 ^ first ^ (place as u64).rotate_left(20)).wrapping_mul(second ^ 0xbf58_476d_1ce4_e5b9)
+    }
 }
 
 /// A product folded in half, as in wyhash by Wang Yi: every bit of it depends on most bits of both.

@@ -70,4 +70,6 @@ pub enum HugePages {
     /// The whole reservation is advised against them (`MADV_NOHUGEPAGE`), also where the system's
     /// setting is `always`.
     Never,
+    /// Nothing is advised: there are huge pages where the system's setting is `always`.
+    System,
 }

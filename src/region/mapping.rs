@@ -127,7 +127,7 @@ impl Mapping {
             }
             match self.huge_pages {
                 Some(HugePages::Advise) if self.reserved >= HUGE_PAGE => sys::advise_huge(start, len, true),
-                Some(HugePages::Advise) | None => {}
+                Some(HugePages::Advise | HugePages::System) | None => {}
                 Some(HugePages::Never) => sys::advise_huge(start, len, false),
             }
         }

@@ -67,6 +67,12 @@ pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
     with_heap(size, align, |process| process.place(size, align, false))
 }
 
+/// A block of a size that none is at hand of.
+#[inline(never)]
+pub(crate) fn place_larger(size: usize) -> *mut c_void {
+    with_heap(size, ALIGN, |process| process.place(size, ALIGN, false))
+}
+
 /// The same with zeros.
 #[inline(never)]
 pub(crate) fn place_zeroed(size: usize) -> *mut c_void {

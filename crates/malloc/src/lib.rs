@@ -29,7 +29,6 @@ mod wrong;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::{c_int, c_void};
-use core::ptr::NonNull;
 use highwater::heap::startup::Boot;
 use highwater::heap::{Local, ThreadSlot};
 use slot::Slot;
@@ -58,9 +57,13 @@ static OF_BOOT: OfBoot = OfBoot;
 /// As C has it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+    // (Two ways out, so that there are two branches and no sum of two conditions.)
+    if size > Local::MOST {
+        return calls::place_larger(size);
+    }
     let local = Slot::get(0);
     if !local.is_null()
-        // SAFETY: the slot's entry is the calling thread's.
+        // SAFETY: the slot's entry is the calling thread's, and the size was compared.
         && let Some(block) = unsafe { Local::take(local, size) }
     {
         return block.as_ptr().cast();
@@ -74,11 +77,10 @@ pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 /// As C has it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: *mut c_void) {
-    // (A thread has an entry only when there is a heap, which is a general one.)
+    // (A thread has an entry only when there is a heap, which is a general one. Null is in no heap.)
     if !Slot::get(0).is_null()
-        && let Some(block) = NonNull::new(block.cast())
         // SAFETY: as above, and the caller's promise.
-        && unsafe { process::known().heap.take_back(block) }
+        && unsafe { process::known().heap.take_back(block.cast()) }
     {
         return;
     }
@@ -94,8 +96,9 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let Some(size) = count.checked_mul(size) else { return calls::refuse() };
     let local = Slot::get(0);
-    if !local.is_null()
-        // SAFETY: the slot's entry is the calling thread's.
+    if size <= Local::MOST
+        && !local.is_null()
+        // SAFETY: the slot's entry is the calling thread's, and the size was compared.
         && let Some(block) = unsafe { Local::take(local, size) }
     {
         // SAFETY: a fresh block of so many bytes.

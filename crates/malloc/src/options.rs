@@ -5,6 +5,7 @@
 //! | `HIGHWATER_MALLOC` | `general`, `stack`, `bump`, `blocks`, and after a colon options, with commas between them |
 //! | `HIGHWATER_RESERVE`, `HIGHWATER_LIMIT` | a size: bytes, or with `KiB`, `MiB`, `GiB`, `TiB` |
 //! | `HIGHWATER_HEADROOM` | `1`: growth is refused before the system or a cgroup has no memory left |
+//! | `HIGHWATER_HUGE_PAGES` | `1`: the whole heap is advised to have huge pages |
 //! | `HIGHWATER_HARDENED` | `1`: misuse is found, named, and ends the process |
 //! | `HIGHWATER_GUARDS` | every so manieth block has pages of its own; 0: none |
 //! | `HIGHWATER_STATS` | `1`: figures on standard error at the end; or a directory for records |
@@ -25,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) reserve: Option<usize>,
     pub(crate) limit: Option<usize>,
     pub(crate) headroom: bool,
+    pub(crate) huge_pages: bool,
     pub(crate) hardened: bool,
     pub(crate) guards: u32,
     pub(crate) told: Told,
@@ -63,6 +65,7 @@ impl Options {
             reserve: None,
             limit: None,
             headroom: false,
+            huge_pages: false,
             hardened: false,
             guards: 0,
             told: Told::Nowhere,
@@ -73,6 +76,7 @@ impl Options {
                 b"HIGHWATER_RESERVE" => reserve(value).map(|bytes| options.reserve = Some(bytes)),
                 b"HIGHWATER_LIMIT" => reserve(value).map(|bytes| options.limit = Some(bytes)),
                 b"HIGHWATER_HEADROOM" => switch(value).map(|on| options.headroom = on),
+                b"HIGHWATER_HUGE_PAGES" => switch(value).map(|on| options.huge_pages = on),
                 b"HIGHWATER_HARDENED" => switch(value).map(|on| hardened = on),
                 b"HIGHWATER_GUARDS" => count(value).map(|every| guards = Some(every)),
                 b"HIGHWATER_STATS" => told(value).map(|to| options.told = to),

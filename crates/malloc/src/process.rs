@@ -53,10 +53,6 @@ const LEAST_RESERVE: usize = 64 << 30;
 /// Smaller reservations to try where the usual ones are refused. Below that the system's malloc serves.
 const SMALL: [usize; 3] = [48 << 20, 24 << 20, 12 << 20];
 
-/// The heap's first part has small pages: of most programs it is all they need, and a huge page costs as much as 512
-/// small ones.
-const SMALL_PAGES: usize = 32 << 20;
-
 fn make() -> Option<Process> {
     let options = Options::from_environment();
     let hardened = options.hardened.then(hardened::Secret::new);
@@ -64,7 +60,6 @@ fn make() -> Option<Process> {
     let looks = hardened.is_some() || pool.is_some();
     Slot::prepare(looks, ended);
     let heap = heap(&options)?;
-    advise(&heap);
     if pool.is_some() {
         crate::sampled::install();
     }
@@ -88,7 +83,7 @@ fn heap(options: &Options) -> Option<Heap<Slot>> {
             .name("malloc")
             .reserve(reserve)
             .headroom(headroom)
-            .huge_pages(HugePages::Never)
+            .huge_pages(if options.huge_pages { HugePages::Advise } else { HugePages::System })
             .policy(options.kind);
         let builder = match (options.limit, reserve) {
             (Some(limit), Reserve::Bytes(reserve)) => builder.limit(limit.min(reserve)),
@@ -96,18 +91,6 @@ fn heap(options: &Options) -> Option<Heap<Slot>> {
         };
         builder.try_build().ok()
     })
-}
-
-/// Huge pages for what is beyond the first part.
-fn advise(heap: &Heap<Slot>) {
-    let reserved = heap.monitor().stats().map_or(0, |stats| stats.reserved);
-    if reserved > SMALL_PAGES {
-        // SAFETY: a part of the heap's region; advice changes no contents. (That of the region's end may fail.)
-        unsafe {
-            let start = heap.start().add(SMALL_PAGES);
-            libc::madvise(start.as_ptr().cast(), reserved - SMALL_PAGES, libc::MADV_HUGEPAGE);
-        }
-    }
 }
 
 /// How much address space the process may have, if that is limited to less than we would reserve.

@@ -7,6 +7,8 @@ use super::slices::{Kind, PAGE, Slices};
 use crate::math::page::align_up_saturating;
 use core::ptr::NonNull;
 
+/// (In this order no two neighbours are always changed together: see the stack's.)
+#[repr(C)]
 pub(super) struct Fill {
     pub(super) slices: Slices,
     pub(super) grain: usize,
@@ -16,13 +18,15 @@ pub(super) struct Fill {
     pub(super) end: usize,
     /// Up to here everything is known to be committed.
     committed: usize,
+    /// Up to here a block of the current slice may reach without more ado: the smaller of both.
+    ready: usize,
     /// The slices from the first one up to this one were in use at some time.
     pub(super) top: usize,
     pub(super) is_open: bool,
     pub(super) free: usize,
     pub(super) live_blocks: usize,
-    pub(super) live_bytes: usize,
     pub(super) peak_live_bytes: usize,
+    pub(super) live_bytes: usize,
 }
 
 /// No slice.
@@ -46,6 +50,7 @@ impl Fill {
             next: 0,
             end: 0,
             committed: 0,
+            ready: 0,
             top: slices.first,
             is_open: false,
             free: 0,
@@ -62,6 +67,7 @@ impl Fill {
             current: NONE,
             next: 0,
             end: 0,
+            ready: 0,
             top: self.slices.first,
             free: 0,
             live_blocks: 0,
@@ -88,7 +94,53 @@ impl Fill {
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
 
+    /// See [`BumpHeap`](super::BumpHeap::at_hand).
     #[inline]
+    pub(super) fn at_hand(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        // (No bytes at all wrap to more than there can be.)
+        if align > self.grain || size.wrapping_sub(1) >= self.slices.largest_small() {
+            return None;
+        }
+        let len = (size + (self.grain - 1)) & !(self.grain - 1);
+        let (start, end) = (self.next, self.next + len);
+        if end > self.ready {
+            return None;
+        }
+        let (first, grains) = (self.slices.grain(start), self.slices.grains(len));
+        let marks = self.slices.marks(self.current);
+        if grains <= 64 {
+            marks.begin_short(first, grains);
+        } else {
+            marks.begin(first, first, first + grains);
+        }
+        self.slices.set_live(self.current, self.slices.live(self.current) + 1);
+        self.next = end;
+        self.live_blocks += 1;
+        self.count(0, len);
+        Some(self.slices.at(start))
+    }
+
+    /// See [`BumpHeap`](super::BumpHeap::take_back).
+    #[inline]
+    pub(super) fn take_back(&mut self, address: usize) -> bool {
+        let Some(block) = self.find_small(address) else { return false };
+        let slices = self.slices;
+        let live = slices.live(block.slice) - 1;
+        if live == 0 && block.slice != self.current {
+            return false;
+        }
+        self.live_blocks -= 1;
+        self.live_bytes -= block.len;
+        slices.set_live(block.slice, live);
+        // The start stays marked, should the same block be freed once more.
+        slices.marks(block.slice).end(slices.grain(block.position));
+        if live == 0 {
+            self.next = slices.data(self.current);
+        }
+        true
+    }
+
+    #[inline(never)]
     pub(super) fn allocate(
         &mut self,
         ground: &Ground,
@@ -103,10 +155,17 @@ impl Fill {
         if start + len > self.end {
             start = self.refill(ground, size, len, align)?;
         }
-        let end = start + len;
-        if end > self.committed {
-            self.commit(ground, self.next, end, size)?;
+        if start + len > self.committed
+            && let Err(refused) = self.commit(ground, self.next, start + len, size)
+        {
+            // What was used before and is free needs no more memory. (The first refusal is the one that says why.)
+            if self.free == 0 {
+                return Err(refused);
+            }
+            start = self.refill(ground, size, len, align).map_err(|_| refused)?;
         }
+        let end = start + len;
+        self.ready = self.end.min(self.committed);
         let marks = self.slices.marks(self.current);
         let (before, first) = (self.slices.grain(self.next), self.slices.grain(start));
         marks.begin(before, first, first + self.slices.grains(len));
@@ -184,7 +243,7 @@ impl Fill {
         if self.slices.live(self.current) == 0 {
             self.give_back(self.current, 1);
         }
-        (self.current, self.next, self.end) = (NONE, 0, 0);
+        (self.current, self.next, self.end, self.ready) = (NONE, 0, 0, 0);
     }
 
     fn give_back(&mut self, slice: usize, count: usize) {
@@ -321,7 +380,7 @@ impl Fill {
             self.leave();
         }
         // (Whoever asks gives memory back.)
-        self.committed = 0;
+        (self.committed, self.ready) = (0, 0);
         while self.top > self.slices.first && self.slices.is_free(self.top - 1) {
             self.top -= 1;
             self.free -= 1;

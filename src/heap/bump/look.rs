@@ -13,8 +13,36 @@ impl Fill {
         if slice == self.current { self.next } else { self.slices.start_of(slice) + end }
     }
 
-    /// The live block at an address.
+    /// The live block at a position of a slice of blocks, which is filled up to `end`.
     #[inline]
+    fn small(&self, slice: usize, position: usize, end: usize) -> Option<Found> {
+        let slices = &self.slices;
+        let (marks, grain) = (slices.marks(slice), slices.grain(position));
+        let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
+        if !is_start || position >= end || marks.get(grain) != Mark::Live {
+            return None;
+        }
+        let first = slices.start_of(slice);
+        let next = marks.next_near(grain + 1, slices.grains(end - first));
+        Some(Found { position, slice, len: slices.bytes(next) + first - position, is_large: false })
+    }
+
+    /// The live block at an address, if it is a small one: for the fast path.
+    #[inline]
+    pub(super) fn find_small(&self, address: usize) -> Option<Found> {
+        let slices = &self.slices;
+        let position = slices.position(address);
+        let slice = slices.slice_of(position);
+        if slice >= self.top || slice < slices.first || position < slices.low() {
+            return None;
+        }
+        match slices.kind(slice) {
+            Kind::Blocks(end) => self.small(slice, position, self.filled(slice, end)),
+            _ => None,
+        }
+    }
+
+    /// The live block at an address.
     pub(super) fn find(&self, address: usize) -> Result<Found, HeapError> {
         let slices = &self.slices;
         let position = slices.position(address);
@@ -24,20 +52,8 @@ impl Fill {
         }
         match slices.kind(slice) {
             Kind::Blocks(end) => {
-                let (marks, grain) = (slices.marks(slice), slices.grain(position));
                 let end = self.filled(slice, end);
-                let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
-                if is_start && position < end && marks.get(grain) == Mark::Live {
-                    let first = slices.start_of(slice);
-                    let next = marks.next(grain + 1, slices.grains(end - first));
-                    return Ok(Found {
-                        position,
-                        slice,
-                        len: slices.bytes(next) + first - position,
-                        is_large: false,
-                    });
-                }
-                Err(self.name_small(address, slice, end))
+                self.small(slice, position, end).ok_or_else(|| self.name_small(address, slice, end))
             }
             Kind::Large(pages) if position == slices.start_of(slice) && slices.live(slice) == 1 => {
                 Ok(Found { position, slice, len: pages * PAGE, is_large: true })

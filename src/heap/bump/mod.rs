@@ -43,6 +43,19 @@ impl BumpHeap {
         Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 
+    /// A block for `size` bytes if the slice that is being filled has room for it that is committed, and the alignment,
+    /// which is a power of two, is no wider than a grain: the fast path of an allocation.
+    #[inline]
+    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        self.fill.try_lock()?.at_hand(size, align)
+    }
+
+    /// Takes a block back if its slice stays as it is, and returns whether it did: the fast path of a free.
+    #[inline]
+    pub(crate) fn take_back(&self, block: NonNull<u8>) -> bool {
+        self.fill.try_lock().is_some_and(|mut fill| fill.take_back(block.addr().get()))
+    }
+
     pub(crate) fn reset(&mut self) {
         self.fill.lock().restart();
     }

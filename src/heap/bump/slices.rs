@@ -149,6 +149,7 @@ impl Slices {
     }
 
     /// Where a slice's marks are.
+    #[inline]
     fn marks_start(&self, slice: usize) -> usize {
         self.start_of(slice).max(self.table_end)
     }
@@ -198,6 +199,7 @@ impl Slices {
         slice.saturating_add(missing >> self.shift).min(self.count)
     }
 
+    #[inline]
     fn entry(&self, slice: usize) -> NonNull<Entry> {
         debug_assert!(slice < self.count, "a slice of the region");
         // SAFETY: the table is at the region's beginning, and committed before anything else is.

@@ -64,16 +64,16 @@ impl Local {
         }
     }
 
-    /// A block for `size` bytes if one is at hand, aligned to a grain: the fast path of every allocation. Of no bytes
-    /// there is none at hand.
+    /// The largest size of which a block may be at hand, in bytes.
+    pub const MOST: usize = MOST_DIRECT;
+
+    /// A block for `size` bytes if one is at hand, aligned to a grain: the fast path of every allocation. Of no bytes, it
+    /// is one of the smallest.
     ///
     /// # Safety
-    /// The entry is the calling thread's.
+    /// The entry is the calling thread's, and the size at most [`MOST`](Self::MOST).
     #[inline(always)]
     pub unsafe fn take(this: *mut Local, size: usize) -> Option<NonNull<u8>> {
-        if size.wrapping_sub(1) >= MOST_DIRECT {
-            return None;
-        }
         // SAFETY: the caller's promise; what the entry leads to are its pages, or the one that has nothing.
         let block = unsafe { (*(*this).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
         NonNull::new(block.cast())

@@ -67,6 +67,8 @@ pub(crate) struct General<T: ThreadSlot = Native> {
     crowded: AtomicU32,
     /// Whether every block has a bit that says if it is live.
     checks: bool,
+    /// Whether no empty page is kept, for benchmarks. (Blocks are then carved one by one, or none would look empty.)
+    keeps_none: bool,
     /// The slices that the reservation has room for.
     all: usize,
     /// Where the first slice is in the region.
@@ -117,6 +119,7 @@ impl<T: ThreadSlot> General<T> {
             id: threads::new_id(),
             crowded: AtomicU32::new(0),
             checks,
+            keeps_none: false,
             all,
             origin_offset,
             slices: Apart(Lock::new(Slices::new())),
@@ -129,14 +132,19 @@ impl<T: ThreadSlot> General<T> {
         Ok(heap)
     }
 
+    /// The same heap; if `keeps_none` it gives every page back at the moment that it is empty.
+    pub(crate) fn keeping_none(self, keeps_none: bool) -> Self {
+        General { keeps_none, ..self }
+    }
+
     /// A block for `size` bytes if one is at hand: the fast path of every allocation.
     #[inline(always)]
     pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let local = T::get(self.id);
-        if align > GRAIN || local.is_null() {
+        if size > Local::MOST || align > GRAIN || local.is_null() {
             return None;
         }
-        // SAFETY: the slot's entry is this thread's.
+        // SAFETY: the slot's entry is this thread's, and the size was compared.
         unsafe { Local::take(local, size) }
     }
 
@@ -144,10 +152,10 @@ impl<T: ThreadSlot> General<T> {
     /// fast path of every free.
     ///
     /// # Safety
-    /// If it is a live block of this heap, nothing refers to it any more.
+    /// If it is a live block of this heap, nothing refers to it any more. (Anything else may be null.)
     #[inline(always)]
-    pub(crate) unsafe fn take_back(&self, block: NonNull<u8>) -> bool {
-        let offset = block.addr().get().wrapping_sub(self.origin.addr());
+    pub(crate) unsafe fn take_back(&self, block: *mut u8) -> bool {
+        let offset = block.addr().wrapping_sub(self.origin.addr());
         let local = T::get(self.id);
         if offset >= self.end.load(Relaxed) || local.is_null() {
             return false;
@@ -158,7 +166,7 @@ impl<T: ThreadSlot> General<T> {
             if page.tag.get() != local.tag.get() {
                 return false;
             }
-            if page.push(block.as_ptr().cast()) {
+            if page.push(block.cast()) {
                 self.note_idle(local, page);
             }
         }
@@ -181,7 +189,7 @@ impl<T: ThreadSlot> General<T> {
     #[inline]
     pub(crate) unsafe fn give_back(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
-        unsafe { if self.take_back(block) { Ok(()) } else { self.deallocate_slow(block) } }
+        unsafe { if self.take_back(block.as_ptr()) { Ok(()) } else { self.deallocate_slow(block) } }
     }
 }
 

@@ -112,7 +112,8 @@ impl<T: ThreadSlot> General<T> {
         if carved >= room {
             return false;
         }
-        let count = ((CARVE / size).max(CARVE_BLOCKS) as u32).min(room - carved);
+        let most = if self.keeps_none { 1 } else { (CARVE / size).max(CARVE_BLOCKS) as u32 };
+        let count = most.min(room - carved);
         let mut block = page.start.get().wrapping_add(carved as usize * size);
         page.free.set(block.cast());
         for _ in 1..count {
@@ -200,7 +201,7 @@ impl<T: ThreadSlot> General<T> {
         page.next_idle.set(local.idle.get());
         local.idle.set(core::ptr::from_ref(page).cast_mut());
         local.idles.set(local.idles.get() + 1);
-        let most = MOST_IDLE + local.pages.get() / 2;
+        let most = if self.keeps_none { 0 } else { MOST_IDLE + local.pages.get() / 2 };
         if local.idles.get() > most {
             // SAFETY: the caller's entry.
             unsafe { self.sweep(local, PATIENCE, most / 2) };
