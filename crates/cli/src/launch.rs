@@ -3,7 +3,7 @@
 use std::{
     io, mem,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
-    process::{Child, Command, ExitStatus},
+    process::{Child, ChildStdout, Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -58,11 +58,17 @@ impl Started {
         self.child.id()
     }
 
+    /// What it prints, if that is piped to us.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
     /// Waits for its end. `over` is called when it has ended and its number is not free for others yet.
     pub fn wait(self, over: impl FnOnce()) -> io::Result<Ended> {
-        self.until_over()?;
+        let is_over = self.until_over();
         let wall = self.at.elapsed();
         over();
+        is_over?;
         let (mut status, mut usage) = (0, no_usage());
         loop {
             // SAFETY: both are written to by the call and nothing else, and are of its types.

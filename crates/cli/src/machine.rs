@@ -3,11 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    statvfs::statvfs,
+use nix::{
+    sys::{
+        resource::{UsageWho, getrusage},
+        statvfs::statvfs,
+        time::TimeSpec,
+    },
+    time::{ClockId, clock_gettime},
 };
 
 /// How much memory may be taken, and who says so.
@@ -58,6 +63,12 @@ pub fn rss() -> Option<u64> {
 pub fn page_faults() -> u64 {
     getrusage(UsageWho::RUSAGE_SELF)
         .map_or(0, |usage| (usage.minor_page_faults() + usage.major_page_faults()).max(0).cast_unsigned())
+}
+
+/// The processor time that this thread has used, in nanoseconds: what it takes whatever else runs.
+pub fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap_or_else(|_| TimeSpec::new(0, 0));
+    Duration::from(time).as_nanos() as u64
 }
 
 /// `Name:   123 kB` in the way of `/proc`, in bytes.

@@ -66,6 +66,7 @@ Examples:
   highwater run -- ls -l      run a program on the malloc library, and tell what its heap did
   highwater compare -- ls -lR /usr/share
                               measure a command under every allocator that is found
+  highwater bench growth      fill memory in every way in which it can grow, beside Vec, bumpalo and malloc
   highwater report --quick    run a selection of the experiments and write a page about them";
 
 fn main() -> ExitCode {

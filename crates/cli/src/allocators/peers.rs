@@ -15,26 +15,28 @@ const VARIABLE: &str = "HIGHWATER_PEERS";
 pub struct Family {
     /// What it is called.
     pub name: &'static str,
-    /// What its file is called, without `.so` and what follows.
-    stem: &'static str,
+    /// What its file may be called, without `.so` and what follows.
+    stems: &'static [&'static str],
     /// Debian's package of it.
     pub debian: Option<&'static str>,
 }
 
-const fn family(name: &'static str, stem: &'static str, debian: Option<&'static str>) -> Family {
-    Family { name, stem, debian }
+const fn family(name: &'static str, stems: &'static [&'static str], debian: Option<&'static str>) -> Family {
+    Family { name, stems, debian }
 }
 
 /// Those that are looked for.
 pub const FAMILIES: [Family; 6] = [
-    family("mimalloc", "libmimalloc", Some("libmimalloc2.0")),
-    family("jemalloc", "libjemalloc", Some("libjemalloc2")),
-    family("tcmalloc-minimal", "libtcmalloc_minimal", Some("libtcmalloc-minimal4")),
-    // The same allocator with a profiler: found, and not missed.
-    family("tcmalloc", "libtcmalloc", None),
-    family("rpmalloc", "librpmalloc", None),
-    family("snmalloc", "libsnmallocshim", None),
+    family("mimalloc", &["libmimalloc"], Some("libmimalloc2.0")),
+    family("jemalloc", &["libjemalloc"], Some("libjemalloc2")),
+    family("tcmalloc-minimal", &["libtcmalloc_minimal"], Some("libtcmalloc-minimal4")),
+    // The same allocator with a profiler.
+    family(TCMALLOC, &["libtcmalloc"], None),
+    family("rpmalloc", &["librpmalloc"], None),
+    family("snmalloc", &["libsnmallocshim", "libsnmalloc"], None),
 ];
+
+const TCMALLOC: &str = "tcmalloc";
 
 /// A library that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,9 +79,9 @@ fn choose(files: impl Iterator<Item = (PathBuf, bool)>) -> Vec<Peer> {
 fn belongs(path: &Path) -> Option<(&'static Family, String)> {
     let file = path.file_name()?.to_str()?;
     let (stem, _) = file.split_once(".so").filter(|(_, rest)| rest.is_empty() || rest.starts_with('.'))?;
-    let longest = FAMILIES.iter().filter(|family| stem.starts_with(family.stem));
-    let family = longest.max_by_key(|family| family.stem.len())?;
-    Some((family, stem[family.stem.len()..].replace('_', "-")))
+    let stems = FAMILIES.iter().flat_map(|family| family.stems.iter().map(move |own| (family, *own)));
+    let (family, own) = stems.filter(|(_, own)| stem.starts_with(own)).max_by_key(|(_, own)| own.len())?;
+    Some((family, stem[own.len()..].replace('_', "-")))
 }
 
 /// The files of a directory that belong to a family, the most plainly named first.
@@ -114,7 +116,11 @@ fn usual() -> Vec<PathBuf> {
 
 /// How to get those that are in no list, a line each.
 pub fn missing(found: &[Peer]) -> Vec<String> {
-    let is_missing = |family: &&Family| !found.iter().any(|peer| peer.family == family.name);
+    let has = |name: &str| found.iter().any(|peer| peer.family == name);
+    // With one tcmalloc nobody misses the other.
+    let is_missing = |family: &&Family| {
+        !has(family.name) && family.name != TCMALLOC && !(family.name.starts_with(TCMALLOC) && has(TCMALLOC))
+    };
     let (packaged, others): (Vec<_>, Vec<_>) =
         FAMILIES.iter().filter(is_missing).partition(|family| family.debian.is_some());
     let names =
@@ -128,7 +134,6 @@ pub fn missing(found: &[Peer]) -> Vec<String> {
             packages.join(" ")
         ));
     }
-    let others: Vec<_> = others.into_iter().filter(|family| family.name != "tcmalloc").collect();
     if !others.is_empty() {
         lines.push(format!(
             "not found: {} (build a shared library from the sources and put it into a directory that \
@@ -154,6 +159,7 @@ mod tests {
         assert_eq!(of("/lib/libtcmalloc_minimal_debug.so.4"), Some(("tcmalloc-minimal", "-debug".into())));
         assert_eq!(of("/lib/libtcmalloc.so.4"), plain("tcmalloc"));
         assert_eq!(of("/lib/libsnmallocshim.so"), plain("snmalloc"));
+        assert_eq!(of("libsnmalloc-0.7.6.so"), Some(("snmalloc", "-0.7.6".into())));
         for other in ["/lib/libmimalloc.a", "/lib/libmimalloc.sox", "/lib/libc.so.6", "/", "mimalloc.so"] {
             assert_eq!(of(other), None, "{other}");
         }
@@ -186,6 +192,8 @@ mod tests {
         assert!(lines[0].contains("apt-get install libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4"));
         assert!(lines[1].contains("rpmalloc, snmalloc"), "{}", lines[1]);
         let of = |family: &Family| Peer { family: family.name, name: String::new(), path: PathBuf::new() };
+        let minimal = |peers: &[Peer]| missing(peers).concat().contains("tcmalloc-minimal");
+        assert!(minimal(&[]) && !minimal(&[of(&FAMILIES[2])]) && !minimal(&[of(&FAMILIES[3])]));
         assert!(missing(&FAMILIES.iter().map(of).collect::<Vec<_>>()).is_empty());
     }
 }

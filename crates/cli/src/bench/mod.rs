@@ -3,7 +3,9 @@
 //! A bench has a file or folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that gives
 //! its [`Findings`] as data, and a variant below.
 
+pub mod growth;
 pub mod malloctest;
+pub mod scratch;
 
 use std::process::ExitCode;
 
@@ -24,12 +26,20 @@ pub struct BenchArgs {
 
 #[derive(Subcommand)]
 enum Bench {
+    Growth(Box<growth::GrowthArgs>),
+    Scratch(Box<scratch::ScratchArgs>),
     Malloctest(Box<malloctest::MalloctestArgs>),
 }
 
 /// Does what the command line says.
 pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     match &args.bench {
+        Bench::Growth(args) => {
+            growth::child(args).unwrap_or_else(|| one(&args.lab, || growth::measure(args)))
+        }
+        Bench::Scratch(args) => {
+            scratch::child(args).unwrap_or_else(|| one(&args.lab, || scratch::measure(args)))
+        }
         Bench::Malloctest(args) => one(&args.lab, || malloctest::measure(args)),
     }
 }

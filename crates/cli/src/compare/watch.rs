@@ -55,13 +55,14 @@ impl Watch {
 
 fn watch(judge: Option<&Mutex<Judge>>, is_over: &AtomicBool) -> Seen {
     let (proc, page) = (Path::new("/proc"), guard::page_size() as u64);
-    let mut seen = Seen::default();
+    // Something is known where children are listed, even of what is over before the first look.
+    let mut seen = Seen { peak: tree::descendants(proc).map(|_| 0), ..Seen::default() };
     let (begun, mut pause) = (Instant::now(), FIRST);
     while !is_over.load(Relaxed) {
         let start = Instant::now();
         if let Some(ids) = tree::descendants(proc).filter(|ids| !ids.is_empty()) {
             let sum: u64 = ids.iter().filter_map(|id| tree::resident(proc, *id, page)).sum();
-            seen.peak = seen.peak.max(Some(sum).filter(|sum| *sum > 0));
+            seen.peak = seen.peak.max(Some(sum));
             if let Some(judge) = judge {
                 let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);
                 ids.iter().for_each(|id| look(&mut judge, proc, *id));

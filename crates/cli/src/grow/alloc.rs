@@ -1,19 +1,7 @@
-//! What a job wants of an allocator, and what a measurement wants of one.
+//! What a measurement wants of an allocator.
 
 use super::{report::Region, settings::Settings, trace::Step};
-
-/// What a job allocates from. Taken by value and held in a local variable, so that a cursor can live
-/// in a register.
-pub trait Alloc<'a> {
-    /// Moves `value` in. It will not be dropped, only forgotten.
-    fn put<T>(&self, value: T) -> &'a mut T;
-
-    /// Copies `text` in.
-    fn put_str(&self, text: &str) -> &'a str;
-
-    /// Bytes allocated so far, if the allocator counts.
-    fn used(&self) -> Option<u64>;
-}
+use crate::lab::Alloc;
 
 /// Whether a region's frontier can be looked at from another thread, and how.
 pub type Frontier = Box<dyn Fn() -> Option<u64> + Send>;

@@ -3,27 +3,11 @@
 use highwater::{Arena, Scope};
 
 use super::{
-    alloc::{Alloc, Candidate, Frontier},
+    alloc::{Candidate, Frontier},
     report::Region,
     settings::Settings,
     trace::Step,
 };
-
-impl<'a> Alloc<'a> for Scope<'a> {
-    #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
-        self.alloc(value)
-    }
-
-    #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
-        self.alloc_str(text)
-    }
-
-    fn used(&self) -> Option<u64> {
-        Some(self.allocated_bytes() as u64)
-    }
-}
 
 impl Candidate for Arena {
     type Handle<'a> = Scope<'a>;

@@ -13,13 +13,12 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashTable, hash_table::Entry as Found};
 
 use super::{
-    alloc::Alloc,
     inputs::{self, Inputs},
     job::{Done, Job, Share},
     report::{Frequent, IndexFacts},
     words,
 };
-use crate::interrupt;
+use crate::{interrupt, lab::Alloc};
 
 /// Read at a time; also the longest run that is sure to be one word.
 /// Postings that are checked between two looks at whether Ctrl-C came.

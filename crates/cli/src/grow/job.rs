@@ -5,7 +5,8 @@ use std::{
     time::Instant,
 };
 
-use super::{alloc::Alloc, report::IndexFacts};
+use super::report::IndexFacts;
+use crate::lab::Alloc;
 
 /// One thread's share of a job, done on one allocator.
 pub trait Job: Sync {

@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use super::{
-    alloc::Alloc,
     job::{Done, Job, Share},
     report::IndexFacts,
 };
-use crate::interrupt;
+use crate::{interrupt, lab::Alloc};
 
 /// Nodes between two looks at the world.
 const STRETCH: u64 = 64 << 10;

@@ -6,27 +6,8 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{
-    alloc::{Alloc, Candidate},
-    settings::Settings,
-};
-
-impl<'a> Alloc<'a> for &'a bumpalo::Bump {
-    #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
-        self.alloc(value)
-    }
-
-    #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
-        self.alloc_str(text)
-    }
-
-    fn used(&self) -> Option<u64> {
-        // It counts whole chunks only.
-        None
-    }
-}
+use super::{alloc::Candidate, settings::Settings};
+use crate::lab::Alloc;
 
 impl Candidate for bumpalo::Bump {
     type Handle<'a> = &'a bumpalo::Bump;
@@ -44,33 +25,14 @@ impl Candidate for bumpalo::Bump {
     }
 }
 
-/// `bump_scope::Bump` with its defaults.
-type BumpScope = bump_scope::Bump;
-
-impl<'a> Alloc<'a> for &'a BumpScope {
-    #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
-        bump_scope::BumpBox::leak(self.alloc(value))
-    }
-
-    #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
-        bump_scope::BumpBox::leak(self.alloc_str(text))
-    }
-
-    fn used(&self) -> Option<u64> {
-        Some(self.stats().allocated() as u64)
-    }
-}
-
-impl Candidate for BumpScope {
-    type Handle<'a> = &'a BumpScope;
+impl Candidate for bump_scope::Bump {
+    type Handle<'a> = &'a bump_scope::Bump;
 
     fn make(_: &Settings) -> Result<Self, String> {
         Ok(Self::new())
     }
 
-    fn handle(&mut self) -> &BumpScope {
+    fn handle(&mut self) -> &bump_scope::Bump {
         self
     }
 

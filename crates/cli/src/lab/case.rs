@@ -16,11 +16,20 @@ pub struct Metric {
     /// Over a table's column and along an axis: `time per step`.
     pub label: String,
     pub unit: Unit,
+    /// Tables show no spread and no ratio: for what is the same each time, or says little as a quotient.
+    #[serde(default)]
+    pub plain: bool,
 }
 
 impl Metric {
     pub fn new(key: &str, label: &str, unit: Unit) -> Self {
-        Metric { key: key.to_owned(), label: label.to_owned(), unit }
+        Metric { key: key.to_owned(), label: label.to_owned(), unit, plain: false }
+    }
+
+    /// Shown as one number, its median.
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
+        self
     }
 }
 
@@ -53,6 +62,17 @@ pub struct Row {
     /// Why it did not run to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// It was to run, and something went wrong; else a reason says why it was not to.
+    #[serde(default)]
+    pub failed: bool,
+}
+
+/// Of one contender: its samples, one a round from the first.
+pub(super) struct Collected {
+    pub contender: String,
+    pub samples: Vec<Sample>,
+    pub reason: Option<String>,
+    pub failed: bool,
 }
 
 impl Case {
@@ -79,16 +99,13 @@ impl Case {
         self.metrics.iter().position(|metric| metric.key == key)
     }
 
-    /// From what was collected: for each contender its samples, one a round from the first, and its reason.
-    pub(super) fn collected(
-        mut self,
-        rows: Vec<(String, Vec<Sample>, Option<String>)>,
-    ) -> Result<Self, Failure> {
-        for (contender, samples, reason) in rows {
+    /// From what was collected.
+    pub(super) fn collected(mut self, rows: impl IntoIterator<Item = Collected>) -> Result<Self, Failure> {
+        for Collected { contender, samples, reason, failed } in rows {
             let checksum = one_checksum(&self.key, &contender, &samples)?;
             let figures = if samples.is_empty() { Vec::new() } else { self.figures(&samples) };
             let checksum = checksum.map(|sum| format!("{sum:016x}"));
-            self.rows.push(Row { contender, figures, checksum, reason });
+            self.rows.push(Row { contender, figures, checksum, reason, failed });
         }
         self.agree()?;
         let keys: Vec<_> = self.metrics.iter().map(|metric| metric.key.clone()).collect();
@@ -153,14 +170,14 @@ mod tests {
         }
     }
 
-    fn row(name: &str, samples: Vec<Sample>) -> (String, Vec<Sample>, Option<String>) {
-        (name.into(), samples, None)
+    fn row(name: &str, samples: Vec<Sample>) -> Collected {
+        Collected { contender: name.into(), samples, reason: None, failed: false }
     }
 
     #[test]
     fn ratios_are_to_the_baseline() {
         let runs = |time: f64| vec![Sample::of_some([Some(time), None]); 3];
-        let failed = ("c".to_owned(), Vec::new(), Some("it ran out of memory".to_owned()));
+        let failed = Collected { reason: Some("no memory".into()), failed: true, ..row("c", Vec::new()) };
         let case = case().collected(vec![row("a", runs(10.0)), row("b", runs(25.0)), failed]).unwrap();
         assert_eq!(case.figure("a", "time").unwrap().ratio, None);
         assert_eq!(case.figure("b", "time").unwrap().ratio.as_ref().unwrap().times, 2.5);

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::{
-    case::{Case, Metric},
+    case::{Case, Collected, Metric},
     options::LabArgs,
     progress::Progress,
     sample::Sample,
@@ -120,8 +120,12 @@ impl<'a> Contest<'a> {
             partial: interrupt::requested(),
             rows: Vec::new(),
         };
-        let taken = self.contenders.into_iter();
-        case.collected(taken.map(|contender| (contender.name, contender.samples, contender.reason)).collect())
+        case.collected(self.contenders.into_iter().map(|contender| Collected {
+            failed: contender.run.is_some() && contender.reason.is_some(),
+            contender: contender.name,
+            samples: contender.samples,
+            reason: contender.reason,
+        }))
     }
 
     /// Another begins each time, so that nobody always runs behind the same neighbour.
@@ -220,6 +224,7 @@ mod tests {
         assert_eq!(calls, 1);
         assert_eq!(case.rows[1].reason.as_deref(), Some("no memory"));
         assert_eq!(case.rows[2].reason.as_deref(), Some("holds one type"));
+        assert_eq!((case.rows[0].failed, case.rows[1].failed, case.rows[2].failed), (false, true, false));
         assert_eq!(case.median("ok", "time"), Some(2.0));
     }
 

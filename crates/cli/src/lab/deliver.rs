@@ -25,7 +25,8 @@ pub fn check(args: &LabArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes and prints what was asked for; the status says whether Ctrl-C cut it short.
+/// Writes and prints what was asked for; the status says whether Ctrl-C cut it short. A contender's failure is told in
+/// its row, and is the command's in the end.
 pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failure> {
     if findings.partial && !findings.has_figures() {
         return Err(Failure::interrupted());
@@ -49,8 +50,11 @@ pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failu
         }
         None => findings.tables(),
     };
-    let status = if findings.partial { INTERRUPTED } else { 0 };
-    output::print(&text, ExitCode::from(status))
+    let status = output::print(&text, ExitCode::from(if findings.partial { INTERRUPTED } else { 0 }))?;
+    match findings.failures() {
+        Some(failures) if !findings.partial => Err(Failure::during(failures)),
+        _ => Ok(status),
+    }
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {

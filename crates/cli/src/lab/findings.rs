@@ -69,6 +69,19 @@ impl Findings {
         self.cases.iter().flat_map(|case| &case.rows).any(|row| !row.figures.is_empty())
     }
 
+    /// Those who were to run and failed, and why; `None` if nobody did.
+    pub fn failures(&self) -> Option<String> {
+        let failed = self.cases.iter().flat_map(|case| {
+            let rows = case.rows.iter().filter(|row| row.failed);
+            rows.map(|row| {
+                let reason = row.reason.as_deref().unwrap_or("failed");
+                format!("{}: {}: {reason}", case.key, row.contender)
+            })
+        });
+        let failed: Vec<_> = failed.collect();
+        (!failed.is_empty()).then(|| failed.join("; "))
+    }
+
     /// For people to read.
     pub fn tables(&self) -> String {
         let mut parts = Vec::new();

@@ -5,6 +5,9 @@
 //! difference. Cases, the machine's [`Facts`] and pictures are the [`Findings`] of a bench, which are printed,
 //! written as JSON and CSV, and labelled if Ctrl-C cut them short.
 
+#![allow(dead_code, unused_imports, reason = "each bench takes another part of it")]
+
+mod alloc;
 mod case;
 pub mod chart;
 mod contest;
@@ -20,6 +23,7 @@ pub mod text;
 pub mod unit;
 
 pub use self::{
+    alloc::Alloc,
     case::{Case, Metric, Row},
     contest::{Contest, Lab, Warming},
     deliver::{check, deliver},

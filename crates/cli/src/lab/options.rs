@@ -38,4 +38,15 @@ impl LabArgs {
     pub fn size<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }
+
+    /// The command that repeats a measurement, from its subcommand and options: `bench rk4 --length 4`.
+    pub fn command(&self, bench: &str) -> String {
+        let mut command = format!("highwater {bench}");
+        let mut option = |name: &str, value: Option<u32>| {
+            command.extend(value.map(|value| format!(" --{name} {value}")));
+        };
+        option("runs", self.runs);
+        option("warmup", self.warmup);
+        if self.quick { command + " --quick" } else { command }
+    }
 }

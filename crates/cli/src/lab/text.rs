@@ -14,9 +14,9 @@ use super::{
 /// Below the tables of a bench.
 pub const LEGEND: &str = "median (min .. max) over the rounds; x: times the baseline's, the median of the rounds' \
 own ratios; less is better.\ntie: the middle half of these ratios is wider than their distance from 1; \
-?: fewer than 3 rounds, so no verdict.";
+?: fewer than 3 rounds, so no verdict; -: nobody tells.";
 
-/// The most metrics in one table; where there are more, each has two.
+/// The most metrics with their spread in one table; where there are more, each table has two.
 const ABREAST: usize = 3;
 
 /// A contender a line, two columns for each metric.
@@ -25,7 +25,8 @@ pub fn of_case(case: &Case) -> String {
         if case.rounds == 1 { "1 round".into() } else { format!("{} interleaved rounds", case.rounds) };
     let partial = if case.partial { "PARTIAL, " } else { "" };
     let count = case.metrics.len();
-    let abreast = if count > ABREAST { 2 } else { count.max(1) };
+    let wide = case.metrics.iter().filter(|metric| !metric.plain).count();
+    let abreast = if wide > ABREAST { 2 } else { count.max(1) };
     let tables = (0..count.max(1)).step_by(abreast).map(|from| table(case, from..count.min(from + abreast)));
     let tables: Vec<_> = tables.map(|table| table.to_string()).collect();
     format!("{} ({partial}{rounds})\n{}", case.title, tables.join("\n"))
@@ -36,7 +37,8 @@ fn table(case: &Case, columns: std::ops::Range<usize>) -> Table {
     let mut table = new();
     let mut head = vec![String::new()];
     for metric in &case.metrics[columns.clone()] {
-        head.extend([metric.label.clone(), "x".into()]);
+        head.push(metric.label.clone());
+        head.extend((!metric.plain).then(|| "x".into()));
     }
     let width = head.len();
     table.set_header(head);
@@ -49,8 +51,12 @@ fn table(case: &Case, columns: std::ops::Range<usize>) -> Table {
             cells.push(row.reason.clone().unwrap_or_else(|| "did not run".into()));
         }
         for (figure, metric) in row.figures.iter().zip(&case.metrics).take(columns.end).skip(columns.start) {
-            cells.push(figure.as_ref().map_or("unknown".into(), |figure| spread(figure, metric.unit)));
-            cells.push(figure.as_ref().map_or(String::new(), |figure| times(figure)));
+            cells.push(match figure {
+                None => "-".into(),
+                Some(figure) if metric.plain => metric.unit.show(figure.median),
+                Some(figure) => spread(figure, metric.unit),
+            });
+            cells.extend((!metric.plain).then(|| figure.as_ref().map_or(String::new(), times)));
         }
         if let (Some(reason), false) = (&row.reason, row.figures.is_empty()) {
             cells[0].push_str(&format!(" ({reason})"));

@@ -63,6 +63,11 @@ impl Range {
         share.clamp(0.0, 1.0)
     }
 
+    /// Whether it does not lie beyond the end.
+    pub fn has_room_for(&self, value: f64) -> bool {
+        value <= self.to
+    }
+
     /// Whether it has a place at all.
     pub fn has(&self, value: f64) -> bool {
         value.is_finite() && (!self.is_log || value > 0.0)

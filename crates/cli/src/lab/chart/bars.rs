@@ -24,6 +24,8 @@ const AXIS: i32 = 46;
 const MARGIN: i32 = 16;
 /// The most that names get.
 const NAMES: i32 = 280;
+/// An axis ends at so many times the longest bar, however far single runs went.
+const REACH: f64 = 1.6;
 
 /// A chart of bars.
 #[derive(Clone, Debug)]
@@ -118,6 +120,8 @@ impl Bars {
         let all = || self.groups.iter().flat_map(|group| &group.bars);
         let names = all().map(|bar| width(&bar.name, NORMAL)).max().unwrap_or(0).min(NAMES);
         let notes = all().map(|bar| width(&self.figure(bar), SMALL)).max().unwrap_or(0);
+        // What goes further than its axis says so.
+        let notes = notes + width(", up to 1.23 min", SMALL);
         let frame = (MARGIN + names + 10, WIDTH - MARGIN - notes - 12);
         let mut series: Vec<&str> = Vec::new();
         let shared = self.range(all());
@@ -162,7 +166,11 @@ impl Bars {
     }
 
     fn range<'b>(&self, bars: impl Iterator<Item = &'b Bar>) -> Range {
-        Range::linear(&self.what, self.unit, bars.flat_map(|bar| [bar.value, bar.ends.1]), true)
+        let (longest, furthest) = bars.fold((0.0_f64, 0.0_f64), |(longest, furthest), bar| {
+            (longest.max(bar.value), furthest.max(bar.ends.1))
+        });
+        let most = if longest > 0.0 { furthest.min(longest * REACH).max(longest) } else { furthest };
+        Range::linear(&self.what, self.unit, [most].into_iter(), true)
     }
 
     fn bar(
@@ -179,17 +187,25 @@ impl Bars {
         write(area, &cut(&bar.name, NORMAL, left - MARGIN - 8), (left - 8, middle), NORMAL, At::End, 1.0)?;
         style.bar(area, [(left, middle - BAR / 2), (at(bar.value), middle + BAR / 2)])?;
         let (least, most) = (at(bar.ends.0), at(bar.ends.1));
+        let mut figure = self.figure(bar);
         if most > least {
             rule(area, (least, middle), (most, middle), 1.0)?;
-            for x in [least, most] {
-                rule(area, (x, middle - 4), (x, middle + 4), 1.0)?;
+            rule(area, (least, middle - 4), (least, middle + 4), 1.0)?;
+            if range.has_room_for(bar.ends.1) {
+                rule(area, (most, middle - 4), (most, middle + 4), 1.0)?;
+            } else {
+                // An arrow: it goes on.
+                rule(area, (most - 6, middle - 4), (most, middle), 1.0)?;
+                rule(area, (most - 6, middle + 4), (most, middle), 1.0)?;
+                figure = format!("{figure}, up to {}", self.unit.show(bar.ends.1));
             }
         }
-        write(area, &self.figure(bar), (most.max(at(bar.value)) + 8, middle), SMALL, At::Start, 0.85)
+        write(area, &figure, (most.max(at(bar.value)) + 8, middle), SMALL, At::Start, 0.85)
     }
 
     fn figure(&self, bar: &Bar) -> String {
-        format!("{}  {}", self.unit.show(bar.value), bar.note).trim_end().to_owned()
+        let value = self.unit.show(bar.value);
+        if bar.note.is_empty() { value } else { format!("{value} · {}", bar.note) }
     }
 }
 

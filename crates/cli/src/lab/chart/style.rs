@@ -17,10 +17,10 @@ pub const COLOURS: [RGBColor; 8] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
-    RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
-    RGBColor(120, 120, 120),
+    RGBColor(110, 110, 110),
+    RGBColor(0, 0, 0),
 ];
 
 /// Lengths of dash and gap, in pixels; no gap is a full line.
