@@ -3,9 +3,14 @@
 //! A bench has a file or folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that gives
 //! its [`Findings`] as data, and a variant below.
 
+mod c;
 pub mod growth;
 pub mod malloctest;
+pub mod physics;
+pub mod rk4;
 pub mod scratch;
+mod spaces;
+mod versus;
 
 use std::process::ExitCode;
 
@@ -27,6 +32,8 @@ pub struct BenchArgs {
 #[derive(Subcommand)]
 enum Bench {
     Growth(Box<growth::GrowthArgs>),
+    Physics(Box<physics::PhysicsArgs>),
+    Rk4(Box<rk4::Rk4Args>),
     Scratch(Box<scratch::ScratchArgs>),
     Malloctest(Box<malloctest::MalloctestArgs>),
 }
@@ -34,6 +41,8 @@ enum Bench {
 /// Does what the command line says.
 pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     match &args.bench {
+        Bench::Physics(args) => one(&args.versus.lab, || physics::measure(args)),
+        Bench::Rk4(args) => one(&args.versus.lab, || rk4::measure(args)),
         Bench::Growth(args) => {
             growth::child(args).unwrap_or_else(|| one(&args.lab, || growth::measure(args)))
         }

@@ -5,7 +5,7 @@
 
 mod axis;
 mod bars;
-mod canvas;
+pub mod canvas;
 mod lines;
 pub mod style;
 

@@ -1,0 +1,106 @@
+//! The world: discs in a box, some of them tied together by springs.
+//!
+//! It has any number of dimensions: a place, a velocity and a force are vectors of that length. With two of them the
+//! bodies are discs that fall.
+
+/// What holds for every body. Lengths are in radii of a body, masses are 1, and time is in seconds.
+#[derive(Debug, Clone)]
+pub struct Laws {
+    /// Downwards along the second dimension.
+    pub gravity: f64,
+    /// Of the velocity, lost in a second.
+    pub drag: f64,
+    pub stiffness: f64,
+    /// Of the velocity, kept by what bounces.
+    pub restitution: f64,
+    pub time_step: f64,
+    /// Of the box in every dimension; it begins at 0.
+    pub size: f64,
+}
+
+/// A body, with vectors that are held in some space.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Body<V> {
+    pub at: V,
+    pub velocity: V,
+}
+
+/// What pulls two bodies together, or pushes them apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Spring {
+    pub a: usize,
+    pub b: usize,
+    /// At rest.
+    pub length: f64,
+}
+
+/// What is simulated, as it starts.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub laws: Laws,
+    pub bodies: Vec<Body<Vec<f64>>>,
+    pub springs: Vec<Spring>,
+}
+
+/// Two bodies touch when their centres are nearer than this.
+pub const DIAMETER: f64 = 2.0;
+pub const RADIUS: f64 = 1.0;
+
+/// Where the bodies start in the first two dimensions: two triangles that are tied together, and four that are free.
+const STARTS: [[f64; 2]; 10] = [
+    [4.0, 14.0],
+    [7.0, 14.0],
+    [5.5, 16.6],
+    [13.0, 12.0],
+    [16.0, 12.0],
+    [14.5, 14.6],
+    [5.0, 9.0],
+    [10.0, 16.0],
+    [9.0, 5.0],
+    [15.0, 7.0],
+];
+const TIES: [[usize; 2]; 6] = [[0, 1], [1, 2], [2, 0], [3, 4], [4, 5], [5, 3]];
+
+impl Problem {
+    /// Ten bodies in so many dimensions, at least two.
+    pub fn of_dimensions(dimensions: usize) -> Self {
+        assert!(dimensions >= 2, "bodies fall along the second dimension, so there are at least two");
+        let laws = Laws {
+            gravity: 9.81,
+            drag: 0.05,
+            stiffness: 400.0,
+            restitution: 0.8,
+            time_step: 1.0 / 480.0,
+            size: 20.0,
+        };
+        let mut random = Random(42);
+        // All dimensions beyond the second together are as wide as one.
+        let narrow = 1.0 / (dimensions as f64).sqrt();
+        let bodies = STARTS.iter().map(|start| Body {
+            at: (0..dimensions)
+                .map(|i| start.get(i).map_or_else(|| laws.size / 2.0 + narrow * random.next(), |at| *at))
+                .collect(),
+            velocity: (0..dimensions)
+                .map(|i| if i < 2 { 6.0 * random.next() } else { 2.0 * narrow * random.next() })
+                .collect(),
+        });
+        let bodies = bodies.collect();
+        let springs = TIES.iter().map(|&[a, b]| Spring { a, b, length: 3.0 }).collect();
+        Self { laws, bodies, springs }
+    }
+
+    /// Numbers in a vector.
+    pub fn dimensions(&self) -> usize {
+        self.bodies[0].at.len()
+    }
+}
+
+/// From -1 to 1: the same ones on every machine, and in C.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from((self.0 >> 32) as u32) / f64::from(1_u32 << 31) - 1.0
+    }
+}

@@ -1,0 +1,52 @@
+//! The trajectory, drawn.
+
+use highwater::Arena;
+
+use super::{
+    chain::{Problem, displacements},
+    method::integrate,
+};
+use crate::{
+    failure::Failure,
+    lab::{
+        Unit,
+        chart::{Axis, Line, Lines, Picture},
+    },
+};
+
+const MASSES: usize = 8;
+const SECONDS: f64 = 40.0;
+/// Steps from one point of a line to the next.
+const EVERY: usize = 10;
+
+/// The masses of a chain whose free end was pulled and let go.
+pub fn trajectory() -> Result<Picture, Failure> {
+    let problem = Problem::new(2 * MASSES, 0.01, 0.0, 0.01, |i| if i % 2 == 0 { 0.35 } else { 0.0 });
+    let mut lines: Vec<_> =
+        (1..=MASSES).map(|mass| Line { name: format!("mass {mass}"), points: Vec::new() }).collect();
+    let (mut one, mut other) = (Arena::new(), Arena::new());
+    let mut state = problem.start.clone();
+    let mut steps = 0;
+    loop {
+        let time = steps as f64 * problem.time_step;
+        for (mass, (line, moved)) in lines.iter_mut().zip(displacements(&state)).enumerate() {
+            line.points.push((time * 1e9, (mass + 1) as f64 + moved));
+        }
+        if time >= SECONDS {
+            break;
+        }
+        state = integrate(one.scope(), other.scope(), &problem, &state, time, EVERY);
+        steps += EVERY;
+    }
+    lines.reverse();
+    Lines {
+        name: "trajectory".into(),
+        title: "A chain of masses, pulled at its free end and let go".into(),
+        subtitle: "the ODE's trajectory: each mass's distance from the wall; every spring begins 1.35 times as long as at rest"
+            .into(),
+        x: Axis { zero_based: true, ..Axis::linear("time", Unit::Ns) },
+        y: Axis::linear("distance (springs at rest)", Unit::Count),
+        lines,
+    }
+    .draw()
+}

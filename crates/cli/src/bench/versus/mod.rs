@@ -1,0 +1,129 @@
+//! One computation with vectors in an arena, with vectors on the heap, and, where its length is constant, with vectors
+//! on the stack; in Rust and in C. What `bench rk4` and `bench physics` have in common.
+
+mod charts;
+mod clock;
+mod contests;
+mod words;
+
+use clap::{Args, builder::RangedU64ValueParser};
+
+use super::{
+    c::{CArgs, Workshop},
+    spaces::Space,
+};
+use crate::{
+    failure::Failure,
+    interrupt,
+    lab::{Findings, Lab, LabArgs},
+};
+
+/// Lengths of vectors, and those of them that are also measured as constants.
+const LENGTHS: [usize; 10] = [2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192];
+const QUICK: [usize; 2] = [4, 64];
+const MOST: u64 = 1 << 17;
+
+/// Options of both benches.
+#[derive(Args, Clone, Debug, Default)]
+pub struct VersusArgs {
+    /// Numbers in a vector, several with commas between them [default: 2 to 8192]; 2, 4, 8, 16, 32 and 64 are also
+    /// measured as constants
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = RangedU64ValueParser::<u64>::new().range(2..=MOST))]
+    pub lengths: Vec<u64>,
+
+    /// Steps of a run [default: as many as take some ten milliseconds]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=100_000_000))]
+    pub steps: Option<u64>,
+
+    #[command(flatten)]
+    pub c: CArgs,
+
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+impl VersusArgs {
+    /// From the shortest, each once.
+    pub fn all_lengths(&self) -> Vec<usize> {
+        let mut lengths: Vec<usize> = self.lengths.iter().map(|length| *length as usize).collect();
+        if lengths.is_empty() {
+            lengths = self.lab.size(LENGTHS.to_vec(), QUICK.to_vec());
+        }
+        lengths.sort_unstable();
+        lengths.dedup();
+        lengths
+    }
+
+    /// What repeats it.
+    fn command(&self, bench: &str) -> String {
+        let mut command = format!("highwater bench {bench}");
+        if !self.lengths.is_empty() {
+            let lengths: Vec<_> = self.lengths.iter().map(ToString::to_string).collect();
+            command.push_str(&format!(" --lengths {}", lengths.join(",")));
+        }
+        if let Some(steps) = self.steps {
+            command.push_str(&format!(" --steps {steps}"));
+        }
+        if self.lab.quick {
+            command.push_str(" --quick");
+        }
+        command
+    }
+}
+
+/// A computation, for vectors of one length.
+pub trait Job {
+    /// Of the bench, and of its program in C.
+    const NAME: &'static str;
+
+    /// Vectors of that length.
+    fn of_length(length: usize) -> Self;
+
+    /// How many steps take some ten milliseconds.
+    fn steps(length: usize) -> usize;
+
+    /// So many steps from the start, with what has to last in `space`; the result.
+    fn run<O: Space, S: Space>(&self, space: O, scratch: S, steps: usize) -> Vec<f64>;
+
+    /// The problem, as the program in C reads it.
+    fn numbers(&self) -> Vec<f64>;
+}
+
+/// Measures all lengths.
+pub fn measure<J: Job>(title: &str, args: &VersusArgs) -> Result<Findings, Failure> {
+    let lengths = args.all_lengths();
+    let workshop = Workshop::open(&args.c);
+    let contenders = lengths.iter().map(|length| contests::count(*length, workshop.is_ok())).sum();
+    let lab = Lab::new(&format!("bench {}", J::NAME), &args.lab, args.lab.size(15, 3), 1, contenders);
+    let mut findings = Findings::new(J::NAME, title, args.command(J::NAME), args.lab.quick);
+    let mut agreed = Vec::new();
+    for length in lengths {
+        if interrupt::requested() {
+            findings.partial = true;
+            break;
+        }
+        let fewer = args.lab.size(1, 20);
+        let steps = args.steps.map_or_else(|| J::steps(length).div_ceil(fewer), |steps| steps as usize);
+        agreed.extend(contests::of_length::<J>(length, steps, &workshop, &lab, &mut findings)?);
+    }
+    findings.words = words::of(&findings, &workshop, &agreed);
+    findings.pictures = charts::of(&findings)?;
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_repeats_it() {
+        let mut args = VersusArgs::default();
+        assert_eq!(args.command("rk4"), "highwater bench rk4");
+        assert_eq!(args.all_lengths(), LENGTHS);
+        args.lengths = vec![64, 8, 8];
+        args.steps = Some(10);
+        args.lab.quick = true;
+        assert_eq!(args.command("rk4"), "highwater bench rk4 --lengths 64,8,8 --steps 10 --quick");
+        assert_eq!(args.all_lengths(), [8, 64]);
+    }
+}
