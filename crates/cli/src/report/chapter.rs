@@ -47,6 +47,7 @@ impl Outcome {
     /// From what measuring it gave.
     pub fn of(measured: Result<Option<Measured>, Failure>, interrupted: bool) -> Self {
         match measured {
+            Ok(Some(measured)) if interrupted && !measured.findings.has_figures() => Self::interrupted(),
             Ok(Some(Measured { findings, stopped })) => Self::Found { findings: Box::new(findings), stopped },
             Ok(None) => Self::LeftOut { why: "there was no time left for it (--budget)".into() },
             Err(_) if interrupted => Self::interrupted(),

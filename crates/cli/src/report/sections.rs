@@ -47,15 +47,6 @@ pub struct Measured {
 /// In the page's order.
 pub const ALL: &[Section] = &[
     Section {
-        key: "malloctest",
-        title: "Blocks of random sizes: malloctest",
-        about: "An array of blocks of random sizes is filled and emptied, again and again: by programs whose malloc \
-                is another one, and by arenas that are reset instead.",
-        measure: by_command,
-        words: &["bench", "malloctest", "1", "5", "1000000", "10", "1000"],
-        takes_library: true,
-    },
-    Section {
         key: "grow",
         title: "A list of small nodes: grow",
         about: "Small linked nodes are allocated from empty until they fill so much memory, each time in a process \
@@ -63,6 +54,50 @@ pub const ALL: &[Section] = &[
         measure: |_, asked| grow::measure(asked),
         words: &["grow"],
         takes_library: false,
+    },
+    Section {
+        key: "growth",
+        title: "Ways to grow: growth",
+        about: "Memory is filled from empty in every way in which it can grow: with steps of every size, with the \
+                kernel's paging, with and without huge pages, and by what others use.",
+        measure: by_command,
+        words: &["bench", "growth", "--sizes", "1MiB,32MiB,256MiB"],
+        takes_library: false,
+    },
+    Section {
+        key: "scratch",
+        title: "What arenas are used for: scratch",
+        about: "Trees, strings, hash maps and scopes of requests are made and thrown away, on arenas and on malloc.",
+        measure: by_command,
+        words: &["bench", "scratch"],
+        takes_library: false,
+    },
+    Section {
+        key: "rk4",
+        title: "Functions that return vectors and matrices: rk4",
+        about: "A differential equation is solved by functions that return their results: in an arena, as values on \
+                the heap that their owners free, and on the stack where the length is a constant.",
+        measure: by_command,
+        words: &["bench", "rk4"],
+        takes_library: false,
+    },
+    Section {
+        key: "physics",
+        title: "Functions that return vectors: physics",
+        about: "Bodies fall, collide and hang on springs, moved by functions that return their results, in the same \
+                three ways.",
+        measure: by_command,
+        words: &["bench", "physics"],
+        takes_library: false,
+    },
+    Section {
+        key: "malloctest",
+        title: "Blocks of random sizes: malloctest",
+        about: "An array of blocks of random sizes is filled and emptied, again and again: by programs whose malloc \
+                is another one, and by arenas that are reset instead.",
+        measure: by_command,
+        words: &["bench", "malloctest", "1", "5", "1000000", "10", "1000"],
+        takes_library: true,
     },
 ];
 
@@ -117,7 +152,7 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        let section = &ALL[0];
+        let section = ALL.iter().find(|section| section.key == "malloctest").unwrap();
         let asked = Asked {
             runs: 3,
             warmup: None,
