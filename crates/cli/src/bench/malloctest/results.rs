@@ -129,10 +129,10 @@ fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> Lines {
 
 fn words(case: &Case, write: Write, allocators: &[Allocator]) -> Vec<String> {
     let mut words = Vec::new();
-    let versions: Vec<_> =
-        allocators.iter().map(|allocator| format!("{} is {}", allocator.name, allocator.version)).collect();
-    words.push(format!("{}.", versions.join(", ")));
     let is_ours = |allocator: &&Allocator| matches!(allocator.kind, Kind::Highwater(_));
+    let others = allocators.iter().filter(|allocator| !is_ours(allocator));
+    let versions: Vec<_> = others.map(|other| format!("{} is {}", other.name, other.version)).collect();
+    words.push(format!("{}.", versions.join(", ")));
     let fastest = |of: &dyn Fn(&&Allocator) -> bool| {
         allocators
             .iter()
