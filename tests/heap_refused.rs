@@ -104,7 +104,9 @@ fn every_single_growth_may_be_refused() {
         // The first ones all, then some: a run is a while.
         for nth in (1..8.min(commits)).chain((8..commits).step_by(1 + commits as usize / 8)) {
             let refusals = program(&heap(kind, Injection::nth(nth)));
-            assert_eq!(refusals, 1, "{kind:?}, refused the {nth}th of {commits}");
+            // (A slice of `Bump` that is free may do instead.)
+            let is_right = refusals == 1 || refusals == 0 && matches!(kind, Kind::Bump(_));
+            assert!(is_right, "{kind:?}, refused the {nth}th of {commits}: {refusals}");
         }
     }
 }

@@ -353,6 +353,13 @@ impl<T: ThreadSlot> Heap<T> {
         HeapStats { region: self.monitor().stats().unwrap_or_default(), ..stats }
     }
 
+    /// Whether a call is in the middle of something at this moment, so that [`stats`](Heap::stats) would wait for it: for
+    /// ever if it was interrupted by the signal whose handler asks.
+    #[doc(hidden)]
+    pub fn is_busy(&self) -> bool {
+        each!(&self.policy, policy => policy.is_busy())
+    }
+
     /// Gives memory that nobody uses back to the system, but for about `keep` bytes of it; returns how many bytes that
     /// were.
     pub fn trim(&self, keep: usize) -> usize {

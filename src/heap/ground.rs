@@ -150,8 +150,11 @@ impl Ground {
         unsafe {
             start.write_bytes(0, before);
             let pages = start.add(before);
-            crate::sys::empty(pages.as_ptr(), whole);
-            self.forget_presence(pages.addr().get().wrapping_sub(self.start()), whole);
+            if crate::sys::empty(pages.as_ptr(), whole) {
+                self.forget_presence(pages.addr().get().wrapping_sub(self.start()), whole);
+            } else {
+                pages.write_bytes(0, whole);
+            }
             pages.add(whole).write_bytes(0, len - before - whole);
         }
     }

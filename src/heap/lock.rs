@@ -10,10 +10,10 @@
 
 use crate::sys;
 use core::cell::UnsafeCell;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
-use core::time::Duration;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 
 /// A value that one thread at a time may have.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub struct Lock<T> {
     is_held: AtomicBool,
     /// Not 0 as long as nobody can call at the same time as somebody else.
     alone: &'static AtomicU8,
-    /// The process and the thread that holds it to fork; 0 for none.
-    forker: AtomicU64,
+    /// The thread that holds it to fork, by an address of its own, which its copy in the child has as well; 0 for none.
+    forker: AtomicUsize,
     value: UnsafeCell<T>,
 }
 
@@ -34,7 +34,7 @@ impl<T> Lock<T> {
         Lock {
             is_held: AtomicBool::new(false),
             alone: one_thread(),
-            forker: AtomicU64::new(0),
+            forker: AtomicUsize::new(0),
             value: UnsafeCell::new(value),
         }
     }
@@ -53,14 +53,14 @@ impl<T> Lock<T> {
     #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
         self.hold();
-        Guard { lock: self }
+        Guard { lock: self, value: PhantomData }
     }
 
     /// The same if nobody has it.
     #[inline]
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         // (Not made at all if it is held: dropping it would open the lock.)
-        self.try_hold().then(|| Guard { lock: self })
+        self.try_hold().then(|| Guard { lock: self, value: PhantomData })
     }
 
     /// Takes the lock without a guard.
@@ -95,27 +95,43 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes it in the thread that is about to fork.
-    pub fn hold_for_fork(&self) {
+    /// Takes it in the thread that is about to fork. Until it is opened, this thread gets the value whenever it asks.
+    ///
+    /// # Safety
+    /// It has one guard at a time until then.
+    pub unsafe fn hold_for_fork(&self) {
+        // The only thread of the process has it, and is in the handler of a signal: what was interrupted goes on in both
+        // processes, with what it holds.
+        if self.alone.load(Relaxed) != 0 && self.is_held.load(Relaxed) {
+            self.forker.store(INTERRUPTED, Relaxed);
+            return;
+        }
         self.hold();
-        self.forker.store(sys::this_thread(), Relaxed);
+        self.forker.store(sys::thread_address(), Relaxed);
     }
 
-    /// Opens it after the fork.
+    /// Opens it after the fork; whether it was taken for that: not if the fork came in the middle of a call.
     ///
     /// # Safety
     /// The caller took it by [`hold_for_fork`](Self::hold_for_fork), or is the child of the one who did.
-    pub unsafe fn open_after_fork(&self) {
-        self.forker.store(0, Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { self.open() };
+    pub unsafe fn open_after_fork(&self) -> bool {
+        let was_taken = self.forker.swap(0, Relaxed) != INTERRUPTED;
+        if was_taken {
+            // SAFETY: the caller's promise.
+            unsafe { self.open() };
+        }
+        was_taken
+    }
+
+    /// Whether anybody has it at this moment.
+    pub fn is_held(&self) -> bool {
+        self.is_held.load(Relaxed)
     }
 
     /// Whether the calling thread holds it because it forks: the same one, or its copy in a child.
     #[cold]
     fn is_forking(&self) -> bool {
-        let forker = self.forker.load(Relaxed);
-        forker != 0 && (forker == sys::this_thread() || forker >> 32 != u64::from(sys::process_id()))
+        self.forker.load(Relaxed) == sys::thread_address()
     }
 
     #[cold]
@@ -131,6 +147,9 @@ impl<T> Lock<T> {
         }
     }
 }
+
+/// In the place of who forks: it was not taken for that.
+const INTERRUPTED: usize = usize::MAX;
 
 /// Where it stands whether the process has one thread, as far as the C library knows, which makes them: what glibc's own
 /// malloc asks before it leaves its locks out. Older ones than 2.32 do not say.
@@ -165,7 +184,7 @@ pub(super) fn pause(turn: u32) {
         0..64 => core::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
         // Whoever holds it may be of a lower priority, and never run while we do.
-        _ => std::thread::sleep(Duration::from_micros(50)),
+        _ => sys::sleep_briefly(50_000),
     }
 }
 
@@ -173,7 +192,12 @@ pub(super) fn pause(turn: u32) {
 #[derive(Debug)]
 pub struct Guard<'l, T> {
     lock: &'l Lock<T>,
+    /// It is a `&mut` to the value: neither that nor more may be shared by it.
+    value: PhantomData<*mut T>,
 }
+
+// SAFETY: shared, it gives `&T` and nothing else.
+unsafe impl<T: Sync> Sync for Guard<'_, T> {}
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
@@ -240,7 +264,8 @@ mod tests {
     #[test]
     fn who_holds_it_to_fork_passes_and_nobody_else() {
         let lock = Lock::new(1);
-        lock.hold_for_fork();
+        // SAFETY: the guards below live for a line.
+        unsafe { lock.hold_for_fork() };
         *lock.lock() += 1;
         *lock.lock() += 1;
         let others = AtomicBool::new(false);
@@ -249,7 +274,7 @@ mod tests {
                 *lock.lock() += 1;
                 others.store(true, Relaxed);
             });
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(core::time::Duration::from_millis(20));
             assert!(!others.load(Relaxed));
             // SAFETY: it was taken for a fork above.
             unsafe { lock.open_after_fork() };

@@ -59,6 +59,9 @@ pub(crate) trait Policy {
     /// Gives what nobody uses back to the system, but for about `keep` bytes; returns how many bytes that were.
     fn trim(&self, keep: usize) -> usize;
 
+    /// Whether a call is in the middle of something: the figures would have to wait for it.
+    fn is_busy(&self) -> bool;
+
     /// Takes every lock there is, in the thread that is about to fork: what a child is then a copy of is whole.
     fn before_fork(&self);
 

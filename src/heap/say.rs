@@ -6,14 +6,20 @@ use core::fmt::{self, Write};
 
 /// Writes a line that begins with our name. What is longer than 512 bytes is cut off; `errno` stays.
 #[cold]
-#[inline(never)]
 pub fn say(what: fmt::Arguments<'_>) {
+    say_to(2, what);
+}
+
+/// The same to another descriptor.
+#[cold]
+#[inline(never)]
+pub fn say_to(to: core::ffi::c_int, what: fmt::Arguments<'_>) {
     let mut line = Line { bytes: [0; 512], len: 0 };
     let _ = write!(line, "highwater: {what}");
     let end = line.len.min(line.bytes.len() - 1);
     line.bytes[end] = b'\n';
     let errno = nix::errno::Errno::last_raw();
-    sys::write(2, line.bytes.get(..=end).unwrap_or_default());
+    sys::write(to, line.bytes.get(..=end).unwrap_or_default());
     nix::errno::Errno::set_raw(errno);
 }
 

@@ -438,8 +438,13 @@ impl Policy for StackHeap {
         unsafe { self.ground.release(state.top.saturating_add(keep)) }
     }
 
+    fn is_busy(&self) -> bool {
+        self.state.is_held()
+    }
+
     fn before_fork(&self) {
-        self.state.hold_for_fork();
+        // SAFETY: every call has one guard at a time.
+        unsafe { self.state.hold_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {

@@ -188,13 +188,24 @@ fn try_guard() -> bool {
     }
 }
 
-/// Gives the pages of a range back; what is private reads as zero afterwards. Best effort.
+/// Gives the pages of a range back, and returns whether the system took them: then what is private reads as zero. (Pages
+/// that are locked it does not take.) `errno` stays.
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn empty(start: *mut u8, len: usize) {
+pub(crate) unsafe fn empty(start: *mut u8, len: usize) -> bool {
+    let errno = nix::errno::Errno::last_raw();
     // SAFETY: the caller's promise.
-    unsafe { libc::madvise(start.cast(), len, libc::MADV_DONTNEED) };
+    let is_taken = unsafe { libc::madvise(start.cast(), len, libc::MADV_DONTNEED) } == 0;
+    nix::errno::Errno::set_raw(errno);
+    is_taken
+}
+
+/// Sleeps for a moment. No cancellation point; `errno` stays.
+pub(crate) fn sleep_briefly(nanoseconds: u32) {
+    let errno = nix::errno::Errno::last_raw();
+    raw::sleep(nanoseconds);
+    nix::errno::Errno::set_raw(errno);
 }
 
 /// How many mappings a process may have.
@@ -415,6 +426,12 @@ pub(crate) fn monotonic_ns() -> u64 {
     // SAFETY: `now` is a timespec to write to.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+}
+
+/// An address that is this thread's alone, and its copy's in a forked child. Signal-safe.
+pub(crate) fn thread_address() -> usize {
+    // SAFETY: where `errno` is; nothing is read.
+    unsafe { libc::__errno_location() }.addr()
 }
 
 /// The kernel's number of this thread. Signal-safe.

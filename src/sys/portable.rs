@@ -111,11 +111,24 @@ pub(crate) fn has_guards() -> bool {
     false
 }
 
-/// Nothing to do.
+/// Nothing is taken.
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn empty(_start: *mut u8, _len: usize) {}
+pub(crate) unsafe fn empty(_start: *mut u8, _len: usize) -> bool {
+    false
+}
+
+/// An address that is this thread's alone.
+pub(crate) fn thread_address() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| core::ptr::from_ref(here).addr())
+}
+
+/// Sleeps for a moment.
+pub(crate) fn sleep_briefly(nanoseconds: u32) {
+    std::thread::sleep(core::time::Duration::from_nanos(nanoseconds.into()));
+}
 
 /// There are no mappings.
 pub(crate) fn most_mappings() -> usize {

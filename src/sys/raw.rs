@@ -50,3 +50,10 @@ pub(super) unsafe fn allocate(fd: c_int, mode: c_int, offset: libc::off64_t, len
     // SAFETY: the call takes any numbers.
     unsafe { libc::fallocate64(fd, mode, offset, len) }
 }
+
+/// Sleeps, or not as long.
+pub(super) fn sleep(nanoseconds: u32) {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: nanoseconds.into() };
+    // SAFETY: reads the time, and has nowhere to write what is left of it.
+    unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, core::ptr::null_mut::<libc::timespec>()) };
+}

@@ -284,10 +284,12 @@ unsafe fn copied(old: NonNull<u8>, size: usize) -> *mut c_void {
     unsafe {
         let had = keeping_errno(|| size_of_block(old));
         let new = place(size, ALIGN);
-        if !new.is_null() {
-            new.cast::<u8>().copy_from_nonoverlapping(old.as_ptr(), had.min(size));
-            take(old.as_ptr().cast());
+        if new.is_null() {
+            // It is long enough for less, if there is nowhere else. (Hardened, what is behind is the size it had.)
+            return if size <= had { old.as_ptr().cast() } else { new };
         }
+        new.cast::<u8>().copy_from_nonoverlapping(old.as_ptr(), had.min(size));
+        take(old.as_ptr().cast());
         new
     }
 }

@@ -1,5 +1,6 @@
 //! The process's environment, also before the C library has one.
 
+use crate::file::File;
 use core::ffi::{CStr, c_char};
 
 unsafe extern "C" {
@@ -43,22 +44,14 @@ pub(crate) fn each(mut tell: impl FnMut(&[u8], &[u8])) {
 /// # Safety
 /// One thread at a time calls this.
 unsafe fn read_from_kernel() -> &'static [u8] {
-    let mut length = 0;
     // SAFETY: the buffer is this call's alone.
-    unsafe {
-        let buffer = core::slice::from_raw_parts_mut((&raw mut READ).cast::<u8>(), READ_BYTES);
-        let file = libc::open(c"/proc/self/environ".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if file < 0 {
-            return &[];
+    let buffer = unsafe { core::slice::from_raw_parts_mut((&raw mut READ).cast::<u8>(), READ_BYTES) };
+    let Some(file) = File::open(c"/proc/self/environ") else { return &[] };
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer[length..]) {
+            0 => return &buffer[..length],
+            got => length += got,
         }
-        while length < buffer.len() {
-            let got = libc::read(file, buffer[length..].as_mut_ptr().cast(), buffer.len() - length);
-            if got <= 0 {
-                break;
-            }
-            length += got as usize;
-        }
-        libc::close(file);
-        &buffer[..length]
     }
 }

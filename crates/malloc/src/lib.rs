@@ -18,6 +18,7 @@ compile_error!("this library is for Linux: elsewhere nothing reads LD_PRELOAD");
 
 mod calls;
 mod environment;
+mod file;
 mod foreign;
 mod hardened;
 mod options;

@@ -6,8 +6,8 @@ use crate::slot::Slot;
 use crate::{calls, hardened, stats};
 use core::ffi::c_void;
 use highwater::heap::startup::{Found, Made};
-use highwater::heap::{Heap, Kind};
-use highwater::{HugePages, Reserve};
+use highwater::heap::{Heap, Kind, say};
+use highwater::{BuildError, Headroom, HugePages, Reserve};
 
 /// What everything stands on. Made once, never dropped.
 pub(crate) struct Process {
@@ -67,30 +67,45 @@ fn make() -> Option<Process> {
     Some(Process { heap, kind: options.kind, looks, hardened, pool, told: options.told, shares })
 }
 
-/// With a reservation that is as large as it may be.
+/// With a reservation that is as large as it may be; `None` if nothing can be had, and nothing was asked for that the
+/// system's malloc does not do. Otherwise the process ends: whoever asked for a limit is not to run without it.
 fn heap(options: &Options) -> Option<Heap<Slot>> {
     let usual = match options.reserve {
-        Some(bytes) => Reserve::Bytes(bytes),
+        Some(bytes) => bytes,
         // The rest is for stacks, files, and what the heap has no room for.
-        None if let Some(limit) = address_space() => Reserve::Bytes(limit / 4),
-        None => Reserve::Bytes(physical_memory().saturating_mul(2).max(LEAST_RESERVE)),
+        None => address_space()
+            .map_or_else(|| physical_memory().saturating_mul(2).max(LEAST_RESERVE), |all| all / 4),
     };
-    let reserves = core::iter::once(usual).chain(SMALL.map(Reserve::Bytes));
-    reserves.into_iter().find_map(|reserve| {
-        use highwater::Headroom;
-        let headroom = if options.headroom { Headroom::Auto } else { Headroom::Off };
-        let builder = Heap::<Slot>::builder_with_slot()
-            .name("malloc")
-            .reserve(reserve)
-            .headroom(headroom)
-            .huge_pages(if options.huge_pages { HugePages::Advise } else { HugePages::System })
-            .policy(options.kind);
-        let builder = match (options.limit, reserve) {
-            (Some(limit), Reserve::Bytes(reserve)) => builder.limit(limit.min(reserve)),
-            _ => builder,
-        };
-        builder.try_build().ok()
-    })
+    let smaller = if options.reserve.is_some() { &[][..] } else { &SMALL };
+    let mut refused = None;
+    for reserve in core::iter::once(&usual).chain(smaller) {
+        match build(options, *reserve) {
+            Ok(heap) => return Some(heap),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    if let Some(error) = refused
+        && (options.reserve.is_some() || options.limit.is_some() || options.hardened)
+    {
+        say::say(format_args!("no heap as it was asked for: {error}"));
+        // SAFETY: ends the process, which has not begun.
+        unsafe { libc::_exit(2) }
+    }
+    None
+}
+
+fn build(options: &Options, reserve: usize) -> Result<Heap<Slot>, BuildError> {
+    let huge_pages = if options.huge_pages { HugePages::Advise } else { HugePages::System };
+    let builder = Heap::<Slot>::builder_with_slot()
+        .name("malloc")
+        .reserve(Reserve::Bytes(reserve))
+        .headroom(if options.headroom { Headroom::Auto } else { Headroom::Off })
+        .huge_pages(huge_pages)
+        .policy(options.kind);
+    match options.limit {
+        Some(limit) => builder.limit(limit.min(reserve)).try_build(),
+        None => builder.try_build(),
+    }
 }
 
 /// How much address space the process may have, if that is limited to less than we would reserve.
@@ -119,6 +134,8 @@ unsafe extern "C" fn ended(_local: *mut c_void) {
 extern "C" fn start() {
     calls::keeping_errno(|| {
         if let Found::Ready(_) = get() {
+            // Before the constructors of all others (see the build script), so that ours is the last to be called before a
+            // fork, and the first after it: what others do around one may wait for threads that allocate, or start some.
             // SAFETY: the functions may be called as long as the process lives: the library is never unloaded.
             unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(in_child)) };
         }
@@ -142,7 +159,8 @@ static FINISH: extern "C" fn() = finish;
 extern "C" fn before_fork() {
     if let Some(process) = made() {
         if let Some(pool) = &process.pool {
-            pool.ring.hold_for_fork();
+            // SAFETY: every call has one guard at a time.
+            unsafe { pool.ring.hold_for_fork() };
         }
         process.heap.before_fork();
     }

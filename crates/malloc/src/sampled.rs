@@ -194,8 +194,10 @@ impl Pool {
             if let Some(at) = behind.iter().position(|byte| *byte != FILL) {
                 wrong::overflow(block, Some((size, at)));
             }
+            if libc::madvise(page.as_ptr().cast(), self.page, libc::MADV_DONTNEED) != 0 {
+                page.write_bytes(0, self.page);
+            }
             libc::mprotect(page.as_ptr().cast(), self.page, libc::PROT_NONE);
-            libc::madvise(page.as_ptr().cast(), self.page, libc::MADV_DONTNEED);
         }
         self.ring.lock().put(place);
     }

@@ -92,7 +92,8 @@ impl Slot {
     }
 }
 
-impl ThreadSlot for Slot {
+// SAFETY: two words of the thread's own, for the one heap that there is; their address is the key.
+unsafe impl ThreadSlot for Slot {
     #[inline(always)]
     fn get(_heap: u64) -> *mut Local {
         let local: *mut Local;

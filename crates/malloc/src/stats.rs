@@ -2,12 +2,13 @@
 
 use crate::options::Told;
 use crate::process::{self, Process};
+use core::ffi::c_int;
 use core::fmt::{self, Write};
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
 use highwater::heap::record::{self, Field, Record};
-use highwater::heap::say::{Bytes, say};
+use highwater::heap::say::{Bytes, say_to};
 use highwater::heap::{HeapStats, Kind};
 
 /// The record of this process.
@@ -64,25 +65,35 @@ pub(crate) fn begin() {
     write_region(process, record);
 }
 
-/// Standard error, for programs that close it before they end, as GNU's do. -1 for none.
+/// Standard error as it was, for programs that close it before they end, as GNU's do. -1 for none.
 static STANDARD_ERROR: AtomicI32 = AtomicI32::new(-1);
+/// Which file it is: descriptors may be other files by then.
+static WHICH: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// What file a descriptor is.
+fn file_of(descriptor: c_int) -> Option<[u64; 2]> {
+    // SAFETY: writes what is known of the descriptor.
+    unsafe {
+        let mut known: libc::stat = core::mem::zeroed();
+        (libc::fstat(descriptor, &raw mut known) == 0).then_some([known.st_dev, known.st_ino])
+    }
+}
 
 fn keep_standard_error() {
+    let Some([device, number]) = file_of(2) else { return };
     if STANDARD_ERROR.load(Relaxed) < 0 {
+        WHICH[0].store(device, Relaxed);
+        WHICH[1].store(number, Relaxed);
         // (Not among those that a program counts on.)
         // SAFETY: a descriptor of our own.
         STANDARD_ERROR.store(unsafe { libc::fcntl(2, libc::F_DUPFD_CLOEXEC, 512) }, Relaxed);
     }
 }
 
-fn open_standard_error() {
-    let kept = STANDARD_ERROR.load(Relaxed);
-    // SAFETY: where there is none, nobody has it.
-    unsafe {
-        if kept >= 0 && libc::fcntl(2, libc::F_GETFD) < 0 {
-            libc::dup2(kept, 2);
-        }
-    }
+/// Where the process's standard error still is.
+fn standard_error() -> Option<c_int> {
+    let wanted = Some([WHICH[0].load(Relaxed), WHICH[1].load(Relaxed)]);
+    [2, STANDARD_ERROR.load(Relaxed)].into_iter().find(|descriptor| file_of(*descriptor) == wanted)
 }
 
 /// The parent's record is not the child's.
@@ -184,22 +195,40 @@ pub(crate) fn tell() {
     match process.told {
         Told::Nowhere => {}
         Told::Text => {
-            open_standard_error();
-            say(format_args!("{}", Line(&process.heap.stats(), &usage())));
+            let Some(to) = standard_error() else { return };
+            match figures(process) {
+                Some(stats) => say_to(to, format_args!("{}", Line(&stats, &usage()))),
+                None => say_to(to, format_args!("the process ends in the middle of a call: no figures")),
+            }
         }
         Told::Records(_) => {
             let Some(record) = record() else { return };
-            let (stats, usage) = (process.heap.stats(), usage());
+            let usage = usage();
             write_region(process, record);
-            record.set(Field::LiveBlocks, stats.live_blocks as u64);
-            record.set(Field::LiveBytes, stats.live_bytes as u64);
-            record.set(Field::PeakLiveBytes, stats.peak_live_bytes as u64);
+            if let Some(stats) = figures(process) {
+                record.set(Field::LiveBlocks, stats.live_blocks as u64);
+                record.set(Field::LiveBytes, stats.live_bytes as u64);
+                record.set(Field::PeakLiveBytes, stats.peak_live_bytes as u64);
+            }
             record.set(Field::MinorFaults, usage.minor);
             record.set(Field::MajorFaults, usage.major);
             record.set(Field::PeakResident, usage.peak);
             record.set(Field::State, 2);
         }
     }
+}
+
+/// The heap's figures; `None` if a call does not end: the process may end in the handler of a signal that interrupted it.
+fn figures(process: &Process) -> Option<HeapStats> {
+    let began = now();
+    while process.heap.is_busy() {
+        if now() - began > 100_000_000 {
+            return None;
+        }
+        // SAFETY: lets others run.
+        unsafe { libc::sched_yield() };
+    }
+    Some(process.heap.stats())
 }
 
 struct Line<'a>(&'a HeapStats, &'a Usage);

@@ -1,6 +1,9 @@
 //! What is said of misuse, before the process ends.
 
+use crate::file::File;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
 use highwater::heap::HeapError;
 use highwater::heap::say::die;
 
@@ -33,6 +36,9 @@ pub(crate) fn overflow(block: NonNull<u8>, found: Option<(usize, usize)>) -> ! {
 pub(crate) fn unless_foreign(block: NonNull<u8>) {
     let address = block.addr().get();
     let here = core::ptr::from_ref(&address).addr();
+    if is_remembered(address) && looks_like_one(block) {
+        return;
+    }
     let mut path = [0; 256];
     let Some(found) = mapping_of(address, here, &mut path) else {
         die(format_args!("foreign pointer: {address:#x} is no address of this process"));
@@ -47,20 +53,33 @@ pub(crate) fn unless_foreign(block: NonNull<u8>) {
     if !path.is_empty() && path != b"[heap]" {
         die(format_args!("foreign pointer: {address:#x} is in {}", path.escape_ascii()));
     }
-    // The word before a block of glibc's is its size with three flags; blocks are aligned to two words.
-    let is_block = address.is_multiple_of(16) && address - found.start >= 16 && {
-        // SAFETY: it is readable, as the mapping says.
+    if address - found.start < 16 || !looks_like_one(block) {
+        die(format_args!("foreign pointer: {address:#x} is no block of this malloc or of the system's"));
+    }
+    REMEMBERED[0].store(found.start + 16, Relaxed);
+    REMEMBERED[1].store(found.end, Relaxed);
+}
+
+/// Where the last block of the system's was: a range that is looked up but once.
+static REMEMBERED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+fn is_remembered(address: usize) -> bool {
+    (REMEMBERED[0].load(Relaxed)..REMEMBERED[1].load(Relaxed)).contains(&address)
+}
+
+/// Whether there is a size before it, as before a block of glibc's: with three flags. Blocks are aligned to two words.
+fn looks_like_one(block: NonNull<u8>) -> bool {
+    block.addr().get().is_multiple_of(16) && {
+        // SAFETY: it is readable, as the mapping said.
         let size = unsafe { block.cast::<usize>().sub(1).read() } & !7;
         size >= 32 && size.is_multiple_of(16)
-    };
-    if !is_block {
-        die(format_args!("foreign pointer: {address:#x} is no block of this malloc or of the system's"));
     }
 }
 
 /// What is mapped where an address is.
 struct Mapping {
     start: usize,
+    end: usize,
     /// How long its name is.
     path: usize,
     is_this_stack: bool,
@@ -83,7 +102,7 @@ fn mapping_of(address: usize, here: usize, path: &mut [u8; 256]) -> Option<Mappi
         let length = name.len().min(path.len());
         path[..length].copy_from_slice(&name[..length]);
         let is_this_stack = (start..end).contains(&here);
-        found = is_readable.then_some(Mapping { start, path: length, is_this_stack });
+        found = is_readable.then_some(Mapping { start, end, path: length, is_this_stack });
         Some(())
     });
     found
@@ -91,32 +110,23 @@ fn mapping_of(address: usize, here: usize, path: &mut [u8; 256]) -> Option<Mappi
 
 /// Calls `look` with every line of the maps file until it returns something. Lines that are longer than a page are cut.
 fn each_line(mut look: impl FnMut(&[u8]) -> Option<()>) {
+    let Some(file) = File::open(c"/proc/self/maps") else { return };
     let mut buffer = [0u8; 4096];
     let mut length = 0;
-    // SAFETY: opens, reads and closes a file, into a buffer of our own.
-    unsafe {
-        let file = libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if file < 0 {
-            return;
+    loop {
+        match file.read(&mut buffer[length..]) {
+            0 => return,
+            got => length += got,
         }
-        'all: loop {
-            let rest = &mut buffer[length..];
-            let got = libc::read(file, rest.as_mut_ptr().cast(), rest.len());
-            if got <= 0 {
-                break;
+        while let Some(end) = buffer[..length].iter().position(|byte| *byte == b'\n') {
+            if look(&buffer[..end]).is_some() {
+                return;
             }
-            length += got as usize;
-            while let Some(end) = buffer[..length].iter().position(|byte| *byte == b'\n') {
-                if look(&buffer[..end]).is_some() {
-                    break 'all;
-                }
-                buffer.copy_within(end + 1..length, 0);
-                length -= end + 1;
-            }
-            if length == buffer.len() {
-                length = 0;
-            }
+            buffer.copy_within(end + 1..length, 0);
+            length -= end + 1;
         }
-        libc::close(file);
+        if length == buffer.len() {
+            length = 0;
+        }
     }
 }

@@ -91,8 +91,13 @@ impl Policy for BlockHeap {
         self.area.lock().trim(&self.ground, keep)
     }
 
+    fn is_busy(&self) -> bool {
+        self.area.is_held()
+    }
+
     fn before_fork(&self) {
-        self.area.hold_for_fork();
+        // SAFETY: every call has one guard at a time.
+        unsafe { self.area.hold_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {

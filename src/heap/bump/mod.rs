@@ -126,8 +126,13 @@ impl Policy for BumpHeap {
         unsafe { self.ground.release(used.saturating_add(keep)) }
     }
 
+    fn is_busy(&self) -> bool {
+        self.fill.is_held()
+    }
+
     fn before_fork(&self) {
-        self.fill.hold_for_fork();
+        // SAFETY: every call has one guard at a time.
+        unsafe { self.fill.hold_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {

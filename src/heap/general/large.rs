@@ -293,7 +293,19 @@ impl<T: ThreadSlot> General<T> {
                 return Ok(block);
             }
         }
-        let new = self.place(size, align)?;
+        let new = match self.place(size, align) {
+            Ok(new) => new,
+            // It is long enough for less, if there is nowhere else.
+            Err(_) if size <= usable && block.addr().get().is_multiple_of(align) => {
+                if page.kind.get() == LARGE {
+                    let run = core::ptr::from_ref(page).cast_mut();
+                    // SAFETY: the caller's promise; nobody refers to what is cut off.
+                    unsafe { self.resize_run(run, size.div_ceil(SLICE), size) };
+                }
+                return Ok(block);
+            }
+            Err(refused) => return Err(refused),
+        };
         // SAFETY: two blocks that do not overlap, both at least so long; and the caller's promise.
         unsafe {
             new.copy_from_nonoverlapping(block, usable.min(size));

@@ -250,18 +250,23 @@ impl<T: ThreadSlot> Policy for General<T> {
         self.purge(&mut self.slices.lock(), keep >> SLICE_SHIFT)
     }
 
+    fn is_busy(&self) -> bool {
+        self.slices.is_held() || self.shared.is_held()
+    }
+
     fn before_fork(&self) {
-        self.shared.hold_for_fork();
-        self.slices.hold_for_fork();
+        // SAFETY: every call has one guard of each at a time.
+        unsafe {
+            self.shared.hold_for_fork();
+            self.slices.hold_for_fork();
+        }
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
         // SAFETY: this thread, or the one that it is the copy of, has both.
-        unsafe {
-            self.slices.open_after_fork();
-            self.shared.open_after_fork();
-        }
-        if is_child {
+        let was_taken = unsafe { self.slices.open_after_fork() & self.shared.open_after_fork() };
+        // (In the middle of a call of the only thread there are no others.)
+        if is_child && was_taken {
             self.forget_others();
         }
     }

@@ -46,7 +46,10 @@ impl<T: ThreadSlot> General<T> {
                     let dirty = page.dirty.get() as usize;
                     if dirty > 0 {
                         let start = self.index_of(run);
-                        sys::empty(self.slice_at(start), page.bytes());
+                        if !sys::empty(self.slice_at(start), page.bytes()) {
+                            // (All of it is locked, most likely.)
+                            return given;
+                        }
                         page.dirty.set(0);
                         held.dirty -= dirty;
                         given += dirty << SLICE_SHIFT;

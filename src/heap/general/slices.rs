@@ -41,6 +41,9 @@ pub(super) struct Slices {
 // SAFETY: the pointers lead into the heap's own table.
 unsafe impl Send for Slices {}
 
+/// How many runs of a list are looked at before a longer one is taken.
+const LOOKED_AT: usize = 16;
+
 /// A run that is in no list and not yet in use.
 struct Taken {
     run: *mut Page,
@@ -166,22 +169,32 @@ impl Slices {
         self.least_dirty = self.least_dirty.min(self.dirty);
     }
 
-    /// A free run of at least so many slices: the first of its list that is long enough.
-    fn find(&self, slices: usize) -> Option<*mut Page> {
+    /// A free run of at least so many slices: the first of its list that is long enough, if that is soon found, or one of
+    /// the lists behind, where every run is. (With `looks_at_all` the whole list is looked through, which may take long.)
+    fn find(&self, slices: usize, looks_at_all: bool) -> Option<*mut Page> {
         let bin = bin_of(slices);
-        let mut run = self.first_of(bin);
-        while !run.is_null() {
-            // SAFETY: what is in a list is an entry of the table.
-            unsafe {
-                if (*run).slices.get() as usize >= slices {
-                    return Some(run);
-                }
-                run = (*run).next.get();
+        self.find_in(bin, slices, LOOKED_AT).or_else(|| {
+            let behind = self.any & u128::MAX.checked_shl(bin as u32 + 1).unwrap_or(0);
+            match behind {
+                0 if looks_at_all => self.find_in(bin, slices, usize::MAX),
+                0 => None,
+                _ => Some(self.first_of(behind.trailing_zeros() as usize)),
             }
+        })
+    }
+
+    /// The first run of a list that is long enough, among so many.
+    fn find_in(&self, bin: usize, slices: usize, most: usize) -> Option<*mut Page> {
+        let mut run = self.first_of(bin);
+        for _ in 0..most {
+            // SAFETY: what is in a list is an entry of the table.
+            let page = unsafe { run.as_ref() }?;
+            if page.slices.get() as usize >= slices {
+                return Some(run);
+            }
+            run = page.next.get();
         }
-        // Whatever is in a list behind is longer.
-        let behind = self.any & u128::MAX.checked_shl(bin as u32 + 1).unwrap_or(0);
-        (behind != 0).then(|| self.first_of(behind.trailing_zeros() as usize))
+        None
     }
 }
 
@@ -202,7 +215,7 @@ impl<T: ThreadSlot> General<T> {
     /// how long it is.
     pub(super) fn take_free_run(&self, slices: usize, align: usize) -> Option<*mut Page> {
         let mut held = self.slices.lock();
-        let run = held.find(with_spare(slices, align))?;
+        let run = held.find(with_spare(slices, align), false)?;
         // SAFETY: it is a free run.
         let run = unsafe { held.take(run) };
         Some(self.cut_out(&mut held, run, slices, align))
@@ -217,10 +230,17 @@ impl<T: ThreadSlot> General<T> {
     ) -> Result<*mut Page, HeapError> {
         let mut held = self.slices.lock();
         let all = with_spare(slices, align);
-        let run = match held.find(all) {
-            // SAFETY: it is a free run.
+        let run = match held.find(all, false) {
+            // SAFETY: what is found is a free run.
             Some(run) => unsafe { held.take(run) },
-            None => self.extend(&mut held, all, requested)?,
+            None => match self.extend(&mut held, all, requested) {
+                Ok(run) => run,
+                Err(refused) => match held.find(all, true) {
+                    // SAFETY: as above.
+                    Some(run) => unsafe { held.take(run) },
+                    None => return Err(refused),
+                },
+            },
         };
         Ok(self.cut_out(&mut held, run, slices, align))
     }

@@ -23,7 +23,11 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where a thread keeps which entry of a heap it has.
-pub trait ThreadSlot: 'static {
+///
+/// # Safety
+/// `get` and `look_up` return null, or what this very thread gave to `set` last, for that heap. No two threads that live at
+/// a time have the same key.
+pub unsafe trait ThreadSlot: 'static {
     /// The calling thread's entry of the heap of this number; null if that takes longer to say, or is not known.
     fn get(heap: u64) -> *mut Local;
 
@@ -57,7 +61,8 @@ thread_local! {
         const { [const { Known { heap: Cell::new(0), local: Cell::new(null_mut()) } }; KNOWN] };
 }
 
-impl ThreadSlot for Native {
+// SAFETY: a thread-local variable, which is found by the heap's number; its address is the key.
+unsafe impl ThreadSlot for Native {
     #[inline(always)]
     fn get(heap: u64) -> *mut Local {
         SLOT.with(|[first, ..]| {
@@ -343,7 +348,8 @@ mod tests {
     /// Another way for threads to find what they have: none does.
     struct Forgetful;
 
-    impl ThreadSlot for Forgetful {
+    // SAFETY: it knows nothing; the keys are another's.
+    unsafe impl ThreadSlot for Forgetful {
         fn get(_heap: u64) -> *mut Local {
             null_mut()
         }
