@@ -71,7 +71,8 @@ fn form<H: FileHeader<Endian = Endianness>>(file: File) -> Form {
     let has = |kind| file.elf_program_headers().iter().any(|header| header.p_type(endian) == kind);
     // A static program that may be placed anywhere has a dynamic section as well, and no interpreter.
     let is_library = file.exports().is_ok_and(|exports| !exports.is_empty());
-    if !has(elf::PT_INTERP) && !(has(elf::PT_DYNAMIC) && is_library) {
+    let is_dynamic = has(elf::PT_INTERP) || has(elf::PT_DYNAMIC) && is_library;
+    if !is_dynamic {
         return Form::Static;
     }
     let has_malloc =

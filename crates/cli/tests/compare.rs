@@ -61,7 +61,7 @@ fn is_sound(told: &Value, allocators: &[&str], runs: usize) {
         samples
     };
     for allocator in allocators {
-        for metric in 0..METRICS.len() {
+        for (metric, key) in METRICS.iter().enumerate() {
             let (own, base) = (samples(allocator, metric), samples(allocators[0], metric));
             let ratio = &row(told, allocator)["figures"][metric]["ratio"];
             if *allocator == allocators[0] || metric == 5 && ratio.is_null() {
@@ -71,7 +71,7 @@ fn is_sound(told: &Value, allocators: &[&str], runs: usize) {
             let ratios: Vec<_> = own.iter().zip(base).map(|(own, base)| own / base).collect();
             let (least, most) = ratios.iter().fold((f64::MAX, 0.0), |(a, b), n| (n.min(a), n.max(b)));
             let times = number(ratio, "times");
-            assert!(least <= times && times <= most, "{allocator}, {}: {ratio:#}", METRICS[metric]);
+            assert!(least <= times && times <= most, "{allocator}, {key}: {ratio:#}");
         }
         // Nothing has more than all together.
         let [process, tree] = [2, 3].map(|metric| samples(allocator, metric));

@@ -241,6 +241,7 @@ fn what_is_refused() {
     is_refused(&["--guards", "0", "--", "true"], "--guards");
     is_refused(&[], "COMMAND");
     is_refused(&["true"], "true");
+    is_refused(&["--json", "/no/such/dir/file", "--", "true"], "cannot write /no/such/dir/file");
     is_refused(&["--malloc-lib", "/no/such.so", "--", "true"], "/no/such.so");
     let own = env!("CARGO_BIN_EXE_highwater");
     is_refused(&["--malloc-lib", own, "--", "true"], "it has no malloc");

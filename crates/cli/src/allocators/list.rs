@@ -129,7 +129,9 @@ impl Search<'_> {
             }
             Wish::Ours(policy) => self.push(Allocator {
                 name: if policy == Policy::general() { OURS.into() } else { format!("{OURS}:{policy}") },
-                environment: vec![("HIGHWATER_MALLOC", policy.as_str().to_owned())],
+                environment: std::iter::once((preload::POLICY, policy.as_str().to_owned()))
+                    .chain(preload::inherited())
+                    .collect(),
                 kind: Kind::Highwater(policy),
                 library: Some(ours::library(self.malloc_lib)?),
                 version: format!("highwater {}", env!("CARGO_PKG_VERSION")),

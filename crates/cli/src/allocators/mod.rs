@@ -55,7 +55,7 @@ pub struct Allocator {
 impl Allocator {
     /// Has the command run on this allocator: it is preloaded in front of what was to be preloaded already.
     pub fn prepare(&self, command: &mut Command) {
-        // What somebody set for a run of this project's library is not meant for these.
+        // What is set for this project's library is in the environment of those that it is meant for.
         for (name, _) in std::env::vars_os().filter(|(name, _)| preload::is_protocol(name)) {
             command.env_remove(name);
         }

@@ -136,8 +136,8 @@ pub fn missing(found: &[Peer]) -> Vec<String> {
     }
     if !others.is_empty() {
         lines.push(format!(
-            "not found: {} (build a shared library from the sources and put it into a directory that \
-             {VARIABLE} names)",
+            "not found: {} (a shared library in a directory that {VARIABLE} names is found; in a checkout \
+             of this project, benches/peers.sh DIR builds some)",
             names(&others)
         ));
     }

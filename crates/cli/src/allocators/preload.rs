@@ -12,19 +12,30 @@ use crate::{elf, elf::Form};
 pub const VARIABLE: &str = "LD_PRELOAD";
 
 /// What this project's library reads.
-const PROTOCOL: [&str; 7] = [
-    "HIGHWATER_MALLOC",
+const PROTOCOL: [&str; 8] = [
+    POLICY,
     "HIGHWATER_RESERVE",
     "HIGHWATER_LIMIT",
     "HIGHWATER_HEADROOM",
+    "HIGHWATER_HUGE_PAGES",
     "HIGHWATER_HARDENED",
     "HIGHWATER_GUARDS",
-    "HIGHWATER_STATS",
+    STATS,
 ];
+/// The policy.
+pub const POLICY: &str = "HIGHWATER_MALLOC";
+/// Where figures go, which is nothing to compare.
+const STATS: &str = "HIGHWATER_STATS";
 
 /// Whether a variable is one that this project's library reads.
 pub fn is_protocol(name: &OsStr) -> bool {
     PROTOCOL.iter().any(|known| name == *known)
+}
+
+/// What this process' environment says to this project's library, besides the policy.
+pub fn inherited() -> Vec<(&'static str, String)> {
+    let names = PROTOCOL.into_iter().filter(|name| ![POLICY, STATS].contains(name));
+    names.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect()
 }
 
 /// The variable's value: the library first, then what was there.

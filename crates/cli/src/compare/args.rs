@@ -22,7 +22,8 @@ project's with its policy `general`; others are `highwater:stack`, `highwater:bu
 out), and `policies` is all four. `peers` is every other that is found in the directories that \
 HIGHWATER_PEERS names, in what the dynamic loader knows, and in the usual directories: mimalloc, \
 jemalloc, tcmalloc-minimal, tcmalloc, rpmalloc, snmalloc; each may be named alone. A library is also \
-named by its path (with a / in it), or as NAME=PATH. Debian has packages: apt-get install \
+named by its path (with a / in it), or as NAME=PATH. HIGHWATER_RESERVE and the other variables of \
+this project's library, but for HIGHWATER_MALLOC and HIGHWATER_STATS, hold here too. Debian has packages: apt-get install \
 libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4.
 
 What is measured: wall time from start to end. Processor time, page faults and context switches of \
@@ -30,7 +31,8 @@ the command and of all descendants that were waited for, as the kernel counts th
 peak memory of the largest of these processes. The peak of the whole tree is a sum of resident sets, \
 sampled every 20 ms (more often at first, less often where looking would take more than a twentieth \
 of a core; the result says how often): what processes share counts for each, and what is shorter \
-than the interval may be missed; it is never told as less than that of the largest process.
+than the interval may be missed; it is never told as less than that of the largest process. \
+Processes that a run leaves behind are told, and counted in the next ones' trees.
 
 Whether the preloaded library took effect is looked up in /proc/PID/maps while the command runs. A \
 row says so where it did not: in programs that are statically linked, setuid, or bring their own \

@@ -93,7 +93,7 @@ fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
     let mut findings =
         Findings::new("compare", &format!("highwater compare: {title}"), command_line(), args.lab.quick);
     findings.words = said(&case, &subjects);
-    findings.pictures = pictures(&case, &title)?;
+    findings.pictures = pictures(&case)?;
     findings.details = Some(
         serde_json::to_value(Details {
             program,
@@ -140,22 +140,31 @@ fn said(case: &Case, subjects: &[Subject]) -> Vec<String> {
     words
 }
 
-fn pictures(case: &Case, title: &str) -> Result<Vec<lab::chart::Picture>, Failure> {
-    let charts = [
-        ("wall", "wall", "wall time"),
-        ("cpu", "cpu", "processor time"),
-        ("memory", "peak-tree", "peak memory"),
+/// Three: of wall time, of processor time, and of memory, where the largest process and all of them are a group each.
+fn pictures(case: &Case) -> Result<Vec<lab::chart::Picture>, Failure> {
+    let charts: [(&str, &str, &[&str]); 3] = [
+        ("wall", "wall time", &["wall"]),
+        ("cpu", "processor time", &["cpu"]),
+        ("memory", "peak memory", &["peak-process", "peak-tree"]),
     ];
     let mut pictures = Vec::new();
-    for (name, metric, what) in charts {
-        // Where the system does not tell of the whole tree, the largest process is drawn.
-        let metrics = [metric, "peak-process"];
-        let has = |metric: &&&str| case.rows.iter().any(|row| case.figure(&row.contender, metric).is_some());
-        let Some(metric) = metrics.iter().find(has) else { continue };
-        let title = format!("{title}: {what}");
-        if let Some(bars) = Bars::of_cases(name, &title, [case], metric, false) {
-            pictures.push(bars.draw()?);
+    for (name, what, metrics) in charts {
+        let mut whole: Option<Bars> = None;
+        for metric in metrics {
+            let title = format!("highwater compare: {what}");
+            let Some(mut bars) = Bars::of_cases(name, &title, [case], metric, false) else { continue };
+            if metrics.len() > 1 {
+                bars.groups
+                    .iter_mut()
+                    .for_each(|group| group.name = format!("{}, {}", group.name, bars.what));
+                bars.what = what.into();
+            }
+            match &mut whole {
+                Some(whole) => whole.groups.append(&mut bars.groups),
+                None => whole = Some(bars),
+            }
         }
+        pictures.extend(whole.map(|bars| bars.draw()).transpose()?);
     }
     Ok(pictures)
 }

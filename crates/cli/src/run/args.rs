@@ -26,8 +26,8 @@ A process that is killed, or ends without its exit handlers (_exit), leaves the 
 last wrote to it. One that runs another program (exec) leaves a record for each. A program that is \
 statically linked, setuid, or brings its own malloc leaves none, or an empty one.
 
-Environment: what HIGHWATER_MALLOC, HIGHWATER_RESERVE, HIGHWATER_LIMIT, HIGHWATER_HARDENED and \
-HIGHWATER_GUARDS say holds unless an option says otherwise. An LD_PRELOAD that is set is kept, after \
+Environment: what the library's variables say (HIGHWATER_MALLOC, HIGHWATER_LIMIT, ...; all but \
+HIGHWATER_STATS) holds unless an option says otherwise. An LD_PRELOAD that is set is kept, after \
 the library.
 
 Examples:

@@ -61,6 +61,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let [program, words @ ..] = args.command.as_slice() else {
         return Err(Failure::asked("nothing to run"));
     };
+    if let Some(Some(file)) = &args.json {
+        // Before anything runs.
+        let opened = fs::OpenOptions::new().create(true).append(true).open(file);
+        opened.map_err(|error| Failure::asked(format!("cannot write {}: {error}", file.display())))?;
+    }
     let records = tempfile::Builder::new()
         .prefix("highwater-run-")
         .tempdir()
