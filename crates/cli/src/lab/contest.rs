@@ -58,7 +58,7 @@ struct Contender<'a> {
     reason: Option<String>,
 }
 
-/// The same job for several contenders. The first one is the baseline unless another is named.
+/// The same job for several contenders. The first one that can do it is the baseline unless another is named.
 pub struct Contest<'a> {
     key: String,
     title: String,
@@ -102,7 +102,8 @@ impl<'a> Contest<'a> {
 
     /// All rounds, or those before a Ctrl-C.
     pub fn run(mut self, lab: &Lab) -> Result<Case, Failure> {
-        let first = self.contenders.first().map(|contender| contender.name.clone());
+        let first = self.contenders.iter().find(|contender| contender.run.is_some());
+        let first = first.map(|contender| contender.name.clone());
         let baseline = self.baseline.take().or(first).unwrap_or_default();
         if let Warming::Once(bytes) = self.warming {
             warm::memory_for(bytes as u64)?;

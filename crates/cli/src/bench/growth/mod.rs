@@ -38,7 +38,8 @@ huge pages are asked for, where the system gives them.
 
 Each run is a process of its own, on a machine that is warmed before it. Measured are the time from the first word to \
 the last, on the wall and of the processor; the kernel's page faults; how often the frontier moved; the process's peak \
-memory, all of it; and what was committed (or taken from the system) and not used.";
+memory, all of it; and the overshoot: what was committed (or taken from the system) and not used, which for upfront is \
+the rest of the reservation, though none of it is in memory.";
 
 const AFTER: &str = "\
 Examples:

@@ -83,13 +83,28 @@ impl Style {
             _ => &[Slope::Level, Slope::Upright],
         };
         for slope in slopes {
-            for ends in slope.lines(from, to) {
-                area.draw(&PathElement::new(ends.to_vec(), line))?;
+            for path in joined(slope.lines(from, to)) {
+                area.draw(&PathElement::new(path, line))?;
             }
         }
         area.draw(&Rectangle::new([from, to], line))?;
         Ok(())
     }
+}
+
+/// The same lines in as few paths as can be, to and fro: what joins two of them lies on the bar's border.
+fn joined(lines: Vec<[Point; 2]>) -> Vec<Vec<Point>> {
+    let mut paths: Vec<Vec<Point>> = Vec::new();
+    for (number, [first, last]) in lines.into_iter().enumerate() {
+        let ends = if number % 2 == 0 { [first, last] } else { [last, first] };
+        match paths.last_mut() {
+            Some(path) if path.last().is_some_and(|end| end.0 == ends[0].0 || end.1 == ends[0].1) => {
+                path.extend(ends)
+            }
+            _ => paths.push(ends.to_vec()),
+        }
+    }
+    paths
 }
 
 /// Pixels between the lines of a hatching.
@@ -137,6 +152,7 @@ mod tests {
             }
         }
         assert_eq!(Slope::Up.lines((0, 0), (12, 6)).len(), 2);
+        assert_eq!(joined(Slope::Upright.lines((0, 0), (200, 14))).len(), 1);
     }
 
     #[test]
