@@ -16,7 +16,7 @@ use world::Problem;
 /// Simulate bodies, springs and collisions with functions that return vectors: in an arena, on the heap, on the stack.
 ///
 /// Ten bodies fall, bounce and pull each other in a box of as many dimensions as a vector has numbers; a step makes some
-/// 130 vectors. Every variant is the same program, in Rust and in C, and all results must be equal.
+/// 150 vectors. Every variant is the same program, in Rust and in C, and all results must be equal.
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = EXAMPLE)]
 pub struct PhysicsArgs {

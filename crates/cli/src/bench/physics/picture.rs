@@ -92,7 +92,10 @@ fn panel(area: &Area<'_>, problem: &Problem, moment: &Moment, (left, top): Point
     area.draw(&Rectangle::new([(left, top), (left + PANEL, top + PANEL)], BLACK.mix(0.7)))?;
     for (number, body) in moment.bodies.iter().enumerate() {
         let way = moment.trail.iter().map(|bodies| place(&bodies[number])).chain([place(body)]);
-        area.draw(&PathElement::new(way.collect::<Vec<_>>(), Style(number).colour().mix(0.55)))?;
+        area.draw(&PathElement::new(
+            way.collect::<Vec<_>>(),
+            Style(number).colour().mix(0.55).stroke_width(2),
+        ))?;
     }
     for spring in &problem.springs {
         let ends = [spring.a, spring.b].map(|end| place(&moment.bodies[end]));

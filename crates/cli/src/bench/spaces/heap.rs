@@ -52,12 +52,14 @@ pub(super) fn fill_bordered(
     mut inner: impl FnMut(usize) -> f64,
     last: f64,
 ) -> &mut [f64] {
-    let n = place.len();
-    place[0].write(first);
-    for i in 1..n - 1 {
-        place[i].write(inner(i));
+    let [start, middle @ .., end] = &mut *place else {
+        panic!("a vector with ends has at least two numbers")
+    };
+    start.write(first);
+    for (i, entry) in middle.iter_mut().enumerate() {
+        entry.write(inner(i + 1));
     }
-    place[n - 1].write(last);
-    // SAFETY: 0, 1 to n - 2, and n - 1 are all there are, and `n - 1` did not wrap, or 0 would have been out of bounds.
+    end.write(last);
+    // SAFETY: start, middle and end are all there is, and each of them was written.
     unsafe { place.assume_init_mut() }
 }
