@@ -145,9 +145,8 @@ mod tests {
         let keys: BTreeSet<_> = ALL.iter().map(|section| section.key).collect();
         assert_eq!(keys.len(), ALL.len());
         // They become anchors.
-        assert!(
-            keys.iter().all(|key| key.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'))
-        );
+        let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        assert!(keys.iter().all(|key| key.starts_with(char::is_alphabetic) && key.chars().all(fits)));
     }
 
     #[test]
