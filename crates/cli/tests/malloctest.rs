@@ -151,6 +151,7 @@ fn what_cannot_be_is_refused() {
         (&["1", "1", "10", "0", "10"], "0"),
         (&["1", "1", "ten"], "ten"),
         (&["1", "1", "1e12", "10", "1000"], "would be allocated at the same time"),
+        (&["1000", "1", "9e18", "10", "1000"], "would be allocated at the same time"),
         (&["1", "1", "10", "10", "5GiB"], "UPPER 5368709120"),
         (&["--allocators", "nobody"], "nobody"),
         (&["--allocators", "/no/such/library.so"], "/no/such/library.so"),

@@ -29,13 +29,14 @@ impl Display for Shape {
 impl Shape {
     /// Allocations of blocks in the whole run, each with its free.
     pub fn pairs(&self) -> u64 {
-        self.threads as u64 * self.repeats as u64 * self.iterations as u64
+        (self.threads as u64).saturating_mul(self.repeats as u64).saturating_mul(self.iterations as u64)
     }
 
     /// What is asked for at the same time, on average.
     pub fn live_bytes(&self) -> u64 {
         let mean = (u64::from(self.lower) + u64::from(self.upper)) / 2;
-        (self.threads as u64 * self.iterations as u64).saturating_mul(mean + size_of::<*mut u8>() as u64)
+        let blocks = (self.threads as u64).saturating_mul(self.iterations as u64);
+        blocks.saturating_mul(mean + size_of::<*mut u8>() as u64)
     }
 }
 
