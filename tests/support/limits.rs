@@ -36,6 +36,11 @@ pub fn limit_data_softly(more: usize) -> usize {
     bytes
 }
 
+/// Allows the process so much private memory in all, until [`lift_limits`]. (Linux takes 0 for no limit.)
+pub fn limit_data_to(bytes: usize) {
+    set_softly(libc::RLIMIT_DATA as i32, bytes);
+}
+
 /// Sets the soft limits on memory to the hard ones. Signal-safe.
 pub fn lift_limits() {
     set_softly(libc::RLIMIT_DATA as i32, usize::MAX);

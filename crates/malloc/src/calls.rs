@@ -1,12 +1,13 @@
 //! Everything off the fast paths. What is wrong with a call ends the process, as with any malloc that looks.
 
 use crate::process::{self, Process};
+use crate::slot::Slot;
 use crate::{BOOT, foreign, stats, wrong};
 use core::ffi::{c_int, c_void};
 use core::ptr::{NonNull, null_mut};
 use highwater::Cause;
-use highwater::heap::HeapError;
 use highwater::heap::startup::Found;
+use highwater::heap::{HeapError, Local, ThreadSlot};
 
 /// What every block is aligned to, in bytes.
 pub(crate) const ALIGN: usize = 16;
@@ -67,9 +68,17 @@ pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
     with_heap(size, align, |process| process.place(size, align, false))
 }
 
-/// A block of a size that none is at hand of.
+/// A block of a size that no table leads to.
 #[inline(never)]
 pub(crate) fn place_larger(size: usize) -> *mut c_void {
+    let local = Slot::get(0);
+    if size <= Local::MOST_SMALL
+        && !local.is_null()
+        // SAFETY: the slot's entry is the calling thread's, and the size was compared; it is more than `Local::MOST`.
+        && let Some(block) = unsafe { Local::take_larger(local, size) }
+    {
+        return block.as_ptr().cast();
+    }
     with_heap(size, ALIGN, |process| process.place(size, ALIGN, false))
 }
 

@@ -150,11 +150,24 @@ fn map(directory: &[u8]) -> Option<NonNull<Record>> {
 /// After a call that may have grown the heap.
 #[inline]
 pub(crate) fn note(process: &Process) {
-    if let Some(record) = record()
+    if !RECORD.load(Relaxed).is_null()
         && process.heap.committed_bytes() != NOTED.load(Relaxed)
+        && let Some(record) = own_record()
     {
         write_region(process, record);
     }
+}
+
+/// The record, if it is this process's; a child that was made without calling anybody begins one of its own.
+#[cold]
+fn own_record() -> Option<&'static Record> {
+    let record = record()?;
+    // SAFETY: asks for a number.
+    if record.get(Field::Process) == u64::from(unsafe { libc::getpid() }.cast_unsigned()) {
+        return Some(record);
+    }
+    begin_in_child();
+    self::record()
 }
 
 #[cold]
@@ -202,7 +215,7 @@ pub(crate) fn tell() {
             }
         }
         Told::Records(_) => {
-            let Some(record) = record() else { return };
+            let Some(record) = own_record() else { return };
             let usage = usage();
             write_region(process, record);
             if let Some(stats) = figures(process) {

@@ -1,8 +1,8 @@
 //! What a thread has of a heap: a queue of pages for every class of blocks. Only the thread itself uses it, without
 //! locks; what others tell it is in [`Told`].
 
-use super::classes::{CLASSES, DIRECT, GRAIN, MOST_DIRECT, direct_range};
-use super::page::{NOTHING, Num, Page, Ptr};
+use super::classes::{CLASSES, DIRECT, GRAIN, MOST_DIRECT, MOST_SMALL, class_of, direct_range};
+use super::page::{NOTHING, Num, Page, Ptr, SLOW};
 use super::remote::Told;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize};
@@ -77,6 +77,23 @@ impl Local {
         // SAFETY: the caller's promise; what the entry leads to are its pages, or the one that has nothing.
         let block = unsafe { (*(*this).direct(size.wrapping_add(GRAIN - 1) / GRAIN)).pop() };
         NonNull::new(block.cast())
+    }
+
+    /// The largest size of the classes that share pages of one slice, in bytes.
+    pub const MOST_SMALL: usize = MOST_SMALL;
+
+    /// The same for sizes that no table leads to.
+    ///
+    /// # Safety
+    /// The entry is the calling thread's, and the size from 1 to [`MOST_SMALL`](Self::MOST_SMALL).
+    #[inline(always)]
+    pub unsafe fn take_larger(this: *mut Local, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise; what is first in a queue is a page of this entry.
+        unsafe {
+            let first = (*this).queue(class_of(size)).first.get().as_ref()?;
+            // (Where every block is looked at, it is not taken here.)
+            if first.tag.get() & SLOW != 0 { None } else { NonNull::new(first.pop().cast()) }
+        }
     }
 
     /// The page that a size's blocks are taken from. `grains` is the size in grains.
