@@ -32,10 +32,11 @@ peak memory of the largest of these processes. The peak of the whole tree is a s
 sampled every 20 ms (more often at first, less often where looking would take more than a twentieth \
 of a core; the result says how often): what processes share counts for each, and what is shorter \
 than the interval may be missed; it is never told as less than that of the largest process. \
-Processes that a run leaves behind are told, and counted in the next ones' trees.
+What is told of a process is \
+never less than the 1 to 2 MiB that it is started from. Processes that a run leaves behind are told, and counted in the next ones' trees.
 
-Whether the preloaded library took effect is looked up in /proc/PID/maps while the command runs. A \
-row says so where it did not: in programs that are statically linked, setuid, or bring their own \
+Whether the preloaded library took effect is looked up in /proc/PID/maps while the command runs; of \
+one that is over too soon, by whether the library was opened. A row says so where it did not: in programs that are statically linked, setuid, or bring their own \
 malloc.
 
 The command has nothing on its standard input. What it prints is kept in DIR with --output, as \

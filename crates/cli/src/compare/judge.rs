@@ -9,6 +9,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::opened::Opened;
 use crate::elf::{self, Form};
 
 /// Programs that are named where the library was not at work.
@@ -29,6 +30,10 @@ enum Look {
 #[derive(Debug)]
 pub struct Judge {
     library: PathBuf,
+    /// What the command is.
+    root: Option<PathBuf>,
+    /// Tells that the library was opened, however soon the program ended.
+    opened: Option<Opened>,
     /// Programs of the run that is under way: a process may become another one.
     looks: HashMap<(u32, PathBuf), Look>,
     reasons: HashMap<PathBuf, Reason>,
@@ -107,9 +112,12 @@ impl Effect {
 }
 
 impl Judge {
-    pub fn new(library: &Path) -> Self {
+    /// `root` is the program that is run.
+    pub fn new(library: &Path, root: Option<PathBuf>) -> Self {
         Self {
             library: library.to_owned(),
+            root,
+            opened: Opened::watch(library),
             looks: HashMap::new(),
             reasons: HashMap::new(),
             seen: Effect::default(),
@@ -136,8 +144,20 @@ impl Judge {
         self.looks.insert((id, program), look);
     }
 
+    /// A run begins: who opened the library before does not count.
+    pub fn begin(&self) {
+        self.was_opened();
+    }
+
+    /// Whether somebody opened the library since this was asked last.
+    fn was_opened(&self) -> bool {
+        self.opened.as_ref().is_some_and(Opened::since)
+    }
+
     /// The run is over.
     pub fn settle(&mut self) {
+        let was_opened = self.was_opened();
+        let before = self.seen;
         let looks: Vec<_> = self.looks.drain().collect();
         let known: HashSet<u32> =
             looks.iter().filter(|(_, look)| *look != Look::Unknown).map(|((id, _), _)| *id).collect();
@@ -154,6 +174,16 @@ impl Judge {
                     self.examples.entry(name).or_insert(reason);
                 }
             }
+        }
+        // It was over too soon to be looked at. The loader opens what it maps.
+        let is_judged = (before.with, before.without) != (self.seen.with, self.seen.without);
+        if was_opened
+            && !is_judged
+            && let Some(root) = self.root.clone()
+            && self.reason(&root) == Reason::None
+        {
+            self.seen.with += 1;
+            self.seen.unknown = before.unknown;
         }
     }
 
@@ -208,7 +238,7 @@ mod tests {
     const LIBRARY: &str = "/lib/liballoc.so";
 
     fn judged(looks: &[(u32, &str, Option<&[&str]>)]) -> Judge {
-        let mut judge = Judge::new(Path::new(LIBRARY));
+        let mut judge = Judge::new(Path::new(LIBRARY), None);
         for (id, program, files) in looks {
             let files: Option<Vec<_>> = files.map(|files| files.iter().map(PathBuf::from).collect());
             assert!(judge.is_open(*id, Path::new(program)));
@@ -244,8 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_over_too_soon() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let judged = |root: Option<&str>, is_opened: bool| {
+            let mut judge = Judge::new(file.path(), root.map(PathBuf::from));
+            fs::read(file.path()).unwrap();
+            judge.begin();
+            if is_opened {
+                fs::read(file.path()).unwrap();
+            }
+            judge.look(1, "/bin/x".into(), None);
+            judge.settle();
+            judge.effect()
+        };
+        assert_eq!(judged(Some("/no/such"), true), Effect { with: 1, without: 0, unknown: 0 });
+        assert_eq!(judged(Some("/no/such"), false), Effect { with: 0, without: 0, unknown: 1 });
+        assert_eq!(judged(None, true).verdict(), Verdict::Unknown);
+    }
+
+    #[test]
     fn what_is_seen_once_is_not_looked_at_again() {
-        let mut judge = Judge::new(Path::new(LIBRARY));
+        let mut judge = Judge::new(Path::new(LIBRARY), None);
         judge.look(1, "/bin/a".into(), Some(&[LIBRARY.into()]));
         assert!(!judge.is_open(1, Path::new("/bin/a")));
         assert!(judge.is_open(1, Path::new("/bin/b")) && judge.is_open(2, Path::new("/bin/a")));

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod judge;
+mod opened;
 mod streams;
 mod subject;
 mod tree;
@@ -70,7 +71,9 @@ fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
         peak: Cell::new(0),
         stop: RefCell::new(None),
     };
-    let mut subjects: Vec<_> = found.allocators.into_iter().map(Subject::new).collect();
+    let root = args.command.first().and_then(|name| subject::program(name));
+    let new = |allocator| Subject::new(allocator, root.as_deref());
+    let mut subjects: Vec<_> = found.allocators.into_iter().map(new).collect();
     let (runs, warmup) = args.lab.size((5, 1), (3, 0));
     let lab = Lab::new("compare", &args.lab, runs, warmup, subjects.len());
     // Each run warms the machine itself, once it is known how much memory one takes.

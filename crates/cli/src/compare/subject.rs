@@ -3,8 +3,10 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    ffi::OsString,
-    path::PathBuf,
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -108,8 +110,10 @@ fn sample(ended: &Ended, seen: Seen) -> Sample {
 }
 
 impl Subject {
-    pub fn new(allocator: Allocator) -> Self {
-        let judge = allocator.library.as_deref().map(|library| Arc::new(Mutex::new(Judge::new(library))));
+    /// With `root` as the program that is run.
+    pub fn new(allocator: Allocator, root: Option<&Path>) -> Self {
+        let judge = allocator.library.as_deref().map(|library| Judge::new(library, root.map(Path::to_owned)));
+        let judge = judge.map(|judge| Arc::new(Mutex::new(judge)));
         Self {
             allocator,
             judge,
@@ -165,6 +169,9 @@ impl Subject {
     }
 
     fn watched(&mut self, command: &mut Command) -> Result<(Ended, Seen), Failure> {
+        if let Some(judge) = &self.judge {
+            judge.lock().unwrap_or_else(PoisonError::into_inner).begin();
+        }
         let (ended, seen) = attended(command, || Watch::begin(self.judge.clone()))?;
         let seen = seen.end();
         self.left += reap();
@@ -221,6 +228,15 @@ impl Subject {
     }
 }
 
+/// Where a command's program is.
+pub fn program(name: &OsStr) -> Option<PathBuf> {
+    if name.as_bytes().contains(&b'/') {
+        return Some(name.into());
+    }
+    let places = env::var_os("PATH")?;
+    env::split_paths(&places).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
 /// Starts a command and waits for it, with Ctrl-C passed on; `begun` is called in between.
 fn attended<T>(command: &mut Command, begun: impl FnOnce() -> T) -> Result<(Ended, T), Failure> {
     let started = launch::start(command).map_err(|error| {
@@ -262,7 +278,7 @@ fn reap() -> usize {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => {
-                return super::tree::descendants(std::path::Path::new("/proc")).map_or(1, |ids| ids.len());
+                return super::tree::descendants(Path::new("/proc")).map_or(1, |ids| ids.len());
             }
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return 0,
