@@ -121,7 +121,7 @@ pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
 fn contest<'a>(what: What, quick: bool) -> Contest<'a> {
     let metrics = vec![
         Metric::new("time", "time of a cycle", Unit::Ns),
-        Metric::new("cpu", "its processor time", Unit::Ns),
+        Metric::new("cpu", "processor time of a cycle", Unit::Ns),
         Metric::new("peak-rss", "peak RSS", Unit::Bytes),
     ];
     let (size, cycles) = what.extent(quick);
