@@ -61,7 +61,7 @@ pub const ALL: &[Section] = &[
         about: "Memory is filled from empty in every way in which it can grow: with steps of every size, with the \
                 kernel's paging, with and without huge pages, and by what others use.",
         measure: by_command,
-        words: &["bench", "growth", "--sizes", "1MiB,32MiB,256MiB"],
+        words: &["bench", "growth", "--sizes", "1MiB,64MiB"],
         takes_library: false,
     },
     Section {
