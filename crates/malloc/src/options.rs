@@ -179,13 +179,14 @@ fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
 }
 
 fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
-    const EXPECTED: &str = "stack with align=BYTES (a power of two from 16 on), errno or single-threaded";
+    const EXPECTED: &str =
+        "stack with align=BYTES (a power of two from 16 to 4096), errno or single-threaded";
     let mut stack = Stack::new();
     for option in options {
         stack = match option {
-            (b"align", Some(value)) => {
-                stack.align(size(value).filter(|n| *n >= 16 && n.is_power_of_two()).ok_or(EXPECTED)?)
-            }
+            (b"align", Some(value)) => stack.align(
+                size(value).filter(|n| (16..=4096).contains(n) && n.is_power_of_two()).ok_or(EXPECTED)?,
+            ),
             // (A refusal sets it in any case.)
             (b"errno", None) => stack.errno(true),
             // SAFETY: whoever asks for it promises that the program has one thread.

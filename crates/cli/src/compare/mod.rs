@@ -155,7 +155,9 @@ fn pictures(case: &Case) -> Result<Vec<lab::chart::Picture>, Failure> {
         let mut whole: Option<Bars> = None;
         for metric in metrics {
             let title = format!("highwater compare: {what}");
-            let Some(mut bars) = Bars::of_cases(name, &title, [case], metric, false) else { continue };
+            let Some(mut bars) = Bars::of_cases(name, &title, [case], metric, metrics.len() > 1) else {
+                continue;
+            };
             if metrics.len() > 1 {
                 bars.groups
                     .iter_mut()

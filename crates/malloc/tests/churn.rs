@@ -1,0 +1,67 @@
+//! Blocks that carry a tag keep it, whatever happens around them.
+
+mod support;
+
+use std::time::Duration;
+use support::{POLICIES, SETTINGS, Setting, build, here, run_within};
+
+fn keeps_tags(settings: &[Setting], case: &str) {
+    if here() {
+        build("churn.c").everywhere(settings, case);
+    }
+}
+
+#[test]
+fn one_class_in_every_order() {
+    keeps_tags(SETTINGS, "single");
+}
+
+#[test]
+fn a_mixture_of_sizes() {
+    keeps_tags(SETTINGS, "mixture");
+}
+
+#[test]
+fn blocks_that_grow_in_turn() {
+    keeps_tags(SETTINGS, "reallocation");
+}
+
+#[test]
+fn threads_on_their_own() {
+    keeps_tags(SETTINGS, "threads");
+}
+
+#[test]
+fn blocks_that_another_thread_frees() {
+    keeps_tags(SETTINGS, "passed on");
+    keeps_tags(SETTINGS, "swapped");
+}
+
+#[test]
+fn blocks_whose_thread_has_ended() {
+    keeps_tags(SETTINGS, "after their thread");
+}
+
+#[test]
+fn memory_is_given_back_meanwhile() {
+    keeps_tags(POLICIES, "trimmed");
+}
+
+/// What may be promised by a program with one thread only.
+#[test]
+fn without_locks() {
+    keeps_tags(&["stack:single-threaded", "bump:single-threaded", "blocks:single-threaded"], "single");
+    keeps_tags(&["stack:single-threaded", "bump:single-threaded", "blocks:single-threaded"], "mixture");
+}
+
+#[test]
+#[ignore = "long: .ci/deep runs it"]
+fn long_churn() {
+    if !here() {
+        return;
+    }
+    let program = build("churn.c");
+    for setting in POLICIES.iter().chain(&["general:checked", "general HIGHWATER_HARDENED=1"]) {
+        run_within(program.command(setting, ["soak"]), Duration::from_secs(300)).assert_quiet();
+    }
+}

@@ -1,0 +1,101 @@
+//! Limits: the system's on address space and data, and this library's own.
+
+mod support;
+
+use support::child::{Ended, limit, run};
+use support::{POLICIES, SETTINGS, Setting, build, here};
+
+const MIB: u64 = 1 << 20;
+
+/// Runs a case of `limits.c` with a limit of a resource.
+fn limited(setting: Setting, case: &str, resource: libc::__rlimit_resource_t, bytes: u64) -> Ended {
+    let mut command = build("limits.c").command(setting, [case]);
+    limit(&mut command, resource, bytes);
+    run(command)
+}
+
+/// The program runs, maps memory and starts threads in what its allocator leaves of a small address space.
+#[test]
+fn a_small_address_space() {
+    if !here() {
+        return;
+    }
+    for setting in ["glibc"].iter().chain(SETTINGS) {
+        for mebibytes in [4096, 1024, 256, 96] {
+            limited(setting, "limited", libc::RLIMIT_AS, mebibytes * MIB).assert_quiet();
+        }
+    }
+}
+
+/// How many MiB the program found before it was refused any more.
+#[track_caller]
+fn found(ended: &Ended) -> u64 {
+    ended.assert_quiet();
+    ended.stdout.trim_end().parse::<u64>().expect("a number") / 1024
+}
+
+/// What does not fit into the reservation that such a limit allows is not refused as long as there is any.
+#[test]
+fn the_end_of_the_address_space() {
+    if !here() {
+        return;
+    }
+    for (limit, settings) in [(512, &["glibc", "default"][..]), (256, POLICIES)] {
+        for setting in settings {
+            let mebibytes = found(&limited(setting, "exhausts", libc::RLIMIT_AS, limit * MIB));
+            assert!((limit * 3 / 8..limit).contains(&mebibytes), "{setting}: {mebibytes} MiB of {limit}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_data() {
+    if !here() {
+        return;
+    }
+    for setting in ["glibc", "general:checked"].iter().chain(POLICIES) {
+        let mebibytes = found(&limited(setting, "exhausts", libc::RLIMIT_DATA, 128 * MIB));
+        assert!((64..128).contains(&mebibytes), "{setting}: {mebibytes} MiB of 128");
+    }
+}
+
+/// `HIGHWATER_LIMIT` and `HIGHWATER_RESERVE`, in bytes and with units.
+#[test]
+fn limits_of_its_own() {
+    if !here() {
+        return;
+    }
+    for policy in POLICIES {
+        for (name, value) in
+            [("LIMIT", "67108864"), ("LIMIT", "64MiB"), ("LIMIT", "65536KiB"), ("RESERVE", "64MiB")]
+        {
+            let mut command = build("limits.c").command(policy, ["exhausts"]);
+            command.env(format!("HIGHWATER_{name}"), value);
+            let mebibytes = found(&run(command));
+            assert!((24..=64).contains(&mebibytes), "{policy} {name}={value}: {mebibytes} MiB");
+        }
+        let mut command = build("limits.c").command(policy, ["nothing"]);
+        command.env("HIGHWATER_LIMIT", "1GiB");
+        run(command).assert_quiet();
+    }
+}
+
+#[test]
+fn a_reserve_is_what_was_asked_for() {
+    if !here() {
+        return;
+    }
+    let address_space = |setting: Setting, reserve: Option<&str>| {
+        let mut command = build("limits.c").command(setting, ["reserves"]);
+        reserve.map(|bytes| command.env("HIGHWATER_RESERVE", bytes));
+        let ended = run(command);
+        ended.assert_quiet();
+        ended.stdout.trim_end().parse::<u64>().expect("a number")
+    };
+    let without = address_space("glibc", None);
+    for policy in POLICIES {
+        let with = address_space(policy, Some("8GiB"));
+        // The table beside the region is an eighth of it at most.
+        assert!((without + 8192..without + 9216 + 64).contains(&with), "{policy}: {without} and {with} MiB");
+    }
+}
