@@ -9,8 +9,9 @@ use crate::sys;
 /// How many free slices may have memory before anybody asks for how long.
 pub(super) const MOST_DIRTY: usize = (16 << 20) / SLICE;
 
-/// What has memory and was not used for so long is given back, in nanoseconds.
-const WINDOW: u64 = 50_000_000;
+/// What has memory and was not used for so long is given back, in nanoseconds. Longer than a program takes to free what
+/// it will allocate again: a window that ends before takes all of that for unwanted.
+const WINDOW: u64 = 500_000_000;
 
 /// How many there may be at all, beside as many as are in use.
 const FAR_TOO_DIRTY: usize = (1 << 30) / SLICE;
