@@ -54,6 +54,11 @@ pub fn peak_rss() -> Option<u64> {
     Some(if cfg!(target_vendor = "apple") { most } else { most * 1024 })
 }
 
+/// What this process has in memory now, in bytes.
+pub fn rss() -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS")
+}
+
 /// Page faults that the kernel served for this process so far.
 pub fn page_faults() -> u64 {
     getrusage(UsageWho::RUSAGE_SELF)

@@ -3,6 +3,7 @@
 mod allocators;
 mod bench;
 mod compare;
+mod completions;
 mod elf;
 mod failure;
 mod grow;
@@ -12,15 +13,17 @@ mod interrupt;
 mod lab;
 mod launch;
 mod machine;
+mod man;
 mod oom;
 mod output;
+mod report;
 mod run;
 mod size;
 mod warm;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Stress, measure and explain memory that grows by being touched.
 #[derive(Parser)]
@@ -37,16 +40,22 @@ enum Command {
     Oom(Box<oom::args::OomArgs>),
     Run(Box<run::args::RunArgs>),
     Compare(Box<compare::args::CompareArgs>),
-    /// Be the process that a library is tried with.
-    #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
-    Probe,
     Bench(Box<bench::BenchArgs>),
+    Report(Box<report::args::ReportArgs>),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
     /// Touch and release memory: what a measurement starts before its runs.
     #[command(hide = true, name = warm::SUBCOMMAND)]
     WarmUp {
         /// Bytes.
         bytes: usize,
     },
+    /// Be the process of `bench malloctest` that measures itself.
+    #[command(name = bench::malloctest::SUBCOMMAND, hide = true)]
+    MalloctestChild(bench::malloctest::ChildArgs),
+    /// Be the process that a library is tried with.
+    #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
+    Probe,
 }
 
 const EXAMPLE: &str = "\
@@ -57,7 +66,8 @@ Examples:
   highwater run -- ls -l      run a program on the malloc library, and tell what its heap did
   highwater compare -- ls -lR /usr/share
                               measure a command under every allocator that is found
-  highwater bench growth      fill memory in every way in which it can grow, beside Vec, bumpalo and malloc";
+  highwater bench growth      fill memory in every way in which it can grow, beside Vec, bumpalo and malloc
+  highwater report --quick    run a selection of the experiments and write a page about them";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -70,9 +80,13 @@ fn main() -> ExitCode {
         Command::Oom(args) => oom::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::run(&args),
-        Command::Probe => allocators::probe::run(),
         Command::Bench(args) => bench::run(&args),
         Command::WarmUp { bytes } => warm::memory(bytes).map(|()| ExitCode::SUCCESS),
+        Command::Report(args) => report::run(&args),
+        Command::Completions(args) => completions::run(&args, &Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::MalloctestChild(args) => bench::malloctest::child(&args),
+        Command::Probe => allocators::probe::run(),
     };
     match done {
         Ok(status) => status,

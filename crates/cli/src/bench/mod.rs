@@ -5,6 +5,7 @@
 
 mod c;
 pub mod growth;
+pub mod malloctest;
 pub mod physics;
 pub mod rk4;
 pub mod scratch;
@@ -34,6 +35,7 @@ enum Bench {
     Physics(Box<physics::PhysicsArgs>),
     Rk4(Box<rk4::Rk4Args>),
     Scratch(Box<scratch::ScratchArgs>),
+    Malloctest(Box<malloctest::MalloctestArgs>),
 }
 
 /// Does what the command line says.
@@ -47,6 +49,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
         Bench::Scratch(args) => {
             scratch::child(args).unwrap_or_else(|| one(&args.lab, || scratch::measure(args)))
         }
+        Bench::Malloctest(args) => one(&args.lab, || malloctest::measure(args)),
     }
 }
 
