@@ -426,6 +426,21 @@ fn ctrl_c_leaves_what_there_is() {
     assert!(samples("system") + samples("highwater") >= 2, "{told:#}");
 }
 
+/// The command has heard it as well, and is over before it is known here.
+#[test]
+fn a_command_that_ctrl_c_ends_has_not_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "echo >> runs; test $(wc -l < runs) -lt 4 && exit 0; (kill -INT $PPID) & kill -INT $$";
+    let output = preloading()
+        .current_dir(dir.path())
+        .args(["compare", "--allocators", "system", "--runs", "9", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stdout(&output).contains("PARTIAL"), "{}", stdout(&output));
+    assert!(!stderr(&output).contains("error"), "{}", stderr(&output));
+}
+
 #[test]
 fn the_example_of_the_help_works() {
     let help = stdout(&highwater().args(["compare", "--help"]).output().unwrap());

@@ -152,7 +152,7 @@ impl Subject {
         self.allocator.prepare(&mut command);
         let (ended, seen) = self.watched(&mut command)?;
         plan.peak.set(plan.peak.get().max(seen.peak.unwrap_or(0)).max(ended.usage.peak_resident));
-        if interrupt::requested() {
+        if interrupt::requested() || (!ended.status.success() && interrupt::settled()) {
             return Ok(sample(&ended, seen));
         }
         *self.ends.entry(launch::words(ended.status)).or_default() += 1;
@@ -259,7 +259,7 @@ fn prepare(plan: &Plan) -> Result<(), Failure> {
     streams.connect(&mut command).map_err(cannot)?;
     let (ended, ()) = attended(&mut command, || ())?;
     reap();
-    if ended.status.success() || interrupt::requested() {
+    if ended.status.success() || interrupt::settled() {
         return Ok(());
     }
     for line in streams.last_lines() {
