@@ -293,6 +293,17 @@ fn failures() {
     assert!(said.contains("system-1: last words\n"), "{said}");
     assert!(said.ends_with("error: sh under system ended with status 6\n"), "{said}");
 
+    // The others go on.
+    let script = "test -z \"$LD_PRELOAD\" || exit 6";
+    let output = compare(list.iter().chain(&["--json", "--", "sh", "-c", script]));
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.ends_with("error: command: highwater: sh under highwater ended with status 6\n"), "{said}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&told, "system")["figures"][0]["samples"].as_array().unwrap().len(), 2);
+    assert_eq!(row(&told, "highwater")["failed"], true);
+
+    let script = "echo first; echo last words >&2; exit 6";
     let told = json(list.iter().chain(&["--ignore-failure", "--", "sh", "-c", script]));
     is_sound(&told, &["system", "highwater"], 2);
     for allocator in ["system", "highwater"] {
