@@ -179,11 +179,12 @@ mod tests {
 
     #[test]
     fn the_peak_is_not_the_parents() {
-        let mut ballast = vec![1_u8; 64 << 20];
+        // More than the tests beside this one have at a time, which a fork of this process begins with.
+        let mut ballast = vec![1_u8; 512 << 20];
         ballast[..].fill(2);
         drop(std::hint::black_box(ballast));
         let usage = ended("exit 0").usage;
         assert!(usage.peak_resident > 0 && usage.minor_faults > 0);
-        assert!(usage.peak_resident < 48 << 20, "{usage:?}");
+        assert!(usage.peak_resident < 384 << 20, "{usage:?}");
     }
 }

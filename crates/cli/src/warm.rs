@@ -33,7 +33,7 @@ pub fn memory_for(bytes: u64) -> Result<(), Failure> {
     let ended = process::again([SUBCOMMAND, &bytes.min(most).to_string()])
         .and_then(|mut command| process::run(&mut command, false))
         .map_err(|error| cannot(error.to_string()))?;
-    if ended.status.success() || interrupt::requested() {
+    if ended.status.success() || interrupt::settled() {
         return Ok(());
     }
     Err(cannot(format!("it ended with {}", ended.status)))
@@ -44,11 +44,20 @@ pub fn memory(bytes: usize) -> Result<(), Failure> {
     touch(bytes).map_err(|error| Failure::during(format!("cannot warm the machine up: {error}")))
 }
 
-fn touch(bytes: usize) -> io::Result<()> {
-    if bytes == 0 {
-        return Ok(());
+/// So much, or as much as limits (`ulimit -v`) let this process have: less than the run will take is better than none.
+fn map(mut bytes: usize) -> io::Result<Option<MmapMut>> {
+    while bytes > 0 {
+        match MmapMut::map_anon(bytes) {
+            Ok(map) => return Ok(Some(map)),
+            Err(error) if bytes < STRETCH => return Err(error),
+            Err(_) => bytes -= bytes / 4,
+        }
     }
-    let mut map = MmapMut::map_anon(bytes)?;
+    Ok(None)
+}
+
+fn touch(bytes: usize) -> io::Result<()> {
+    let Some(mut map) = map(bytes)? else { return Ok(()) };
     // A kernel without huge pages warms small ones: slower, and as good.
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::HugePage);

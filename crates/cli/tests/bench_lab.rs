@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use common::{highwater, number, positive, refused, stderr, stdout, succeeds};
@@ -298,4 +298,31 @@ fn what_cannot_be_is_refused() {
         refused(&bench(args), why);
     }
     assert!(!Path::new("/no/such/directory").exists());
+}
+
+/// A disk that is full in the end, and ways that fail, must not cost what was measured.
+#[test]
+fn what_was_measured_is_shown_whatever_fails_later() {
+    let output = bench(&["scratch", "--quick", "--job", "requests", "--runs", "1", "--csv", "/dev/full"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("bumpalo"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("error: cannot write /dev/full"), "{}", stderr(&output));
+
+    // The address space is too small for the reservation, and not for malloc.
+    let limited = |kib: u32, args: &[&str]| {
+        let script = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
+        let command = ["-c", &script, env!("CARGO_BIN_EXE_highwater")];
+        Command::new("sh").args(command).args(args).output().unwrap()
+    };
+    let growth = ["bench", "growth", "--quick", "--runs", "1", "--sizes", "128MiB"];
+    let output = limited(400_000, &[&growth[..], &["--only", "upfront, huge", "--only", "malloc"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let table = stdout(&output);
+    assert!(table.contains("malloc, size known") && table.contains("ended with"), "{table}");
+    let said = stderr(&output);
+    let error = "error: 128MiB: upfront, huge pages: ended with exit status: 1 (only ";
+    assert!(said.contains(error) && said.contains("could be reserved"), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    // And warming does with what there is.
+    succeeds(&limited(200_000, &["warm-up", "4000000000"]));
 }

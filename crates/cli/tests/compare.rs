@@ -293,6 +293,17 @@ fn failures() {
     assert!(said.contains("system-1: last words\n"), "{said}");
     assert!(said.ends_with("error: sh under system ended with status 6\n"), "{said}");
 
+    // The others go on.
+    let script = "test -z \"$LD_PRELOAD\" || exit 6";
+    let output = compare(list.iter().chain(&["--json", "--", "sh", "-c", script]));
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.ends_with("error: command: highwater: sh under highwater ended with status 6\n"), "{said}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&told, "system")["figures"][0]["samples"].as_array().unwrap().len(), 2);
+    assert_eq!(row(&told, "highwater")["failed"], true);
+
+    let script = "echo first; echo last words >&2; exit 6";
     let told = json(list.iter().chain(&["--ignore-failure", "--", "sh", "-c", script]));
     is_sound(&told, &["system", "highwater"], 2);
     for allocator in ["system", "highwater"] {
@@ -424,6 +435,21 @@ fn ctrl_c_leaves_what_there_is() {
     assert_eq!((&told["partial"], &told["cases"][0]["partial"]), (&true.into(), &true.into()));
     let samples = |allocator| row(&told, allocator)["figures"][0]["samples"].as_array().map_or(0, Vec::len);
     assert!(samples("system") + samples("highwater") >= 2, "{told:#}");
+}
+
+/// The command has heard it as well, and is over before it is known here.
+#[test]
+fn a_command_that_ctrl_c_ends_has_not_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "echo >> runs; test $(wc -l < runs) -lt 4 && exit 0; (kill -INT $PPID) & kill -INT $$";
+    let output = preloading()
+        .current_dir(dir.path())
+        .args(["compare", "--allocators", "system", "--runs", "9", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stdout(&output).contains("PARTIAL"), "{}", stdout(&output));
+    assert!(!stderr(&output).contains("error"), "{}", stderr(&output));
 }
 
 #[test]

@@ -41,7 +41,8 @@ malloc.
 
 The command has nothing on its standard input. What it prints is kept in DIR with --output, as \
 ALLOCATOR-RUN.out and .err (warm-up runs are counted too); otherwise it is thrown away, and only the \
-last lines of a run that failed are shown. Before each run as much memory as the runs took so far is \
+last lines of a run that failed are shown. An allocator under which the command fails does not run any more; the others \
+do, unless it is the system's. Before each run as much memory as the runs took so far is \
 touched and released, so that a virtual machine's host has it; nothing else should run meanwhile.
 
 Examples:

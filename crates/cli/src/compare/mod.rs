@@ -54,10 +54,16 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let found = allocators::find(&args.allocators.0, args.malloc_lib.as_deref())?;
     found.tell();
     interrupt::install(Second::Exits)?;
-    lab::deliver(measure(args, found)?, &args.lab)
+    let (findings, failed) = measure(args, found)?;
+    // The command's status is this one's.
+    lab::deliver(findings, &args.lab).map_err(|failure| Failure {
+        status: failed.map_or(failure.status, |failed| failed.status),
+        message: failure.message,
+    })
 }
 
-fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
+/// What was found, and how the command failed if it did under some of the allocators.
+fn measure(args: &CompareArgs, found: Found) -> Result<(Findings, Option<Failure>), Failure> {
     adopt();
     let baseline = found.allocators.iter().find(|allocator| allocator.is_system());
     let baseline = baseline.map(|allocator| allocator.name.clone());
@@ -70,6 +76,7 @@ fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
         output: args.output.clone(),
         peak: Cell::new(0),
         stop: RefCell::new(None),
+        failed: RefCell::new(None),
     };
     let root = args.command.first().and_then(|name| subject::program(name));
     let new = |allocator| Subject::new(allocator, root.as_deref());
@@ -88,6 +95,12 @@ fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
     let mut case = contest.run(&lab)?;
     drop(lab);
     if let Some(failure) = plan.stop.take() {
+        return Err(failure);
+    }
+    let failed = plan.failed.take();
+    if case.rows.iter().all(|row| row.figures.is_empty())
+        && let Some(failure) = failed
+    {
         return Err(failure);
     }
     for (row, subject) in case.rows.iter_mut().zip(&subjects) {
@@ -110,7 +123,7 @@ fn measure(args: &CompareArgs, found: Found) -> Result<Findings, Failure> {
         .map_err(Failure::during)?,
     );
     findings.push(case);
-    Ok(findings)
+    Ok((findings, failed))
 }
 
 /// Processes that outlive their parents become children of this one, so that a run's memory is all of it.

@@ -45,6 +45,8 @@ pub struct Plan {
     pub peak: Cell<u64>,
     /// Why there are no further runs.
     pub stop: RefCell<Option<Failure>>,
+    /// How the command failed first, on an allocator without which the others go on.
+    pub failed: RefCell<Option<Failure>>,
 }
 
 /// An allocator, and what became of its runs besides figures.
@@ -131,14 +133,19 @@ impl Subject {
         if plan.stop.borrow().is_some() {
             return Err("not run".into());
         }
-        self.measured(plan).map_err(|failure| {
-            let message = failure.message.clone();
-            *plan.stop.borrow_mut() = Some(failure);
-            message
-        })
+        let (failure, kept) = match self.measured(plan) {
+            Ok(Ok(sample)) => return Ok(sample),
+            // A command that fails by itself has nothing to compare.
+            Ok(Err(failure)) if !self.allocator.is_system() => (failure, &plan.failed),
+            Ok(Err(failure)) | Err(failure) => (failure, &plan.stop),
+        };
+        let message = failure.message.clone();
+        kept.borrow_mut().get_or_insert(failure);
+        Err(message)
     }
 
-    fn measured(&mut self, plan: &Plan) -> Result<Sample, Failure> {
+    /// An error in place of the sample is the command's own.
+    fn measured(&mut self, plan: &Plan) -> Result<Result<Sample, Failure>, Failure> {
         prepare(plan)?;
         warm::memory_for(plan.peak.get())?;
         self.runs += 1;
@@ -152,8 +159,8 @@ impl Subject {
         self.allocator.prepare(&mut command);
         let (ended, seen) = self.watched(&mut command)?;
         plan.peak.set(plan.peak.get().max(seen.peak.unwrap_or(0)).max(ended.usage.peak_resident));
-        if interrupt::requested() {
-            return Ok(sample(&ended, seen));
+        if interrupt::requested() || (!ended.status.success() && interrupt::settled()) {
+            return Ok(Ok(sample(&ended, seen)));
         }
         *self.ends.entry(launch::words(ended.status)).or_default() += 1;
         if !ended.status.success() {
@@ -162,10 +169,11 @@ impl Subject {
                 for line in streams.last_lines() {
                     output::note(&format!("{name}: {line}"));
                 }
-                return Err(failed(&format!("{} under {}", program.display(), self.allocator.name), &ended));
+                let what = format!("{} under {}", program.display(), self.allocator.name);
+                return Ok(Err(failed(&what, &ended)));
             }
         }
-        Ok(sample(&ended, seen))
+        Ok(Ok(sample(&ended, seen)))
     }
 
     fn watched(&mut self, command: &mut Command) -> Result<(Ended, Seen), Failure> {
@@ -259,7 +267,7 @@ fn prepare(plan: &Plan) -> Result<(), Failure> {
     streams.connect(&mut command).map_err(cannot)?;
     let (ended, ()) = attended(&mut command, || ())?;
     reap();
-    if ended.status.success() || interrupt::requested() {
+    if ended.status.success() || interrupt::settled() {
         return Ok(());
     }
     for line in streams.last_lines() {

@@ -145,7 +145,7 @@ impl<'a> Contest<'a> {
                 lab.progress.show(&format!("{}: {}", self.key, contender.name));
                 let done = run();
                 // What was cut short is no sample, and a child that Ctrl-C ended has not failed.
-                if interrupt::requested() {
+                if interrupt::requested() || (done.is_err() && interrupt::settled()) {
                     return Ok(());
                 }
                 match done {
@@ -155,10 +155,13 @@ impl<'a> Contest<'a> {
                             contender.samples.push(sample);
                         }
                     }
-                    Err(reason) => contender.reason = Some(reason),
+                    Err(reason) => {
+                        contender.reason = Some(reason);
+                        continue;
+                    }
                 }
+                lab.progress.step();
             }
-            lab.progress.step();
         }
         Ok(())
     }

@@ -20,7 +20,8 @@ pub fn check(args: &LabArgs) -> Result<(), Failure> {
         opened.map_err(|error| cannot(file, error))?;
     }
     if let Some(dir) = &args.charts {
-        fs::create_dir_all(dir).map_err(|error| cannot(dir, error))?;
+        let made = fs::create_dir_all(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
+        made.map_err(|error| cannot(dir, error))?;
     }
     Ok(())
 }
@@ -31,6 +32,21 @@ pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failu
     if findings.partial && !findings.has_figures() {
         return Err(Failure::interrupted());
     }
+    // A disk that is full by now must not cost what was measured: it is printed all the same.
+    let written = write_files(&mut findings, args);
+    let text = match &args.json {
+        Some(None) => json(&findings)?,
+        _ => findings.tables(),
+    };
+    let status = output::print(&text, ExitCode::from(if findings.partial { INTERRUPTED } else { 0 }))?;
+    written?;
+    match findings.failures() {
+        Some(failures) if !findings.partial => Err(Failure::during(failures)),
+        _ => Ok(status),
+    }
+}
+
+fn write_files(findings: &mut Findings, args: &LabArgs) -> Result<(), Failure> {
     if let Some(dir) = &args.charts {
         for picture in &findings.pictures {
             let name = format!("{}-{}.svg", findings.bench, picture.name);
@@ -39,22 +55,16 @@ pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failu
         }
     }
     if let Some(file) = &args.csv {
-        write(file, &csv::of(&findings).map_err(Failure::during)?)?;
+        write(file, &csv::of(findings).map_err(Failure::during)?)?;
     }
-    let json = || serde_json::to_string_pretty(&findings).map_err(Failure::during);
-    let text = match &args.json {
-        Some(None) => json()?,
-        Some(Some(file)) => {
-            write(file, &(json()? + "\n"))?;
-            findings.tables()
-        }
-        None => findings.tables(),
-    };
-    let status = output::print(&text, ExitCode::from(if findings.partial { INTERRUPTED } else { 0 }))?;
-    match findings.failures() {
-        Some(failures) if !findings.partial => Err(Failure::during(failures)),
-        _ => Ok(status),
+    match &args.json {
+        Some(Some(file)) => write(file, &(json(findings)? + "\n")),
+        _ => Ok(()),
     }
+}
+
+fn json(findings: &Findings) -> Result<String, Failure> {
+    serde_json::to_string_pretty(findings).map_err(Failure::during)
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {

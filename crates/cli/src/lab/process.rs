@@ -3,7 +3,8 @@
 use std::{
     env,
     ffi::OsStr,
-    io::{self, Read as _},
+    fs::File,
+    io::{self, Read as _, Seek as _},
     process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -11,6 +12,9 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{interrupt, launch};
+
+/// Of what a child says of its failure, in bytes.
+const LONGEST: u64 = 64 << 10;
 
 /// A child that has ended.
 #[derive(Debug)]
@@ -62,13 +66,32 @@ pub fn run(command: &mut Command, piped: bool) -> io::Result<Ended> {
     })
 }
 
-/// Runs it; it must go well and print one value as JSON. What went wrong instead is told in a line.
+/// Runs it; it must go well and print one value as JSON. What went wrong instead is told in a line, with the last one
+/// that it said of it.
 pub fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T, String> {
+    // Without a place for that it goes where ours goes.
+    let said = tempfile::tempfile().and_then(|file| Ok((file.try_clone()?, file))).ok();
+    let said = said.map(|(end, file)| {
+        command.stderr(end);
+        file
+    });
     let ended = run(command, true).map_err(|error| format!("cannot start: {error}"))?;
     if !ended.status.success() {
-        return Err(format!("ended with {}", ended.status));
+        let why = said.map(last_line).filter(|line| !line.is_empty());
+        let why = why.map_or(String::new(), |line| format!(" ({line})"));
+        return Err(format!("ended with {}{why}", ended.status));
     }
     serde_json::from_str(&ended.stdout).map_err(|error| format!("said {:?}: {error}", ended.stdout))
+}
+
+/// Without the `error: ` in front.
+fn last_line(mut file: File) -> String {
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.take(LONGEST).read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).filter(|_| read.is_ok());
+    let last = last.unwrap_or_default().trim();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 #[cfg(test)]
@@ -88,6 +111,9 @@ mod tests {
         assert_eq!(value, 17);
         assert!(json::<u32>(Command::new("echo").arg("no number")).unwrap_err().contains("no number"));
         assert!(json::<u32>(&mut Command::new("false")).unwrap_err().contains("exit status: 1"));
+        let why =
+            json::<u32>(Command::new("sh").args(["-c", "echo first >&2; echo error: last >&2; exit 4"]));
+        assert_eq!(why.unwrap_err(), "ended with exit status: 4 (last)");
         assert!(json::<u32>(&mut Command::new("/no/such/program")).unwrap_err().contains("cannot start"));
     }
 }

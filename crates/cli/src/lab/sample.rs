@@ -72,7 +72,7 @@ pub enum Verdict {
     Less,
     /// It takes more.
     More,
-    /// The spread is larger than the difference.
+    /// The spread is larger than the difference: that of all rounds where they are few, else of their middle half.
     Tie,
     /// One or two rounds have no spread worth the name.
     TooFewRuns,
@@ -89,6 +89,14 @@ impl Verdict {
         }
     }
 
+    /// What stands behind a ratio in a sentence.
+    pub fn doubt(self) -> &'static str {
+        match self {
+            Verdict::TooFewRuns => " (too few rounds to be sure)",
+            Verdict::Less | Verdict::More | Verdict::Tie => "",
+        }
+    }
+
     /// What stands behind a ratio; nothing where the ratio speaks for itself.
     pub fn word(self) -> &'static str {
         match self {
@@ -101,6 +109,9 @@ impl Verdict {
 
 /// Rounds below which there is no verdict.
 const FEWEST: usize = 3;
+/// Rounds below which there are no quarters to speak of, and the spread is that of all of them. (Of two contenders that
+/// are the same, the middle half of 3 or 5 rounds would call a difference in one case of four or six.)
+const FEW: usize = 7;
 /// What would be printed as 1.00 is no difference, however small its spread.
 const NOTHING: f64 = 0.005;
 
@@ -115,9 +126,11 @@ impl Ratio {
         ratios.sort_by(f64::total_cmp);
         let [low, times, high] = [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part));
         let difference = (times - 1.0).abs();
+        let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+        let spread = if ratios.len() < FEW { most - least } else { high - low };
         let verdict = if ratios.len() < FEWEST {
             Verdict::TooFewRuns
-        } else if difference <= high - low || difference < NOTHING {
+        } else if difference <= spread || difference < NOTHING {
             Verdict::Tie
         } else if times < 1.0 {
             Verdict::Less
@@ -169,6 +182,14 @@ mod tests {
         assert_eq!(verdict(&[0.8, 1.05, 1.4], &[1.0, 1.0, 1.0]), Verdict::Tie);
         assert_eq!(verdict(&[1.0, 1.0, 1.0], &[1.0, 1.0, 1.0]), Verdict::Tie);
         assert_eq!(verdict(&[1001.0; 5], &[1000.0; 5]), Verdict::Tie, "1.00");
+    }
+
+    #[test]
+    fn few_rounds_must_agree() {
+        let base = [1.0; 7];
+        assert_eq!(verdict(&[0.9, 1.2, 1.21, 1.22, 1.3], &base[..5]), Verdict::Tie, "one says the opposite");
+        assert_eq!(verdict(&[1.3, 1.4, 1.41, 1.42, 1.5], &base[..5]), Verdict::More);
+        assert_eq!(verdict(&[0.9, 1.2, 1.2, 1.21, 1.22, 1.22, 1.3], &base), Verdict::More, "its middle half");
     }
 
     #[test]

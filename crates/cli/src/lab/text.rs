@@ -13,7 +13,7 @@ use super::{
 
 /// Below the tables of a bench.
 pub const LEGEND: &str = "median (min .. max) over the rounds; x: times the baseline's, the median of the rounds' \
-own ratios; less is better.\ntie: the middle half of these ratios is wider than their distance from 1; \
+own ratios; less is better.\ntie: these ratios (from 7 rounds on, their middle half) spread wider than their distance from 1; \
 ?: fewer than 3 rounds, so no verdict; -: nobody tells.";
 
 /// The most metrics with their spread in one table; where there are more, each table has two.

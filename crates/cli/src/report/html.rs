@@ -210,7 +210,8 @@ pub const READING: [&str; 4] = [
      is touched and given back, since on a virtual machine the first use of a page may cost ten times what is measured.",
     "x is how many times the baseline's figure it is: the median of the rounds' own ratios. Below 1 is less, and less \
      is better.",
-    "tie: the middle half of these ratios is wider than their distance from 1, so nothing is said about who is better. \
+    "tie: these ratios (from 7 rounds on, their middle half) spread wider than their distance from 1, so nothing is \
+     said about who is better. \
      ?: fewer than 3 rounds, so no verdict.",
     "Peak RSS is the most memory that the process ever had, and includes the program itself.",
 ];

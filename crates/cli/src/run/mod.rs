@@ -66,6 +66,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         let opened = fs::OpenOptions::new().create(true).append(true).open(file);
         opened.map_err(|error| Failure::asked(format!("cannot write {}: {error}", file.display())))?;
     }
+    // From here on a signal does not end this process, which would leave the directory.
+    signals::install()?;
     let records = tempfile::Builder::new()
         .prefix("highwater-run-")
         .tempdir()
@@ -80,7 +82,6 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     command.envs(args.hardened.then_some(("HIGHWATER_HARDENED", "1")));
     command.envs(args.guards.map(|every| ("HIGHWATER_GUARDS", every.to_string())));
 
-    signals::install()?;
     let started = match launch::start(&mut command) {
         Ok(started) => started,
         Err(error) => {

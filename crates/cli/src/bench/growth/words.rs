@@ -77,7 +77,7 @@ fn against(case: &Case, way: Way, best: Way) -> Option<String> {
     let ratio = case.ratio(&way.name(), &best.name(), METRIC)?;
     Some(match ratio.verdict {
         Verdict::Tie => format!("{} ties with it", way.name()),
-        _ => format!("{} takes {} times that", way.name(), three(ratio.times)),
+        verdict => format!("{} takes {} times that{}", way.name(), three(ratio.times), verdict.doubt()),
     })
 }
 

@@ -162,7 +162,9 @@ fn words(case: &Case) -> Option<String> {
         let ratio = case.ratio(who.name(), ours.name(), "cpu")?;
         Some(match ratio.verdict {
             Verdict::Tie => format!("{} ties with it", who.name()),
-            _ => format!("{} takes {} times its time", who.name(), three(ratio.times)),
+            verdict => {
+                format!("{} takes {} times its time{}", who.name(), three(ratio.times), verdict.doubt())
+            }
         })
     };
     let mut text = format!("{}: by processor time the fastest of ours is {}", case.key, ours.name());

@@ -56,7 +56,7 @@ impl VersusArgs {
 
     /// What repeats it.
     fn command(&self, bench: &str) -> String {
-        let mut command = format!("highwater bench {bench}");
+        let mut command = format!("bench {bench}");
         if !self.lengths.is_empty() {
             let lengths: Vec<_> = self.lengths.iter().map(ToString::to_string).collect();
             command.push_str(&format!(" --lengths {}", lengths.join(",")));
@@ -64,10 +64,10 @@ impl VersusArgs {
         if let Some(steps) = self.steps {
             command.push_str(&format!(" --steps {steps}"));
         }
-        if self.lab.quick {
-            command.push_str(" --quick");
+        if self.c.no_c {
+            command.push_str(" --no-c");
         }
-        command
+        self.lab.command(&command)
     }
 }
 
@@ -123,7 +123,10 @@ mod tests {
         args.lengths = vec![64, 8, 8];
         args.steps = Some(10);
         args.lab.quick = true;
-        assert_eq!(args.command("rk4"), "highwater bench rk4 --lengths 64,8,8 --steps 10 --quick");
+        args.lab.runs = Some(3);
+        args.c.no_c = true;
+        let command = "highwater bench rk4 --lengths 64,8,8 --steps 10 --no-c --runs 3 --quick";
+        assert_eq!(args.command("rk4"), command);
         assert_eq!(args.all_lengths(), [8, 64]);
     }
 }

@@ -64,9 +64,13 @@ pub fn length_of(case: &Case, language: &str) -> Option<usize> {
 /// `2.10 times (length 4), 1.30 times (8)`.
 fn list(ratios: &[(usize, Ratio)]) -> String {
     let each = ratios.iter().enumerate().map(|(i, (length, ratio))| {
-        let tie = if ratio.verdict == Verdict::Tie { ", a tie" } else { "" };
+        let verdict = match ratio.verdict {
+            Verdict::Tie => ", a tie",
+            Verdict::TooFewRuns => ", too few rounds to be sure",
+            Verdict::Less | Verdict::More => "",
+        };
         let what = if i == 0 { "length " } else { "" };
-        format!("{} times ({what}{length}{tie})", three(ratio.times))
+        format!("{} times ({what}{length}{verdict})", three(ratio.times))
     });
     each.collect::<Vec<_>>().join(", ")
 }
@@ -75,7 +79,7 @@ fn list(ratios: &[(usize, Ratio)]) -> String {
 fn crossing(ratios: &[(usize, Ratio)], one: &str, other: &str) -> String {
     let decided: Vec<_> = ratios
         .iter()
-        .filter(|(_, ratio)| ratio.verdict != Verdict::Tie)
+        .filter(|(_, ratio)| matches!(ratio.verdict, Verdict::Less | Verdict::More))
         .map(|(length, ratio)| (*length, if ratio.times < 1.0 { one } else { other }))
         .collect();
     let Some(first) = decided.first() else { return "no length decides between them".into() };
@@ -89,7 +93,7 @@ fn crossing(ratios: &[(usize, Ratio)], one: &str, other: &str) -> String {
     if !turns.is_empty() {
         return format!("{} is ahead at first, {}", first.1, turns.join(", "));
     }
-    let ties = if decided.len() < ratios.len() { "every length that is no tie" } else { "every length" };
+    let ties = if decided.len() < ratios.len() { "every length that decides" } else { "every length" };
     format!("{} is ahead at {ties}, so there is no crossing", first.1)
 }
 
@@ -110,13 +114,16 @@ mod tests {
         assert_eq!(of(&[3.0, 2.0, 1.5]), "the arena is ahead at every length, so there is no crossing");
         assert_eq!(
             of(&[3.0, 1.0]),
-            "the arena is ahead at every length that is no tie, so there is no crossing"
+            "the arena is ahead at every length that decides, so there is no crossing"
         );
         assert_eq!(
             of(&[3.0, 1.0, 0.8]),
             "the arena is ahead at first, malloc is ahead from a length between 2 and 8 on"
         );
         assert_eq!(of(&[1.0]), "no length decides between them");
+        let once = Ratio::of("arena", &[(3.0, 1.0)]).unwrap();
+        assert_eq!(list(&[(4, once.clone())]), "3.00 times (length 4, too few rounds to be sure)");
+        assert_eq!(crossing(&[(4, once)], "malloc", "the arena"), "no length decides between them");
     }
 
     #[test]

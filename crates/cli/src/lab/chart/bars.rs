@@ -212,7 +212,7 @@ impl Bars {
 fn bar(figure: &crate::lab::Figure, name: &str) -> Option<Bar> {
     let note = figure.ratio.as_ref().map_or(String::new(), |ratio| match ratio.verdict {
         Verdict::Tie => "tie".into(),
-        _ => format!("{} x", three(ratio.times)),
+        verdict => format!("{} x {}", three(ratio.times), verdict.word()).trim_end().to_owned(),
     });
     Some(Bar { name: name.to_owned(), value: figure.median, ends: (figure.min, figure.max), note })
 }
