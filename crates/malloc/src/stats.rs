@@ -137,7 +137,10 @@ fn map(directory: &[u8]) -> Option<NonNull<Record>> {
             return None;
         }
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        let mapped = if libc::ftruncate(file, record::BYTES as libc::off_t) == 0 {
+        // (Written, so that there is room for it: a mapped page that a full disk has no block for is a SIGBUS.)
+        let zeros = [0u8; record::BYTES];
+        let written = libc::syscall(libc::SYS_write, file, zeros.as_ptr(), zeros.len());
+        let mapped = if usize::try_from(written) == Ok(zeros.len()) {
             libc::mmap(null_mut(), record::BYTES, access, libc::MAP_SHARED, file, 0)
         } else {
             libc::MAP_FAILED

@@ -15,8 +15,8 @@ const VARIABLE: &str = "HIGHWATER_MALLOC_LIB";
 /// What makes one, in a checkout of this project.
 const BUILD: &str = "cargo build --profile malloc -p highwater-malloc";
 
-/// Its path: the one that was given, or `HIGHWATER_MALLOC_LIB`, or beside this executable, in `../lib` of it, or where a
-/// checkout has it. Status 2 if there is none.
+/// Its path: the one that was given, or `HIGHWATER_MALLOC_LIB`, or where a checkout has it, or beside this executable, or in
+/// `../lib` of it. Status 2 if there is none.
 pub fn library(given: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(path) = given {
         return preload::checked(path).map_err(|why| Failure::asked(format!("--malloc-lib {why}")));
@@ -36,9 +36,8 @@ pub fn library(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 fn places(exe: &Path) -> Vec<PathBuf> {
     let Some(dir) = exe.parent() else { return Vec::new() };
-    let beside = [dir.join(FILE), dir.join("../lib").join(FILE)];
-    // target/release/highwater and target/malloc/libhighwater_malloc.so
-    beside.into_iter().chain([dir.join("../malloc").join(FILE)]).collect()
+    // (First that of a checkout, target/malloc: what a build of everything leaves beside the executable is not optimised.)
+    [dir.join("../malloc").join(FILE), dir.join(FILE), dir.join("../lib").join(FILE)].into()
 }
 
 #[cfg(test)]
@@ -48,9 +47,9 @@ mod tests {
     #[test]
     fn in_this_order() {
         let expected = [
+            "/t/release/../malloc/libhighwater_malloc.so",
             "/t/release/libhighwater_malloc.so",
             "/t/release/../lib/libhighwater_malloc.so",
-            "/t/release/../malloc/libhighwater_malloc.so",
         ];
         let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
         assert_eq!(places(Path::new("/t/release/highwater")), expected);
