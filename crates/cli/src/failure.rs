@@ -63,6 +63,16 @@ fn tell(message: &str) {
     let _ = writeln!(io::stderr(), "error: {}", one_line(message));
 }
 
+/// The same, and no longer than a cell of a table should be.
+pub fn short(text: &str) -> String {
+    const LENGTH: usize = 60;
+    let text = one_line(text);
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Runs of white space, line ends among them, become one blank.
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

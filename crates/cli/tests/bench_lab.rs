@@ -4,16 +4,11 @@ mod common;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
-use common::{highwater, number, positive, refused, stderr, stdout, succeeds};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use common::{has_run, highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
 use serde_json::Value;
 
 fn bench(args: &[&str]) -> Output {
@@ -243,38 +238,13 @@ fn help_has_examples_that_work() {
 fn ctrl_c_leaves_a_labelled_part() {
     let dir = tempfile::tempdir().unwrap();
     let json = dir.path().join("part.json");
-    let mut child = highwater()
-        .args([
-            "bench",
-            "growth",
-            "--sizes",
-            "8MiB",
-            "--only",
-            "malloc",
-            "--only",
-            "explicit 4",
-            "--runs",
-            "10000",
-        ])
-        .arg("--json")
-        .arg(&json)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    // The second line comes after some runs.
-    for _ in 0..2 {
-        line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0);
-    }
-    assert!(line.starts_with("bench growth: ") && !line.contains(": 0 of"), "{line}");
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
-    let (mut table, mut rest) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut table).unwrap();
-    said.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    let table = interrupted(
+        highwater()
+            .args(["bench", "growth", "--sizes", "8MiB", "--only", "malloc", "--only", "explicit 4"])
+            .args(["--runs", "10000", "--json"])
+            .arg(&json),
+        |line| line.starts_with("bench growth: ") && has_run(line),
+    );
     assert!(table.contains("PARTIAL"), "{table}");
     let part: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     assert_eq!((&part["partial"], &part["cases"][0]["partial"]), (&Value::Bool(true), &Value::Bool(true)));

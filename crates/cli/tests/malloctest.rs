@@ -2,18 +2,9 @@
 
 mod common;
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
-    process::{Output, Stdio},
-};
+use std::{collections::BTreeSet, fs, process::Output};
 
-use common::{highwater, number, positive, refused, stderr, stdout, succeeds};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use common::{has_run, highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
 use serde_json::Value;
 
 const IN_THE_PROGRAM: [&str; 4] = ["highwater::Arena", "highwater::Scope", "bumpalo", "the loops alone"];
@@ -164,26 +155,12 @@ fn what_cannot_be_is_refused() {
 
 #[test]
 fn ctrl_c_shows_what_there_is() {
-    let mut child = highwater()
-        .args(["bench", "malloctest", "1", "1", "1000", "10", "100", "--allocators", "system"])
-        .args(["--runs", "10000", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    // The second line of progress: by then everybody has run.
-    for _ in 0..2 {
-        line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it says how far it is");
-    }
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
-    let mut result = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut result).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{line}{rest}");
+    let result = interrupted(
+        highwater()
+            .args(["bench", "malloctest", "1", "1", "1000", "10", "100", "--allocators", "system"])
+            .args(["--runs", "10000", "--json"]),
+        has_run,
+    );
     let found: Value = serde_json::from_str(&result).unwrap();
     assert_eq!(found["partial"], true);
     assert_eq!(found["cases"][0]["partial"], true);

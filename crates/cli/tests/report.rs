@@ -2,18 +2,9 @@
 
 mod common;
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
-    path::Path,
-    process::Stdio,
-};
+use std::{fs, path::Path};
 
-use common::{highwater, number, positive, refused, stderr, stdout, succeeds};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use common::{highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::Value;
 
@@ -186,25 +177,18 @@ fn what_cannot_be_is_refused() {
 #[test]
 fn ctrl_c_leaves_a_partial_page() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = highwater()
-        .current_dir(dir.path())
-        .args(["report", "page.html", "--only", "malloctest,grow", "--json", "figures.json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("grow: 0 of") {
-        line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "the first section begins");
-    }
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
-    let mut result = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut result).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    let result = interrupted(
+        highwater().current_dir(dir.path()).args([
+            "report",
+            "page.html",
+            "--only",
+            "malloctest,grow",
+            "--json",
+            "figures.json",
+        ]),
+        // The first section begins.
+        |line| line.starts_with("grow: 0 of"),
+    );
     assert!(result.contains("PARTIAL"), "{result}");
     let page = fs::read_to_string(dir.path().join("page.html")).unwrap();
     let document = parsed(&page);

@@ -23,14 +23,11 @@ use self::{
 };
 use crate::{
     allocators::{self, Found},
-    failure::{Failure, one_line},
+    failure::{Failure, short},
     interrupt::{self, Second},
     lab::{self, Case, Contest, Findings, Lab, Warming, chart::Bars},
     output,
 };
-
-/// Of the command in titles.
-const LENGTH: usize = 60;
 
 /// What only a comparison of programs has to tell.
 #[derive(Serialize)]
@@ -199,14 +196,6 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-fn short(text: &str) -> String {
-    let text = one_line(text);
-    match text.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
 }
 
 #[cfg(test)]

@@ -8,13 +8,10 @@ use super::{
     Told,
     records::{Figures, Merged, Process, sum},
 };
-use crate::{failure::one_line, size::human};
+use crate::{failure::short, size::human};
 
 /// Processes that have a line of their own.
 const SHOWN: usize = 16;
-/// Of the command's words.
-const LENGTH: usize = 60;
-
 /// All that is told.
 pub fn of(told: &Told) -> String {
     let mut text = format!(
@@ -143,14 +140,6 @@ fn count(merged: &Merged, processes: &[Process]) -> String {
 fn many(count: usize, what: &str) -> String {
     let plural = if what.ends_with('s') { "es" } else { "s" };
     format!("{count} {what}{}", if count == 1 { "" } else { plural })
-}
-
-fn short(text: &str) -> String {
-    let text = one_line(text);
-    match text.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
 }
 
 #[cfg(test)]

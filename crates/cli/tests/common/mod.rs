@@ -4,14 +4,44 @@
 use std::{
     ffi::OsStr,
     fs::{File, OpenOptions},
-    io::Write as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::fd::FromRawFd as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
+
+/// Runs a command until `is_time`, which is shown its lines of progress, then presses Ctrl-C. What it prints; its status is
+/// that of an interrupted one.
+pub fn interrupted(command: &mut Command, mut is_time: impl FnMut(&str) -> bool) -> String {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it says how far it is");
+        if is_time(&line) {
+            break;
+        }
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let (mut result, mut rest) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut result).unwrap();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{line}{rest}");
+    result
+}
+
+/// Whether somebody has run: the second line of progress says so.
+pub fn has_run(line: &str) -> bool {
+    !line.contains(": 0 of")
+}
 
 /// The command, nothing on stdin.
 pub fn highwater() -> Command {

@@ -36,7 +36,8 @@ pub fn of(findings: &Findings, workshop: &Result<Workshop, String>, agreed: &[bo
         Ok(workshop) => words.push(format!(
             "C: compiled with {} -O3, against {}.",
             workshop.version,
-            workshop.library.display()
+            // (Where it was is the machine's business.)
+            workshop.library.file_name().unwrap_or_default().display()
         )),
         Err(reason) => words.push(format!("C: not measured: {reason}.")),
     }
