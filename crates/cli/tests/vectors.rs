@@ -107,7 +107,10 @@ fn in_rust() {
             ["--lengths", "4,70", "--steps", "30", "--runs", "3", "--no-c", "--json", "--charts", charts];
         let found = json(&bench(name, &args));
         assert_eq!(found["bench"], name);
-        assert_eq!(found["command"], format!("highwater bench {name} --lengths 4,70 --steps 30"));
+        assert_eq!(
+            found["command"],
+            format!("highwater bench {name} --lengths 4,70 --steps 30 --no-c --runs 3")
+        );
         assert_eq!(cases(&found), ["rust-4", "rust-70"]);
         let constant = ["arena", "malloc", "arena, constant length", "stack, constant length"];
         assert_eq!(contenders(&found, 0), constant);
