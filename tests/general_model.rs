@@ -76,7 +76,8 @@ fn what_is_given_back_is_not_resident_and_zero_again() {
     unsafe {
         block.write_bytes(7, 32 << 20);
         heap.deallocate(block).unwrap();
-        assert!(heap.trim(0) >= 32 << 20);
+        // (Portable memory is the global allocator's: nothing of it can be given back.)
+        assert_eq!(heap.trim(0) >= 32 << 20, !cfg!(highwater_portable));
         assert_eq!(heap.trim(0), 0, "there is no more");
         let again = heap.allocate(32 << 20, 16).unwrap();
         assert_eq!(again, block);
