@@ -3,9 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::fd::FromRawFd as _,
+    io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -60,19 +58,9 @@ pub fn guard<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     highwater().arg("guard").args(args).output().expect("the command starts")
 }
 
-/// Says that the running test cannot run here, and why: to descriptor 2 directly, because the harness
-/// swallows what a passing test prints, and to the file named by `HIGHWATER_SKIPS`. Return afterwards.
-pub fn skip(reason: &str) {
-    let thread = std::thread::current();
-    let line = format!("SKIP {}: {reason}\n", thread.name().unwrap_or("?"));
-    // SAFETY: descriptor 2 is open for as long as the process lives, and is not closed here.
-    let mut stderr = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
-    let _ = stderr.write_all(line.as_bytes());
-    if let Some(path) = std::env::var_os("HIGHWATER_SKIPS") {
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("HIGHWATER_SKIPS can be written");
-    }
-}
+#[path = "../../../../tests/support/skip.rs"]
+mod skip;
+pub use skip::skip;
 
 /// Whether this build reports touches of guards; skips the running test otherwise.
 pub fn has_faults() -> bool {
