@@ -1,6 +1,7 @@
 //! Everything off the fast paths. What is wrong with a call ends the process, as with any malloc that looks.
 
 use crate::process::{self, Process};
+use crate::sampled::Pool;
 use crate::slot::Slot;
 use crate::{BOOT, foreign, stats, wrong};
 use core::ffi::{c_int, c_void};
@@ -172,7 +173,7 @@ impl Process {
 enum Owner {
     Heap(&'static Process),
     /// It has pages of its own.
-    Pool(&'static Process),
+    Pool(&'static Pool),
     /// Bytes of the beginning, which nobody uses again.
     Boot,
     Another,
@@ -184,8 +185,8 @@ fn owner(block: *const u8) -> Owner {
         if process.heap.contains(block) {
             return Owner::Heap(process);
         }
-        if process.pool.as_ref().is_some_and(|pool| pool.contains(block)) {
-            return Owner::Pool(process);
+        if let Some(pool) = process.pool.as_ref().filter(|pool| pool.contains(block)) {
+            return Owner::Pool(pool);
         }
     }
     if BOOT.contains(block) { Owner::Boot } else { Owner::Another }
@@ -210,11 +211,7 @@ pub(crate) unsafe fn take(block: *mut c_void) {
         unsafe {
             match owner(block.as_ptr()) {
                 Owner::Heap(process) => process.take(block),
-                Owner::Pool(Process { pool, .. }) => {
-                    if let Some(pool) = pool {
-                        pool.take(block);
-                    }
-                }
+                Owner::Pool(pool) => pool.take(block),
                 Owner::Boot => {}
                 Owner::Another => {
                     foreign::take(block, process::made().is_some_and(|made| made.hardened.is_some()))
@@ -247,7 +244,7 @@ unsafe fn size_of_block(block: NonNull<u8>) -> usize {
                 };
                 size.unwrap_or_else(|error| wrong::heap(&error))
             }
-            Owner::Pool(Process { pool, .. }) => pool.as_ref().map_or(0, |pool| pool.size(block)),
+            Owner::Pool(pool) => pool.size(block),
             Owner::Boot => BOOT.size_of(block.as_ptr()),
             Owner::Another => foreign::size(block),
         }

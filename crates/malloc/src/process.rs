@@ -59,22 +59,23 @@ fn make() -> Option<Process> {
     let pool = (options.guards > 0).then(|| Pool::new(options.guards)).flatten();
     let looks = hardened.is_some() || pool.is_some();
     Slot::prepare(looks, ended);
-    let heap = heap(&options)?;
+    let space = address_space();
+    let heap = heap(&options, space)?;
     if pool.is_some() {
         crate::sampled::install();
     }
-    let shares = options.reserve.is_none() && options.limit.is_none() && address_space().is_some();
+    let shares = options.reserve.is_none() && options.limit.is_none() && space.is_some();
     Some(Process { heap, kind: options.kind, looks, hardened, pool, told: options.told, shares })
 }
 
-/// With a reservation that is as large as it may be; `None` if nothing can be had, and nothing was asked for that the
-/// system's malloc does not do. Otherwise the process ends: whoever asked for a limit is not to run without it.
-fn heap(options: &Options) -> Option<Heap<Slot>> {
+/// With a reservation that is as large as it may be, in an address space that may be limited to `space`; `None` if nothing
+/// can be had, and nothing was asked for that the system's malloc does not do. Otherwise the process ends: whoever asked
+/// for a limit is not to run without it.
+fn heap(options: &Options, space: Option<usize>) -> Option<Heap<Slot>> {
     let usual = match options.reserve {
         Some(bytes) => bytes,
         // The rest is for stacks, files, and what the heap has no room for.
-        None => address_space()
-            .map_or_else(|| physical_memory().saturating_mul(2).max(LEAST_RESERVE), |all| all / 4),
+        None => space.map_or_else(|| physical_memory().saturating_mul(2).max(LEAST_RESERVE), |all| all / 4),
     };
     let smaller = if options.reserve.is_some() { &[][..] } else { &SMALL };
     let mut refused = None;
