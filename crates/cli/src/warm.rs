@@ -33,10 +33,10 @@ pub fn memory_for(bytes: u64) -> Result<(), Failure> {
     let ended = process::again([SUBCOMMAND, &bytes.min(most).to_string()])
         .and_then(|mut command| process::run(&mut command, false))
         .map_err(|error| cannot(error.to_string()))?;
-    if ended.status.success() || interrupt::settled() {
+    if ended.how.status.success() || interrupt::settled() {
         return Ok(());
     }
-    Err(cannot(format!("it ended with {}", ended.status)))
+    Err(cannot(format!("it ended with {}", ended.how.status)))
 }
 
 /// Touches `bytes` as huge pages and gives them back.

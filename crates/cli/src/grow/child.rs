@@ -30,8 +30,9 @@ pub fn measure(allocator: Allocator) -> Result<Ended, Failure> {
     let measure = OsString::from(format!("--measure={}", allocator.name()));
     let args = subcommand.into_iter().chain([measure]).chain(words);
     let mut command = process::again(args).map_err(cannot)?;
-    let process::Ended { status, stdout, .. } = process::run(&mut command, true).map_err(cannot)?;
+    let process::Ended { how, stdout } = process::run(&mut command, true).map_err(cannot)?;
 
+    let status = how.status;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     if matches!(code, Some(0 | INTERRUPTED))
         && let Ok(run) = serde_json::from_str::<Run>(&stdout)

@@ -26,16 +26,6 @@ impl Lab {
         let all = contenders as u64 * u64::from(runs + warmup);
         Lab { runs, warmup, progress: Progress::new(bench, all) }
     }
-
-    /// Rounds that count.
-    pub fn runs(&self) -> u32 {
-        self.runs
-    }
-
-    /// Rounds before them.
-    pub fn warmup(&self) -> u32 {
-        self.warmup
-    }
 }
 
 /// How the machine is made ready. On a virtual machine the first use of a page of memory may cost ten times what

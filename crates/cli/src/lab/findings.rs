@@ -59,11 +59,6 @@ impl Findings {
         }
     }
 
-    /// The case of that key.
-    pub fn case(&self, key: &str) -> Option<&Case> {
-        self.cases.iter().find(|case| case.key == key)
-    }
-
     /// Whether there is any figure to show.
     pub fn has_figures(&self) -> bool {
         self.cases.iter().flat_map(|case| &case.rows).any(|row| !row.figures.is_empty())

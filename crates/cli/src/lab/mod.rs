@@ -5,8 +5,6 @@
 //! difference. Cases, the machine's [`Facts`] and pictures are the [`Findings`] of a bench, which are printed,
 //! written as JSON and CSV, and labelled if Ctrl-C cut them short.
 
-#![allow(dead_code, unused_imports, reason = "each bench takes another part of it")]
-
 mod alloc;
 mod case;
 pub mod chart;
@@ -24,13 +22,12 @@ pub mod unit;
 
 pub use self::{
     alloc::Alloc,
-    case::{Case, Metric, Row},
+    case::{Case, Metric},
     contest::{Contest, Lab, Warming},
     deliver::{check, deliver},
     facts::Facts,
     findings::Findings,
     options::LabArgs,
-    progress::Progress,
     sample::{Figure, Ratio, Sample, Verdict},
     unit::Unit,
 };

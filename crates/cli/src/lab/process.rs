@@ -5,8 +5,7 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Read as _, Seek as _},
-    process::{Command, ExitStatus, Stdio},
-    time::Duration,
+    process::{Command, Stdio},
 };
 
 use serde::de::DeserializeOwned;
@@ -16,23 +15,12 @@ use crate::{interrupt, launch};
 /// Of what a child says of its failure, in bytes.
 const LONGEST: u64 = 64 << 10;
 
-/// A child that has ended.
+/// A child that has ended. Linux lets its peak begin with what a fork of this process has: measure nothing below that.
 #[derive(Debug)]
 pub struct Ended {
-    pub status: ExitStatus,
+    pub how: launch::Ended,
     /// What it printed, if that was piped to us.
     pub stdout: String,
-    /// From before its start to after its end.
-    pub wall: Duration,
-    /// Of all its threads, and of its own children that it waited for.
-    pub user: Duration,
-    /// The same in the kernel.
-    pub system: Duration,
-    /// The most that the largest of these processes had in memory, in bytes. Linux lets it begin with what a fork of
-    /// this process has: measure nothing below that.
-    pub peak_rss: u64,
-    pub page_faults: u64,
-    pub context_switches: u64,
 }
 
 /// This very command again.
@@ -52,18 +40,9 @@ pub fn run(command: &mut Command, piped: bool) -> io::Result<Ended> {
     let mut bytes = Vec::new();
     // Its end is also the end of the pipe, unless somebody inherited that.
     let read = started.stdout().map(|mut stdout| stdout.read_to_end(&mut bytes)).transpose();
-    let launch::Ended { status, wall, usage } = started.wait(|| interrupt::pass_on_to(None))?;
+    let how = started.wait(|| interrupt::pass_on_to(None))?;
     read?;
-    Ok(Ended {
-        status,
-        stdout: String::from_utf8_lossy(&bytes).into_owned(),
-        wall,
-        user: usage.user,
-        system: usage.system,
-        peak_rss: usage.peak_resident,
-        page_faults: usage.minor_faults + usage.major_faults,
-        context_switches: usage.voluntary + usage.involuntary,
-    })
+    Ok(Ended { how, stdout: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
 /// Runs it; it must go well and print one value as JSON. What went wrong instead is told in a line, with the last one
@@ -76,10 +55,10 @@ pub fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T, String> {
         file
     });
     let ended = run(command, true).map_err(|error| format!("cannot start: {error}"))?;
-    if !ended.status.success() {
+    if !ended.how.status.success() {
         let why = said.map(last_line).filter(|line| !line.is_empty());
         let why = why.map_or(String::new(), |line| format!(" ({line})"));
-        return Err(format!("ended with {}{why}", ended.status));
+        return Err(format!("ended with {}{why}", ended.how.status));
     }
     serde_json::from_str(&ended.stdout).map_err(|error| format!("said {:?}: {error}", ended.stdout))
 }
@@ -97,12 +76,15 @@ fn last_line(mut file: File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn what_a_child_used() {
         let ended = run(Command::new("sh").args(["-c", "echo said; exit 3"]), true).unwrap();
-        assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(3), "said\n"));
-        assert!(ended.wall > Duration::ZERO && ended.peak_rss > 0 && ended.page_faults > 0);
+        assert_eq!((ended.how.status.code(), ended.stdout.as_str()), (Some(3), "said\n"));
+        let usage = ended.how.usage;
+        assert!(ended.how.wall > Duration::ZERO && usage.peak_resident > 0);
+        assert!(usage.minor_faults + usage.major_faults > 0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod lines;
 pub mod style;
 
 pub use self::{
-    bars::{Bar, Bars, Group},
+    bars::Bars,
     lines::{Axis, Line, Lines},
 };
 
@@ -27,6 +27,7 @@ pub struct Picture {
 
 #[cfg(test)]
 mod tests {
+    use super::bars::{Bar, Group};
     use super::{canvas::width, *};
     use crate::lab::unit::Unit;
 
