@@ -4,7 +4,8 @@
 mod support;
 
 use core::ffi::c_void;
-use highwater::{Growth, Region, fault};
+use highwater::oom::{Answer, Injection, Response};
+use highwater::{Growth, OutOfMemory, Region, fault};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ fn children() {
         ("blocked", blocked_and_not_prepared),
         ("what a growth takes", what_a_growth_takes),
         ("an alternate stack", growth_on_an_alternate_stack),
+        ("a hook that fits", || hook_that_takes::<{ 40 << 10 }>()),
+        ("a hook that overflows", || hook_that_takes::<{ 72 << 10 }>()),
     ]);
 }
 
@@ -196,4 +199,37 @@ fn what_a_growth_takes() {
     (0..128 << 20).step_by(page()).for_each(|offset| put(&region, offset, 1));
     assert!(region.stats().faults > 10);
     println!("bytes: {}", ENTRY.load(SeqCst) - stack.low());
+}
+
+#[test]
+fn a_hook_that_overflows_its_stack_ends_the_process_there() {
+    if !support::has_faults() {
+        return;
+    }
+    let ended = support::child("a hook that fits");
+    assert_eq!(ended.status.code(), Some(7), "{ended:#?}");
+    let ended = support::child("a hook that overflows");
+    assert!(ended.stdout.contains("in the hook"), "{ended:#?}");
+    ended.assert_signal(libc::SIGSEGV);
+}
+
+/// A hook that writes to so many bytes of its stack.
+fn hook_that_takes<const BYTES: usize>() {
+    fn hook<const BYTES: usize>(_: &OutOfMemory) -> Answer {
+        // SAFETY: the text is readable memory.
+        unsafe { libc::write(1, c"in the hook\n".as_ptr().cast(), 12) };
+        take::<BYTES>();
+        raw::exit_now(7)
+    }
+    // (Large frames are touched when the function begins.)
+    #[inline(never)]
+    fn take<const BYTES: usize>() {
+        let room = [1u8; BYTES];
+        std::hint::black_box(&room);
+    }
+    // SAFETY: it writes to memory of its own.
+    let response = unsafe { Response::hook(hook::<BYTES>) };
+    let region = Region::builder().reserve(64 << 20).head(page()).on_refusal(response);
+    let region = region.inject(Injection::after(0)).build();
+    put(&region, 32 << 20, 1);
 }

@@ -58,6 +58,7 @@ fn stay_loaded() {
 /// remember the same predecessor, and ours is never its own.
 fn put_in_front() -> io::Result<()> {
     stay_loaded();
+    sys::guard_stacks();
     // Remembered before ours can run, so that it never runs without a predecessor to pass faults on to.
     let before = current()?;
     if !is_ours(&before) {

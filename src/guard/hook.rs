@@ -18,8 +18,9 @@ fn hook_at(address: *mut ()) -> Option<Hook> {
 /// takes it away again. Returns the one before.
 ///
 /// # Safety
-/// The function is called inside the SIGSEGV handler, on a stack of ours, with most signals blocked: it may do what is async-signal-safe and no more, with some 32 KiB of stack. It must not unwind, and must not
-/// leave by `longjmp`.
+/// The function is called inside the SIGSEGV handler, on a stack of ours, with most signals blocked: it may do what is
+/// async-signal-safe and no more, with some 32 KiB of stack, below which a guard page ends the process. It must not
+/// unwind, and must not leave by `longjmp`. A backtrace that it takes shows the frames of whoever touched the memory.
 /// (For slack that was found overwritten it is called outside of any signal.)
 ///
 /// ```

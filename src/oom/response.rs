@@ -59,7 +59,8 @@ impl Response {
     /// # Safety
     /// It is called inside the SIGSEGV handler, on a stack of ours (some 60 KiB), with most signals blocked: it may do
     /// what is async-signal-safe and no more. It must not unwind or leave by `longjmp`, and must not touch memory that
-    /// has to grow.
+    /// has to grow. Below its stack a guard page ends the process. A backtrace that it takes shows the frames of whoever
+    /// touched the memory.
     ///
     /// ```
     /// use highwater::oom::{Answer, Response};

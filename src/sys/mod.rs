@@ -18,7 +18,7 @@ mod stack;
 pub(crate) use imp::*;
 pub(crate) use loan::{Held, Loan, any};
 #[cfg(highwater_fault)]
-pub(crate) use stack::with_room;
+pub(crate) use stack::{guard_stacks, with_room};
 
 /// Without a handler everybody has stack enough.
 #[cfg(not(highwater_fault))]
