@@ -77,6 +77,13 @@ impl<T> Builder<T> {
         self
     }
 
+    /// How many bytes a default reservation is going to hold before it grows further: it is that large at least.
+    #[doc(hidden)]
+    pub fn expect(mut self, bytes: usize) -> Self {
+        self.options.expected = bytes;
+        self
+    }
+
     /// How many bytes to commit at once. Default 64 KiB, or the reserve where that is less.
     pub fn head(mut self, bytes: usize) -> Self {
         self.options.head = Some(bytes);

@@ -20,6 +20,8 @@ const DEFAULT_HEAD: usize = 64 * KIB;
 pub(crate) struct Options {
     pub(crate) name: String,
     pub(crate) reserve: Reserve,
+    /// The bytes that a default reservation has to hold, and with room to grow if there is address space for that.
+    pub(crate) expected: usize,
     pub(crate) head: Option<usize>,
     pub(crate) growth: Growth,
     pub(crate) populate: Option<bool>,
@@ -84,7 +86,8 @@ impl Options {
         };
         let upfront = self.growth == Growth::Upfront && !self.checked;
         let default_head = if matches!(self.growth, Growth::Stress { .. }) { page } else { DEFAULT_HEAD };
-        let wanted = space::wanted(self.reserve, self.head.unwrap_or(0).max(self.limit.unwrap_or(0)));
+        let wanted =
+            space::wanted(self.reserve, self.head.unwrap_or(0).max(self.limit.unwrap_or(0)), self.expected);
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
         let head = match self.head {
             Some(head) if head > space::left() && self.reserve == Reserve::Default => {
@@ -205,7 +208,8 @@ impl Options {
     /// Reserves `wanted` bytes, or half as much and so on; what was taken of the budget comes with it.
     fn map(&self, wanted: usize, head: usize) -> Result<(Mapping, usize), BuildError> {
         let page = sys::page_size();
-        let least = space::FLOOR.min(wanted).max(head);
+        let expected = align_up_saturating(self.expected, page);
+        let min = space::FLOOR.min(wanted).max(head).max(expected);
         let upfront = self.growth == Growth::Upfront && !self.checked;
         let access = if upfront { Access::ReadWrite } else { Access::None };
         let mut reserved = wanted;
@@ -216,6 +220,11 @@ impl Options {
             let plan = Plan { reserved, guard: &self.guard, access, huge_pages, name: &self.name };
             let mapped = plan.mapped().unwrap_or(usize::MAX);
             if !space::take(mapped) {
+                // The room to grow is what nobody asked for.
+                if (1..reserved).contains(&expected) {
+                    reserved = min.min(wanted);
+                    continue;
+                }
                 return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
             }
             let refused = match self.map_once(&plan) {
@@ -223,9 +232,10 @@ impl Options {
                 Err(error) => error,
             };
             space::give(mapped);
-            let half = (reserved / 2) & !(page - 1);
             match refused {
-                BuildError::Refused { .. } if half >= least => reserved = half,
+                BuildError::Refused { .. } if reserved > min => {
+                    reserved = ((reserved / 2) & !(page - 1)).max(min);
+                }
                 error => return Err(error),
             }
         }

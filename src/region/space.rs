@@ -63,16 +63,21 @@ fn share_of_limit() -> usize {
     }
 }
 
-/// The bytes to try first for what was asked. `least` is what a reservation whose size was not said has to
-/// hold in any case.
-pub(crate) fn wanted(reserve: Reserve, least: usize) -> usize {
+/// The bytes to try first for what was asked. `min` is what a reservation whose size was not said has to
+/// hold in any case, `expected` what it is going to hold before it grows further.
+pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize) -> usize {
     let page = sys::page_size();
     let bytes = match reserve {
         Reserve::Bytes(bytes) => return align_up_saturating(bytes, page),
         Reserve::Physical => sys::physical_memory().max(FLOOR),
-        Reserve::Default => sys::DEFAULT_RESERVE.min(left() / 256).min(share_of_limit()).max(FLOOR),
+        Reserve::Default => {
+            let default = sys::DEFAULT_RESERVE.min(left() / 256).min(share_of_limit()).max(FLOOR);
+            // (Where nothing is inaccessible, what is reserved is memory.)
+            let growth = if expected > 0 && sys::PROTECTS { default / 2 } else { 0 };
+            default.max(expected.saturating_add(growth))
+        }
     };
-    align_down(bytes, page).max(align_up_saturating(least, page))
+    align_down(bytes, page).max(align_up_saturating(min.max(expected), page))
 }
 
 /// Takes `bytes` of the budget; false when they do not fit.
@@ -95,7 +100,8 @@ mod tests {
     fn an_absurd_wish_is_not_taken() {
         assert!(!take(usize::MAX));
         assert!(!take(BUDGET + 1));
-        assert_eq!(wanted(Reserve::Bytes(1), 0), sys::page_size());
-        assert!(wanted(Reserve::Default, 1 << 40) >= 1 << 40);
+        assert_eq!(wanted(Reserve::Bytes(1), 0, 0), sys::page_size());
+        assert!(wanted(Reserve::Default, 1 << 40, 0) >= 1 << 40);
+        assert!(wanted(Reserve::Default, 0, 1 << 40) >= 1 << 40);
     }
 }

@@ -205,13 +205,10 @@ impl<T> GrowVec<T> {
     /// As [`push`](GrowVec::push); nothing has moved then.
     #[track_caller]
     pub fn append(&mut self, other: &mut Self) {
-        let (len, more) = (self.len(), other.len());
-        self.make_room(more);
-        // SAFETY: as in `split_off`.
+        // SAFETY: the other vector does not count them afterwards, and forgetting them cannot panic.
         unsafe {
+            self.append_moved(other.as_ptr(), other.len());
             other.set_len(0);
-            self.as_mut_ptr().add(len).copy_from_nonoverlapping(other.as_ptr(), more);
-            self.set_len_written(len + more);
         }
     }
 
@@ -291,7 +288,9 @@ impl<T> GrowVec<T> {
     /// [`OutOfMemory`] when the vector is as long as it may be, or the system refuses. What was appended until then
     /// stays; the value that found no room is dropped.
     pub fn try_extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<(), OutOfMemory> {
-        values.into_iter().try_for_each(|value| self.try_push(value))
+        let mut values = values.into_iter();
+        self.expect(values.size_hint().0);
+        values.try_for_each(|value| self.try_push(value))
     }
 
     /// Appends values while they come and there is room; those that find none are left in the iterator.

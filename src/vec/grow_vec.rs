@@ -18,7 +18,9 @@ use core::slice;
 /// removed or moved by a call that says so, and a refusal to grow is a report that says why.
 ///
 /// - [`new`](GrowVec::new) reserves nothing. The first value reserves 64 GiB of addresses (less when there are many
-///   regions), which takes about 10 µs: for many small vectors, take an arena.
+///   regions, or under a limit on address space), which takes about 10 µs: for many small vectors, take an arena.
+/// - Where the length is known, by `with_capacity`, `reserve`, `From`, `clone` or what an iterator says of itself, as
+///   much is reserved as that takes, and room to grow if there is any.
 /// - [`capacity`](GrowVec::capacity) is what is committed; [`max_len`](GrowVec::max_len) is how long it may get.
 /// - [`spare_capacity_mut`](GrowVec::spare_capacity_mut) is committed memory only, so it can be handed to `read(2)`.
 /// - `clone`, `split_off` and `collect` make vectors with the default policies.
@@ -121,6 +123,19 @@ impl<T> GrowVec<T> {
         let mut vec = GrowVec { storage, len, room: 0 };
         vec.refresh_room();
         vec
+    }
+
+    /// The storage, after it was reserved if nothing was.
+    pub(super) fn reserved(&mut self) -> Result<&Storage<T>, OutOfMemory> {
+        self.storage.open(0)?;
+        self.refresh_room();
+        Ok(&self.storage)
+    }
+
+    /// The storage, and how many values are in it: they are the caller's.
+    pub(super) fn into_storage(mut self) -> (Storage<T>, usize) {
+        let len = core::mem::take(&mut self.len);
+        (core::mem::replace(&mut self.storage, Storage::none()), len)
     }
 
     fn refresh_room(&mut self) {
@@ -339,7 +354,7 @@ impl<T> GrowVec<T> {
     /// The length with `more` values, if it may get that long; reserves if nothing is reserved.
     fn check_len(&mut self, more: usize) -> Result<usize, OutOfMemory> {
         if more > 0 && self.storage.most() == 0 && self.storage.region().is_none() {
-            self.storage.open()?;
+            self.storage.open(more)?;
             self.refresh_room();
         }
         let len = self.len.saturating_add(more);
@@ -347,6 +362,55 @@ impl<T> GrowVec<T> {
             return Err(self.storage.beyond(self.len, len));
         }
         Ok(len)
+    }
+
+    /// Reserves for as many values as an iterator says that it has, if nothing is reserved yet. It may say anything:
+    /// where that cannot be had, the first value reserves what it would without.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn expect(&mut self, len: usize) {
+        if len > 0 && self.storage.slot().is_none() && self.storage.open(len).is_ok() {
+            self.refresh_room();
+        }
+    }
+
+    /// If the vector is as long as it may be, moves the values to a reservation for about `len` values, or at least a
+    /// quarter more. Only for a vector that is being made, whose values nobody has the address of.
+    #[inline]
+    pub(super) fn outgrow(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        if self.len < self.storage.most() || self.len == 0 { Ok(()) } else { self.outgrow_now(len) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn outgrow_now(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        let mut larger = Storage::<T>::none();
+        // Not for one value more at a time: every time all of them move.
+        let min = self.len.saturating_add(self.len / 4).saturating_add(1);
+        if larger.open(len.max(min)).is_err() {
+            larger.open(min)?;
+        }
+        larger.commit(0, self.len, Why::Write)?;
+        // SAFETY: the new places are committed, and are two regions' with the old ones, which nobody looks at again.
+        unsafe { larger.start().copy_from_nonoverlapping(self.storage.start(), self.len) };
+        self.storage = larger;
+        self.refresh_room();
+        Ok(())
+    }
+
+    /// Appends the values at `start`, which are moved.
+    ///
+    /// # Safety
+    /// There are `len` values, and nobody uses or drops them afterwards. Should this panic, none was moved.
+    #[track_caller]
+    pub(super) unsafe fn append_moved(&mut self, start: *const T, len: usize) {
+        self.make_room(len);
+        let end = self.len;
+        // SAFETY: there is room for so many, and the values are the caller's, not this vector's.
+        unsafe {
+            self.as_mut_ptr().add(end).copy_from_nonoverlapping(start, len);
+            self.set_len_written(end + len);
+        }
     }
 
     /// Commits memory for at least `additional` values more, by the region's growth step, so that pushing them neither
@@ -495,9 +559,9 @@ fn not_opened(error: Box<OutOfMemory>) -> ! {
 #[allow(improper_ctypes_definitions, reason = "nobody calls it from C")]
 extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<Storage<T>, Box<OutOfMemory>>>) {
     let mut storage = Storage::none();
-    let opened = storage.open().map(Region::slot);
+    let opened = storage.open(1).map(Region::slot);
     place.write(match opened {
-        // A value may be larger than the whole reservation.
+        // A reservation that the system made smaller may have no room for a value.
         Ok(slot) if storage.most() == 0 => Err(Box::new(storage.extent().too_long(slot, 0, 1))),
         Ok(_) => Ok(storage),
         Err(error) => Err(Box::new(error)),

@@ -6,7 +6,9 @@ use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-/// Pushes what comes, and fails where there is no room: a length that is promised is not believed.
+/// Pushes what comes, and fails where there is no room. A length that is promised is not believed: a few bytes of input
+/// could take the whole address space. A reservation that is full is followed by one a few times as long, and that is
+/// as far as the promise counts.
 struct Values<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Values<T> {
@@ -19,6 +21,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Values<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<GrowVec<T>, A::Error> {
         let mut vec = GrowVec::new();
         while let Some(value) = values.next_element()? {
+            let promised = vec.len().saturating_add(values.size_hint().unwrap_or(0));
+            let len = promised.clamp(vec.len().saturating_mul(2), vec.len().saturating_mul(8));
+            vec.outgrow(len).map_err(A::Error::custom)?;
             vec.try_push(value).map_err(A::Error::custom)?;
         }
         Ok(vec)
@@ -39,12 +44,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AppendVec<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for SharedVec<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let values = GrowVec::deserialize(deserializer)?;
-        let vec = SharedVec::builder().try_build().map_err(D::Error::custom)?;
-        for value in values {
-            vec.try_push(value).map_err(D::Error::custom)?;
-        }
-        Ok(vec)
+        GrowVec::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 

@@ -99,10 +99,20 @@ impl<T> SharedVec<T> {
     }
 
     fn in_storage(storage: Storage<T>, response: Response) -> Result<Self, BuildError> {
+        let marks = Self::marks_for(&storage, response)?;
+        Ok(Self::assemble(storage, marks, 0))
+    }
+
+    /// The marks of so many values as there are places.
+    fn marks_for(storage: &Storage<T>, response: Response) -> Result<Storage<AtomicU8>, BuildError> {
         // Values without a size have the same place: there is nothing to wait for.
-        let marks = if size_of::<T>() == 0 { Storage::none() } else { Storage::beside(&storage, response)? };
+        if size_of::<T>() == 0 { Ok(Storage::none()) } else { Storage::beside(storage, response) }
+    }
+
+    /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
+    fn assemble(storage: Storage<T>, marks: Storage<AtomicU8>, len: usize) -> Self {
         let most = storage.most().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.most() });
-        Ok(SharedVec { order: Apart(Order::new(0)), storage, marks, most, invariant: PhantomData })
+        SharedVec { order: Apart(Order::new(len)), storage, marks, most, invariant: PhantomData }
     }
 
     /// How many values there may be: as many as there are places and marks for.
@@ -299,6 +309,29 @@ impl<T> TryFrom<Region> for SharedVec<T> {
     }
 }
 
+impl<T> TryFrom<GrowVec<T>> for SharedVec<T> {
+    type Error = OutOfMemory;
+
+    /// The values as they are, in their region; the marks get one of their own. When that cannot be had the values are
+    /// dropped.
+    ///
+    /// ```
+    /// use highwater::{GrowVec, SharedVec};
+    ///
+    /// let first: GrowVec<u32> = (0..10).collect();
+    /// let shared = SharedVec::try_from(first)?;
+    /// shared.push(10);
+    /// assert!(shared.iter().copied().eq(0..=10));
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
+    fn try_from(mut vec: GrowVec<T>) -> Result<Self, OutOfMemory> {
+        // The marks first: until they are there the vector drops its values.
+        let marks = Self::marks_for(vec.reserved()?, Response::Abort)?;
+        let (storage, len) = vec.into_storage();
+        Ok(Self::assemble(storage, marks, len))
+    }
+}
+
 impl<T> Deref for SharedVec<T> {
     type Target = [T];
 
@@ -326,9 +359,10 @@ impl<T> Extend<T> for SharedVec<T> {
 impl<T> FromIterator<T> for SharedVec<T> {
     #[track_caller]
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        let mut vec = Self::new();
-        vec.extend(values);
-        vec
+        match GrowVec::from_iter(values).try_into() {
+            Ok(vec) => vec,
+            Err(error) => panic_with(error),
+        }
     }
 }
 

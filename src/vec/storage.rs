@@ -8,6 +8,7 @@ use crate::oom::{OutOfMemory, Refusal, Request, Response};
 use crate::region::{BuildError, NAME_BYTES, Region, Slot};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 /// Places for values of `T`, one after the other, at most [`most`](Self::most) of them.
 pub(super) struct Storage<T> {
@@ -61,9 +62,7 @@ impl<T> Storage<T> {
     /// # Errors
     /// When the system has fewer.
     pub(super) fn with_most(most: usize) -> Result<Self, OutOfMemory> {
-        // Alignment up to a page is the region's; beyond it the first value may start that much later.
-        let slack = if align_of::<T>() > 4096 { align_of::<T>() } else { 0 };
-        let bytes = most.saturating_mul(Self::SIZE).saturating_add(slack).max(1);
+        let bytes = Self::bytes_for(most).max(1);
         let mut storage = Self::over(Builder::<Region>::new().name(NAME).reserve(bytes).try_build()?);
         if storage.most < most {
             // (A reservation that is refused is made smaller.)
@@ -79,13 +78,26 @@ impl<T> Storage<T> {
         let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
         let Some(slot) = values.slot() else { return Ok(Self::over(builder.name(NAME).try_build()?)) };
         let mut name = [0; NAME_BYTES];
-        Ok(Self::over(builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?))
+        let beside = Self::over(builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?);
+        if let Some(own) = beside.slot() {
+            // (Where the values' region was given, and not built here, nobody says which answer that was.)
+            own.response.store(slot.response.load(Acquire), Release);
+        }
+        Ok(beside)
     }
 
-    /// Reserves with the default policies, if nothing is reserved yet.
-    pub(super) fn open(&mut self) -> Result<&Region, OutOfMemory> {
+    /// The bytes that places for `len` values take.
+    fn bytes_for(len: usize) -> usize {
+        // Alignment up to a page is the region's; beyond it the first value may start that much later.
+        let slack = if align_of::<T>() > 4096 { align_of::<T>() } else { 0 };
+        len.saturating_mul(Self::SIZE).saturating_add(slack)
+    }
+
+    /// Reserves with the default policies for at least `len` values, if nothing is reserved yet.
+    pub(super) fn open(&mut self, len: usize) -> Result<&Region, OutOfMemory> {
         if self.region.is_none() {
-            *self = Self::over(Builder::<Region>::new().name(NAME).try_build()?);
+            let builder = Builder::<Region>::new().name(NAME).expect(Self::bytes_for(len));
+            *self = Self::over(builder.try_build()?);
         }
         match &self.region {
             Some(region) => Ok(region),
@@ -146,7 +158,7 @@ impl<T> Storage<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn beyond(&mut self, used: usize, len: usize) -> OutOfMemory {
-        match self.open() {
+        match self.open(0) {
             Ok(region) => {
                 let slot = region.slot();
                 self.too_long(slot, used, len)

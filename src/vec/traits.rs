@@ -5,6 +5,7 @@ use core::borrow::{Borrow, BorrowMut};
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut, Index, IndexMut};
 use core::slice::{self, SliceIndex};
 use std::io;
@@ -72,6 +73,9 @@ impl<T> Extend<T> for GrowVec<T> {
     #[track_caller]
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
         let mut values = values.into_iter();
+        if self.room() == 0 {
+            self.expect(values.size_hint().0);
+        }
         loop {
             self.fill(values.by_ref());
             // An iterator that has ended is not asked again: it need not be at its end for ever.
@@ -93,15 +97,29 @@ impl<'v, T: Copy + 'v> Extend<&'v T> for GrowVec<T> {
 }
 
 impl<T> FromIterator<T> for GrowVec<T> {
+    /// A vector of what an iterator yields. It reserves for as many values as the iterator says that it has; should
+    /// more come than the reservation holds, they move to a larger one: nobody knows their addresses yet.
     #[track_caller]
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut values = values.into_iter();
         let mut vec = Self::new();
-        vec.extend(values);
-        vec
+        vec.expect(values.size_hint().0);
+        loop {
+            vec.fill(values.by_ref());
+            // (As in `extend`.)
+            if vec.len() < vec.room() {
+                return vec;
+            }
+            let Some(value) = values.next() else { return vec };
+            // Where there is none larger, `push` says how long the vector may get.
+            let _ = vec.outgrow(vec.len().saturating_mul(2));
+            vec.push(value);
+        }
     }
 }
 
 impl<T: Clone> From<&[T]> for GrowVec<T> {
+    #[track_caller]
     fn from(values: &[T]) -> Self {
         let mut vec = Self::new();
         vec.extend_from_slice(values);
@@ -110,26 +128,42 @@ impl<T: Clone> From<&[T]> for GrowVec<T> {
 }
 
 impl<T, const N: usize> From<[T; N]> for GrowVec<T> {
+    #[track_caller]
     fn from(values: [T; N]) -> Self {
-        values.into_iter().collect()
+        let mut vec = Self::new();
+        // Reserved for first: should that panic, the values are dropped.
+        vec.make_room(N);
+        let values = ManuallyDrop::new(values);
+        // SAFETY: nothing uses or drops the values from here on.
+        unsafe { vec.append_moved(values.as_ptr(), N) };
+        vec
     }
 }
 
 impl<T: Clone> From<&mut [T]> for GrowVec<T> {
+    #[track_caller]
     fn from(values: &mut [T]) -> Self {
         GrowVec::from(&*values)
     }
 }
 
 impl From<&str> for GrowVec<u8> {
+    #[track_caller]
     fn from(text: &str) -> Self {
         GrowVec::from(text.as_bytes())
     }
 }
 
 impl<T> From<Vec<T>> for GrowVec<T> {
-    fn from(values: Vec<T>) -> Self {
-        values.into_iter().collect()
+    #[track_caller]
+    fn from(mut values: Vec<T>) -> Self {
+        let mut vec = Self::new();
+        // SAFETY: the other vector does not count the values afterwards; when this panics, none was moved.
+        unsafe {
+            vec.append_moved(values.as_ptr(), values.len());
+            values.set_len(0);
+        }
+        vec
     }
 }
 

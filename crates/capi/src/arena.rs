@@ -39,15 +39,15 @@ impl HwArena {
     }
 }
 
-/// An arena with the options of the program.
+/// An arena with the options of the program, whose default reservation holds at least `expected` bytes.
 ///
 /// # Safety
 /// As the header says of the structure.
-pub(crate) unsafe fn create(options: *const HwOptions) -> Result<Box<HwArena>, HwError> {
+pub(crate) unsafe fn create(options: *const HwOptions, expected: usize) -> Result<Box<HwArena>, HwError> {
     // SAFETY: the caller's promise.
     let known = unsafe { options::read(options)? };
     // SAFETY: the caller's promise.
-    let arena = unsafe { options::builder(&known)? }.try_build()?;
+    let arena = unsafe { options::builder(&known)? }.expect(expected).try_build()?;
     let hook = known.refusal_hook.filter(|_| known.on_refusal == 2);
     let hook = hook.map(|hook| refusal::remember(arena.id(), hook, known.refusal_user));
     Ok(Box::new(HwArena { arena, hook }))
@@ -66,7 +66,7 @@ unsafe extern "C" fn hw_arena_create(
         // SAFETY: not null, and the caller's.
         unsafe { arena.write(null_mut()) };
         // SAFETY: the caller's promise.
-        let made = unsafe { create(options)? };
+        let made = unsafe { create(options, 0)? };
         // SAFETY: as above.
         unsafe { arena.write(Box::into_raw(made)) };
         Ok(())
@@ -76,7 +76,7 @@ unsafe extern "C" fn hw_arena_create(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_new(options: *const HwOptions) -> *mut HwArena {
     // SAFETY: the caller's promise.
-    plain(|| match unsafe { create(options) } {
+    plain(|| match unsafe { create(options, 0) } {
         Ok(arena) => Box::into_raw(arena),
         Err(error) => end(format_args!("hw_arena_new: {}", error.text())),
     })

@@ -11,15 +11,15 @@ type Vec = HwVec<HwArena>;
 
 const EMPTY: Vec = HwVec { data: null_mut(), length: 0, capacity: 0, arena: null_mut() };
 
-/// Its arena's region; makes it an arena if it has none.
+/// Its arena's region; makes it an arena if it has none, for `expected` bytes at least unless the options say.
 ///
 /// # Safety
 /// `options` is null or as the header says.
-unsafe fn region(vec: &mut Vec, options: *const HwOptions) -> Result<Remote, HwError> {
+unsafe fn region(vec: &mut Vec, options: *const HwOptions, expected: usize) -> Result<Remote, HwError> {
     if vec.arena.is_null() {
         let own = HwOptions { name: c"array".as_ptr(), ..HwOptions::DEFAULT };
         // SAFETY: the caller's promise; the defaults point to nothing else.
-        let made = unsafe { create(if options.is_null() { &raw const own } else { options })? };
+        let made = unsafe { create(if options.is_null() { &raw const own } else { options }, expected)? };
         *vec = HwVec { data: made.arena.region().as_ptr(), arena: Box::into_raw(made), ..EMPTY };
     }
     // SAFETY: the array's own arena.
@@ -56,7 +56,7 @@ unsafe extern "C" fn hw_vec_grow_(vec: *mut Vec, element: usize, more: usize) {
             end(format_args!("HIGHWATER_VEC_PUSH: the array is NULL"))
         };
         // SAFETY: no options.
-        let region = unsafe { region(vec, core::ptr::null()) };
+        let region = unsafe { region(vec, core::ptr::null(), more.saturating_mul(element)) };
         let region = region.unwrap_or_else(|error| end(format_args!("HIGHWATER_VEC_PUSH: {}", error.text())));
         if cfg!(highwater_fault) {
             vec.capacity = capacity(vec, region, element);
@@ -81,7 +81,7 @@ unsafe extern "C" fn hw_vec_try_grow_(
         // SAFETY: null or an array of the caller's.
         let vec = unsafe { vec.as_mut() }.ok_or_else(|| HwError::argument("the array is NULL"))?;
         // SAFETY: no options.
-        let region = unsafe { region(vec, core::ptr::null())? };
+        let region = unsafe { region(vec, core::ptr::null(), more.saturating_mul(element))? };
         Ok(commit(vec, region, element, more)?)
     });
     done == Status::Ok
@@ -103,7 +103,7 @@ unsafe extern "C" fn hw_vec_open_(
             drop(unsafe { Box::from_raw(old.arena) });
         }
         // SAFETY: the caller's promise.
-        let region = unsafe { region(vec, options)? };
+        let region = unsafe { region(vec, options, 0)? };
         vec.capacity = capacity(vec, region, element);
         Ok(())
     })

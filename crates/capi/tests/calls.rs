@@ -49,6 +49,9 @@ fn options() {
 #[test]
 fn arrays() {
     all_succeed("arrays.c", &[], &["pushes", "fallible"]);
+    if support::reserves() {
+        all_succeed("arrays.c", &[], &["reserves"]);
+    }
 }
 
 #[test]

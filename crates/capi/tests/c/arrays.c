@@ -1,6 +1,8 @@
 /* The growable array. */
 #include "check.h"
 
+#include <sys/resource.h>
+
 struct point {
     double x, y;
 };
@@ -104,6 +106,23 @@ static void fallible(void)
     HIGHWATER_VEC_FREE(&numbers);
 }
 
+/* A length that is known is reserved for, where a default reservation is smaller. */
+static void reserves(void)
+{
+    struct rlimit limit = {1000000ull << 10, 1000000ull << 10};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    size_t many = ((size_t)100 << 20) / sizeof(int);
+    ints numbers = HIGHWATER_VEC_INIT;
+    HIGHWATER_VEC_PUSH(&numbers, 1);
+    CHECK(hw_arena_reserved(numbers.arena) < many * sizeof(int));
+    HIGHWATER_VEC_FREE(&numbers);
+    hw_error error;
+    CHECK(HIGHWATER_VEC_RESERVE(&numbers, many, &error) && numbers.capacity >= many);
+    HIGHWATER_VEC_FREE(&numbers);
+    CHECK(!HIGHWATER_VEC_RESERVE(&numbers, 10 * many, &error) && error.cause == HIGHWATER_CAUSE_RLIMIT_AS);
+    CHECK(numbers.arena == NULL && numbers.length == 0);
+}
+
 static void dies_when_full(void)
 {
     hw_options options = hw_options_init();
@@ -124,6 +143,7 @@ static void dies_of_no_array(void)
 static const struct test_case cases[] = {
     {"pushes", pushes},
     {"fallible", fallible},
+    {"reserves", reserves},
     {"dies when full", dies_when_full},
     {"dies of no array", dies_of_no_array},
 };
