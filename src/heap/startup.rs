@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize};
 /// A value that is made at the first use. Unlike std's, it may be asked for by the thread that is making it.
 #[derive(Debug)]
 pub struct Made<V> {
-    /// `NONE`, `FAILED`, `READY`, or the process and the thread that are at it.
+    /// `NONE`, `FAILED`, `READY`, or the thread that is at it.
     state: AtomicU64,
     value: UnsafeCell<MaybeUninit<V>>,
 }
@@ -69,8 +69,7 @@ impl<V> Made<V> {
 
     #[cold]
     fn make(&self, make: impl FnOnce() -> Option<V>) -> Found<'_, V> {
-        let this = sys::this_thread();
-        let process = this & !0xFFFF_FFFF;
+        let this = sys::this_holder();
         let mut turn = 0u32;
         loop {
             match self.state.load(Acquire) {
@@ -78,8 +77,7 @@ impl<V> Made<V> {
                 READY => return Found::Ready(unsafe { self.get_unchecked() }),
                 FAILED => return Found::Failed,
                 maker if maker == this => return Found::Within,
-                // (A maker of another process was left behind by a fork.)
-                maker if maker == NONE || maker & !0xFFFF_FFFF != process => {
+                maker if maker == NONE || sys::was_left_behind(maker) => {
                     if self.state.compare_exchange(maker, this, Acquire, Relaxed).is_ok() {
                         break;
                     }
@@ -216,7 +214,7 @@ mod tests {
     #[test]
     fn a_maker_that_a_fork_left_behind_is_not_waited_for() {
         let made = Made::new();
-        made.state.store(u64::from(sys::process_id() ^ 1) << 32 | 7, Relaxed);
+        made.state.store((sys::this_holder() ^ 1).wrapping_add(1 << 32), Relaxed);
         assert!(matches!(made.get_or_make(|| Some(3)), Found::Ready(3)));
     }
 

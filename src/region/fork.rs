@@ -3,28 +3,21 @@
 //! A shared mapping of a file in the child would be the parent's memory, so it is not inherited. Its addresses
 //! must not become somebody else's either, as long as the child still holds an arena there: the child puts an
 //! inaccessible range in their place before it does anything else. (A process made by a bare `clone`, around
-//! the C library, does not.)
+//! the C library, does not.) A child that shares its parent's memory, as `vfork` makes it, has the mapping.
 
 use super::border::Rest;
 use super::slot;
 use crate::sys;
+use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicBool, AtomicU32};
-
-/// How often this process's ancestors forked since they had file-backed regions.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// What tells a process from the ones it was forked from: a number alone is not enough, because in another
-/// namespace, or after its process has ended, the same one may be given out again. Signal-safe.
-pub(super) fn this_process() -> u64 {
-    u64::from(FORKS.load(Relaxed)) << 32 | u64::from(sys::process_id())
-}
 
 /// Sees to it that children forked from now on keep the addresses of regions in files, and count what they have.
 pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
     // Not a `OnceLock`: a child that was forked in the middle would wait for ever. Twice does no harm.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.load(Relaxed) {
+        // First the number that tells the child that it is one.
+        sys::watch_copies()?;
         sys::on_fork_in_child(in_child)?;
         REGISTERED.store(true, Relaxed);
     }
@@ -32,7 +25,6 @@ pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
 }
 
 extern "C" fn in_child() {
-    FORKS.fetch_add(1, Relaxed);
     for slot in slot::live() {
         let border = match slot.border.rest() {
             Rest::InFile(border) => border,

@@ -1,7 +1,5 @@
 //! The address range behind a region and what it is mapped to.
 
-#[cfg(not(highwater_portable))]
-use super::fork::this_process;
 use crate::math::page::{HUGE_PAGE, align_up_saturating};
 use crate::policy::{GuardPolicy, HugePages};
 #[cfg(not(highwater_portable))]
@@ -45,7 +43,7 @@ enum Memory {
         // The mapping is dropped before the file; in a forked child neither is ours to unmap.
         map: core::mem::ManuallyDrop<memmap2::MmapRaw>,
         file: File,
-        owner: u64,
+        owner: u32,
     },
 }
 
@@ -168,7 +166,7 @@ impl Mapping {
             Memory::File { file, owner, .. } => {
                 use std::os::fd::AsRawFd;
                 // A forked child has the file and not the mapping: a hole would be in the parent's memory.
-                if *owner != this_process() {
+                if *owner != sys::memory_id() {
                     return Err(sys::NOT_MAPPED);
                 }
                 let punch = || sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len);
@@ -238,7 +236,7 @@ impl Mapping {
             access: Access::None,
             huge_pages: plan.huge_pages,
             name: vma_name(plan.name),
-            memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: this_process() },
+            memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: sys::memory_id() },
             spill: None,
         })
     }
@@ -328,7 +326,7 @@ impl Drop for Mapping {
             Memory::Anonymous { start, len } => unsafe { sys::release(*start, *len) },
             #[cfg(not(highwater_portable))]
             Memory::File { map, owner, .. } => {
-                if *owner == this_process() {
+                if *owner == sys::memory_id() {
                     // SAFETY: dropped once, here.
                     unsafe { core::mem::ManuallyDrop::drop(map) };
                 }

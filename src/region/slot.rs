@@ -5,8 +5,6 @@
 
 use super::atomic::{AtomicU64, AtomicUsize};
 use super::border::Border;
-#[cfg(not(highwater_portable))]
-use super::fork::this_process;
 use super::free::FreeList;
 use super::frontier::Frontier;
 use super::guards::Guards;
@@ -73,9 +71,9 @@ pub(crate) struct Slot {
     pub(crate) border: Border,
     /// The device and number of the file that the region lives in or may spill to.
     pub(super) file_identity: [AtomicU64; 2],
-    /// The process that a file-backed region exists in: a forked child does not have the mapping.
+    /// The memory that a file-backed region exists in: a forked child does not have the mapping.
     #[cfg(not(highwater_portable))]
-    owner: AtomicU64,
+    owner: AtomicU32,
     /// The bytes that may be allocated: the byte limit, or what was asked for. The same as `limit`, but for a
     /// checked arena's region, whose allocations have guards and stretches that were given up between them.
     pub(crate) usable: AtomicUsize,
@@ -155,7 +153,7 @@ impl Slot {
             border: Border::new(),
             file_identity: [const { AtomicU64::new(0) }; 2],
             #[cfg(not(highwater_portable))]
-            owner: AtomicU64::new(0),
+            owner: AtomicU32::new(0),
             reach: AtomicUsize::new(usize::MAX),
             guards: Guards::new(),
             flags: AtomicU32::new(0),
@@ -330,7 +328,7 @@ impl Slot {
     /// Whether the process was forked away from the one that made this region: its files are the other's.
     #[cfg(not(highwater_portable))]
     pub(super) fn is_anothers(&self) -> bool {
-        self.owner.load(Relaxed) != this_process()
+        self.owner.load(Relaxed) != sys::memory_id()
     }
 
     #[cfg(highwater_portable)]
@@ -467,7 +465,7 @@ impl Slot {
         self.file_identity[1].store(identity[1], Relaxed);
         self.border.reset(0);
         #[cfg(not(highwater_portable))]
-        self.owner.store(this_process(), Relaxed);
+        self.owner.store(sys::memory_id(), Relaxed);
         let headroom = match init.headroom {
             Headroom::Auto => AUTO,
             Headroom::Off => OFF,

@@ -1,17 +1,49 @@
 //! Things in static memory that one thread at a time may use: a handler's stack has no room for them, and nobody
 //! waits for one.
 
-use super::process_id;
+use super::thread_address;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// This thread in this memory, as whoever holds something: never 0. Signal-safe.
+///
+/// A child that shares its parent's memory until it calls `exec` is the thread that made it, which waits meanwhile.
+pub(crate) fn this_holder() -> u64 {
+    u64::from(memory_id()) << 32 | u64::from(tag(thread_address()))
+}
+
+/// A thread's address in 32 bits.
+pub(super) fn tag(thread_address: usize) -> u32 {
+    ((thread_address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
+/// Whether a fork left a holder behind: it goes on in the parent, and nobody here gives back what it held. The thread
+/// that forked goes on here too. Signal-safe.
+pub(crate) fn was_left_behind(holder: u64) -> bool {
+    (holder >> 32) as u32 != memory_id() && !survived(holder as u32)
+}
+
+#[cfg(not(highwater_portable))]
+use super::image::{memory_id, survived};
+
+/// Other systems only have the process's number.
+#[cfg(highwater_portable)]
+fn memory_id() -> u32 {
+    super::process_id().max(1)
+}
+
+#[cfg(highwater_portable)]
+fn survived(_thread: u32) -> bool {
+    false
+}
 
 /// A thing to lend.
 pub(crate) struct Loan<T> {
-    /// The process that has it, 0 for none: a child that was forked while another thread had it finds nobody there
-    /// who would give it back.
-    holder: AtomicU32,
+    /// Who has it, 0 for nobody: a child that was forked while another thread had it finds nobody there who would give
+    /// it back.
+    holder: AtomicU64,
     thing: UnsafeCell<T>,
 }
 
@@ -20,17 +52,16 @@ unsafe impl<T: Send> Sync for Loan<T> {}
 
 impl<T> Loan<T> {
     pub(crate) const fn new(thing: T) -> Self {
-        Loan { holder: AtomicU32::new(0), thing: UnsafeCell::new(thing) }
+        Loan { holder: AtomicU64::new(0), thing: UnsafeCell::new(thing) }
     }
 
     /// The thing, if nobody has it. Signal-safe.
     pub(crate) fn take(&self) -> Option<Held<'_, T>> {
-        let process = process_id();
-        let take = |from| self.holder.compare_exchange(from, process, Acquire, Relaxed);
-        let taken = match take(0) {
-            Err(holder) if holder != process => take(holder),
-            result => result,
-        };
+        let holder = self.holder.load(Relaxed);
+        if holder != 0 && !was_left_behind(holder) {
+            return None;
+        }
+        let taken = self.holder.compare_exchange(holder, this_holder(), Acquire, Relaxed);
         // Not `then_some`: what is made and not wanted is dropped, which would give the thing back.
         taken.is_ok().then(|| Held(self))
     }
@@ -78,8 +109,11 @@ mod tests {
         assert!(second.is_some() && any(&things).is_none());
         drop(first);
         assert_eq!(any(&things).as_deref(), Some(&7));
-        let left_behind = Loan::new(1u32);
-        left_behind.holder.store(process_id().wrapping_add(1).max(1), Relaxed);
-        assert!(left_behind.take().is_some());
+        let other = this_holder() ^ 1;
+        let held = Loan::new(1u32);
+        held.holder.store(other, Relaxed);
+        assert!(held.take().is_none(), "another thread has it");
+        held.holder.store(other.wrapping_add(1 << 32), Relaxed);
+        assert!(held.take().is_some(), "a thread of the process that this was forked from had it");
     }
 }

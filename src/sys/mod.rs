@@ -9,14 +9,18 @@
 #[cfg_attr(highwater_portable, path = "portable.rs")]
 mod imp;
 
+#[cfg(not(highwater_portable))]
+mod image;
 mod loan;
 #[cfg(not(highwater_portable))]
 mod raw;
 #[cfg(highwater_fault)]
 mod stack;
 
+#[cfg(not(highwater_portable))]
+pub(crate) use image::{memory_id, watch_copies};
 pub(crate) use imp::*;
-pub(crate) use loan::{Held, Loan, any};
+pub(crate) use loan::{Held, Loan, any, this_holder, was_left_behind};
 #[cfg(highwater_fault)]
 pub(crate) use stack::{guard_stacks, with_room};
 

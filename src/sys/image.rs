@@ -1,0 +1,119 @@
+//! Whose memory this is: what tells a forked child, which has a copy, from a child that shares it.
+//!
+//! What a thread was doing when another one forked goes on in the parent alone. A process number does not tell the two
+//! apart: a child made by `vfork`, or by `clone` with `CLONE_VM`, has another number and the same memory, in which the
+//! threads of its parent go on. So it is the memory that has a number. It lies on a page that the kernel fills with
+//! zeroes in every copy, also in one that a bare `clone` made around the C library.
+
+use super::{Access, Errno, page_size, process_id, release, reserve, thread_address};
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+
+/// Where the number is, on a page that copies have zeroes on; null until there is one, and on a kernel that knows no
+/// such pages.
+static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+/// Where it is otherwise.
+static PLAIN: AtomicU32 = AtomicU32::new(0);
+/// The last number that was given out, here or in the memory that this is a copy of.
+static LAST: AtomicU32 = AtomicU32::new(0);
+/// The process that did so.
+static GIVEN_BY: AtomicU32 = AtomicU32::new(0);
+/// The address of the thread that did so: of the one that forked, which is the only one in the copy.
+static SURVIVOR: AtomicUsize = AtomicUsize::new(0);
+
+fn number() -> &'static AtomicU32 {
+    // SAFETY: a published page is writable, aligned and never given back.
+    NonNull::new(PAGE.load(Acquire)).map_or(&PLAIN, |page| unsafe { page.as_ref() })
+}
+
+/// The number of this memory, greater than 0. A copy has another one than whatever it descends from. Signal-safe.
+pub(crate) fn memory_id() -> u32 {
+    match number().load(Acquire) {
+        0 => renew(0),
+        id => id,
+    }
+}
+
+#[cold]
+fn renew(before: u32) -> u32 {
+    // Counted before it is published: what a copy inherits is never below a number that was in use.
+    let id = LAST.fetch_add(1, AcqRel).wrapping_add(1).max(1);
+    GIVEN_BY.store(process_id(), Relaxed);
+    SURVIVOR.store(thread_address(), Relaxed);
+    match number().compare_exchange(before, id, AcqRel, Acquire) {
+        Ok(_) => id,
+        Err(theirs) => theirs,
+    }
+}
+
+/// Sees to it that copies get a number of their own. The first region does so; outside of any signal.
+pub(crate) fn watch_copies() -> Result<(), Errno> {
+    // Not a `OnceLock`: a child that was forked in the middle would wait for ever. Twice does no harm.
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.load(Relaxed) {
+        return Ok(());
+    }
+    super::on_fork_in_child(in_child)?;
+    let id = memory_id();
+    // Without a page the handler above has to do.
+    if let Ok(page) = reserve(page_size(), Access::ReadWrite) {
+        let word: NonNull<AtomicU32> = page.cast();
+        // SAFETY: the page is fresh, zeroed and ours alone until it is published.
+        let is_published = unsafe {
+            word.as_ref().store(id, Relaxed);
+            libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_WIPEONFORK) == 0
+                && PAGE.compare_exchange(null_mut(), word.as_ptr(), AcqRel, Relaxed).is_ok()
+        };
+        if !is_published {
+            // SAFETY: nobody has seen it.
+            unsafe { release(page, page_size()) };
+        }
+    }
+    DONE.store(true, Release);
+    Ok(())
+}
+
+/// For systems that have no such pages, or ignore the advice.
+extern "C" fn in_child() {
+    let id = number().load(Acquire);
+    // (A handler that ran before this one may have asked for a number.)
+    if id == 0 || GIVEN_BY.load(Relaxed) != process_id() {
+        renew(id);
+    }
+}
+
+/// Whether a thread is the one that began this copy, if it is one.
+pub(super) fn survived(thread: u32) -> bool {
+    thread == super::loan::tag(SURVIVOR.load(Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_another_number_also_around_the_c_library() {
+        watch_copies().unwrap();
+        let before = memory_id();
+        assert_eq!(memory_id(), before);
+        for bare in [false, true] {
+            let mut status = 0;
+            // SAFETY: the child compares two numbers and leaves.
+            unsafe {
+                let child = if bare {
+                    libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
+                } else {
+                    libc::fork()
+                };
+                if child == 0 {
+                    let id = memory_id();
+                    libc::_exit(if id != before && id == memory_id() { 7 } else { 1 });
+                }
+                assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            }
+            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "bare: {bare}, {status:x}");
+            assert_eq!(memory_id(), before);
+        }
+    }
+}
