@@ -143,3 +143,132 @@ fn through_its_life(mut arena: Arena, look: impl Fn(&Region)) {
         look(arena.region());
     }
 }
+
+/// What a program set for its memory, and how a mapping shows it.
+#[test]
+fn what_the_program_set_stays_when_memory_is_given_back() {
+    if !support::reserves() {
+        return;
+    }
+    for (what, flag, set) in [
+        ("mlock", "lo", lock as fn(&Region) -> bool),
+        ("MADV_MERGEABLE", "mg", merge),
+        ("userfaultfd", "um", register),
+    ] {
+        let mut region = Region::builder().reserve(64 * MIB).build();
+        region.ensure(4 * MIB).unwrap();
+        if !set(&region) {
+            support::skip(&format!("{what} is not allowed, or this kernel has it not"));
+            continue;
+        }
+        let has = |region: &Region, range: std::ops::Range<usize>| {
+            let start = region.as_ptr().addr();
+            let found = maps::mappings(start + range.start..start + range.end);
+            assert!(found.iter().all(|mapping| mapping.has(flag)), "{what}: {found:#?}");
+        };
+        has(&region, MIB..4 * MIB);
+        // SAFETY: nothing refers to it.
+        assert_eq!(unsafe { region.trim(MIB) }, 3 * MIB, "{what}");
+        has(&region, MIB..4 * MIB);
+        region.ensure(4 * MIB).unwrap();
+        has(&region, MIB..4 * MIB);
+    }
+}
+
+fn lock(region: &Region) -> bool {
+    // SAFETY: locking changes no contents.
+    unsafe { libc::mlock(region.as_ptr().cast(), 4 * MIB) == 0 }
+}
+
+fn merge(region: &Region) -> bool {
+    // SAFETY: merging changes no contents.
+    unsafe { libc::madvise(region.as_ptr().cast(), 4 * MIB, libc::MADV_MERGEABLE) == 0 }
+}
+
+/// Registers what is committed for missing pages, which nobody serves: nothing is touched.
+fn register(region: &Region) -> bool {
+    #[repr(C)]
+    struct Api {
+        api: u64,
+        features: u64,
+        ioctls: u64,
+    }
+    #[repr(C)]
+    struct Register {
+        start: u64,
+        len: u64,
+        mode: u64,
+        ioctls: u64,
+    }
+    const UFFDIO_API: u64 = 0xc018_aa3f;
+    const UFFDIO_REGISTER: u64 = 0xc020_aa00;
+    let mut api = Api { api: 0xaa, features: 0, ioctls: 0 };
+    let start = region.as_ptr().addr() as u64;
+    let mut range = Register { start, len: 4 << 20, mode: 1, ioctls: 0 };
+    // SAFETY: the structures are the kernel's. The descriptor stays open, or the registration would end.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) as i32;
+        fd >= 0
+            && libc::ioctl(fd, UFFDIO_API as _, &raw mut api) == 0
+            && libc::ioctl(fd, UFFDIO_REGISTER as _, &raw mut range) == 0
+    }
+}
+
+#[test]
+fn a_numa_policy_stays_when_memory_is_given_back() {
+    if !support::reserves() {
+        return;
+    }
+    const MPOL_BIND: libc::c_int = 2;
+    const MPOL_F_ADDR: libc::c_ulong = 2;
+    let mut region = Region::builder().reserve(64 * MIB).build();
+    region.ensure(4 * MIB).unwrap();
+    let nodes: libc::c_ulong = 1;
+    // SAFETY: a policy changes no contents.
+    let bound = unsafe {
+        libc::syscall(libc::SYS_mbind, region.as_ptr(), 4 * MIB, MPOL_BIND, &raw const nodes, 64usize, 0usize)
+    };
+    if bound != 0 {
+        return support::skip("a NUMA policy is not allowed, or this kernel has none");
+    }
+    let policy = |region: &Region| {
+        let (mut policy, none) = (-1 as libc::c_int, std::ptr::null_mut::<libc::c_ulong>());
+        let place = region.as_ptr().wrapping_add(2 * MIB);
+        // SAFETY: writes the number of the policy.
+        let asked = unsafe {
+            libc::syscall(libc::SYS_get_mempolicy, &raw mut policy, none, 0usize, place, MPOL_F_ADDR)
+        };
+        assert_eq!(asked, 0);
+        policy
+    };
+    assert_eq!(policy(&region), MPOL_BIND);
+    // SAFETY: nothing refers to it.
+    assert_eq!(unsafe { region.trim(MIB) }, 3 * MIB);
+    assert_eq!(policy(&region), MPOL_BIND);
+    region.ensure(4 * MIB).unwrap();
+    assert_eq!(policy(&region), MPOL_BIND);
+}
+
+/// Guards are what they were, by whatever mechanism, where what is given back stays accessible and where it does not.
+#[test]
+fn guards_outlast_what_is_given_back() {
+    if !support::reserves() {
+        return;
+    }
+    for mechanism in support::guards::mechanisms() {
+        for growth in [Growth::Upfront, Growth::Fixed(page())] {
+            let guard = highwater::GuardPolicy::default().mechanism(mechanism).at(2 * MIB..3 * MIB);
+            let mut region = Region::builder().reserve(8 * MIB).growth(growth).guard(guard).build();
+            region.ensure(8 * MIB).unwrap();
+            let (start, mut probe) = (region.as_ptr().expose_provenance(), support::guards::Probe::new());
+            for _ in 0..2 {
+                support::raw::put(&region, 4 * MIB, 1);
+                // SAFETY: nothing refers to it.
+                assert_eq!(unsafe { region.trim(MIB) }, 7 * MIB, "{mechanism:?}, {growth:?}");
+                region.ensure(8 * MIB).unwrap();
+                assert!(probe.is_closed(start + 2 * MIB..start + 3 * MIB), "{mechanism:?}, {growth:?}");
+                assert_eq!(support::raw::get(&region, 4 * MIB), 0);
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 mod support;
 
 use highwater::{Arena, Cause, Growth};
-use support::limits::limit_data;
+use support::limits::{limit_data, mapping_limit, use_up_mappings};
 
 /// An arena of 64 MiB that is used up to its frontier, so that the next step is 16 MiB.
 fn full() -> Arena {
@@ -29,33 +29,13 @@ fn a_fault_takes_what_is_left() {
     assert_eq!(*arena.alloc(7u64), 7);
 }
 
-/// Splits mappings until the kernel has no more of them.
-fn use_up_mappings() -> bool {
-    let Ok(text) = std::fs::read_to_string("/proc/sys/vm/max_map_count") else { return false };
-    let most: usize = text.trim().parse().expect("a number");
-    if most > 200_000 {
-        return false;
-    }
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let len = (most + 1000) * 8192;
-    // SAFETY: fresh mappings overlap nothing, and every second page of ours changes its protection.
-    unsafe {
-        let start = libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
-        assert_ne!(start, libc::MAP_FAILED);
-        let mut page = start;
-        while libc::mprotect(page, 4096, libc::PROT_READ) == 0 {
-            page = page.byte_add(8192);
-        }
-    }
-    true
-}
-
 fn growth_needs_no_further_mapping() {
     let arena = Arena::builder().reserve(1 << 30).growth(Growth::Fixed(1 << 16)).build();
     arena.alloc_slice_fill_copy(200 << 10, 1u8);
-    if !use_up_mappings() {
+    let Some(most) = mapping_limit() else {
         return support::skip("the limit of mappings is unknown or too large to be used up");
-    }
+    };
+    use_up_mappings(most);
     assert!(arena.try_alloc_slice_fill_copy(200 << 10, 2u8).is_ok());
     arena.alloc_slice_fill_copy(200 << 10, 3u8);
 }

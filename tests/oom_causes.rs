@@ -7,7 +7,7 @@ use highwater::oom::Injection;
 use highwater::{Arena, Backing, Cause, Engine, Growth, Headroom, OutOfMemory, Region, engine, oom};
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::limits::limit_data_softly;
+use support::limits::{limit_data_softly, mapping_limit, use_up_mappings};
 use support::oom::{assert_aborted, cannot, child, first_line, json, text_of, trace_abort};
 
 const MIB: usize = 1 << 20;
@@ -410,11 +410,9 @@ fn mappings_run_out() {
 }
 
 fn mappings() -> Scene {
-    let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
-    let most: usize = most.trim().parse().unwrap_or(usize::MAX);
-    if most > 200_000 {
-        cannot("the limit of mappings is unknown or too large to be used up");
-    }
+    let Some(most) = mapping_limit() else {
+        cannot("the limit of mappings is unknown or too large to be used up")
+    };
     // What is committed next is a mapping of its own, because the part before it was advised differently.
     let arena = with_contents(builder().build());
     let (start, len) = (arena.region().as_ptr(), arena.committed_bytes());
@@ -423,22 +421,6 @@ fn mappings() -> Scene {
     use_up_mappings(most);
     let usage = most - 4..=most + 1;
     Scene { arena, too_much: 4 * MIB, fits: 0, cause: "map-count", limit: Some(most), usage }
-}
-
-/// Splits mappings until the kernel has no more of them.
-fn use_up_mappings(most: usize) {
-    let page = support::raw::page();
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: fresh mappings overlap nothing, and every second page of ours changes its protection.
-    unsafe {
-        let len = (most + 1000) * 2 * page;
-        let start = libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
-        assert_ne!(start, libc::MAP_FAILED);
-        let mut at = start;
-        while libc::mprotect(at, page, libc::PROT_READ) == 0 {
-            at = at.byte_add(2 * page);
-        }
-    }
 }
 
 #[test]

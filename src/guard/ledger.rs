@@ -14,6 +14,7 @@ use super::{Allocation, Kind, Place};
 use crate::math::page::align_up;
 use crate::policy::{GuardMechanism, GuardPolicy};
 use crate::region::{GuardError, NAME_BYTES, Region, Slot};
+use crate::sys::evidence::RefusedCall;
 use crate::sys::{self, Errno};
 use core::cell::{Cell, RefCell};
 use core::ops::Range;
@@ -104,15 +105,15 @@ impl Ledger {
         debug_assert!(!slot.is_checked(), "a region has one arena");
         // At least a page, to find out whether this very memory can be marked.
         let closed = slot.frontier.get().max(sys::page_size());
-        slot.close(0, closed).map_err(|errno| match policy.mechanism {
-            GuardMechanism::Advice => GuardError::NoMechanism(policy.mechanism),
-            _ => GuardError::refused(errno),
-        })?;
+        slot.close(0, closed).map_err(|errno| GuardError::refused(errno, RefusedCall::Access(closed)))?;
+        if policy.mechanism == GuardMechanism::Advice && !slot.guards_as_asked() {
+            return Err(GuardError::NoMechanism(policy.mechanism));
+        }
         let mut taken = Spans::default();
         slot.placed_guards().for_each(|guard| taken.cover(guard));
         let ledger = Box::new(Ledger {
             slot,
-            table: Table::for_region(slot.reserved()).map_err(GuardError::refused)?,
+            table: Table::for_region(slot.reserved())?,
             page: sys::page_size(),
             // Each costs two mappings; half of them are left to the rest of the program.
             most: sys::most_mappings() / 4,

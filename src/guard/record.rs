@@ -6,6 +6,8 @@
 
 use super::{Allocation, Place};
 use crate::math::page::align_up_saturating;
+use crate::region::GuardError;
+use crate::sys::evidence::RefusedCall;
 use crate::sys::{self, Access, Errno};
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -85,15 +87,20 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table for a region of this many bytes, or the system's error.
-    pub(super) fn for_region(bytes: usize) -> Result<Self, Errno> {
+    /// A table for a region of this many bytes.
+    pub(super) fn for_region(bytes: usize) -> Result<Self, GuardError> {
         let page = sys::page_size();
         let places = bytes / page;
-        // Links between records are 32 bits wide; nobody has that many pages.
-        if places >= u32::MAX as usize {
-            return Err(sys::NO_MEMORY);
+        // Links between records are 32 bits wide.
+        let most = u32::MAX as usize;
+        if places >= most {
+            let limit = ("the records of a checked arena", most.saturating_mul(page) as u64, bytes as u64);
+            return Err(GuardError::Limited { bytes, limit, error: sys::NO_MEMORY.into() });
         }
-        let records = sys::reserve(Self::bytes(places), Access::None)?.cast();
+        let len = Self::bytes(places);
+        let records = sys::reserve(len, Access::None)
+            .map_err(|errno| GuardError::refused(errno, RefusedCall::Addresses(len)))?
+            .cast();
         Ok(Table { records, places, page, unused: AtomicUsize::new(0), committed: AtomicUsize::new(0) })
     }
 

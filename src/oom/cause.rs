@@ -1,7 +1,8 @@
 //! Why there was a "no": found out from evidence after the failing call, never guessed from errno alone.
 
 use super::{headroom, scratch};
-use crate::sys::{self, Errno, Limit};
+use crate::sys::evidence::{self, Evidence, Obstacle, RefusedCall};
+use crate::sys::{self, Errno};
 
 /// Why memory ran out. A refusal has exactly one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +15,8 @@ pub enum Cause {
     /// All regions together may commit so much and no more; see
     /// [`set_process_limit`](crate::oom::set_process_limit).
     ProcessLimit,
-    /// All regions together may take a quarter of the address space, and they do.
+    /// All regions together may take a quarter of the address space, and they do; or what is mapped leaves no gap that
+    /// is large enough.
     AddressSpace,
     /// A memory cgroup of this process has no room: the kernel would have let this commit pass, and killed the
     /// process when the memory was touched.
@@ -33,7 +35,8 @@ pub enum Cause {
     RlimitData,
     /// The process may have no more address space (`RLIMIT_AS`).
     RlimitAs,
-    /// The kernel promises no more memory than there is (`vm.overcommit_memory`).
+    /// The kernel promises no more memory than there is (`vm.overcommit_memory`): with 2 not more than its limit, less
+    /// what it keeps back; with 0 not in one step more than memory and swap.
     Overcommit,
     /// The process may have no more mappings (`vm.max_map_count`).
     MapCount,
@@ -101,6 +104,10 @@ pub(crate) enum Reason {
     /// A cgroup, by its place among those of this process.
     Cgroup(u16),
     Kernel(i32),
+    /// Overcommit, and what the kernel keeps back of its limit in KiB.
+    Overcommit(u32),
+    /// The address space: not what regions may take of it, but what is mapped.
+    Gap,
     /// Any other, by its place in [`Cause::ALL`].
     Plain(u8),
 }
@@ -123,6 +130,8 @@ impl Reason {
             Reason::Plain(place) => u64::from(place),
             Reason::Cgroup(place) => 1 << 32 | u64::from(place),
             Reason::Kernel(errno) => 2 << 32 | u64::from(errno as u32),
+            Reason::Overcommit(_) => Self::of(Cause::Overcommit).to_word(),
+            Reason::Gap => Self::of(Cause::AddressSpace).to_word(),
         }
     }
 
@@ -203,56 +212,43 @@ impl Refusal {
                 Cause::CgroupLimit { path, limit: self.limit(), usage: self.usage }
             }
             Reason::Kernel(errno) => Cause::Kernel(errno),
+            Reason::Overcommit(_) => Cause::Overcommit,
+            Reason::Gap => Cause::AddressSpace,
             Reason::Plain(place) => Cause::ALL.get(usize::from(place)).copied().unwrap_or(Cause::Injected),
         }
+    }
+}
+
+impl From<Evidence> for Refusal {
+    fn from(evidence: Evidence) -> Self {
+        let Evidence { obstacle, limit, usage, kept_back } = evidence;
+        let reason = match obstacle {
+            Obstacle::AddressSpace => Reason::of(Cause::RlimitAs),
+            Obstacle::Data => Reason::of(Cause::RlimitData),
+            Obstacle::Locked => Reason::of(Cause::LockedLimit),
+            Obstacle::Mappings => Reason::of(Cause::MapCount),
+            Obstacle::Overcommit => Reason::Overcommit(u32::try_from(kept_back >> 10).unwrap_or(u32::MAX)),
+            Obstacle::Gap => Reason::Gap,
+        };
+        Refusal::because(reason, limit, usage)
     }
 }
 
 /// What stood behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
     let mut found = None;
-    sys::with_room(|| found = Some(explain_here(errno, bytes)));
+    sys::with_room(|| found = Some(explain_call(errno, RefusedCall::Access(bytes))));
     found.unwrap_or(Refusal::of(Cause::Kernel(errno.0)))
 }
 
-fn explain_here(errno: Errno, bytes: usize) -> Refusal {
-    let kernel = Refusal::of(Cause::Kernel(errno.0));
+/// What stood behind any failed call. Signal-safe, with some 4 KiB of stack.
+pub(crate) fn explain_call(errno: Errno, wanted: RefusedCall) -> Refusal {
     match errno {
         #[cfg(not(highwater_portable))]
-        sys::NOT_MAPPED => Refusal::new(Cause::NotInherited, 0, 0),
-        sys::DISK_FULL | sys::QUOTA => Refusal::new(Cause::DiskFull, 0, 0),
-        sys::TRY_AGAIN => over(Limit::Locked, Cause::LockedLimit, bytes).unwrap_or(kernel),
-        sys::NO_MEMORY => over(Limit::Data, Cause::RlimitData, bytes)
-            .or_else(|| over(Limit::AddressSpace, Cause::RlimitAs, bytes))
-            .or_else(too_many_mappings)
-            .or_else(|| overcommitted(bytes))
-            .unwrap_or(kernel),
-        _ => kernel,
+        sys::NOT_MAPPED => return Refusal::new(Cause::NotInherited, 0, 0),
+        sys::DISK_FULL | sys::QUOTA => return Refusal::new(Cause::DiskFull, 0, 0),
+        _ => {}
     }
-}
-
-fn over(resource: Limit, cause: Cause, bytes: usize) -> Option<Refusal> {
-    sys::limit_in_the_way(resource, bytes).map(|(limit, usage)| Refusal::new(cause, limit, usage))
-}
-
-/// Whether there are as many mappings as there may be, but for a few: a call may need two more.
-fn too_many_mappings() -> Option<Refusal> {
-    let mut scratch = scratch::borrow_soon()?;
-    let (count, most) = sys::mappings(&mut *scratch)?;
-    (count.saturating_add(3) >= most).then(|| Refusal::new(Cause::MapCount, most, count))
-}
-
-/// Whether the kernel keeps to what it can promise, and `bytes` more are too much.
-fn overcommitted(bytes: usize) -> Option<Refusal> {
-    let mut scratch = scratch::borrow_soon()?;
-    let promises = sys::promises(&mut *scratch)?;
-    let usage = promises.promised.saturating_add(bytes as u64);
-    match promises.mode {
-        2 if usage > promises.limit => Some(Refusal::new(Cause::Overcommit, promises.limit, usage)),
-        // What could never be had is refused in any case.
-        0 if bytes as u64 > promises.total => {
-            Some(Refusal::new(Cause::Overcommit, promises.total, bytes as u64))
-        }
-        _ => None,
-    }
+    let found = scratch::borrow_soon().and_then(|mut scratch| evidence::find(errno, wanted, &mut *scratch));
+    found.map_or(Refusal::of(Cause::Kernel(errno.0)), Refusal::from)
 }

@@ -112,21 +112,21 @@ impl From<BuildError> for OutOfMemory {
     /// A region that could not be made, as the error that `try_new` returns.
     fn from(error: BuildError) -> Self {
         let kernel = |error: &std::io::Error| Refusal::of(Cause::Kernel(error.raw_os_error().unwrap_or(0)));
+        let found = error.evidence().map(Refusal::from);
         let (refusal, requested) = match error {
             BuildError::AddressSpace { reserve, left } => {
                 (Refusal::new(Cause::AddressSpace, left as u64, reserve as u64), reserve)
             }
             BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
-            BuildError::Refused { bytes, limit: Some((name, limit, usage)), .. } => {
-                let cause = match name {
-                    "RLIMIT_AS" => Cause::RlimitAs,
-                    "RLIMIT_DATA" => Cause::RlimitData,
-                    "RLIMIT_MEMLOCK" => Cause::LockedLimit,
-                    _ => Cause::Kernel(sys::FILE_TOO_LARGE.0),
-                };
-                (Refusal::new(cause, limit, usage), bytes)
+            BuildError::Refused { bytes, limit, error, .. } => {
+                let too_long =
+                    || Refusal::new(Cause::Kernel(sys::FILE_TOO_LARGE.0), limit.map_or(0, |l| l.1), 0);
+                let is_limited = limit.is_some();
+                (found.unwrap_or_else(|| if is_limited { too_long() } else { kernel(&error) }), bytes)
             }
-            BuildError::Refused { bytes, error, .. } => (kernel(&error), bytes),
+            BuildError::Guard(GuardError::Limited { bytes, .. }) => {
+                (found.unwrap_or(Refusal::of(Cause::Kernel(0))), bytes)
+            }
             BuildError::File { error, .. } if error.raw_os_error() == Some(sys::DISK_FULL.0) => {
                 (Refusal::new(Cause::DiskFull, 0, 0), 0)
             }

@@ -11,7 +11,7 @@ mod scratch;
 
 pub use admit::{committed_bytes, process_limit, set_process_limit};
 pub use cause::Cause;
-pub(crate) use cause::{Refusal, explain};
+pub(crate) use cause::{Reason, Refusal, explain, explain_call};
 pub(crate) use error::Request;
 pub use error::{AllocErr, AllocOrInitError, OutOfMemory};
 pub(crate) use headroom::{each_cgroup, prepare};

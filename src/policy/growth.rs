@@ -10,7 +10,8 @@ use crate::math::step::{self, Need, Step};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
     /// Everything is accessible from the start and the kernel pages it in: no faults of ours, and no
-    /// refusal either. Only this policy maps with `MAP_NORESERVE`.
+    /// refusal either. Only this policy maps with `MAP_NORESERVE`. With `vm.overcommit_memory=2` all of it is promised at
+    /// once, so a reservation whose size was not said is a quarter of what the kernel still promises.
     Upfront,
     /// Steps of this many bytes, each populated. Multiples of 2 MiB also end on 2 MiB boundaries, so that
     /// each step is made of whole huge pages; the first one may be shorter for that.

@@ -126,7 +126,9 @@ pub enum GuardMechanism {
     /// otherwise.
     #[default]
     Auto,
-    /// `MADV_GUARD_INSTALL` (Linux 6.13 and later): a mark in the page table, of which there may be any number.
+    /// `MADV_GUARD_INSTALL` (Linux 6.13 and later, 6.15 for files): a mark in the page table, of which there may be any
+    /// number. Locked memory (`mlock`, `mlockall`) cannot be marked: a region of which some is locked has its guards by
+    /// [`Protect`](GuardMechanism::Protect) from then on.
     Advice,
     /// `mprotect`: each guard splits a mapping in three, and a process may have some 65,000 mappings.
     Protect,

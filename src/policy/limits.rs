@@ -9,8 +9,9 @@ use std::path::PathBuf;
 /// [`reserved_bytes`](crate::Region::reserved_bytes) tells what was got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reserve {
-    /// 64 GiB, and less as the regions of the process add up: never more than a 256th of what is left of
-    /// the quarter of the address space that all regions together may take.
+    /// 64 GiB, and less as the regions of the process add up: a 256th (a 32nd where there is little) of what is left of
+    /// the quarter of the address space that all regions together may take. Under `RLIMIT_AS`, and with
+    /// `vm.overcommit_memory=2`, less: what they leave.
     #[default]
     Default,
     /// This many bytes, rounded up to whole pages. More than is left of that quarter is refused.

@@ -2,6 +2,7 @@
 
 use super::{Region, Slot};
 use crate::policy::GuardMechanism;
+use crate::sys::evidence::{self, Evidence, RefusedCall};
 use crate::sys::{self, Errno};
 use core::ffi::CStr;
 use core::fmt;
@@ -60,7 +61,8 @@ impl Guards {
         }
         if self.places.load(Acquire).is_null() {
             let bytes = MOST * size_of::<Place>();
-            let fresh = sys::reserve(bytes, sys::Access::ReadWrite).map_err(GuardError::refused)?;
+            let fresh = sys::reserve(bytes, sys::Access::ReadWrite)
+                .map_err(|errno| GuardError::refused(errno, RefusedCall::Memory(bytes)))?;
             if self
                 .places
                 .compare_exchange(core::ptr::null_mut(), fresh.as_ptr().cast(), AcqRel, Acquire)
@@ -191,19 +193,25 @@ impl Slot {
         unsafe {
             if self.guards_by_advice() {
                 match sys::guard(start, len) {
-                    // Locked memory cannot be marked, and kernels before 6.15 mark anonymous memory only.
-                    Err(sys::NOT_SUPPORTED) if self.may_protect() => self.guard_by_protection(),
-                    result => return result,
+                    Ok(()) => {
+                        self.has_marks();
+                        return Ok(());
+                    }
+                    // Locked memory cannot be marked (a program may lock it at any time), and kernels before 6.15 mark
+                    // anonymous memory only.
+                    Err(sys::NOT_SUPPORTED) => self.guard_by_protection(),
+                    Err(errno) => return Err(errno),
                 }
             }
             sys::protect(start, len)?;
-            sys::empty(start, len);
+            sys::discard(start, len);
         }
         Ok(())
     }
 
     /// [`close`](Slot::close) for a checked arena, outside the signal. Pages of different allocations are different
-    /// mappings, and do not join again when their protection is the same; a range that is mapped over is one.
+    /// mappings, and do not join again when their protection is the same; a range that is mapped over is one. Locked
+    /// memory stays as it is: mapped over it would not be locked any more, or could not be had again.
     pub(crate) fn close_afresh(&self, from: usize, to: usize, name: &CStr) -> Result<(), Errno> {
         let is_anonymous = self.file.load(Relaxed) < 0;
         let Some(start) = NonNull::new(self.base().wrapping_add(from)).filter(|_| is_anonymous) else {
@@ -214,6 +222,9 @@ impl Slot {
         }
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
         unsafe {
+            if sys::is_locked(start) {
+                return self.close(from, to);
+            }
             sys::reserve_over(start, to.wrapping_sub(from), sys::Access::None)?;
             sys::name(start, to.wrapping_sub(from), name);
         }
@@ -234,7 +245,9 @@ impl Slot {
         fence(SeqCst);
         let committed = self.frontier.get().min(guard.end);
         if sys::PROTECTS && guard.start < committed {
-            self.close(guard.start, committed).map_err(GuardError::refused)?;
+            let bytes = committed - guard.start;
+            self.close(guard.start, committed)
+                .map_err(|errno| GuardError::refused(errno, RefusedCall::Access(bytes)))?;
         }
         Ok(())
     }
@@ -314,13 +327,37 @@ pub enum GuardError {
     },
     /// The mechanism that was asked for does not exist here.
     NoMechanism(GuardMechanism),
-    /// The system refused.
+    /// A limit of the system stood in the way.
+    Limited {
+        /// The bytes that the guard, or what is kept about it, takes.
+        bytes: usize,
+        /// The limit's name (`vm.max_map_count`), how much it allows, and what was taken of it.
+        limit: (&'static str, u64, u64),
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// The system refused, and no limit explains it.
     Refused(std::io::Error),
 }
 
 impl GuardError {
-    pub(crate) fn refused(errno: Errno) -> Self {
-        GuardError::Refused(errno.into())
+    pub(crate) fn refused(errno: Errno, wanted: RefusedCall) -> Self {
+        let mut scratch = [0u8; 4096];
+        let (RefusedCall::Addresses(bytes) | RefusedCall::Memory(bytes) | RefusedCall::Access(bytes)) =
+            wanted;
+        match evidence::find(errno, wanted, &mut scratch) {
+            Some(Evidence { obstacle, limit, usage, .. }) => {
+                let limit = (obstacle.name(), limit, usage);
+                GuardError::Limited { bytes, limit, error: errno.into() }
+            }
+            None => GuardError::Refused(errno.into()),
+        }
+    }
+
+    /// What stood in the way, where that is known.
+    pub(super) fn evidence(&self) -> Option<Evidence> {
+        let GuardError::Limited { limit: (name, limit, usage), .. } = *self else { return None };
+        Evidence::named(name, limit, usage, 0)
     }
 }
 
@@ -344,6 +381,10 @@ impl fmt::Display for GuardError {
             GuardError::NoMechanism(mechanism) => {
                 write!(f, "guards by {mechanism:?} do not exist on this system")
             }
+            GuardError::Limited { limit: (name, limit, usage), .. } => match self.evidence() {
+                Some(evidence) => write!(f, "a guard was refused by {evidence}"),
+                None => write!(f, "a guard was refused by {name}, which allow {limit} bytes, not {usage}"),
+            },
             GuardError::Refused(error) => write!(f, "a guard was refused by the system: {error}"),
         }
     }
@@ -352,7 +393,7 @@ impl fmt::Display for GuardError {
 impl std::error::Error for GuardError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            GuardError::Refused(error) => Some(error),
+            GuardError::Limited { error, .. } | GuardError::Refused(error) => Some(error),
             _ => None,
         }
     }

@@ -2,12 +2,14 @@
 
 use super::mapping::{Mapping, Plan};
 use super::slot::{self, Init, NAME_BYTES};
-use super::{GuardError, Region};
+use super::{BuildError, GuardError, Region};
 use super::{registry, space};
 use crate::math::page::{HUGE_PAGE, KIB, align_up_saturating};
 use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, Reserve};
-use crate::sys::{self, Access, Errno, Limit};
-use core::fmt;
+#[cfg(not(highwater_portable))]
+use crate::sys::Limit;
+use crate::sys::evidence::RefusedCall;
+use crate::sys::{self, Access, Errno};
 use core::sync::atomic::Ordering::Relaxed;
 use std::fs::File;
 use std::path::PathBuf;
@@ -78,16 +80,15 @@ impl Options {
         }
         let by_advice = match self.guard.mechanism {
             GuardMechanism::Auto => sys::has_guards(),
-            GuardMechanism::Advice if !sys::has_guards() => {
-                return Err(BuildError::Guard(GuardError::NoMechanism(self.guard.mechanism)));
-            }
+            GuardMechanism::Advice if !sys::has_guards() => return Err(no_mechanism()),
             GuardMechanism::Advice => true,
             GuardMechanism::Protect => false,
         };
         let upfront = self.growth == Growth::Upfront && !self.checked;
         let default_head = if matches!(self.growth, Growth::Stress { .. }) { page } else { DEFAULT_HEAD };
-        let wanted =
-            space::wanted(self.reserve, self.head.unwrap_or(0).max(self.limit.unwrap_or(0)), self.expected);
+        let least = self.head.unwrap_or(0).max(self.limit.unwrap_or(0));
+        let is_accessible = upfront && matches!(self.source, Source::Anonymous);
+        let wanted = space::wanted(self.reserve, least, self.expected, is_accessible);
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
         let head = match self.head {
             Some(head) if head > space::left() && self.reserve == Reserve::Default => {
@@ -117,7 +118,7 @@ impl Options {
             Ok(slot) => slot,
             Err(errno) => {
                 space::give(taken);
-                return Err(BuildError::from_errno(errno, size_of::<slot::Slot>()));
+                return Err(BuildError::refused(errno, RefusedCall::Memory(size_of::<slot::Slot>())));
             }
         };
         slot.begin(Init {
@@ -139,7 +140,8 @@ impl Options {
         // From here on dropping the region undoes everything.
         let (start, len) = mapping.territory();
         let region = Region { slot, mapping, taken };
-        registry::insert(start, len, slot).map_err(|errno| BuildError::from_errno(errno, len))?;
+        registry::insert(start, len, slot)
+            .map_err(|errno| BuildError::refused(errno, RefusedCall::Memory(registry::CHUNK_BYTES)))?;
         let head = if upfront { region.mapping.reserved } else { head };
         if head > 0 {
             let anonymous_upfront = upfront && region.mapping.file().is_none();
@@ -149,7 +151,7 @@ impl Options {
                         what: format!("cannot be extended by {head} bytes"),
                         error: errno.into(),
                     },
-                    _ => BuildError::from_errno(errno, head),
+                    _ => BuildError::refused(errno, RefusedCall::Access(head)),
                 })?;
             }
             slot.set_committed(head);
@@ -159,6 +161,9 @@ impl Options {
         }
         for guard in &self.guard.placed {
             slot.place_guard(guard.clone()).map_err(BuildError::Guard)?;
+        }
+        if self.guard.mechanism == GuardMechanism::Advice && !slot.guards_as_asked() {
+            return Err(no_mechanism());
         }
         Ok(region)
     }
@@ -221,198 +226,90 @@ impl Options {
             let mapped = plan.mapped().unwrap_or(usize::MAX);
             if !space::take(mapped) {
                 // The room to grow is what nobody asked for.
-                if (1..reserved).contains(&expected) {
-                    reserved = min.min(wanted);
+                if expected > 0 && reserved > min {
+                    reserved = min;
                     continue;
                 }
                 return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
             }
-            let refused = match self.map_once(&plan) {
+            let failed = match self.map_once(&plan) {
                 Ok(mapping) => return Ok((mapping, mapped)),
-                Err(error) => error,
+                Err(failed) => failed,
             };
             space::give(mapped);
-            match refused {
-                BuildError::Refused { .. } if reserved > min => {
-                    reserved = ((reserved / 2) & !(page - 1)).max(min);
+            match failed {
+                Failed::Refused(_) | Failed::Error(BuildError::Refused { .. }) if reserved > min => {
+                    let mut half = reserved / 2;
+                    if upfront && matches!(failed, Failed::Refused(_)) {
+                        // Not all that the kernel still promises: others want some of it.
+                        half = half.min(space::share_of_promise(true));
+                    }
+                    reserved = (half & !(page - 1)).max(min);
                 }
-                error => return Err(error),
+                Failed::Error(error) => return Err(error),
+                // A mapping takes more than the bytes that were asked for, and that more may be what a limit does not
+                // allow.
+                Failed::Refused(errno) => {
+                    let wanted =
+                        if upfront { RefusedCall::Memory(mapped) } else { RefusedCall::Addresses(mapped) };
+                    return Err(BuildError::refused_of(errno, wanted, reserved));
+                }
             }
         }
     }
 
-    fn map_once(&self, plan: &Plan<'_>) -> Result<Mapping, BuildError> {
+    fn map_once(&self, plan: &Plan<'_>) -> Result<Mapping, Failed> {
         match &self.source {
-            Source::Anonymous => {
-                Mapping::anonymous(plan).map_err(|errno| BuildError::from_mapping(errno, plan))
-            }
+            Source::Anonymous => Mapping::anonymous(plan).map_err(Failed::Refused),
             #[cfg(not(highwater_portable))]
             Source::Temp(dir) => Mapping::temporary_file(dir)
-                .map_err(|error| BuildError::File { what: format!("in {}", dir.display()), error })
+                .map_err(|error| BuildError::File { what: format!("in {}", dir.display()), error }.into())
                 .and_then(|file| Self::map_file(plan, file)),
             #[cfg(not(highwater_portable))]
             Source::File(file) => file
                 .try_clone()
-                .map_err(|error| BuildError::File { what: "given".into(), error })
+                .map_err(|error| BuildError::File { what: "given".into(), error }.into())
                 .and_then(|file| Self::map_file(plan, file)),
             #[cfg(highwater_portable)]
             Source::Temp(dir) => {
                 let (what, error) = (format!("in {}", dir.display()), std::io::ErrorKind::Unsupported.into());
-                Err(BuildError::File { what, error })
+                Err(BuildError::File { what, error }.into())
             }
             #[cfg(highwater_portable)]
             Source::File(file) => {
                 let (what, error) = (format!("{file:?}"), std::io::ErrorKind::Unsupported.into());
-                Err(BuildError::File { what, error })
+                Err(BuildError::File { what, error }.into())
             }
         }
     }
 
     #[cfg(not(highwater_portable))]
-    fn map_file(plan: &Plan<'_>, file: File) -> Result<Mapping, BuildError> {
-        Mapping::over_file(plan, file).map_err(|error| match error.raw_os_error() {
-            Some(errno) if Errno(errno) == sys::NO_MEMORY => {
-                BuildError::from_errno(Errno(errno), plan.reserved)
-            }
+    fn map_file(plan: &Plan<'_>, file: File) -> Result<Mapping, Failed> {
+        Mapping::over_file(plan, file).map_err(|error| match error.raw_os_error().map(Errno) {
+            Some(errno @ (sys::NO_MEMORY | sys::TRY_AGAIN)) => Failed::Refused(errno),
             // A shorter file may be allowed: this is a refusal like any other.
-            _ if error.kind() == std::io::ErrorKind::FileTooLarge => BuildError::Refused {
-                bytes: plan.reserved,
-                limit: sys::resource_limit(Limit::FileSize).map(|limit| ("RLIMIT_FSIZE", limit, 0)),
-                error,
-            },
-            _ => BuildError::File { what: format!("of {} bytes", plan.reserved), error },
+            _ if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                let limit = sys::resource_limit(Limit::FileSize).map(|limit| ("RLIMIT_FSIZE", limit, 0));
+                BuildError::Refused { bytes: plan.reserved, limit, kept_back: 0, error }.into()
+            }
+            _ => BuildError::File { what: format!("of {} bytes", plan.reserved), error }.into(),
         })
     }
 }
 
-/// Why a region could not be made. Its text is one line and names the value or the limit.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A reserve of no bytes.
-    ZeroReserve,
-    /// A head of more bytes than the reserve or the byte limit allows.
-    Head {
-        /// The head asked for, in bytes.
-        head: usize,
-        /// The most it could be, in bytes.
-        most: usize,
-    },
-    /// A byte limit of nothing, or of more than the reserve.
-    Limit {
-        /// The limit asked for, in bytes.
-        limit: usize,
-        /// The reserve asked for, in bytes.
-        reserve: usize,
-    },
-    /// A growth step of no bytes, or a first step beyond the largest.
-    Step {
-        /// The first step asked for, in bytes.
-        first: usize,
-        /// The largest step asked for, in bytes.
-        max: usize,
-    },
-    /// All regions together may take a quarter of the address space, and this one does not fit.
-    AddressSpace {
-        /// The reserve asked for, in bytes.
-        reserve: usize,
-        /// What is left for regions, in bytes.
-        left: usize,
-    },
-    /// The system refused address space or memory.
-    Refused {
-        /// The bytes asked for last.
-        bytes: usize,
-        /// The resource limit that stood in the way, its bytes, and what the process had of it.
-        limit: Option<(&'static str, u64, u64)>,
-        /// The system's error.
-        error: std::io::Error,
-    },
-    /// A backing file cannot be had or cannot be used.
-    File {
-        /// Which.
-        what: String,
-        /// The system's error.
-        error: std::io::Error,
-    },
-    /// A guard cannot be placed where it was asked for, or not that way.
-    Guard(GuardError),
-    /// The SIGSEGV handler cannot be installed.
-    Handler(std::io::Error),
-    /// What was to stand on the region cannot be made: a heap with options that do not go together, for example.
-    Over(Box<dyn std::error::Error + Send + Sync>),
+fn no_mechanism() -> BuildError {
+    BuildError::Guard(GuardError::NoMechanism(GuardMechanism::Advice))
 }
 
-impl BuildError {
-    /// A mapping that was refused: it takes more than the bytes that were asked for, and that more may be
-    /// what a limit does not allow.
-    fn from_mapping(errno: Errno, plan: &Plan<'_>) -> Self {
-        match Self::from_errno(errno, plan.mapped().unwrap_or(usize::MAX)) {
-            BuildError::Refused { limit, error, .. } => {
-                BuildError::Refused { bytes: plan.reserved, limit, error }
-            }
-            other => other,
-        }
-    }
-
-    fn from_errno(errno: Errno, bytes: usize) -> Self {
-        let limits: &[_] = match errno {
-            sys::NO_MEMORY => &[("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data)],
-            sys::TRY_AGAIN => &[("RLIMIT_MEMLOCK", Limit::Locked)],
-            _ => &[],
-        };
-        let in_the_way = |&(name, resource): &(&'static str, Limit)| {
-            sys::limit_in_the_way(resource, bytes).map(|(limit, size)| (name, limit, size))
-        };
-        let limit = limits.iter().find_map(in_the_way);
-        BuildError::Refused { bytes, limit, error: errno.into() }
-    }
+/// Why a mapping could not be made.
+enum Failed {
+    /// The system refused. Why is found out when nothing less is tried any more.
+    Refused(Errno),
+    Error(BuildError),
 }
 
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BuildError::ZeroReserve => f.write_str("a reserve of 0 bytes holds nothing"),
-            BuildError::Head { head, most } => {
-                write!(f, "a head of {head} bytes is more than the {most} bytes that may be committed")
-            }
-            BuildError::Limit { limit: 0, .. } => f.write_str("a limit of 0 bytes allows nothing"),
-            BuildError::Limit { limit, reserve } => {
-                write!(f, "a limit of {limit} bytes is more than the reserve of {reserve} bytes")
-            }
-            BuildError::Step { first: 0, .. } => f.write_str("a growth step of 0 bytes never arrives"),
-            BuildError::Step { first, max } => {
-                write!(f, "a first growth step of {first} bytes is more than the largest, {max} bytes")
-            }
-            BuildError::AddressSpace { reserve, left } => write!(
-                f,
-                "a reserve of {reserve} bytes and its guards is more than the {left} bytes left of the quarter \
-                 of the address space that all regions together may take"
-            ),
-            BuildError::Refused { bytes, limit: Some((name, limit, size)), .. } => write!(
-                f,
-                "out of memory: {bytes} bytes refused by {name}, whose limit is {limit} bytes of which {size} are taken"
-            ),
-            BuildError::Refused { bytes, limit: None, error } => {
-                write!(f, "out of memory: {bytes} bytes refused by the system: {error}")
-            }
-            BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
-            BuildError::Guard(error) => error.fmt(f),
-            BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
-            BuildError::Over(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            BuildError::Refused { error, .. }
-            | BuildError::File { error, .. }
-            | BuildError::Handler(error) => Some(error),
-            BuildError::Guard(error) => Some(error),
-            BuildError::Over(error) => Some(&**error),
-            _ => None,
-        }
+impl From<BuildError> for Failed {
+    fn from(error: BuildError) -> Self {
+        Failed::Error(error)
     }
 }

@@ -87,7 +87,10 @@ impl Mapping {
     pub(crate) fn anonymous(plan: &Plan<'_>) -> Result<Self, Errno> {
         let guard = plan.guards();
         let (align, len) = (plan.align(), plan.mapped()?);
-        let start = sys::reserve(len, plan.access)?;
+        let start = match plan.access {
+            Access::None => sys::reserve(len, Access::None)?,
+            Access::ReadWrite => sys::reserve_upfront(len)?,
+        };
         let first = align_up_saturating(start.addr().get() + guard.0, align) - start.addr().get();
         // SAFETY: the slack was reserved above, so the base and all of the region lie in the range.
         let base = unsafe { start.add(first) };
@@ -104,13 +107,9 @@ impl Mapping {
             spill: None,
         };
         mapping.dress(start, len);
-        if plan.access == Access::ReadWrite && sys::PROTECTS {
-            let after = base.as_ptr().wrapping_add(plan.reserved);
-            // SAFETY: both ranges lie in the mapping, and nothing refers to them.
-            unsafe {
-                sys::protect(start.as_ptr(), first)?;
-                sys::protect(after, len - first - plan.reserved)?;
-            }
+        if plan.access == Access::ReadWrite {
+            // SAFETY: the range lies in the mapping.
+            unsafe { sys::commit(base.as_ptr(), plan.reserved)? };
         }
         Ok(mapping)
     }
@@ -147,21 +146,27 @@ impl Mapping {
         self.access == Access::ReadWrite
     }
 
-    /// Gives `[from, to)` of the region back to the system and makes it what it was at first.
+    /// Gives `[from, to)` of the region back to the system and makes it what it was at first, as far as access and
+    /// contents go; whether it was mapped afresh, so that guards in it are gone.
+    ///
+    /// What the program set for the range stays: a lock, a userfaultfd, merging, a NUMA policy. After an error the
+    /// contents are there, and may be inaccessible.
     ///
     /// # Safety
     /// Nothing refers to the contents of that range any more.
-    pub(crate) unsafe fn discard(&self, from: usize, to: usize) -> Result<(), Errno> {
+    pub(crate) unsafe fn discard(&self, from: usize, to: usize) -> Result<bool, Errno> {
         debug_assert!(from <= to && to <= self.reserved, "a part of the region");
         let len = to - from;
         // SAFETY: `from` is at most the region's length.
         let start = unsafe { self.base.add(from) };
         match &self.memory {
-            Memory::Anonymous { .. } => {
-                // SAFETY: the caller's promise; the range is ours.
-                unsafe { sys::reserve_over(start, len, self.access)? };
-                self.dress(start, len);
-            }
+            // SAFETY: the caller's promise; the range is ours.
+            Memory::Anonymous { .. } => unsafe {
+                if self.discard_in_place(start, len)? {
+                    return Ok(false);
+                }
+                self.discard_afresh(from, to).map(|()| true)
+            },
             #[cfg(not(highwater_portable))]
             Memory::File { file, owner, .. } => {
                 use std::os::fd::AsRawFd;
@@ -171,16 +176,61 @@ impl Mapping {
                 }
                 let punch = || sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len);
                 if self.access == Access::ReadWrite {
-                    return punch();
+                    return punch().map(|()| false);
                 }
                 // The access first: should that fail, the contents are still there.
                 // SAFETY: the caller's promise; the range is ours.
                 unsafe {
                     sys::protect(start.as_ptr(), len)?;
-                    punch().inspect_err(|_| _ = sys::commit(start.as_ptr(), len))?;
+                    punch()?;
                     sys::dump(start.as_ptr(), len, false);
                 }
+                Ok(false)
             }
+        }
+    }
+
+    /// [`discard`](Mapping::discard) by protection and advice; false where that will not do. What was committed is
+    /// inaccessible then, unless it stays accessible.
+    ///
+    /// # Safety
+    /// As for `discard`.
+    unsafe fn discard_in_place(&self, start: NonNull<u8>, len: usize) -> Result<bool, Errno> {
+        /// What is worth a search for settings.
+        const WORTH: usize = 1 << 20;
+        if !sys::PROTECTS {
+            return Ok(false);
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.stays_accessible() {
+                return Ok(sys::discard(start.as_ptr(), len));
+            }
+            // What was once committed stays charged to this process, which nobody minds but a kernel that promises no
+            // more than there is.
+            if len >= WORTH && sys::promises_are_strict() && !sys::has_settings(start, len) {
+                return Ok(false);
+            }
+            sys::protect(start.as_ptr(), len)?;
+            let is_taken = sys::discard(start.as_ptr(), len);
+            if is_taken {
+                sys::dump(start.as_ptr(), len, false);
+            }
+            Ok(is_taken)
+        }
+    }
+
+    /// Maps `[from, to)` of an anonymous region over: nothing of what was there is left, neither contents nor settings
+    /// nor charge.
+    ///
+    /// # Safety
+    /// As for `discard`.
+    pub(super) unsafe fn discard_afresh(&self, from: usize, to: usize) -> Result<(), Errno> {
+        // SAFETY: `from` is at most the region's length; the caller's promise.
+        unsafe {
+            let start = self.base.add(from);
+            sys::reserve_over(start, to - from, self.access)?;
+            self.dress(start, to - from);
         }
         Ok(())
     }

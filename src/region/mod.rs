@@ -1,6 +1,7 @@
 //! The one concept everything stands on: a reserved address range with a committed frontier.
 
 mod border;
+mod error;
 #[cfg(not(highwater_portable))]
 mod fork;
 mod free;
@@ -26,12 +27,12 @@ use crate::sys;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
+pub use error::BuildError;
 #[cfg(not(highwater_portable))]
 pub(crate) use fork::keep_addresses;
 pub(crate) use frontier::Advance;
 pub use guards::GuardError;
 pub(crate) use injected::{Injected, Rule};
-pub use make::BuildError;
 pub(crate) use make::{Options, Source};
 use mapping::Mapping;
 pub use monitor::Monitor;
@@ -151,6 +152,10 @@ impl Region {
     /// refuse (it may run out of mappings) nothing is given back, and 0 is returned; a forked child that a
     /// file-backed region was not inherited by has nothing to give back either.
     ///
+    /// What the program set for the range stays as it is: locked memory (`mlock`) is locked when it is committed again,
+    /// a userfaultfd stays registered, and so do a NUMA policy and `MADV_MERGEABLE`. Not so the range of a region that
+    /// spilled, and locked memory before Linux 5.18.
+    ///
     /// # Panics
     /// When guards were placed in a region that stays accessible, and the system refuses to have them back.
     ///
@@ -163,14 +168,13 @@ impl Region {
             return 0;
         }
         // SAFETY: the caller's promise.
-        if unsafe { self.give_back(keep, committed) }.is_err() {
-            return 0;
-        }
+        let Ok(afresh) = (unsafe { self.give_back(keep, committed) }) else { return 0 };
         if !self.mapping.stays_accessible() {
             self.slot.set_committed(keep);
-        } else if let Err(errno) = self.slot.close_again(keep, committed) {
+        } else if afresh && let Err(errno) = self.slot.close_again(keep, committed) {
             // Never without its guards. (A mark needs no memory but a page table's.)
-            panic!("highwater: the guards of a trimmed region could not be restored: {errno}");
+            let error = GuardError::refused(errno, sys::evidence::RefusedCall::Access(committed - keep));
+            panic!("highwater: the guards of a trimmed region could not be restored: {error}");
         }
         // A page of this range may fault again at the same place in the program, and be ours again.
         self.slot.trims.fetch_add(1, Relaxed);

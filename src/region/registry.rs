@@ -161,6 +161,9 @@ struct Chunk {
     tables: [Table; TABLES - 1],
 }
 
+/// What a chunk takes of the system.
+pub(super) const CHUNK_BYTES: usize = size_of::<Chunk>();
+
 static CHUNK: AtomicPtr<Chunk> = AtomicPtr::new(null_mut());
 
 fn fresh_table() -> Result<NonNull<Table>, sys::Errno> {
@@ -176,7 +179,7 @@ fn fresh_table() -> Result<NonNull<Table>, sys::Errno> {
                 return Ok(NonNull::from(table));
             }
         }
-        let fresh = sys::reserve(size_of::<Chunk>(), sys::Access::ReadWrite)?;
+        let fresh = sys::reserve(CHUNK_BYTES, sys::Access::ReadWrite)?;
         if CHUNK.compare_exchange(chunk, fresh.cast().as_ptr(), AcqRel, Acquire).is_err() {
             // SAFETY: nobody has seen it.
             unsafe { sys::release(fresh, size_of::<Chunk>()) };

@@ -12,7 +12,7 @@ use super::injected::Injected;
 use super::space;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
-use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, OnViolation, ReportFormat};
+use crate::policy::{Growth, GuardPolicy, Headroom, OnViolation, ReportFormat};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
@@ -34,8 +34,6 @@ const JSON: u32 = 2;
 const BY_ADVICE: u32 = 4;
 /// Some pages may have such marks.
 const MARKED: u32 = 8;
-/// Where marks do not work, protection will do.
-const MAY_PROTECT: u32 = 16;
 
 /// The number that [`Growth::Stress`] is kept as.
 const STRESS: u64 = 3;
@@ -257,14 +255,22 @@ impl Slot {
         self.flags.load(Relaxed) & BY_ADVICE != 0
     }
 
-    /// Whether some pages may be marked, from a time when that was the way.
+    /// Whether some pages may be marked, also from a time when that was the way.
     pub(super) fn may_have_marks(&self) -> bool {
         self.flags.load(Relaxed) & MARKED != 0
     }
 
-    /// Whether protection will do where marks do not work.
-    pub(super) fn may_protect(&self) -> bool {
-        self.flags.load(Relaxed) & MAY_PROTECT != 0
+    /// Some pages are marked.
+    pub(super) fn has_marks(&self) {
+        if !self.may_have_marks() {
+            self.flags.fetch_or(MARKED, Relaxed);
+        }
+    }
+
+    /// Whether guards are marks where those were insisted on. Anonymous memory that cannot be marked is locked, and has
+    /// guards by protection; what lives in a file is of a kind that this kernel does not mark.
+    pub(crate) fn guards_as_asked(&self) -> bool {
+        self.guards_by_advice() || !self.is_in_file()
     }
 
     /// From now on by protection: this memory cannot be marked.
@@ -482,8 +488,7 @@ impl Slot {
         for (is_set, flag) in [
             (init.guard.on_violation == OnViolation::Abort, ABORTS),
             (init.guard.format == ReportFormat::Json, JSON),
-            (init.by_advice, BY_ADVICE | MARKED),
-            (init.guard.mechanism != GuardMechanism::Advice, MAY_PROTECT),
+            (init.by_advice, BY_ADVICE),
         ] {
             flags |= if is_set { flag } else { 0 };
         }

@@ -1,4 +1,4 @@
-//! How much address space all regions together may take: a quarter.
+//! How much address space all regions together may take: a quarter of what the kernel has and nobody else took.
 //!
 //! The rest is for `malloc`, thread stacks, shared objects and whoever else maps memory: a process must not
 //! find `pthread_create` failing because its arenas reserved what they will never use.
@@ -9,8 +9,12 @@ use crate::sys;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-const BUDGET: usize = sys::ADDRESS_SPACE / 4;
+/// What all regions have reserved, in bytes.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// What they may have, 0 before it is asked for, and what they had when it was asked for last.
+static BUDGET: AtomicUsize = AtomicUsize::new(0);
+static ASKED_AT: AtomicUsize = AtomicUsize::new(0);
 
 /// What all regions have committed, and are committing, in bytes.
 static PROMISED: AtomicUsize = AtomicUsize::new(0);
@@ -47,9 +51,38 @@ pub(crate) fn withdraw(bytes: usize) {
 /// Where halving a refused reservation ends.
 pub(crate) const FLOOR: usize = if cfg!(miri) { MIB } else { 64 * MIB };
 
+/// What regions may have of an address space of which others have taken some. Never nothing: a figure that cannot be
+/// right refuses no region, and the kernel's own refusal is named as well.
+fn budget_of(space: usize, others: usize) -> usize {
+    (space.saturating_sub(others) / 4).max(FLOOR)
+}
+
+/// Asks the kernel how it stands.
+fn ask() -> usize {
+    let taken = TAKEN.load(Relaxed);
+    let budget = budget_of(sys::address_space(), sys::taken_by_others(taken));
+    ASKED_AT.store(taken, Relaxed);
+    BUDGET.store(budget, Relaxed);
+    budget
+}
+
+/// What all regions may have, as it was found lately: not before regions took or released a 32nd of it.
+fn budget() -> usize {
+    let budget = BUDGET.load(Relaxed);
+    let since = TAKEN.load(Relaxed).abs_diff(ASKED_AT.load(Relaxed));
+    if budget == 0 || since > budget / 32 { ask() } else { budget }
+}
+
 /// What is left of the budget, in bytes.
 pub(crate) fn left() -> usize {
-    BUDGET.saturating_sub(TAKEN.load(Relaxed))
+    budget().saturating_sub(TAKEN.load(Relaxed))
+}
+
+/// What a default reservation may take of a budget with so much left: a 256th, or a larger part where a 256th would be
+/// small (on kernels with 39 bits of addresses, half a gigabyte).
+fn share_of_budget(budget: usize, left: usize) -> usize {
+    const SMALL: usize = if cfg!(target_pointer_width = "64") { (1u64 << 37) as usize } else { 1 << 28 };
+    left / (budget / SMALL).clamp(32, 256)
 }
 
 /// What a default reservation may take under a limit on address space (`RLIMIT_AS`): a quarter of what is left of a
@@ -63,15 +96,42 @@ fn share_of_limit() -> usize {
     }
 }
 
+/// What a reservation whose size was not said may take where the kernel promises no more memory than there is
+/// (`vm.overcommit_memory=2`).
+pub(crate) fn share_of_promise(is_accessible: bool) -> usize {
+    if !sys::promises_are_strict() {
+        return usize::MAX;
+    }
+    let mut scratch = [0u8; 4096];
+    let (Some(promises), Some(process)) = (sys::promises(&mut scratch), sys::process_size()) else {
+        return usize::MAX;
+    };
+    let left = usize::try_from(promises.left(process)).unwrap_or(usize::MAX);
+    promised_share(left, TAKEN.load(Relaxed), is_accessible)
+}
+
+/// What is accessible from the start is charged at once: a quarter of what is left, and the rest is everybody's. What is
+/// not costs no promise, but the kernel keeps a 32nd of a process's addresses back, and more than is left can never be
+/// committed: the first region takes that much, each further one less.
+fn promised_share(left: usize, taken: usize, is_accessible: bool) -> usize {
+    if is_accessible {
+        return left / 4;
+    }
+    let (wide, all) = (left as u128, (left as u128).saturating_add(taken as u128));
+    usize::try_from((wide * wide).checked_div(all).unwrap_or(0)).unwrap_or(usize::MAX)
+}
+
 /// The bytes to try first for what was asked. `min` is what a reservation whose size was not said has to
-/// hold in any case, `expected` what it is going to hold before it grows further.
-pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize) -> usize {
+/// hold in any case, `expected` what it is going to hold before it grows further; `is_accessible` from the start, or not.
+pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize, is_accessible: bool) -> usize {
     let page = sys::page_size();
     let bytes = match reserve {
         Reserve::Bytes(bytes) => return align_up_saturating(bytes, page),
         Reserve::Physical => sys::physical_memory().max(FLOOR),
         Reserve::Default => {
-            let default = sys::DEFAULT_RESERVE.min(left() / 256).min(share_of_limit()).max(FLOOR);
+            let share = share_of_budget(budget(), left());
+            let limited = share_of_limit().min(share_of_promise(is_accessible));
+            let default = sys::DEFAULT_RESERVE.min(share).min(limited).max(FLOOR);
             // (Where nothing is inaccessible, what is reserved is memory.)
             let growth = if expected > 0 && sys::PROTECTS { default / 2 } else { 0 };
             default.max(expected.saturating_add(growth))
@@ -82,8 +142,12 @@ pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize) -> usize {
 
 /// Takes `bytes` of the budget; false when they do not fit.
 pub(crate) fn take(bytes: usize) -> bool {
-    let fits = |taken: usize| taken.checked_add(bytes).filter(|&sum| sum <= BUDGET);
-    TAKEN.fetch_update(Relaxed, Relaxed, fits).is_ok()
+    let take_of = |budget: usize| {
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|&sum| sum <= budget);
+        TAKEN.fetch_update(Relaxed, Relaxed, fits).is_ok()
+    };
+    // Before it is refused: others may have released what they had when it was asked for.
+    take_of(budget()) || take_of(ask())
 }
 
 /// Gives `bytes` back that were taken before.
@@ -99,9 +163,58 @@ mod tests {
     #[test]
     fn an_absurd_wish_is_not_taken() {
         assert!(!take(usize::MAX));
-        assert!(!take(BUDGET + 1));
-        assert_eq!(wanted(Reserve::Bytes(1), 0, 0), sys::page_size());
-        assert!(wanted(Reserve::Default, 1 << 40, 0) >= 1 << 40);
-        assert!(wanted(Reserve::Default, 0, 1 << 40) >= 1 << 40);
+        assert!(!take(sys::address_space()));
+        assert_eq!(wanted(Reserve::Bytes(1), 0, 0, false), sys::page_size());
+        assert!(wanted(Reserve::Default, 1 << 40, 0, false) >= 1 << 40);
+        assert!(wanted(Reserve::Default, 0, 1 << 40, false) >= 1 << 40);
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_budget_is_a_quarter_of_what_is_there() {
+        const GIB: usize = 1 << 30;
+        for (bits, others, budget) in
+            [(47, 0, 32 << 10), (48, 0, 64 << 10), (39, 0, 128), (42, 0, 1024), (47, 27 << 10, 25_856)]
+        {
+            assert_eq!(budget_of(1 << bits, others * GIB), budget * GIB, "{bits} bits");
+        }
+        // Somebody has everything, or what is said cannot be.
+        assert_eq!(budget_of(1 << 39, 1 << 40), FLOOR);
+    }
+
+    #[test]
+    #[cfg(all(target_pointer_width = "64", not(highwater_portable)))]
+    fn default_reservations_suit_the_space() {
+        /// How many regions get their share, the largest and whether the smallest is still the floor.
+        fn regions(budget: usize) -> Vec<usize> {
+            let mut left = budget;
+            let next = || {
+                let size = sys::DEFAULT_RESERVE.min(share_of_budget(budget, left)).max(FLOOR);
+                left = left.checked_sub(size)?;
+                Some(size)
+            };
+            core::iter::from_fn(next).collect()
+        }
+        for (bits, first, at_least) in [(47, 64 << 30, 2000), (48, 64 << 30, 2000), (42, 32 << 30, 200)] {
+            let sizes = regions(1 << (bits - 2));
+            assert_eq!(sizes.first(), Some(&first), "{bits} bits");
+            assert!(sizes.len() >= at_least, "{bits} bits: {}", sizes.len());
+        }
+        let sizes = regions((1 << 39) / 4);
+        assert_eq!(sizes.first(), Some(&(4 << 30)));
+        assert!(sizes.len() > 150, "{}", sizes.len());
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_strict_promise_is_shared() {
+        const GIB: usize = 1 << 30;
+        assert_eq!(promised_share(11 * GIB, 0, true), 11 * GIB / 4);
+        assert_eq!(promised_share(11 * GIB, 0, false), 11 * GIB);
+        assert_eq!(promised_share(8 * GIB, 8 * GIB, false), 4 * GIB);
+        assert_eq!((promised_share(0, 0, false), promised_share(0, GIB, true)), (0, 0));
+        // A hundred regions of a gigabyte that is left reserve fifteen times that, and not a hundred times.
+        let all = (0..100).fold(0, |taken, _| taken + promised_share(GIB, taken, false));
+        assert!((13 * GIB..15 * GIB).contains(&all), "{all}");
     }
 }

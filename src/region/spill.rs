@@ -85,31 +85,39 @@ impl Slot {
 }
 
 impl Region {
-    /// Gives `[keep, committed)` back to the system. What is memory up to its end is so again.
+    /// Gives `[keep, committed)` back to the system; whether it was mapped afresh. What is memory up to its end is so
+    /// again.
     ///
     /// # Safety
     /// Nothing refers to the contents of that range any more.
-    pub(super) unsafe fn give_back(&mut self, keep: usize, committed: usize) -> Result<(), Errno> {
+    pub(super) unsafe fn give_back(&mut self, keep: usize, committed: usize) -> Result<bool, Errno> {
         let Rest::InFile(border) = self.slot.border.rest() else {
             // SAFETY: the caller's promise.
-            unsafe { self.mapping.discard(keep, committed)? };
+            let discarded = unsafe { self.mapping.discard(keep, committed) };
+            let afresh = discarded.inspect_err(|&errno| {
+                // As it was, guards and all. (In a forked child it is not ours.)
+                if errno != sys::NOT_MAPPED && !self.mapping.stays_accessible() {
+                    let _ = self.slot.commit(keep, committed);
+                }
+            })?;
             self.slot.border.reset(keep);
-            return Ok(());
+            return Ok(afresh);
         };
         if self.slot.is_anothers() {
             return Err(sys::NOT_MAPPED);
         }
         if keep > border {
             // SAFETY: the caller's promise.
-            return unsafe { self.mapping.discard_spilled(keep, committed) };
+            return unsafe { self.mapping.discard_spilled(keep, committed).map(|()| false) };
         }
+        // Also what was never used: it is mapped to the file.
         // SAFETY: the caller's promise; nothing behind it is committed.
-        unsafe { self.mapping.discard(keep, self.mapping.reserved)? };
+        unsafe { self.mapping.discard_afresh(keep, self.mapping.reserved)? };
         self.mapping.empty_spill();
         // What was in memory is counted before the border is gone.
         self.slot.set_committed(keep);
         self.slot.border.reset(keep);
-        Ok(())
+        Ok(true)
     }
 }
 

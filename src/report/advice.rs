@@ -11,7 +11,7 @@ pub(super) const fn advice(cause: Cause) -> &'static str {
         Cause::RegionLimit => "raise the limit (Builder::limit, set_allocation_limit), or reset earlier",
         Cause::ProcessLimit => "raise the limit (oom::set_process_limit), or trim or drop other arenas",
         Cause::AddressSpace => {
-            "reserve less per region, or drop regions: together they may take a quarter of the space"
+            "reserve less per region, or drop regions: together they may take a quarter of the space that others left"
         }
         Cause::CgroupLimit { .. } => {
             "raise the cgroup's limit (memory.max, or the container's or job's memory setting), use less, or trim other \
@@ -20,9 +20,14 @@ pub(super) const fn advice(cause: Cause) -> &'static str {
         Cause::SystemMemory => "use less, stop other programs, or add memory or swap",
         Cause::RlimitData => "raise the limit (ulimit -d, LimitDATA= of a systemd unit)",
         Cause::RlimitAs => "raise the limit (ulimit -v, LimitAS= of a systemd unit)",
-        Cause::Overcommit => "vm.overcommit_memory is strict: raise vm.overcommit_ratio or add swap",
+        Cause::Overcommit => {
+            "with vm.overcommit_memory=2 raise vm.overcommit_ratio, or add swap; reserve less, and less is kept back \
+             (vm.user_reserve_kbytes); with 0 a step may not be larger than memory and swap"
+        }
         Cause::MapCount => "raise vm.max_map_count, or use fewer guards and mappings",
-        Cause::LockedLimit => "raise the limit (ulimit -l), or lock less memory (mlockall)",
+        Cause::LockedLimit => {
+            "raise the limit (ulimit -l), reserve less (under mlockall a reservation counts in full), or lock less memory"
+        }
         Cause::DiskFull => "make room in the directory of the backing file",
         Cause::HugePages => "reserve more huge pages (vm.nr_hugepages)",
         Cause::NotInherited => "make a region of its own in the forked process",

@@ -253,6 +253,8 @@ fn machine(out: &mut dyn Out) -> fmt::Result {
         out.fact("overcommit_memory", Value::Count(promises.mode))?;
         out.fact("promised", Value::Bytes(promises.promised))?;
         out.fact("promise_limit", Value::Bytes(promises.limit))?;
+        out.fact("user_reserve", Value::Bytes(promises.user_reserve))?;
+        out.fact("admin_reserve", Value::Bytes(promises.admin_reserve))?;
     }
     if let Some((count, most)) = mappings {
         out.fact("mappings", Value::Count(count))?;

@@ -1,7 +1,7 @@
 //! Words for figures. Formatting allocates nothing and takes no lock, so the same text serves an error's
 //! `Display` and the handler.
 
-use crate::oom::{Cause, OutOfMemory, Refusal, Request};
+use crate::oom::{Cause, OutOfMemory, Reason, Refusal, Request};
 use crate::region::text_of;
 use core::fmt;
 
@@ -90,6 +90,19 @@ impl fmt::Display for OutOfMemory {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (limit, usage) = (Bytes(self.limit()), Bytes(self.usage));
+        match self.reason {
+            Reason::Gap => {
+                return write!(f, "address space: no gap of {usage} is left, the largest is {limit}");
+            }
+            Reason::Overcommit(kept_back) if kept_back > 0 => {
+                let kept_back = Bytes(u64::from(kept_back) << 10);
+                return write!(
+                    f,
+                    "overcommit limit {limit} reached (promised {usage}, kept back from this process {kept_back})"
+                );
+            }
+            _ => {}
+        }
         match self.cause() {
             Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
             Cause::RegionLimit => write!(f, "region limit {limit} reached"),

@@ -17,7 +17,7 @@ pub(crate) const DEFAULT_RESERVE: usize =
 /// Whether what is not committed costs nothing and refuses access: what guards and growth by fault need.
 pub(crate) const PROTECTS: bool = true;
 
-fn errno() -> Errno {
+pub(super) fn errno() -> Errno {
     Errno(nix::errno::Errno::last_raw())
 }
 
@@ -27,7 +27,7 @@ impl From<nix::errno::Errno> for Errno {
     }
 }
 
-fn checked(result: c_int) -> Result<(), Errno> {
+pub(super) fn checked(result: c_int) -> Result<(), Errno> {
     if result == 0 { Ok(()) } else { Err(errno()) }
 }
 
@@ -168,23 +168,26 @@ pub(crate) fn has_guards() -> bool {
     if answer >= KNOWN {
         return answer > KNOWN;
     }
-    let works = try_guard();
+    // Where no page is to be had it cannot be known yet: whoever marks one finds out.
+    let Some(works) = try_guard() else { return true };
     ANSWER.store(KNOWN + usize::from(works), Relaxed);
     works
 }
 
-fn try_guard() -> bool {
+fn try_guard() -> Option<bool> {
     const MADV_POPULATE_READ: c_int = 22;
     let page = page_size();
-    let Ok(start) = reserve(page, Access::ReadWrite) else { return false };
+    let start = reserve(page, Access::ReadWrite).ok()?;
     // SAFETY: the page is ours alone.
     unsafe {
+        // A program that locks all it maps has locked this page too, and what is locked cannot be marked.
+        libc::munlock(start.as_ptr().cast(), page);
         let installed = guard(start.as_ptr(), page).is_ok();
         let works = installed
             && checked(libc::madvise(start.as_ptr().cast(), page, MADV_POPULATE_READ))
                 == Err(Errno(libc::EFAULT));
         release(start, page);
-        works
+        Some(works)
     }
 }
 
@@ -501,6 +504,7 @@ pub(crate) fn process_size() -> Option<super::ProcessSize> {
     // By lines: a process may be in so many groups that their numbers fill any buffer.
     let mut buffer = [0u8; 4096];
     let mut found = [None; 4];
+    let mut is_admin = false;
     lines_of(c"/proc/self/status", &mut buffer, |line| {
         let labels: [&[u8]; 4] = [b"VmSize:", b"VmData:", b"VmLck:", b"VmRSS:"];
         for (found, label) in found.iter_mut().zip(labels) {
@@ -508,10 +512,14 @@ pub(crate) fn process_size() -> Option<super::ProcessSize> {
                 *found = kib_after(line, label);
             }
         }
+        if let Some(capabilities) = line.strip_prefix(b"CapEff:\t") {
+            const SYS_ADMIN: u32 = 21;
+            is_admin = from_hex_64(capabilities).is_some_and(|set| set >> SYS_ADMIN & 1 == 1);
+        }
         true
     });
     let [total, data, locked, resident] = found;
-    Some(super::ProcessSize { total: total?, data: data?, locked: locked?, resident: resident? })
+    Some(super::ProcessSize { total: total?, data: data?, locked: locked?, resident: resident?, is_admin })
 }
 
 /// Bytes of this process that are present in memory and in no file. Signal-safe.
@@ -539,6 +547,12 @@ pub(crate) fn mappings(scratch: &mut [u8]) -> Option<(u64, u64)> {
 pub(crate) fn promises(scratch: &mut [u8]) -> Option<super::Promises> {
     let mode = read_file(c"/proc/sys/vm/overcommit_memory", scratch)?;
     let mode = decimal(scratch.get(..mode)?)?;
+    let mut kib = |path| {
+        let len = read_file(path, scratch).unwrap_or(0);
+        scratch.get(..len).and_then(decimal).unwrap_or(0).saturating_mul(1024)
+    };
+    let user_reserve = kib(c"/proc/sys/vm/user_reserve_kbytes");
+    let admin_reserve = kib(c"/proc/sys/vm/admin_reserve_kbytes");
     let len = read_file(c"/proc/meminfo", scratch)?;
     let text = scratch.get(..len)?;
     let memory = kib_after(text, b"MemTotal:")?;
@@ -547,6 +561,8 @@ pub(crate) fn promises(scratch: &mut [u8]) -> Option<super::Promises> {
         limit: kib_after(text, b"\nCommitLimit:")?,
         promised: kib_after(text, b"\nCommitted_AS:")?,
         total: memory.saturating_add(kib_after(text, b"\nSwapTotal:").unwrap_or(0)),
+        user_reserve,
+        admin_reserve,
     })
 }
 
@@ -569,7 +585,7 @@ pub(crate) fn memory_pressure(scratch: &mut [u8]) -> Option<&str> {
 }
 
 /// The number that a text begins with.
-fn decimal(text: &[u8]) -> Option<u64> {
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(None, |value, &byte| {
         let digit = u64::from(byte.wrapping_sub(b'0'));
@@ -674,7 +690,7 @@ pub(crate) unsafe fn present_pages(start: *mut u8, len: usize, scratch: &mut [u8
 }
 
 /// Reads the start of a file, as much as fits; the bytes read. Signal-safe.
-fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
+pub(super) fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
     // SAFETY: `path` is a string, `to` is memory to write to, and the descriptor is closed by nobody else.
     unsafe {
         let fd = raw::open(path);
@@ -689,7 +705,7 @@ fn read_file(path: &CStr, to: &mut [u8]) -> Option<usize> {
 
 /// Reads a whole file through a buffer and hands out its lines, those that fit it, until `line` wants no
 /// more. Signal-safe.
-fn lines_of(path: &CStr, buffer: &mut [u8], mut line: impl FnMut(&[u8]) -> bool) {
+pub(super) fn lines_of(path: &CStr, buffer: &mut [u8], mut line: impl FnMut(&[u8]) -> bool) {
     // SAFETY: `path` is a string.
     let fd = unsafe { raw::open(path) };
     if fd < 0 {
@@ -748,10 +764,14 @@ pub(crate) fn image_of(pc: usize, buffer: &mut [u8], path: &mut [u8]) -> Option<
     found
 }
 
-fn from_hex(digits: &[u8]) -> Option<usize> {
-    digits.iter().try_fold(0usize, |value, &digit| {
+pub(super) fn from_hex(digits: &[u8]) -> Option<usize> {
+    usize::try_from(from_hex_64(digits)?).ok()
+}
+
+fn from_hex_64(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |value, &digit| {
         let digit = char::from(digit).to_digit(16)?;
-        value.checked_mul(16)?.checked_add(digit as usize)
+        value.checked_mul(16)?.checked_add(u64::from(digit))
     })
 }
 

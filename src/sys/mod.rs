@@ -9,18 +9,25 @@
 #[cfg_attr(highwater_portable, path = "portable.rs")]
 mod imp;
 
+mod addresses;
+pub(crate) mod evidence;
 #[cfg(not(highwater_portable))]
 mod image;
 mod loan;
+#[cfg(not(highwater_portable))]
+mod ranges;
 #[cfg(not(highwater_portable))]
 mod raw;
 #[cfg(highwater_fault)]
 mod stack;
 
+pub(crate) use addresses::{address_space, taken_by_others};
 #[cfg(not(highwater_portable))]
 pub(crate) use image::{memory_id, watch_copies};
 pub(crate) use imp::*;
 pub(crate) use loan::{Held, Loan, any, this_holder, was_left_behind};
+#[cfg(not(highwater_portable))]
+pub(crate) use ranges::*;
 #[cfg(highwater_fault)]
 pub(crate) use stack::{guard_stacks, with_room};
 
@@ -89,6 +96,9 @@ pub(crate) struct Promises {
     pub(crate) promised: u64,
     /// Memory and swap.
     pub(crate) total: u64,
+    /// `vm.user_reserve_kbytes` and `vm.admin_reserve_kbytes`, in bytes.
+    pub(crate) user_reserve: u64,
+    pub(crate) admin_reserve: u64,
 }
 
 /// What the machine has, in bytes.
@@ -103,20 +113,6 @@ pub(crate) struct MachineMemory {
 /// EFAULT: the range is not mapped in this process.
 pub(crate) const NOT_MAPPED: Errno = Errno(14);
 
-/// The limit on `resource` and what the process has of it, in bytes, if `more` bytes do not fit under it:
-/// the evidence behind an ENOMEM. Signal-safe.
-pub(crate) fn limit_in_the_way(resource: Limit, more: usize) -> Option<(u64, u64)> {
-    let limit = resource_limit(resource)?;
-    let size = process_size()?;
-    let size = match resource {
-        Limit::AddressSpace => size.total,
-        Limit::Data => size.data,
-        Limit::Locked => size.locked,
-        Limit::FileSize => 0,
-    };
-    (size.saturating_add(more as u64) > limit).then_some((limit, size))
-}
-
 /// What a process has, in bytes, as the kernel counts it against its limits.
 #[derive(Clone, Copy)]
 pub(crate) struct ProcessSize {
@@ -128,14 +124,6 @@ pub(crate) struct ProcessSize {
     pub(crate) locked: u64,
     /// Memory that is present.
     pub(crate) resident: u64,
+    /// Whether it is an administrator (`CAP_SYS_ADMIN`): from the others the kernel keeps some memory back.
+    pub(crate) is_admin: bool,
 }
-
-/// The bytes of user address space on this target: what regions may take a quarter of.
-pub(crate) const ADDRESS_SPACE: usize = if cfg!(target_pointer_width = "32") {
-    3 << 30
-} else if cfg!(target_arch = "aarch64") {
-    // Kernels built with 39-bit addresses have less; there the halving ladder finds what there is.
-    (1u64 << 48) as usize
-} else {
-    (1u64 << 47) as usize
-};

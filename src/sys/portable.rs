@@ -46,6 +46,32 @@ pub(crate) fn reserve(len: usize, _access: Access) -> Result<NonNull<u8>, Errno>
     }
 }
 
+/// The same: everything is accessible.
+pub(crate) fn reserve_upfront(len: usize) -> Result<NonNull<u8>, Errno> {
+    reserve(len, Access::ReadWrite)
+}
+
+/// Never.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn is_locked(_page: NonNull<u8>) -> bool {
+    false
+}
+
+/// Nothing is taken.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn discard(_start: *mut u8, _len: usize) -> bool {
+    false
+}
+
+/// Not known here.
+pub(crate) fn has_settings(_start: NonNull<u8>, _len: usize) -> bool {
+    false
+}
+
 /// Zeroes a range.
 ///
 /// # Safety
@@ -259,6 +285,24 @@ pub(crate) fn mappings(_scratch: &mut [u8]) -> Option<(u64, u64)> {
 /// Not known here.
 pub(crate) fn promises(_scratch: &mut [u8]) -> Option<super::Promises> {
     None
+}
+
+/// Not known here.
+pub(super) fn process_addresses() -> Option<usize> {
+    None
+}
+
+/// Not known here.
+pub(super) fn each_mapping(_scratch: &mut [u8], _call: impl FnMut(usize, usize)) {}
+
+/// Not known here.
+pub(crate) fn largest_gap(_scratch: &mut [u8]) -> Option<u64> {
+    None
+}
+
+/// Not known here.
+pub(crate) fn promises_are_strict() -> bool {
+    false
 }
 
 /// Not known here.

@@ -56,3 +56,58 @@ fn set_softly(resource: i32, bytes: usize) {
         assert_eq!(libc::setrlimit(resource as _, &limit), 0);
     }
 }
+
+/// How many mappings a process may have, if that many can be made here.
+pub fn mapping_limit() -> Option<usize> {
+    let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    most.trim().parse().ok().filter(|&most| most <= 200_000)
+}
+
+/// Splits mappings until the kernel has no more of them than `most`.
+pub fn use_up_mappings(most: usize) {
+    let page = super::raw::page();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: fresh mappings overlap nothing, and every second page of ours changes its protection.
+    unsafe {
+        let len = (most + 1000) * 2 * page;
+        let start = libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
+        assert_ne!(start, libc::MAP_FAILED);
+        let mut at = start;
+        while libc::mprotect(at, page, libc::PROT_READ) == 0 {
+            at = at.byte_add(2 * page);
+        }
+    }
+}
+
+/// Maps all addresses that are free, but for one gap of `gap` bytes, which is returned, and what is smaller.
+pub fn use_up_addresses(gap: usize) -> usize {
+    let mut size = 1usize << 47;
+    let mut last = std::ptr::null_mut();
+    while size >= gap {
+        match map(size) {
+            Some(start) => last = start,
+            None => size /= 2,
+        }
+    }
+    // SAFETY: the mapping is ours and empty.
+    assert_eq!(unsafe { libc::munmap(last, gap) }, 0);
+    gap
+}
+
+/// Maps addresses until about `left` bytes of them are free.
+pub fn leave_addresses(space: usize, left: usize) {
+    let mut size = space / 2;
+    while size >= 1 << 30 {
+        if statm(0) + size + left > space || map(size).is_none() {
+            size /= 2;
+        }
+    }
+}
+
+/// Inaccessible addresses, which are never given back.
+fn map(size: usize) -> Option<*mut libc::c_void> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh mapping overlaps nothing.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) };
+    (start != libc::MAP_FAILED).then_some(start)
+}

@@ -39,6 +39,14 @@ pub fn reserves() -> bool {
     reserves
 }
 
+/// Whether the running kernel is older than this one.
+#[cfg(target_os = "linux")]
+pub fn before_linux(version: (u32, u32)) -> bool {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = text.split(['.', '-']).map(|number| number.trim().parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < version
+}
+
 const CASE: &str = "HIGHWATER_TEST_CASE";
 
 /// How a child ended and what it said.

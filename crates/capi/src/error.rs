@@ -96,7 +96,9 @@ impl From<std::io::Error> for HwError {
 impl From<GuardError> for HwError {
     fn from(error: GuardError) -> Self {
         let system_error = match &error {
-            GuardError::Refused(error) => error.raw_os_error().unwrap_or(0),
+            GuardError::Limited { error, .. } | GuardError::Refused(error) => {
+                error.raw_os_error().unwrap_or(0)
+            }
             _ => 0,
         };
         HwError { system_error, ..HwError::new(Status::Guard, format_args!("{error}")) }

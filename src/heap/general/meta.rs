@@ -37,12 +37,23 @@ fn up_to(unit: usize, bytes: usize) -> usize {
 }
 
 impl Meta {
-    /// Reserves what a heap of so many slices needs; `checks` is whether it has bits.
-    pub(super) fn reserve(slices: usize, checks: bool) -> Result<Self, Errno> {
+    /// Where the table and the bits begin, and where they end.
+    fn places(slices: usize, checks: bool) -> (usize, usize, usize) {
         let page = sys::page_size();
         let table = up_to(page, LOCALS * size_of::<Local>());
         let bits = table + up_to(page, slices * size_of::<Page>());
         let len = bits + if checks { up_to(page, slices * BITS) } else { 0 };
+        (table, bits, len)
+    }
+
+    /// The bytes that a heap of so many slices reserves.
+    pub(super) fn bytes(slices: usize, checks: bool) -> usize {
+        Self::places(slices, checks).2
+    }
+
+    /// Reserves what a heap of so many slices needs; `checks` is whether it has bits.
+    pub(super) fn reserve(slices: usize, checks: bool) -> Result<Self, Errno> {
+        let (table, bits, len) = Self::places(slices, checks);
         let start = sys::reserve(len, Access::None)?;
         // SAFETY: the whole range is ours, and new.
         unsafe {

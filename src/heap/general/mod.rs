@@ -108,9 +108,12 @@ impl<T: ThreadSlot> General<T> {
         let all = region.reserved_bytes().saturating_sub(origin_offset) >> SLICE_SHIFT;
         let ground = Ground::new(region);
         let meta = Meta::reserve(all, checks).map_err(|errno| {
-            use crate::oom::{OutOfMemory, Request, explain};
-            let request = Request::Allocation { requested: all, effective: all };
-            HeapError::OutOfMemory(OutOfMemory::new(ground.slot(), request, 0, explain(errno, all)))
+            use crate::oom::{OutOfMemory, Request, explain_call};
+            use crate::sys::evidence::RefusedCall;
+            let bytes = Meta::bytes(all, checks);
+            let request = Request::Allocation { requested: bytes, effective: bytes };
+            let refusal = explain_call(errno, RefusedCall::Addresses(bytes));
+            HeapError::OutOfMemory(OutOfMemory::new(ground.slot(), request, 0, refusal))
         })?;
         let heap = General {
             origin: start.wrapping_add(origin_offset),

@@ -1,0 +1,152 @@
+//! Why a region could not be made, with the figures of the limit that stood in the way.
+
+use super::GuardError;
+use crate::sys::Errno;
+use crate::sys::evidence::{self, Evidence, RefusedCall};
+use core::fmt;
+
+/// Why a region could not be made. Its text is one line and names the value or the limit.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A reserve of no bytes.
+    ZeroReserve,
+    /// A head of more bytes than the reserve or the byte limit allows.
+    Head {
+        /// The head asked for, in bytes.
+        head: usize,
+        /// The most it could be, in bytes.
+        most: usize,
+    },
+    /// A byte limit of nothing, or of more than the reserve.
+    Limit {
+        /// The limit asked for, in bytes.
+        limit: usize,
+        /// The reserve asked for, in bytes.
+        reserve: usize,
+    },
+    /// A growth step of no bytes, or a first step beyond the largest.
+    Step {
+        /// The first step asked for, in bytes.
+        first: usize,
+        /// The largest step asked for, in bytes.
+        max: usize,
+    },
+    /// All regions together may take a quarter of the address space that nobody else has, and this one does not fit.
+    AddressSpace {
+        /// The reserve asked for, in bytes.
+        reserve: usize,
+        /// What is left for regions, in bytes.
+        left: usize,
+    },
+    /// The system refused address space or memory.
+    Refused {
+        /// The bytes asked for last.
+        bytes: usize,
+        /// The limit that stood in the way, how much it allows, and what was taken of it: a resource limit
+        /// (`RLIMIT_AS`), `vm.max_map_count` (mappings), `vm.overcommit_memory` (what would have been promised), or the
+        /// address space (its largest gap, and what was to fit there). Sizes are bytes.
+        limit: Option<(&'static str, u64, u64)>,
+        /// What the kernel keeps back of that limit from this process, in bytes: only of `vm.overcommit_memory`.
+        kept_back: u64,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// A backing file cannot be had or cannot be used.
+    File {
+        /// Which.
+        what: String,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// A guard cannot be placed where it was asked for, or not that way.
+    Guard(GuardError),
+    /// The SIGSEGV handler cannot be installed.
+    Handler(std::io::Error),
+    /// What was to stand on the region cannot be made: a heap with options that do not go together, for example.
+    Over(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BuildError {
+    /// What the system refused while a region was built.
+    pub(super) fn refused(errno: Errno, wanted: RefusedCall) -> Self {
+        let (RefusedCall::Addresses(bytes) | RefusedCall::Memory(bytes) | RefusedCall::Access(bytes)) =
+            wanted;
+        Self::refused_of(errno, wanted, bytes)
+    }
+
+    /// The same where `bytes` were asked for and more was wanted of the system.
+    pub(super) fn refused_of(errno: Errno, wanted: RefusedCall, bytes: usize) -> Self {
+        // (Not from the global allocator: that may be what has used everything up.)
+        let mut scratch = [0u8; 4096];
+        let found = evidence::find(errno, wanted, &mut scratch);
+        BuildError::Refused {
+            bytes,
+            limit: found.map(|found| (found.obstacle.name(), found.limit, found.usage)),
+            kept_back: found.map_or(0, |found| found.kept_back),
+            error: errno.into(),
+        }
+    }
+
+    /// What stood in the way, where the system refused and that is known.
+    pub(crate) fn evidence(&self) -> Option<Evidence> {
+        match *self {
+            BuildError::Refused { limit: Some((name, limit, usage)), kept_back, .. } => {
+                Evidence::named(name, limit, usage, kept_back)
+            }
+            BuildError::Guard(ref error) => error.evidence(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::ZeroReserve => f.write_str("a reserve of 0 bytes holds nothing"),
+            BuildError::Head { head, most } => {
+                write!(f, "a head of {head} bytes is more than the {most} bytes that may be committed")
+            }
+            BuildError::Limit { limit: 0, .. } => f.write_str("a limit of 0 bytes allows nothing"),
+            BuildError::Limit { limit, reserve } => {
+                write!(f, "a limit of {limit} bytes is more than the reserve of {reserve} bytes")
+            }
+            BuildError::Step { first: 0, .. } => f.write_str("a growth step of 0 bytes never arrives"),
+            BuildError::Step { first, max } => {
+                write!(f, "a first growth step of {first} bytes is more than the largest, {max} bytes")
+            }
+            BuildError::AddressSpace { reserve, left } => write!(
+                f,
+                "a reserve of {reserve} bytes and its guards is more than the {left} bytes left of the quarter \
+                 of the address space that all regions together may take"
+            ),
+            BuildError::Refused { bytes, limit: Some((name, limit, taken)), .. } => {
+                write!(f, "out of memory: {bytes} bytes refused by ")?;
+                match self.evidence() {
+                    Some(evidence) => evidence.fmt(f),
+                    None => write!(f, "{name}, whose limit is {limit} bytes of which {taken} are taken"),
+                }
+            }
+            BuildError::Refused { bytes, limit: None, error, .. } => {
+                write!(f, "out of memory: {bytes} bytes refused by the system: {error}")
+            }
+            BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
+            BuildError::Guard(error) => error.fmt(f),
+            BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
+            BuildError::Over(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BuildError::Refused { error, .. }
+            | BuildError::File { error, .. }
+            | BuildError::Handler(error) => Some(error),
+            BuildError::Guard(error) => Some(error),
+            BuildError::Over(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Why the system refused memory or addresses: figures that are read after the failing call and compared with what it
+//! wanted. The error number alone names nothing: Linux has one for seven limits.
+//!
+//! What is read and how it is judged are separate, so that tests feed figures that no machine here has.
+
+use super::{Errno, Limit, ProcessSize, Promises};
+
+/// What a refused call wanted, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedCall {
+    /// Addresses that were not mapped, inaccessible.
+    Addresses(usize),
+    /// Addresses that were not mapped, with access from the start.
+    Memory(usize),
+    /// Access to addresses that are mapped.
+    Access(usize),
+}
+
+impl RefusedCall {
+    const fn bytes(self) -> u64 {
+        match self {
+            RefusedCall::Addresses(bytes) | RefusedCall::Memory(bytes) | RefusedCall::Access(bytes) => {
+                bytes as u64
+            }
+        }
+    }
+}
+
+/// A limit that stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// `RLIMIT_AS`.
+    AddressSpace,
+    /// `RLIMIT_DATA`.
+    Data,
+    /// `RLIMIT_MEMLOCK`.
+    Locked,
+    /// `vm.max_map_count`.
+    Mappings,
+    /// `vm.overcommit_memory`.
+    Overcommit,
+    /// No gap between mappings is large enough.
+    Gap,
+}
+
+impl Obstacle {
+    const ALL: [Obstacle; 6] = [
+        Obstacle::AddressSpace,
+        Obstacle::Data,
+        Obstacle::Locked,
+        Obstacle::Mappings,
+        Obstacle::Overcommit,
+        Obstacle::Gap,
+    ];
+
+    /// What the system calls the limit.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Obstacle::AddressSpace => "RLIMIT_AS",
+            Obstacle::Data => "RLIMIT_DATA",
+            Obstacle::Locked => "RLIMIT_MEMLOCK",
+            Obstacle::Mappings => "vm.max_map_count",
+            Obstacle::Overcommit => "vm.overcommit_memory",
+            Obstacle::Gap => "the address space",
+        }
+    }
+}
+
+/// A limit and the figures that prove that it was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    pub(crate) obstacle: Obstacle,
+    /// The limit: bytes, mappings for `Mappings`, the largest gap for `Gap`.
+    pub(crate) limit: u64,
+    /// What is taken of it; for `Overcommit` and `Gap` what would have been.
+    pub(crate) usage: u64,
+    /// What the kernel does not let this process have of the limit, in bytes; only for `Overcommit`.
+    pub(crate) kept_back: u64,
+}
+
+impl Evidence {
+    const fn new(obstacle: Obstacle, limit: u64, usage: u64) -> Self {
+        Evidence { obstacle, limit, usage, kept_back: 0 }
+    }
+
+    /// What was taken apart into a name and figures; `None` for any other name.
+    pub(crate) fn named(name: &str, limit: u64, usage: u64, kept_back: u64) -> Option<Self> {
+        let obstacle = Obstacle::ALL.into_iter().find(|obstacle| obstacle.name() == name)?;
+        Some(Evidence { obstacle, limit, usage, kept_back })
+    }
+}
+
+/// The limit, with exact figures: for errors that say what was refused before it.
+impl core::fmt::Display for Evidence {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Evidence { obstacle, limit, usage, kept_back } = *self;
+        let name = obstacle.name();
+        match obstacle {
+            Obstacle::AddressSpace | Obstacle::Data | Obstacle::Locked => {
+                write!(f, "{name}, whose limit is {limit} bytes of which {usage} are taken")
+            }
+            Obstacle::Mappings => write!(f, "{name}, of whose {limit} mappings {usage} are taken"),
+            Obstacle::Overcommit => {
+                write!(f, "{name}, which allows {limit} bytes where {usage} would be promised")?;
+                if kept_back > 0 { write!(f, " and {kept_back} are kept back") } else { Ok(()) }
+            }
+            Obstacle::Gap => write!(f, "{name}, whose largest gap is {limit} bytes"),
+        }
+    }
+}
+
+/// What stood in the way of a call that failed; `None` where no limit explains it. `scratch` is a buffer to read files
+/// with. Signal-safe, with some 4 KiB of stack.
+pub(crate) fn find(errno: Errno, wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
+    match (errno, wanted) {
+        (super::TRY_AGAIN, _) => over(Limit::Locked, Obstacle::Locked, wanted),
+        (super::NO_MEMORY, RefusedCall::Addresses(_)) => {
+            over(Limit::AddressSpace, Obstacle::AddressSpace, wanted)
+                .or_else(|| too_many_mappings(scratch))
+                .or_else(|| no_gap(wanted, scratch))
+        }
+        (super::NO_MEMORY, RefusedCall::Memory(_)) => {
+            over(Limit::AddressSpace, Obstacle::AddressSpace, wanted)
+                .or_else(|| over(Limit::Data, Obstacle::Data, wanted))
+                .or_else(|| too_many_mappings(scratch))
+                .or_else(|| not_promised(wanted, scratch))
+                .or_else(|| no_gap(wanted, scratch))
+        }
+        (super::NO_MEMORY, RefusedCall::Access(_)) => over(Limit::Data, Obstacle::Data, wanted)
+            .or_else(|| too_many_mappings(scratch))
+            .or_else(|| not_promised(wanted, scratch)),
+        _ => None,
+    }
+}
+
+fn over(limit: Limit, obstacle: Obstacle, wanted: RefusedCall) -> Option<Evidence> {
+    let most = super::resource_limit(limit)?;
+    let size = super::process_size()?;
+    let taken = match limit {
+        Limit::AddressSpace => size.total,
+        Limit::Data => size.data,
+        Limit::Locked => size.locked,
+        Limit::FileSize => 0,
+    };
+    (taken.saturating_add(wanted.bytes()) > most).then_some(Evidence::new(obstacle, most, taken))
+}
+
+/// Whether there are as many mappings as there may be, but for a few: a call may need two more.
+fn too_many_mappings(scratch: &mut [u8]) -> Option<Evidence> {
+    let (count, most) = super::mappings(scratch)?;
+    (count.saturating_add(3) >= most).then_some(Evidence::new(Obstacle::Mappings, most, count))
+}
+
+fn not_promised(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
+    let promises = super::promises(scratch)?;
+    overcommitted(&promises, wanted.bytes(), super::process_size())
+}
+
+/// Whether `bytes` more are beyond what the kernel promises to this process.
+fn overcommitted(promises: &Promises, bytes: u64, process: Option<ProcessSize>) -> Option<Evidence> {
+    match promises.mode {
+        2 => {
+            let usage = promises.promised.saturating_add(bytes);
+            let kept_back = promises.kept_back(process?);
+            // The kernel compares a sum that each processor may be a part of a 256th of the memory behind with.
+            let doubt = (promises.total / 256).max(1 << 20);
+            let is_beyond = usage.saturating_add(kept_back).saturating_add(doubt) >= promises.limit;
+            is_beyond.then_some(Evidence {
+                kept_back,
+                ..Evidence::new(Obstacle::Overcommit, promises.limit, usage)
+            })
+        }
+        // What could never be had is refused in any case.
+        0 if bytes > promises.total => Some(Evidence::new(Obstacle::Overcommit, promises.total, bytes)),
+        _ => None,
+    }
+}
+
+impl Promises {
+    /// What the kernel keeps back of its limit from this process, in bytes (`__vm_enough_memory`): a 32nd of its address
+    /// space, at most `vm.user_reserve_kbytes`, so that a user can end a process that took everything; and, for whoever
+    /// is no administrator, `vm.admin_reserve_kbytes`.
+    pub(crate) fn kept_back(&self, process: ProcessSize) -> u64 {
+        let admin = if process.is_admin { 0 } else { self.admin_reserve };
+        (process.total / 32).min(self.user_reserve).saturating_add(admin)
+    }
+
+    /// What is left for this process, in bytes, where the kernel keeps to its limit.
+    pub(crate) fn left(&self, process: ProcessSize) -> u64 {
+        self.limit.saturating_sub(self.promised).saturating_sub(self.kept_back(process))
+    }
+}
+
+fn no_gap(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
+    let largest = super::largest_gap(scratch)?;
+    (largest < wanted.bytes()).then_some(Evidence::new(Obstacle::Gap, largest, wanted.bytes()))
+}
+
+/// The largest stretch below `end` that no range covers; the ranges come in order.
+#[cfg_attr(highwater_portable, allow(dead_code, reason = "there are no ranges to be known"))]
+pub(super) struct Gaps {
+    end: usize,
+    at: usize,
+    largest: usize,
+}
+
+#[cfg_attr(highwater_portable, allow(dead_code, reason = "as above"))]
+impl Gaps {
+    pub(super) const fn between(start: usize, end: usize) -> Self {
+        Gaps { end, at: start, largest: 0 }
+    }
+
+    /// A range that is taken.
+    pub(super) fn range(&mut self, start: usize, end: usize) {
+        self.largest = self.largest.max(start.min(self.end).saturating_sub(self.at));
+        self.at = self.at.max(end);
+    }
+
+    pub(super) fn largest(mut self) -> usize {
+        self.range(self.end, self.end);
+        self.largest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+    const MIB: u64 = 1 << 20;
+
+    fn promises() -> Promises {
+        Promises {
+            mode: 2,
+            limit: 12 * GIB,
+            promised: 11 * GIB,
+            total: 24 * GIB,
+            user_reserve: 128 * MIB,
+            admin_reserve: 8 * MIB,
+        }
+    }
+
+    fn process(total: u64, is_admin: bool) -> ProcessSize {
+        ProcessSize { total, data: 0, locked: 0, resident: 0, is_admin }
+    }
+
+    #[test]
+    fn what_is_kept_back_is_the_kernels_formula() {
+        let promises = promises();
+        assert_eq!(promises.kept_back(process(64 * GIB, true)), 128 * MIB);
+        assert_eq!(promises.kept_back(process(64 * GIB, false)), 136 * MIB);
+        assert_eq!(promises.kept_back(process(GIB, true)), 32 * MIB);
+        assert_eq!(promises.left(process(GIB, true)), GIB - 32 * MIB);
+        assert_eq!(Promises { promised: 13 * GIB, ..promises }.left(process(GIB, true)), 0);
+    }
+
+    #[test]
+    fn a_strict_limit_is_named_with_what_is_kept_back() {
+        let (large, promises) = (process(64 * GIB, false), promises());
+        // It fits below the limit, and not below what this process may have of it.
+        let found = overcommitted(&promises, 900 * MIB, Some(large)).expect("too much");
+        assert_eq!(
+            found,
+            Evidence {
+                obstacle: Obstacle::Overcommit,
+                limit: 12 * GIB,
+                usage: 11 * GIB + 900 * MIB,
+                kept_back: 136 * MIB
+            }
+        );
+        assert_eq!(overcommitted(&promises, 500 * MIB, Some(large)), None);
+        // The same step by a process with less address space.
+        assert_eq!(overcommitted(&promises, 800 * MIB, Some(process(GIB, true))), None);
+        assert!(overcommitted(&promises, GIB, Some(process(GIB, true))).is_some());
+    }
+
+    #[test]
+    fn other_modes_refuse_what_could_never_be_had() {
+        let (lax, process) = (Promises { mode: 0, ..promises() }, Some(process(GIB, true)));
+        assert_eq!(overcommitted(&lax, 24 * GIB, process), None);
+        let found = overcommitted(&lax, 100 * GIB, process).expect("more than memory");
+        assert_eq!((found.limit, found.usage, found.kept_back), (24 * GIB, 100 * GIB, 0));
+        assert_eq!(overcommitted(&Promises { mode: 1, ..promises() }, 100 * GIB, process), None);
+    }
+
+    #[test]
+    fn the_largest_gap_is_found_wherever_it_is() {
+        let largest = |ranges: &[(usize, usize)]| {
+            let mut gaps = Gaps::between(10, 1000);
+            ranges.iter().for_each(|&(start, end)| gaps.range(start, end));
+            gaps.largest()
+        };
+        assert_eq!(largest(&[]), 990);
+        assert_eq!(largest(&[(10, 1000)]), 0);
+        assert_eq!(largest(&[(10, 500), (520, 1000)]), 20);
+        assert_eq!(largest(&[(100, 500), (520, 990)]), 90);
+        assert_eq!(largest(&[(0, 500), (500, 700)]), 300);
+        // Above the end nothing counts: the kernel does not go there by itself.
+        assert_eq!(largest(&[(0, 950), (5000, 6000)]), 50);
+    }
+}
