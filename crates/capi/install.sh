@@ -41,10 +41,11 @@ fi
 # As pkg-config wants a path, and then as sed wants a replacement.
 quoted=$(printf '%s\n' "$prefix" | sed -e 's/[\\ ]/\\&/g' -e 's/[\\|&]/\\&/g')
 
-mkdir -p "$to/lib/pkgconfig" "$to/include"
+mkdir -p "$to/lib/pkgconfig" "$to/include" "$to/share/highwater"
 install -m 755 "$built/libhighwater.so" "$to/lib/libhighwater.so"
 install -m 644 "$built/libhighwater.a" "$to/lib/libhighwater.a"
 install -m 644 "$root/include/highwater.h" "$to/include/highwater.h"
+install -m 644 "$root/share/highwater/highwater.py" "$to/share/highwater/highwater.py"
 sed -e "s|@PREFIX@|$quoted|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" "$here/highwater.pc.in" \
     >"$to/lib/pkgconfig/highwater.pc"
 chmod 644 "$to/lib/pkgconfig/highwater.pc"

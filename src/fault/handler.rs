@@ -5,8 +5,8 @@
 //! it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
 //! or passed on to whoever handled SIGSEGV before us.
 
-use super::context;
 use super::imp::current;
+use super::{context, foreign};
 use crate::grow::{Why, grow};
 use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
 use crate::math::step;
@@ -24,6 +24,7 @@ pub(super) unsafe extern "C" fn entry(signal: c_int, info: *mut libc::siginfo_t,
     // SAFETY: called with a handler's arguments.
     unsafe {
         if !serve(info, context) {
+            foreign::tell(signal, info, context);
             pass_on(signal, info, context);
         }
     }

@@ -1,5 +1,6 @@
 //! Everything outside the signal: putting the handler in place and asking whether it is there.
 
+use super::foreign;
 use super::handler::{self, Previous};
 use crate::sys;
 use core::ffi::{c_int, c_void};
@@ -149,5 +150,9 @@ pub fn prepare_thread() -> io::Result<()> {
 /// Called inside a SIGSEGV handler that was installed with `SA_SIGINFO`, with that handler's arguments.
 pub unsafe fn try_handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
     // SAFETY: the caller's promise.
-    signal == libc::SIGSEGV && unsafe { handler::serve(info, context) }
+    let is_served = signal == libc::SIGSEGV && unsafe { handler::serve(info, context) };
+    if signal == libc::SIGSEGV && !is_served {
+        foreign::tell(signal, info, context);
+    }
+    is_served
 }

@@ -4,16 +4,25 @@
 //! programs that install SIGSEGV handlers themselves, block signals, or own the handler and want to ask us
 //! ([`try_handle`]).
 //!
+//! In a debugger growth is to be passed without a stop (`handle SIGSEGV nostop noprint pass` in gdb), which would pass real
+//! crashes, too. So a function with the symbol `highwater_foreign_fault` is called for every SIGSEGV that is not growth of
+//! ours, with the handler's three arguments, before anybody else is given it: `break highwater_foreign_fault`.
+//! `docs/debugging.md` has the rest.
+//!
 //! With the `explicit` engine the same functions exist and say that there is nothing to handle.
 
 #[cfg(highwater_fault)]
 mod context;
+#[cfg(highwater_fault)]
+mod foreign;
 #[cfg(highwater_fault)]
 mod handler;
 #[cfg_attr(highwater_fault, path = "install.rs")]
 #[cfg_attr(not(highwater_fault), path = "absent.rs")]
 mod imp;
 
+#[cfg(highwater_fault)]
+pub(crate) use foreign::FUNCTION as FOREIGN_FAULT;
 pub use imp::{ensure_front, install, is_front, prepare_thread, try_handle};
 
 /// How a region grows in this build.

@@ -27,7 +27,14 @@ pub(super) struct Guards {
     lowest: AtomicUsize,
 }
 
+/// The bytes of a guard in the list: its first byte and the byte after its last one, as words.
+pub(super) const PLACE_BYTES: usize = size_of::<Place>();
+
 impl Guards {
+    /// Where the list is, and how long it is.
+    pub(super) const PLACES: usize = core::mem::offset_of!(Guards, places);
+    pub(super) const COUNT: usize = core::mem::offset_of!(Guards, count);
+
     pub(super) const fn new() -> Self {
         Guards {
             places: AtomicPtr::new(core::ptr::null_mut()),

@@ -3,6 +3,9 @@
 //! A handler may hold a block whose region is being dropped by another thread. So blocks are reused but
 //! never freed, every field is an atomic, and a generation tells a live region from the one before it.
 
+#[path = "describe.rs"]
+mod describe;
+
 use super::atomic::{AtomicU64, AtomicUsize};
 use super::border::Border;
 use super::free::FreeList;
@@ -541,6 +544,7 @@ pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
     let (chunk, place) = locate(number).filter(|&(chunk, _)| chunk < CHUNKS).ok_or(sys::NO_MEMORY)?;
     let mut slots = CHUNK[chunk].load(Acquire);
     if slots.is_null() {
+        describe::keep();
         let count = FIRST << chunk;
         let bytes = count as usize * size_of::<Slot>();
         let fresh = sys::reserve(bytes, sys::Access::ReadWrite)?.cast::<Slot>();

@@ -96,9 +96,13 @@ fn an_installed_library_is_found() {
     let mut install = Command::new("sh");
     install.arg(root().join("crates/capi/install.sh")).arg(&prefix).arg(library());
     succeeds(&mut install);
-    for file in
-        ["lib/libhighwater.so", "lib/libhighwater.a", "include/highwater.h", "lib/pkgconfig/highwater.pc"]
-    {
+    for file in [
+        "lib/libhighwater.so",
+        "lib/libhighwater.a",
+        "include/highwater.h",
+        "lib/pkgconfig/highwater.pc",
+        "share/highwater/highwater.py",
+    ] {
         assert!(prefix.join(file).is_file(), "{file}");
     }
     let file = std::fs::read_to_string(prefix.join("lib/pkgconfig/highwater.pc")).expect("it was installed");
