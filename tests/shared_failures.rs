@@ -186,7 +186,17 @@ fn blocks_too_large_to_be_added() {
     };
     let small = arena.alloc(1u64);
     assert_eq!(untouched(LARGE), Some(true));
-    assert_eq!(arena.allocated_bytes(), 8 + LARGE, "a block whose filling panicked is lost");
+    assert_eq!(arena.allocated_bytes(), 8, "a block whose filling panicked is given back");
+    // But for one that something was allocated after.
+    let kept = || {
+        let after = |_| -> u8 { panic!("not even one, and {}", arena.alloc(2u64)) };
+        let panic =
+            catch_unwind(AssertUnwindSafe(|| arena.alloc_slice_fill_with(LARGE, after).len())).err()?;
+        Some(text_of(&*panic) == "not even one, and 2")
+    };
+    const KEPT: usize = LARGE + 8;
+    assert_eq!(kept(), Some(true));
+    assert_eq!(arena.allocated_bytes(), 8 + KEPT);
     // One that failed is given back, here and through a thread's part.
     let used = arena.allocated_bytes();
     assert_eq!(arena.alloc_slice_try_fill_with(LARGE, |_| Err::<u8, _>(7)), Err(7));
@@ -198,12 +208,12 @@ fn blocks_too_large_to_be_added() {
     }
     // Many at once: as many succeed as there is room for, and one that fails changes nothing.
     let made: usize = std::thread::scope(|scope| {
-        let attempts = || (0..4).filter(|_| untouched(LARGE) == Some(true)).count();
+        let attempts = || (0..4).filter(|_| kept() == Some(true)).count();
         let workers: Vec<_> = (0..8).map(|_| scope.spawn(attempts)).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
-    assert_eq!(made, (arena.reserved_bytes() - used) / LARGE);
-    assert_eq!(arena.allocated_bytes(), used + made * LARGE);
+    assert_eq!(made, (arena.reserved_bytes() - used) / KEPT);
+    assert_eq!(arena.allocated_bytes(), used + made * KEPT);
     assert_eq!((*small, untouched(LARGE)), (1, Some(false)));
     assert!(arena.committed_bytes() < 1 << 20, "nobody has touched them");
 }
@@ -304,4 +314,41 @@ fn a_lying_hint_does_not_fill_the_arena() {
         assert!(arena.try_alloc(3u64).is_ok());
         arena.reset();
     }
+}
+
+/// Every call that makes values by something that panics, in short: see `arena_body/unwinding.rs`.
+macro_rules! unwind_all {
+    ($on:expr, $after:expr) => {{
+        let half = |i: usize| if i == 5 { std::panic::resume_unwind(Box::new("made to")) } else { i as u64 };
+        let calls: &[(&str, &dyn Fn())] = &[
+            ("with", &|| _ = $on.alloc_with(|| half(5))),
+            ("try with", &|| _ = $on.try_alloc_with(|| half(5))),
+            ("with, which may fail", &|| _ = $on.alloc_try_with(|| -> Result<u64, ()> { Ok(half(5)) })),
+            ("fill", &|| _ = $on.alloc_slice_fill_with(10, half)),
+            ("try fill", &|| _ = $on.try_alloc_slice_fill_with(10, half)),
+            ("fill, which may fail", &|| _ = $on.alloc_slice_try_fill_with(10, |i| Ok::<_, ()>(half(i)))),
+            ("iter", &|| _ = $on.alloc_slice_fill_iter((0..10).map(half))),
+            ("any iter", &|| _ = $on.alloc_iter((0..10).map(half))),
+            ("large", &|| _ = $on.alloc_slice_fill_with(100_000, half)),
+        ];
+        for (name, call) in calls {
+            assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+            $after(name);
+        }
+    }};
+}
+
+#[test]
+fn what_was_being_made_is_taken_back() {
+    let arena = SharedArena::new();
+    let kept = arena.alloc(1u64);
+    let used = arena.allocated_bytes();
+    unwind_all!(arena, |name: &&str| assert_eq!(arena.allocated_bytes(), used, "{name}"));
+    let local = arena.local();
+    let first = local.alloc(2u64);
+    let used = arena.allocated_bytes();
+    let place = |value: &mut u64| std::ptr::from_mut(value).addr();
+    unwind_all!(local, |name: &&str| assert_eq!(arena.allocated_bytes(), used, "{name}: of the arena"));
+    assert_eq!(place(local.alloc(3)), place(first) + 8, "nor is there a hole in the part");
+    assert_eq!((*kept, *first), (1, 2));
 }

@@ -368,7 +368,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
 
     /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
     /// any signal. It must not use the arena that it is told of, where every call panics. A panic of its own ends
-    /// with its message; the arena goes on.
+    /// with its message, whatever it threw; the arena goes on.
     ///
     /// ```
     /// use highwater::Arena;

@@ -2,12 +2,12 @@
 //! caller's to give.
 
 use super::grower::{FormatTo, Grower};
-use super::place::{Mode, Place, here};
+use super::place::{Caller, Mode, Place, here};
 use core::alloc::Layout;
 use core::convert::Infallible;
 use core::ffi::CStr;
 use core::fmt;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::{self, NonNull};
 
 /// The value of a result that cannot be an error.
@@ -16,6 +16,71 @@ pub(super) fn always<T>(result: Result<T, Infallible>) -> T {
     match result {
         Ok(value) => value,
         Err(never) => match never {},
+    }
+}
+
+/// A block that is being initialised: dropped before it is kept, it is given back if it is still the last one. So it is when
+/// what makes its values panics. All of it is inlined, also where it unwinds: a cursor that the compiler has in registers
+/// stays there. What the unwinding needs is what is live anyway: of one value its block, of `MANY` where that ends.
+struct Unfilled<'c, P: Place, const MANY: bool> {
+    cursor: &'c P,
+    /// The position before the block and its padding, and after it.
+    before: *mut u8,
+    after: *mut u8,
+    block: *mut u8,
+    size: usize,
+}
+
+impl<'c, P: Place, const MANY: bool> Unfilled<'c, P, MANY> {
+    #[inline(always)]
+    fn place<F: Mode>(cursor: &'c P, layout: Layout, caller: Caller) -> Result<Self, F::Error> {
+        let before = cursor.position();
+        let block = F::place(cursor, layout.size(), layout.align(), caller)?;
+        Ok(Unfilled { cursor, before, after: cursor.position(), block, size: layout.size() })
+    }
+
+    /// The block, which is initialised.
+    #[inline(always)]
+    fn keep(self) -> *mut u8 {
+        ManuallyDrop::new(self).block
+    }
+
+    /// What dropping it does, for certain inlined.
+    #[inline(always)]
+    fn give_back(self) {
+        ManuallyDrop::new(self).take_back();
+    }
+
+    #[inline(always)]
+    fn take_back(&self) {
+        if MANY {
+            self.cursor.take_back_from(self.before, self.after, self.block, self.size);
+        } else {
+            self.cursor.take_back(self.before, self.block, self.size);
+        }
+    }
+}
+
+impl<'c, P: Place> Unfilled<'c, P, false> {
+    /// A block for a `T`.
+    #[inline(always)]
+    fn one<F: Mode, T>(cursor: &'c P, caller: Caller) -> Result<Self, F::Error> {
+        Self::place::<F>(cursor, Layout::new::<T>(), caller)
+    }
+}
+
+impl<'c, P: Place> Unfilled<'c, P, true> {
+    /// A block for `len` values of `T`.
+    #[inline(always)]
+    fn many<F: Mode, T>(cursor: &'c P, len: usize, caller: Caller) -> Result<Self, F::Error> {
+        Self::place::<F>(cursor, F::array::<T, P>(cursor, len)?, caller)
+    }
+}
+
+impl<P: Place, const MANY: bool> Drop for Unfilled<'_, P, MANY> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.take_back();
     }
 }
 
@@ -33,10 +98,10 @@ pub(super) fn value<F: Mode, T, P: Place>(cursor: &P, value: T) -> Raw<T, F> {
 #[inline(always)]
 #[track_caller]
 pub(super) fn with<F: Mode, T, P: Place>(cursor: &P, make: impl FnOnce() -> T) -> Raw<T, F> {
-    let place = F::place(cursor, size_of::<T>(), align_of::<T>(), here::<P>())?.cast::<T>();
+    let unfilled = Unfilled::one::<F, T>(cursor, here::<P>())?;
     // SAFETY: as in `value`; what `make` allocates comes after the block.
-    unsafe { place.write(make()) };
-    Ok(place)
+    unsafe { unfilled.block.cast::<T>().write(make()) };
+    Ok(unfilled.keep().cast())
 }
 
 /// A block whose initialiser may fail.
@@ -46,20 +111,12 @@ pub(super) fn try_with<F: Mode, T, E, P: Place>(
     cursor: &P,
     make: impl FnOnce() -> Result<T, E>,
 ) -> Result<Result<*mut T, E>, F::Error> {
-    let before = cursor.position();
-    let place = F::place(cursor, size_of::<T>(), align_of::<T>(), here::<P>())?.cast::<T>();
-    let after = cursor.position();
-    Ok(match make() {
-        Ok(value) => {
-            // SAFETY: as in `value`.
-            unsafe { place.write(value) };
-            Ok(place)
-        }
-        Err(error) => {
-            cursor.take_back(before, after, place.cast(), size_of::<T>());
-            Err(error)
-        }
-    })
+    let unfilled = Unfilled::one::<F, T>(cursor, here::<P>())?;
+    Ok(make().map(|value| {
+        // SAFETY: as in `value`.
+        unsafe { unfilled.block.cast::<T>().write(value) };
+        unfilled.keep().cast()
+    }))
 }
 
 #[inline(always)]
@@ -101,13 +158,13 @@ pub(super) fn fill<F: Mode, T, P: Place>(
     len: usize,
     mut make: impl FnMut(usize) -> T,
 ) -> Raw<[T], F> {
-    let layout = F::array::<T, P>(cursor, len)?;
-    let start = F::place(cursor, layout.size(), layout.align(), here::<P>())?.cast::<T>();
+    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
+    let start = unfilled.block.cast::<T>();
     for i in 0..len {
         // SAFETY: `i` is below the length of the block, which is ours; what `make` allocates comes after.
         unsafe { start.add(i).write(make(i)) };
     }
-    Ok(ptr::slice_from_raw_parts_mut(start, len))
+    Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len))
 }
 
 /// Like [`fill`], with values that may fail to be made.
@@ -118,21 +175,69 @@ pub(super) fn try_fill<F: Mode, T, E, P: Place>(
     len: usize,
     mut make: impl FnMut(usize) -> Result<T, E>,
 ) -> Result<Result<*mut [T], E>, F::Error> {
-    let before = cursor.position();
-    let layout = F::array::<T, P>(cursor, len)?;
-    let start = F::place(cursor, layout.size(), layout.align(), here::<P>())?.cast::<T>();
-    let after = cursor.position();
+    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
+    let start = unfilled.block.cast::<T>();
     for i in 0..len {
         match make(i) {
             // SAFETY: as in `fill`.
             Ok(value) => unsafe { start.add(i).write(value) },
-            Err(error) => {
-                cursor.take_back(before, after, start.cast(), layout.size());
-                return Ok(Err(error));
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len)))
+}
+
+/// [`fill`] from an iterator that knows its length.
+#[inline(always)]
+#[track_caller]
+pub(super) fn fill_iter<F: Mode, T, P: Place>(
+    cursor: &P,
+    mut iter: impl ExactSizeIterator<Item = T>,
+) -> Raw<[T], F> {
+    let len = iter.len();
+    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
+    let start = unfilled.block.cast::<T>();
+    for i in 0..len {
+        let Some(value) = iter.next() else {
+            // Given back here: most iterators cannot panic, and then nothing unwinds through this function.
+            unfilled.give_back();
+            too_few();
+        };
+        // SAFETY: as in `fill`.
+        unsafe { start.add(i).write(value) };
+    }
+    Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len))
+}
+
+/// [`try_fill`] from an iterator that knows its length.
+#[inline(always)]
+#[track_caller]
+pub(super) fn try_fill_iter<F: Mode, T, E, P: Place>(
+    cursor: &P,
+    mut iter: impl ExactSizeIterator<Item = Result<T, E>>,
+) -> Result<Result<*mut [T], E>, F::Error> {
+    let len = iter.len();
+    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
+    let start = unfilled.block.cast::<T>();
+    for i in 0..len {
+        match iter.next() {
+            // SAFETY: as in `fill`.
+            Some(Ok(value)) => unsafe { start.add(i).write(value) },
+            Some(Err(error)) => return Ok(Err(error)),
+            None => {
+                unfilled.give_back();
+                too_few();
             }
         }
     }
-    Ok(Ok(ptr::slice_from_raw_parts_mut(start, len)))
+    Ok(Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len)))
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn too_few() -> ! {
+    panic!("the iterator yielded too few values")
 }
 
 #[inline(always)]

@@ -53,7 +53,8 @@ macro_rules! calls {
         /// closure may allocate from the same memory.
         ///
         /// # Panics
-        /// As [`alloc`](Self::alloc), and whenever the closure does.
+        /// As [`alloc`](Self::alloc), and whenever the closure does: the space is taken back then, unless the
+        /// closure allocated after it. (So it is in all calls that make values by a closure, an iterator or `Clone`.)
         ///
         /// ```
         /// let arena = highwater::Arena::new();
@@ -409,7 +410,7 @@ macro_rules! calls {
         ///
         /// # Panics
         /// As [`alloc`](Self::alloc), for more than `isize::MAX` bytes, and whenever the closure does; what it
-        /// made until then is not dropped.
+        /// made until then is not dropped, and the space is taken back as by [`alloc_with`](Self::alloc_with).
         ///
         /// ```
         /// let arena = highwater::Arena::new();
@@ -596,8 +597,9 @@ macro_rules! calls {
             I: IntoIterator<Item = T>,
             I::IntoIter: ExactSizeIterator,
         {
-            let mut iter = iter.into_iter();
-            self.alloc_slice_fill_with(iter.len(), |_| iter.next().expect("the iterator yielded too few values"))
+            let place = always(body::fill_iter::<Plain, T, _>(&self.cursor, iter.into_iter()));
+            // SAFETY: as in `alloc`.
+            unsafe { &mut *place }
         }
 
         /// [`alloc_slice_fill_iter`](Self::alloc_slice_fill_iter) that returns the error.
@@ -615,10 +617,9 @@ macro_rules! calls {
             I: IntoIterator<Item = T>,
             I::IntoIter: ExactSizeIterator,
         {
-            let mut iter = iter.into_iter();
-            self.try_alloc_slice_fill_with(iter.len(), |_| {
-                iter.next().expect("the iterator yielded too few values")
-            })
+            let place = body::fill_iter::<Try, T, _>(&self.cursor, iter.into_iter())?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
         }
 
         /// A slice of what an iterator of known length yields, up to its first error.
@@ -636,10 +637,9 @@ macro_rules! calls {
             I: IntoIterator<Item = Result<T, E>>,
             I::IntoIter: ExactSizeIterator,
         {
-            let mut iter = iter.into_iter();
-            self.alloc_slice_try_fill_with(iter.len(), |_| {
-                iter.next().expect("the iterator yielded too few values")
-            })
+            let place = always(body::try_fill_iter::<Plain, T, E, _>(&self.cursor, iter.into_iter()))?;
+            // SAFETY: as in `alloc`.
+            Ok(unsafe { &mut *place })
         }
 
         /// [`alloc_slice_try_fill_iter`](Self::alloc_slice_try_fill_iter) that returns either error.
@@ -660,10 +660,9 @@ macro_rules! calls {
             I: IntoIterator<Item = Result<T, E>>,
             I::IntoIter: ExactSizeIterator,
         {
-            let mut iter = iter.into_iter();
-            self.try_alloc_slice_try_fill_with(iter.len(), |_| {
-                iter.next().expect("the iterator yielded too few values")
-            })
+            let place = body::try_fill_iter::<Try, T, E, _>(&self.cursor, iter.into_iter())?;
+            // SAFETY: as in `alloc`.
+            place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
         }
 
         /// Moves a value to the top, to be dropped when the box is.

@@ -252,7 +252,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
     }
 
     #[inline(always)]
-    fn take_back(&self, before: *mut u8, after: *mut u8, _block: *mut u8, _size: usize) {
+    fn take_back(&self, before: *mut u8, block: *mut u8, size: usize) {
+        if self.is_last(block, size) {
+            self.set_position(before);
+        }
+    }
+
+    #[inline(always)]
+    fn take_back_from(&self, before: *mut u8, after: *mut u8, _block: *mut u8, _size: usize) {
         if self.position.get() == after {
             self.set_position(before);
         }

@@ -93,10 +93,11 @@ macro_rules! checkpoints {
             Checkpoint::new(&self.cursor)
         }
 
-        /// Goes back to a checkpoint: everything allocated since is given up.
+        /// Goes back to a checkpoint: everything allocated since is given up. Where the position is before it already,
+        /// because the block that was the last one was shrunk or freed since, it stays there.
         ///
         /// # Safety
-        #[doc = concat!("The checkpoint was taken from this ", $what, ", which has not gone back further since,")]
+        #[doc = concat!("The checkpoint was taken from this ", $what, ", which was not reset or rewound further since,")]
         /// and nothing refers to what was allocated after it.
         ///
         /// ```

@@ -78,13 +78,17 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &'a mut T {
+        let before = self.used.get();
         match self.place::<T>() {
-            // SAFETY: the place is inside the frame, aligned, and was not handed out before; the frame's
-            // bytes are the scope's for `'a`.
-            Some(place) => unsafe {
-                place.write(f());
-                &mut *place
-            },
+            Some(place) => {
+                let unfilled = Unfilled { used: &self.used, before, after: self.used.get() };
+                // SAFETY: the place is inside the frame, aligned, and was not handed out before; the frame's
+                // bytes are the scope's for `'a`.
+                unsafe { place.write(f()) };
+                core::mem::forget(unfilled);
+                // SAFETY: as above, and it is initialised.
+                unsafe { &mut *place }
+            }
             None => full(size_of::<T>(), Self::BYTES),
         }
     }
@@ -109,6 +113,23 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
     #[inline(always)]
     pub fn remaining(&self) -> usize {
         Self::BYTES - self.used.get()
+    }
+}
+
+/// A place whose value is being made: dropped instead of forgotten, because that panicked, it is free again if it is still
+/// the last one.
+struct Unfilled<'f> {
+    used: &'f Cell<usize>,
+    before: usize,
+    after: usize,
+}
+
+impl Drop for Unfilled<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.used.get() == self.after {
+            self.used.set(self.before);
+        }
     }
 }
 

@@ -124,10 +124,7 @@ impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
 
 impl<T, P: Place, F: Mode> Drop for Grower<'_, T, P, F> {
     fn drop(&mut self) {
-        if self.cursor.is_last(self.start.cast(), self.bytes()) {
-            let position = self.cursor.position();
-            self.cursor.take_back(self.before, position, self.start.cast(), self.bytes());
-        }
+        self.cursor.take_back(self.before, self.start.cast(), self.bytes());
     }
 }
 

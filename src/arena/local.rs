@@ -263,10 +263,8 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         self.position.get()
     }
 
-    fn take_back(&self, _before: *mut u8, after: *mut u8, block: *mut u8, size: usize) {
-        if self.position.get() == after {
-            self.shorten_last(block, size, 0);
-        }
+    fn take_back(&self, _before: *mut u8, block: *mut u8, size: usize) {
+        self.shorten_last(block, size, 0);
     }
 
     fn no_layout(&self, len: usize, size: usize) -> OutOfMemory {

@@ -45,8 +45,14 @@ pub(super) trait Place {
     fn position(&self) -> *mut u8;
 
     /// Gives the block of a failed initialiser back, unless something was allocated after it: the initialiser's
-    /// error may borrow from there. The position was `before` and became `after`.
-    fn take_back(&self, before: *mut u8, after: *mut u8, block: *mut u8, size: usize);
+    /// error may borrow from there. The position was `before`.
+    fn take_back(&self, before: *mut u8, block: *mut u8, size: usize);
+
+    /// The same, where the position became `after`.
+    #[inline(always)]
+    fn take_back_from(&self, before: *mut u8, _after: *mut u8, block: *mut u8, size: usize) {
+        self.take_back(before, block, size);
+    }
 
     /// The error of a length that no layout can have.
     fn no_layout(&self, len: usize, size: usize) -> OutOfMemory;

@@ -317,7 +317,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
     }
 
     /// The position says nothing here, since other threads move it: the block is given back if it is the last.
-    fn take_back(&self, _before: *mut u8, _after: *mut u8, block: *mut u8, size: usize) {
+    fn take_back(&self, _before: *mut u8, block: *mut u8, size: usize) {
         self.shorten_last(block, size, 0);
     }
 

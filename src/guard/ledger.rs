@@ -16,6 +16,7 @@ use crate::policy::{GuardMechanism, GuardPolicy};
 use crate::region::{GuardError, NAME_BYTES, Region, Slot};
 use crate::sys::evidence::RefusedCall;
 use crate::sys::{self, Errno};
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::ops::Range;
 use core::panic::Location;
@@ -374,7 +375,9 @@ impl Ledger {
         };
         self.telling.set(true);
         // In the middle of a call that has blocks to look after: a panic ends here, after its message.
-        let _ = catch_unwind(AssertUnwindSafe(|| sink(&event)));
+        if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| sink(&event))) {
+            drop_thrown(thrown);
+        }
         self.telling.set(false);
     }
 
@@ -386,5 +389,12 @@ impl Ledger {
     /// Whether anybody listens.
     pub(crate) fn is_told(&self) -> bool {
         self.sink.is_some()
+    }
+}
+
+/// Drops what a panic threw. That may panic as well, and so may dropping what *it* throws: that is not dropped.
+fn drop_thrown(thrown: Box<dyn Any + Send>) {
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(thrown))) {
+        core::mem::forget(next);
     }
 }

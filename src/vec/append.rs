@@ -27,6 +27,46 @@ use core::slice;
 /// assert_eq!(first, "first");
 /// assert_eq!(names[100_000], "99999");
 /// ```
+///
+/// # Values that refer to earlier ones
+///
+/// They cannot be in it: the vector drops its values, so they must not borrow from itself. The attribute by which std's
+/// `Vec` says that its drop looks at no borrow, and on which `typed-arena` stands, is not stable for others.
+///
+/// ```compile_fail
+/// struct Node<'n>(u32, Option<&'n Node<'n>>);
+///
+/// let nodes = highwater::AppendVec::new();
+/// let first = nodes.push_pinned(Node(1, None));
+/// nodes.push_pinned(Node(2, Some(first))); // `nodes` does not live long enough
+/// ```
+///
+/// Ways out: an [`Arena`](crate::Arena), which drops nothing; the index instead of a reference; a
+/// [`Handle`](crate::Handle) of four bytes; or a vector that is never dropped.
+///
+/// ```
+/// use highwater::{AppendVec, Arena};
+///
+/// struct Node<'n>(u32, Option<&'n Node<'n>>);
+///
+/// let arena = Arena::new();
+/// let first = &*arena.alloc(Node(1, None));
+/// let second = arena.alloc(Node(2, Some(first)));
+/// assert_eq!(second.1.map(|node| node.0), Some(1));
+///
+/// let nodes: &'static AppendVec<Node<'static>> = Box::leak(Box::new(AppendVec::new()));
+/// let first = nodes.push_pinned(Node(1, None));
+/// nodes.push_pinned(Node(2, Some(first)));
+/// assert_eq!(nodes.iter().map(|node| node.0).sum::<u32>(), 3);
+///
+/// struct Indexed(u32, Option<usize>);
+///
+/// let nodes = AppendVec::new();
+/// let first = nodes.len();
+/// nodes.push_pinned(Indexed(1, None));
+/// let second = nodes.push_pinned(Indexed(2, Some(first)));
+/// assert_eq!(second.1.map(|index| nodes[index].0), Some(1));
+/// ```
 pub struct AppendVec<T> {
     vec: UnsafeCell<GrowVec<T>>,
 }

@@ -43,6 +43,28 @@ use core::sync::atomic::AtomicU8;
 /// assert_eq!(events.len(), 4000);
 /// assert_eq!(events.iter().filter(|event| event.0 == 3).count(), 1000);
 /// ```
+///
+/// Values that refer to earlier ones cannot be in it, as in an [`AppendVec`](crate::AppendVec), which names the ways out:
+/// [`SharedArena`](crate::SharedArena), or the index that [`push`](SharedVec::push) returns.
+///
+/// ```
+/// use highwater::{SharedArena, SharedVec};
+///
+/// struct Node<'n>(u32, Option<&'n Node<'n>>);
+///
+/// let arena = SharedArena::new();
+/// let first = &*arena.alloc(Node(1, None));
+/// std::thread::scope(|threads| {
+///     threads.spawn(|| arena.alloc(Node(2, Some(first))).1.map(|node| node.0));
+/// });
+///
+/// struct Indexed(u32, Option<usize>);
+///
+/// let nodes = SharedVec::new();
+/// let first = nodes.push(Indexed(1, None));
+/// let second = nodes.push_pinned(Indexed(2, Some(first)));
+/// assert_eq!(second.1.map(|index| nodes[index].0), Some(1));
+/// ```
 pub struct SharedVec<T> {
     order: Apart<Order>,
     storage: Storage<T>,

@@ -34,3 +34,5 @@ mod model;
 mod nightly;
 mod scopes;
 mod text;
+#[macro_use]
+pub mod unwinding;
