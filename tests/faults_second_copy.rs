@@ -17,6 +17,7 @@ fn children() {
         ("this copy first", this_copy_first),
         ("the library first", library_first),
         ("taking turns", taking_turns),
+        ("stops of a debugger", stops),
         ("threads of both", threads_of_both),
         ("a foreign fault, this copy first", || foreign(true, 0)),
         ("a foreign fault, the library first", || foreign(false, 0)),
@@ -268,4 +269,45 @@ fn unloaded_and_foreign() {
     println!("ready");
     write_to(wild());
     drop(ours);
+}
+
+/// A debugger that stops where a fault is foreign stops once, not for the growth of either copy.
+#[test]
+fn the_growth_of_one_copy_is_no_foreign_fault_of_the_other() {
+    if !support::has_faults() {
+        return;
+    }
+    let version = std::process::Command::new("gdb").arg("--version").output();
+    if !version.is_ok_and(|output| output.status.success()) {
+        return support::skip("no gdb here");
+    }
+    let built = support::build_once(&["--manifest-path", "tests/second-copy/Cargo.toml"]);
+    let mut gdb = std::process::Command::new("gdb");
+    gdb.args([
+        "--batch",
+        "-nx",
+        "-ex",
+        "set breakpoint pending on",
+        "-ex",
+        "handle SIGSEGV nostop noprint pass",
+    ]);
+    gdb.args(["-ex", "break highwater_foreign_fault", "-ex", "run", "-ex", "backtrace 24", "--args"]);
+    gdb.arg(std::env::current_exe().unwrap());
+    gdb.args(["children", "--exact", "--nocapture", "--test-threads=1"]);
+    gdb.env("HIGHWATER_TEST_CASE", "stops of a debugger").env_remove("DEBUGINFOD_URLS");
+    gdb.env(PATH, built.join("libsecond_copy.so"));
+    let ended = support::run(gdb);
+    if ended.stderr.contains("Operation not permitted") {
+        return support::skip("gdb here may not trace");
+    }
+    assert!(ended.stdout.contains("both have grown"), "{ended:#?}");
+    assert!(ended.stdout.contains("write_to"), "{ended:#?}");
+}
+
+fn stops() {
+    for this_first in [true, false] {
+        drop(turns(this_first, 5));
+    }
+    println!("both have grown");
+    write_to(wild());
 }

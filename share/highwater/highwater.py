@@ -100,6 +100,13 @@ class Copy:
         self.chunk, self.numbered, self.foreign_fault = fields[7:10]
         self.offsets = dict(zip(OFFSETS, fields[10:]))
 
+    def is_there(self, read):
+        try:
+            read(self.numbered, 4)
+            return True
+        except Exception:
+            return False
+
     def regions(self, read):
         number = struct.unpack("=I", read(self.numbered, 4))[0]
         for chunk in range(self.chunks):
@@ -124,7 +131,10 @@ def copies(sections, read):
             fields = struct.unpack_from("=16s3I", data, at)
             if fields[1] != VERSION or fields[2] != HEADER.size:
                 raise RuntimeError("highwater.py is of another version than the library")
-            yield Copy(data[at : at + HEADER.size])
+            copy = Copy(data[at : at + HEADER.size])
+            # Before the program has been relocated there is nothing to follow.
+            if copy.chunk != 0 and copy.is_there(read):
+                yield copy
             at = data.find(MAGIC, at + HEADER.size)
 
 
@@ -233,8 +243,11 @@ def load_into_gdb(gdb):
             super().__init__("highwater break", gdb.COMMAND_BREAKPOINTS)
 
         def invoke(self, argument, from_tty):
-            for place in {copy.foreign_fault for copy in copies(sections(), read)} - {0}:
+            places = {copy.foreign_fault for copy in copies(sections(), read)} - {0}
+            for place in places:
                 ForeignFault("*0x%x" % place)
+            if not places:
+                print("no highwater in this program (or it has not started)")
 
     Highwater(), Regions(), Address(), Break()
     gdb.execute("handle SIGSEGV nostop noprint pass", to_string=True)

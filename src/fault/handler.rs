@@ -24,7 +24,6 @@ pub(super) unsafe extern "C" fn entry(signal: c_int, info: *mut libc::siginfo_t,
     // SAFETY: called with a handler's arguments.
     unsafe {
         if !serve(info, context) {
-            foreign::tell(signal, info, context);
             pass_on(signal, info, context);
         }
     }
@@ -252,7 +251,7 @@ impl Previous {
 }
 
 /// The signals up to 31 that the kernel blocks while our handler runs; see `install`.
-const OURS: u64 = {
+pub(super) const OURS: u64 = {
     let mut mask = (1 << 31) - 1;
     let mut i = 0;
     while i < sys::RAISED.len() {
@@ -281,6 +280,10 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
     // SAFETY: the caller's promise.
     let visit = unsafe { Visit::enter(info) };
     let previous = previous(visit.before);
+    // Another copy of this library may find that it is its own.
+    if !previous.is_some_and(|other| foreign::is_copy(other.flags.load(Relaxed), other.mask.load(Relaxed))) {
+        foreign::tell(signal, info, context);
+    }
     match previous.map_or(libc::SIG_DFL, |previous| previous.action.load(Acquire)) {
         libc::SIG_IGN if sent => {}
         // The kernel ignores SIG_IGN for a real fault as well.

@@ -70,7 +70,7 @@ fn put_in_front() -> io::Result<()> {
     let flags = SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK | SaFlags::SA_NODEFER;
     // Everything else waits until a growth is over, but for what the thread raises itself: std's alternate stack has
     // room for our handler and not for a profiler's on top of it. Handlers that a fault is passed on to get the
-    // mask they asked for.
+    // mask they asked for. (Copies of this library recognise one another by these flags and this mask.)
     let mut blocked = SigSet::all();
     for raised in sys::RAISED {
         blocked.remove(Signal::try_from(raised)?);
