@@ -41,7 +41,8 @@ impl Why {
     }
 }
 
-/// Commits the bytes below `to`; `from` is the first one that is wanted. Signal-safe, waits for nobody.
+/// Commits the bytes below `to`; `from` is the first one that is wanted. Signal-safe. Nobody is waited for, but near the end of
+/// memory (see `oom/headroom.rs`).
 pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), Refusal> {
     if to <= slot.frontier.get() {
         return Ok(());
@@ -102,7 +103,8 @@ fn advance(slot: &Slot, from: usize, to: usize, why: Why, is_first: &mut bool) -
     loop {
         let cuts = tries.next().copied().unwrap_or(EXACT);
         match advance_by(slot, from, to, cuts, is_first) {
-            Err(refusal) if !tries.as_slice().is_empty() && !refusal.is_injected() => {}
+            Err(refusal)
+                if !tries.as_slice().is_empty() && !refusal.is_injected() && !refusal.is_foreseen() => {}
             result => return result,
         }
     }
@@ -126,12 +128,14 @@ fn advance_by(
             0 => slot.growth().step(need),
             cuts => step::cut(slot.growth().step(need), need, 3 * cuts),
         };
-        populate_from = step.populate_from;
         let bytes = step.frontier.wrapping_sub(frontier);
         if core::mem::take(is_first) {
             uninjected(slot, bytes)?;
         }
-        let step_admitted = admit(slot, frontier, step.frontier)?;
+        let least = step::exact(need);
+        let (end, step_admitted) = admit(slot, frontier, least.frontier, step.frontier)?;
+        let step = step::end_at(step, need, end);
+        populate_from = step.populate_from;
         // Only what can spill needs to know where that would begin.
         if slot.may_spill() && slot.memory_end() == usize::MAX {
             at_border = slot.border.admit(step.frontier);
@@ -176,6 +180,7 @@ fn advance_by(
 fn finish(slot: &Slot, to: usize, why: Why, began: u64, grown: Grown) {
     let Grown { before, after, populate_from } = grown;
     slot.close_latecomers(before, after);
+    slot.wanted.fetch_max(to, Relaxed);
     let counters = &slot.counters;
     // What spilled is there to be paged out, not in.
     let populate = if after > slot.memory_end() { 0 } else { slot.populates() };

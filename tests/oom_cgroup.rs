@@ -46,7 +46,7 @@ fn runs() -> usize {
 /// Runs one kind many times in one cgroup, where a file of 150 MiB is in the page cache before every second run.
 fn never_killed(kind: &str, threads: &str) {
     let Some(cgroup) = Cgroup::with_limit(LIMIT) else { return };
-    let dir = cache_dir();
+    let dir = support::files::disk_dir();
     for run in 0..runs() {
         let ended = cgroup.run(kind, |command| {
             command.env(THREADS, threads);
@@ -206,20 +206,6 @@ impl Filled for [std::mem::MaybeUninit<u8>] {
     }
 }
 
-/// A directory on a disk, since what lies in memory cannot be reclaimed.
-fn cache_dir() -> Option<tempfile::TempDir> {
-    const TMPFS: libc::c_long = 0x0102_1994;
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).ok()?;
-    let path = std::ffi::CString::new(dir.path().to_str()?).ok()?;
-    let mut facts = std::mem::MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: there is room for the answer, and zero is valid for it.
-    let kind = unsafe {
-        libc::statfs(path.as_ptr(), facts.as_mut_ptr());
-        facts.assume_init().f_type as libc::c_long
-    };
-    (kind != TMPFS).then_some(dir)
-}
-
 /// Fills the page cache of this process's cgroup with a file, if the parent said so: it is written by the first
 /// child, so that it is charged here, and read by the others.
 fn cached() -> Option<PathBuf> {
@@ -238,7 +224,7 @@ fn cached() -> Option<PathBuf> {
 /// Runs a case in a cgroup of 256 MiB with 150 MiB of page cache in it.
 fn beside_cache(case: &str) {
     let Some(cgroup) = Cgroup::with_limit(LIMIT) else { return };
-    let Some(dir) = cache_dir() else {
+    let Some(dir) = support::files::disk_dir() else {
         return support::skip("the target directory is in memory");
     };
     let Some(filled) = cgroup.run("cache", |command| _ = command.env(CACHED, dir.path())) else { return };

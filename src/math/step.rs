@@ -90,7 +90,16 @@ pub const fn cut(step: Step, need: Need, halvings: u32) -> Step {
     let least = exact(need);
     let ahead = step.frontier.saturating_sub(least.frontier);
     let ahead = if halvings < usize::BITS { align_down(ahead >> halvings, need.page) } else { 0 };
-    let frontier = least.frontier.saturating_add(ahead);
+    end_at(step, need, least.frontier.saturating_add(ahead))
+}
+
+/// A step that ends at `frontier` already, or where what is needed ends.
+pub const fn end_at(step: Step, need: Need, frontier: usize) -> Step {
+    if frontier >= step.frontier {
+        return step;
+    }
+    let least = exact(need);
+    let frontier = if frontier > least.frontier { frontier } else { least.frontier };
     let around =
         if step.populate_from < least.populate_from { step.populate_from } else { least.populate_from };
     Step { frontier, populate_from: around }

@@ -1,8 +1,9 @@
 //! The question asked before every commit: may this region grow to there?
 
 use super::cause::{Cause, Refusal};
-use super::headroom::{self, Ticket};
-use super::inject;
+use super::grants::Permit;
+use super::sources::Policy;
+use super::{headroom, inject};
 use crate::policy::Growth;
 use crate::region::{Slot, promise_within, promised, withdraw};
 use core::sync::atomic::AtomicUsize;
@@ -56,23 +57,30 @@ pub(crate) fn uninjected(slot: &Slot, bytes: usize) -> Result<(), Refusal> {
 /// A step that was admitted, until it is committed.
 pub(crate) struct Admitted {
     bytes: usize,
-    ticket: Ticket,
+    permit: Permit,
 }
 
 impl Admitted {
     /// The commit is over: because of it so many bytes more are committed in memory.
     pub(crate) fn settle(self, moved: usize) {
         withdraw(self.bytes.wrapping_sub(moved.min(self.bytes)));
-        drop(self.ticket);
+        drop(self.permit);
     }
 }
 
-/// Whether a step between two offsets may be committed. Signal-safe.
-pub(crate) fn admit(slot: &Slot, from: usize, to: usize) -> Result<Admitted, Refusal> {
+/// Whether a step from an offset to the offset `want` may be committed, or a shorter one to `need` at least; where it
+/// ends. Signal-safe.
+pub(crate) fn admit(
+    slot: &Slot,
+    from: usize,
+    need: usize,
+    want: usize,
+) -> Result<(usize, Admitted), Refusal> {
     // What has spilled is asked for by whoever commits in the file.
-    let bytes = slot.in_memory(to).saturating_sub(slot.in_memory(from));
+    let bytes_to = |to: usize| slot.in_memory(to).saturating_sub(slot.in_memory(from));
+    let bytes = bytes_to(want);
     if slot.growth() == Growth::Upfront || bytes == 0 {
-        return Ok(Admitted { bytes: 0, ticket: Ticket::FREE });
+        return Ok((want, Admitted { bytes: 0, permit: Permit::FREE }));
     }
     let limit = LIMIT.load(Relaxed);
     if let Err(all) = promise_within(bytes, limit) {
@@ -80,8 +88,13 @@ pub(crate) fn admit(slot: &Slot, from: usize, to: usize) -> Result<Admitted, Ref
     }
     // What lives in a file is the kernel's to write out.
     let headroom = if slot.is_in_file() { crate::policy::Headroom::Off } else { slot.headroom() };
-    match headroom::admit(headroom, slot.may_spill(), bytes) {
-        Ok(ticket) => Ok(Admitted { bytes, ticket }),
+    let policy = Policy { headroom, spills: slot.may_spill() };
+    match headroom::admit(policy, bytes_to(need), bytes) {
+        Ok((step, permit)) if step < bytes => {
+            withdraw(bytes.wrapping_sub(step));
+            Ok((from.wrapping_add(step).max(need), Admitted { bytes: step, permit }))
+        }
+        Ok((_, permit)) => Ok((want, Admitted { bytes, permit })),
         Err(refusal) => {
             withdraw(bytes);
             Err(refusal)

@@ -1,6 +1,6 @@
 //! Why there was a "no": found out from evidence after the failing call, never guessed from errno alone.
 
-use super::{headroom, scratch};
+use super::{scratch, sources};
 use crate::sys::evidence::{self, Evidence, Obstacle, RefusedCall};
 use crate::sys::{self, Errno};
 
@@ -188,6 +188,11 @@ impl Refusal {
         )
     }
 
+    /// Whether it was foreseen, with what is needed itself in view: then less is refused as well.
+    pub(crate) fn is_foreseen(&self) -> bool {
+        matches!(self.cause(), Cause::CgroupLimit { .. } | Cause::SystemMemory)
+    }
+
     /// The limit that was met, in bytes, 0 where there is none.
     pub(crate) fn limit(&self) -> u64 {
         if self.is_injected() { 0 } else { self.limit }
@@ -208,7 +213,7 @@ impl Refusal {
     pub(crate) fn cause(&self) -> Cause {
         match self.reason {
             Reason::Cgroup(place) => {
-                let path = headroom::cgroup_path(place);
+                let path = sources::cgroup_path(place);
                 Cause::CgroupLimit { path, limit: self.limit(), usage: self.usage }
             }
             Reason::Kernel(errno) => Cause::Kernel(errno),

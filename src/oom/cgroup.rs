@@ -9,13 +9,90 @@ use std::path::{Path, PathBuf};
 pub(super) struct Level {
     /// As `/proc/self/cgroup` names it.
     pub(super) path: String,
-    pub(super) usage: Probe,
-    pub(super) limit: Probe,
-    pub(super) stat: Probe,
+    usage: Probe,
+    limit: Probe,
+    stat: Probe,
     /// How often the limit was met.
-    pub(super) events: Probe,
+    events: Probe,
     /// What stands before the hierarchical figures in `memory.stat`: `total_` in version 1.
-    pub(super) prefix: &'static str,
+    prefix: &'static str,
+}
+
+/// So much of what is mapped from files counts as needed: programs and libraries that are running. The kernel would
+/// rather kill than take those away.
+const MAX_RUNNING: u64 = 16 << 20;
+
+/// Bytes that count as used, and that the kernel takes back before it kills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reclaimable {
+    /// Clean pages of files, and caches of the kernel's own: there at once.
+    pub(super) clean: u64,
+    /// Pages of files that have to be written out first, or are just being so.
+    pub(super) dirty: u64,
+    /// The part of `dirty` that is just being written.
+    pub(super) writeback: u64,
+}
+
+impl Reclaimable {
+    pub(super) fn in_all(&self) -> u64 {
+        self.clean.saturating_add(self.dirty)
+    }
+
+    /// From the text of `memory.stat`.
+    fn parse(stat: &[u8], prefix: &str) -> Self {
+        let figure = |name: &str| figure(stat, prefix, name).unwrap_or(0);
+        let running = figure("mapped_file").max(figure("file_mapped")).min(MAX_RUNNING);
+        let files = figure("inactive_file").saturating_add(figure("active_file")).saturating_sub(running);
+        // (Version 1 and version 2 name them differently. Both count what is swapped out among what is written.)
+        let writeback = figure("writeback").max(figure("file_writeback")).min(files);
+        let dirty = figure("dirty").max(figure("file_dirty")).saturating_add(writeback).min(files);
+        let clean = files.saturating_sub(dirty).saturating_add(figure("slab_reclaimable"));
+        Reclaimable { clean, dirty, writeback }
+    }
+}
+
+impl Level {
+    /// Its limit, if it has one. Signal-safe, as all of these are.
+    pub(super) fn limit(&self, buffer: &mut [u8]) -> Option<u64> {
+        number(self.limit.read(buffer)?)
+    }
+
+    pub(super) fn usage(&self, buffer: &mut [u8]) -> Option<u64> {
+        number(self.usage.read(buffer)?)
+    }
+
+    pub(super) fn reclaimable(&self, buffer: &mut [u8]) -> Option<Reclaimable> {
+        Some(Reclaimable::parse(self.stat.read(buffer)?, self.prefix))
+    }
+
+    /// How often the limit was met.
+    pub(super) fn failures(&self, buffer: &mut [u8]) -> Option<u64> {
+        failures(self.events.read(buffer)?)
+    }
+}
+
+/// From the text of `memory.failcnt` (version 1) or `memory.events` (version 2).
+fn failures(text: &[u8]) -> Option<u64> {
+    number(text).or_else(|| figure(text, "", "max"))
+}
+
+/// The number at the start of a file; `None` for `max` and for version 1's largest one.
+fn number(text: &[u8]) -> Option<u64> {
+    let text = text.trim_ascii();
+    let value = text.iter().try_fold(0u64, |value, &byte| {
+        let digit = char::from(byte).to_digit(10)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })?;
+    (!text.is_empty() && value < 1 << 62).then_some(value)
+}
+
+/// The figure of a line like `total_active_file 4096`.
+fn figure(stat: &[u8], prefix: &str, name: &str) -> Option<u64> {
+    stat.split(|&byte| byte == b'\n').find_map(|line| {
+        let value =
+            line.strip_prefix(prefix.as_bytes())?.strip_prefix(name.as_bytes())?.strip_prefix(b" ")?;
+        number(value)
+    })
 }
 
 /// Where one version keeps its memory controller, and what its files are called.
@@ -121,6 +198,51 @@ mod tests {
         assert!(mount_of("32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", "cgroup").is_none());
         let unified = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw";
         assert_eq!(mount_of(unified, "cgroup2").unwrap().0, Path::new("/sys/fs/cgroup/unified"));
+    }
+
+    #[test]
+    fn figures_are_read_as_the_kernel_writes_them() {
+        assert_eq!(number(b"1048576\n"), Some(1 << 20));
+        assert_eq!(number(b"max\n"), None);
+        assert_eq!(number(b"9223372036854771712\n"), None);
+        assert_eq!(number(b""), None);
+        let stat = b"cache 7\nactive_file 1\ntotal_active_file 4096\ntotal_dirty 12\n";
+        assert_eq!(figure(stat, "total_", "active_file"), Some(4096));
+        assert_eq!(figure(stat, "", "active_file"), Some(1));
+        assert_eq!(figure(stat, "", "file"), None);
+        assert_eq!(failures(b"17\n"), Some(17));
+        assert_eq!(failures(b"low 0\nhigh 3\nmax 17\noom 1\noom_kill 0\n"), Some(17));
+    }
+
+    #[test]
+    fn what_is_to_be_written_out_is_told_from_what_is_clean() {
+        const MIB: u64 = 1 << 20;
+        // Version 1: what counts is the figure of all below, as the limit is.
+        let text = |mapped: u64, dirty: u64, writeback: u64, files: u64| {
+            format!(
+                "cache 1\nmapped_file 1\ndirty 1\nwriteback 1\ninactive_file 1\nactive_file 1\n\
+                 total_mapped_file {mapped}\ntotal_dirty {dirty}\ntotal_writeback {writeback}\n\
+                 total_inactive_file {files}\ntotal_active_file 0\ntotal_unevictable 0\n"
+            )
+        };
+        let v1 = |mapped, dirty, writeback, files| {
+            Reclaimable::parse(text(mapped, dirty, writeback, files).as_bytes(), V1.prefix)
+        };
+        let some = v1(0, 60 * MIB, 10 * MIB, 100 * MIB);
+        assert_eq!(some, Reclaimable { clean: 30 * MIB, dirty: 70 * MIB, writeback: 10 * MIB });
+        assert_eq!(some.in_all(), 100 * MIB);
+        // What runs is needed; never more than that much of it.
+        assert_eq!(v1(3 * MIB, 0, 0, 100 * MIB).in_all(), 97 * MIB);
+        assert_eq!(v1(90 * MIB, 0, 0, 100 * MIB).in_all(), 84 * MIB);
+        // Counters of several processors, read one after the other, need not agree.
+        let odd = v1(0, 90 * MIB, 20 * MIB, 100 * MIB);
+        assert_eq!(odd, Reclaimable { clean: 0, dirty: 100 * MIB, writeback: 20 * MIB });
+        assert_eq!(v1(0, 8, 200 * MIB, 0), Reclaimable::default());
+        let v2 = b"anon 5242880\nfile 9437184\nkernel 1\nfile_mapped 1048576\nfile_dirty 2097152\n\
+            file_writeback 1048576\ninactive_anon 0\nactive_anon 0\ninactive_file 6291456\n\
+            active_file 3145728\nslab_reclaimable 524288\nslab_unreclaimable 7\n";
+        let v2 = Reclaimable::parse(v2, V2.prefix);
+        assert_eq!(v2, Reclaimable { clean: 5 * MIB + MIB / 2, dirty: 3 * MIB, writeback: MIB });
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub(crate) struct Slot {
     /// beginning without a gap.
     pub(crate) seen: AtomicUsize,
     pub(crate) whole: AtomicUsize,
+    /// Up to where a growth was asked for; what is committed behind it is the rest of a step.
+    pub(crate) wanted: AtomicUsize,
     /// How often memory was given back: what a repeated fault is told from a new one by.
     pub(crate) trims: AtomicU64,
     name: [AtomicU64; NAME_BYTES / 8],
@@ -164,6 +166,7 @@ impl Slot {
             response: AtomicPtr::new(core::ptr::null_mut()),
             seen: AtomicUsize::new(0),
             whole: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
             trims: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; NAME_BYTES / 8],
             counters: Counters::new(),
@@ -307,6 +310,7 @@ impl Slot {
         self.frontier.set(bytes);
         self.seen.store(self.seen.load(Relaxed).min(bytes), Relaxed);
         self.whole.store(self.whole.load(Relaxed).min(bytes), Relaxed);
+        self.wanted.store(self.wanted.load(Relaxed).min(bytes), Relaxed);
         space::withdraw(before);
         space::promise(self.promised());
     }
@@ -485,6 +489,7 @@ impl Slot {
         self.response.store(core::ptr::null_mut(), Relaxed);
         self.seen.store(0, Relaxed);
         self.whole.store(0, Relaxed);
+        self.wanted.store(0, Relaxed);
         self.reach.store(init.guard.reach, Relaxed);
         self.guards.clear();
         let mut flags = 0;

@@ -26,3 +26,18 @@ pub fn directory() -> Option<tempfile::TempDir> {
     let dir = tempfile::tempdir().unwrap();
     has_fallocate(dir.path()).then_some(dir)
 }
+
+/// A directory on a disk: what lies in memory cannot be reclaimed. `None` where the target directory is none.
+#[cfg(target_os = "linux")]
+pub fn disk_dir() -> Option<tempfile::TempDir> {
+    const TMPFS: libc::c_long = 0x0102_1994;
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).ok()?;
+    let path = std::ffi::CString::new(dir.path().to_str()?).ok()?;
+    let mut facts = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: there is room for the answer, and zero is valid for it.
+    let kind = unsafe {
+        libc::statfs(path.as_ptr(), facts.as_mut_ptr());
+        facts.assume_init().f_type as libc::c_long
+    };
+    (kind != TMPFS).then_some(dir)
+}

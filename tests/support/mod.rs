@@ -82,10 +82,22 @@ pub fn child(case: &str) -> Ended {
 
 /// [`child`] with changes to the command: limits, environment.
 pub fn child_with(case: &str, change: impl FnOnce(&mut Command)) -> Ended {
-    let mut command = Command::new(std::env::current_exe().expect("a test binary has a path"));
-    command.args(["children", "--exact", "--nocapture", "--test-threads=1"]).env(CASE, case);
+    let mut command = case_command(case);
     change(&mut command);
     run(command)
+}
+
+/// Starts one case of this test binary and does not wait for it.
+pub fn spawn_case(case: &str, change: impl FnOnce(&mut Command)) -> Child {
+    let mut command = case_command(case);
+    change(&mut command);
+    command.spawn().expect("the command starts")
+}
+
+fn case_command(case: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("a test binary has a path"));
+    command.args(["children", "--exact", "--nocapture", "--test-threads=1"]).env(CASE, case);
+    command
 }
 
 /// Runs a command to its end, at most a minute, and keeps what it said.

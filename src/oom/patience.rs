@@ -1,0 +1,111 @@
+//! How long to wait where the answer would be no.
+//!
+//! The kernel does not kill at once either: it writes out, and tries again. What it waits for takes milliseconds, and so
+//! do the waits here. Each is given up where the figures do not move, and has an end where they do.
+
+use super::grants;
+use crate::sys;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+
+const MS: u64 = 1_000_000;
+/// With nothing moving: for memory that is about to be given back, and for a commit of another thread to be over.
+const IDLE: u64 = 30 * MS;
+const IDLE_IN_FLIGHT: u64 = 500 * MS;
+/// For what is being written, with nothing moving and with something moving.
+const WRITING: (u64, u64) = (100 * MS, 1000 * MS);
+/// The longest time between a request and its refusal.
+const LONGEST: u64 = 3000 * MS;
+/// How long another thread may query before its figures are done without.
+const TURN: u64 = 20 * MS;
+/// So soon after a wait that was in vain, another thread need not wait for the same.
+const RECENT: u64 = 100 * MS;
+
+/// When a wait for room was last in vain.
+static IN_VAIN: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    Nap,
+    Over,
+}
+
+/// The waits of one admission.
+pub(super) struct Patience {
+    began: u64,
+    /// When something last moved, and the best that was seen by then.
+    moved: u64,
+    best: Option<i64>,
+    written: i64,
+    is_over_for_writeback: bool,
+    naps: u32,
+}
+
+impl Patience {
+    pub(super) fn new(now: u64) -> Self {
+        Patience {
+            began: now,
+            moved: now,
+            best: None,
+            written: i64::MIN,
+            is_over_for_writeback: false,
+            naps: 0,
+        }
+    }
+
+    /// Sleeps for a moment, later for longer ones.
+    pub(super) fn nap(&mut self) {
+        sys::sleep_briefly(50_000u32 << self.naps.min(5));
+        self.naps = self.naps.wrapping_add(1);
+    }
+
+    /// Waits for another thread that queries.
+    pub(super) fn wait_for_turn(&self) -> Wait {
+        if sys::monotonic_ns().saturating_sub(self.began) < TURN { Wait::Nap } else { Wait::Over }
+    }
+
+    /// Waits for what is being written out: `spare` is there already.
+    pub(super) fn wait_for_writeback(&mut self, spare: i64, writeback: u64) {
+        let now = sys::monotonic_ns();
+        // (What is written is clean, or reclaimed and taken by somebody: either way there is less to write.)
+        let done = spare.max(0).saturating_sub_unsigned(writeback);
+        if done > self.written {
+            (self.written, self.moved) = (done, now);
+        }
+        let (idle, longest) = WRITING;
+        self.is_over_for_writeback =
+            now.saturating_sub(self.moved) > idle || now.saturating_sub(self.began) > longest;
+    }
+
+    /// Whether the rest of the waiting is the kernel's.
+    pub(super) fn is_over_for_writeback(&self) -> bool {
+        self.is_over_for_writeback
+    }
+
+    /// Waits for memory that others give back: so much there is to spare, which is too little.
+    pub(super) fn wait_for_room(&mut self, spare: i64, margin: u64) -> Wait {
+        let now = sys::monotonic_ns();
+        // What this process takes itself is no sign of anything.
+        let others = spare.saturating_add(grants::admitted());
+        let best = self.best.unwrap_or(others);
+        if others > best {
+            self.moved = now;
+        }
+        self.best = Some(best.max(others));
+        let is_in_flight = grants::in_flight() > 0;
+        let was_in_vain = now.saturating_sub(IN_VAIN.load(Relaxed)) < RECENT;
+        let idle = match (is_in_flight, was_in_vain) {
+            (true, _) => IDLE_IN_FLIGHT,
+            (false, true) => 0,
+            (false, false) => IDLE,
+        };
+        // While others take what is left, each moment makes it more likely that the kernel kills.
+        let is_taken = others < best.saturating_sub_unsigned(margin / 8);
+        let is_over =
+            is_taken || now.saturating_sub(self.moved) >= idle || now.saturating_sub(self.began) > LONGEST;
+        if is_over && !is_taken {
+            IN_VAIN.store(now, Relaxed);
+        }
+        if is_over { Wait::Over } else { Wait::Nap }
+    }
+}
