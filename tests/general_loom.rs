@@ -52,14 +52,16 @@ impl Page {
         }
     }
 
-    /// The owner takes all there is.
+    /// The owner takes all there is: as many as were counted.
     fn gather(&self, found: &mut Vec<usize>) {
-        let mut next = self.remote.take().unwrap_or(0);
+        let (mut next, count) = self.remote.take().unwrap_or((0, 0));
+        let before = found.len();
         while next != 0 {
             found.push(next);
             // SAFETY: what was taken is the owner's.
             next = self.links[next / 8].with(|at| unsafe { *at });
         }
+        assert_eq!(found.len() - before, count as usize);
     }
 
     /// The owner looks at what it was told of; how often the page was there.
@@ -102,8 +104,9 @@ fn every_block_comes_back_once() {
         for thread in others {
             thread.join().unwrap();
         }
+        assert_eq!(page.remote.count() as usize, 3 - found.len());
         page.gather(&mut found);
-        assert_eq!(sorted(found), [8, 16, 24]);
+        assert_eq!((sorted(found), page.remote.count()), (vec![8, 16, 24], 0));
     });
 }
 

@@ -198,7 +198,56 @@ fn a_child_allocates_at_once() {
     support::child("forks").assert_success();
 }
 
+/// What is around a fork may be called by several who know nothing of each other, and by one who then does not fork.
+fn forks_told_twice() {
+    for kind in kinds() {
+        let heap = &Heap::builder().reserve(1 << 30).policy(kind).build();
+        let other_allocates = || {
+            std::thread::scope(|threads| {
+                threads.spawn(|| Tagged::new(heap, 100, 1).free(heap));
+            });
+        };
+        other_allocates();
+        heap.before_fork();
+        heap.before_fork();
+        Tagged::new(heap, 100, 2).free(heap);
+        // SAFETY: the child makes calls to the heap, starts a thread, and ends.
+        let child = unsafe { libc::fork() };
+        // (The child says that it is none.)
+        // SAFETY: `before_fork` was called above.
+        unsafe { heap.after_fork(false) };
+        other_allocates();
+        // SAFETY: as above.
+        unsafe { heap.after_fork(child == 0) };
+        other_allocates();
+        if child == 0 {
+            // SAFETY: nothing of the parent's is run.
+            unsafe { libc::_exit(if heap.check().is_ok() { 42 } else { 43 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is ours.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(libc::WEXITSTATUS(status), 42, "{kind:?}: {status:#x}");
+        if support::reserves() {
+            std::thread::scope(|threads| {
+                threads.spawn(|| heap.before_fork());
+            });
+            other_allocates();
+        }
+        heap.check().unwrap();
+    }
+}
+
+#[test]
+fn a_fork_that_is_told_of_twice_is_one() {
+    support::child("told twice").assert_success();
+}
+
 #[test]
 fn children() {
-    support::child_main(&[("forks", forks_with_threads), ("sigsegv", nobody_takes_sigsegv)]);
+    support::child_main(&[
+        ("forks", forks_with_threads),
+        ("sigsegv", nobody_takes_sigsegv),
+        ("told twice", forks_told_twice),
+    ]);
 }

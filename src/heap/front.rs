@@ -146,8 +146,6 @@ impl<T: ThreadSlot> Heap<T> {
     pub fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         // What is at hand needs no more than this; choosing the policy is out of line.
         if let Chosen::General(policy) = &self.policy
-            && size != 0
-            && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
             return Ok(block);
@@ -312,8 +310,6 @@ impl<T: ThreadSlot> Heap<T> {
     #[inline]
     pub fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         if let Chosen::General(policy) = &self.policy
-            && size != 0
-            && align.is_power_of_two()
             && let Some(block) = policy.at_hand(size, align)
         {
             // SAFETY: a fresh block of so many bytes.
@@ -374,7 +370,9 @@ impl<T: ThreadSlot> Heap<T> {
         each!(&self.policy, policy => policy.check())
     }
 
-    /// The figures of this moment.
+    /// The figures of this moment. They are what the heap counts, and no block is read for them, so that any thread may
+    /// ask at any time. They are exact when no other thread is in a call; otherwise the counts of one page may be of
+    /// different moments.
     pub fn stats(&self) -> HeapStats {
         let stats = each!(&self.policy, policy => policy.stats());
         HeapStats { region: self.monitor().stats().unwrap_or_default(), ..stats }
@@ -442,12 +440,16 @@ impl<T: ThreadSlot> Heap<T> {
     }
 
     /// To be called by the thread that is about to fork: no other thread is in a call to the heap from here on, until
-    /// [`after_fork`](Heap::after_fork).
+    /// [`after_fork`](Heap::after_fork). This thread may go on to use it.
+    ///
+    /// Called again before that, it does nothing: one [`after_fork`](Heap::after_fork) ends it however often it was called, and
+    /// more of them do nothing. If the thread ends without one, others go on.
     pub fn before_fork(&self) {
         each!(&self.policy, policy => policy.before_fork());
     }
 
-    /// To be called after the fork, in the parent and (`is_child`) in the child.
+    /// To be called after the fork, in the parent and (`is_child`) in the child. Where that was not said the process's number
+    /// tells.
     ///
     /// # Safety
     /// This thread called [`before_fork`](Heap::before_fork), or is the child's copy of the one that did.

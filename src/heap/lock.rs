@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 
 /// A value that one thread at a time may have.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Lock<T> {
     alone: &'static AtomicU8,
     /// The thread that holds it to fork, by an address of its own, which its copy in the child has as well; 0 for none.
     forker: AtomicUsize,
+    /// The same thread by the system's numbers.
+    forker_number: AtomicU64,
     value: UnsafeCell<T>,
 }
 
@@ -35,6 +37,7 @@ impl<T> Lock<T> {
             is_held: AtomicBool::new(false),
             alone: one_thread(),
             forker: AtomicUsize::new(0),
+            forker_number: AtomicU64::new(0),
             value: UnsafeCell::new(value),
         }
     }
@@ -89,17 +92,34 @@ impl<T> Lock<T> {
     /// The caller held it.
     #[inline]
     pub unsafe fn open(&self) {
-        // (As long as it is held for a fork, only the thread that forks comes here, which holds it on.)
         if self.forker.load(Relaxed) == 0 {
+            self.is_held.store(false, Release);
+        } else {
+            self.open_around_fork();
+        }
+    }
+
+    /// As long as it is held for a fork, only the thread that forks comes here, which holds it on. A call that was
+    /// interrupted by a handler that announced a fork, and returned without having said that the fork is over, ends
+    /// that with itself.
+    #[cold]
+    fn open_around_fork(&self) {
+        if self.forker.load(Relaxed) == INTERRUPTED {
+            self.forker.store(0, Relaxed);
             self.is_held.store(false, Release);
         }
     }
 
-    /// Takes it in the thread that is about to fork. Until it is opened, this thread gets the value whenever it asks.
+    /// Takes it in the thread that is about to fork. Until it is opened, this thread gets the value whenever it asks. A
+    /// second call changes nothing: the first opening opens it, since the fork is over by then.
     ///
     /// # Safety
     /// It has one guard at a time until then.
     pub unsafe fn hold_for_fork(&self) {
+        // (With one thread, what it holds for a fork looks like a call that was interrupted.)
+        if self.is_forking() || (self.alone.load(Relaxed) != 0 && self.forker.load(Relaxed) == INTERRUPTED) {
+            return;
+        }
         // The only thread of the process has it, and is in the handler of a signal: what was interrupted goes on in both
         // processes, with what it holds.
         if self.alone.load(Relaxed) != 0 && self.is_held.load(Relaxed) {
@@ -107,20 +127,24 @@ impl<T> Lock<T> {
             return;
         }
         self.hold();
+        self.forker_number.store(sys::this_thread(), Relaxed);
         self.forker.store(sys::thread_address(), Relaxed);
     }
 
-    /// Opens it after the fork; whether it was taken for that: not if the fork came in the middle of a call.
+    /// Opens it after the fork; whether it was taken for that: not if the fork came in the middle of a call. What this
+    /// thread does not hold for a fork, or not any more, stays as it is.
     ///
     /// # Safety
-    /// The caller took it by [`hold_for_fork`](Self::hold_for_fork), or is the child of the one who did.
+    /// The caller took it by [`hold_for_fork`](Self::hold_for_fork), or is the child of the one who did, and has no guard.
     pub unsafe fn open_after_fork(&self) -> bool {
-        let was_taken = self.forker.swap(0, Relaxed) != INTERRUPTED;
-        if was_taken {
-            // SAFETY: the caller's promise.
+        if self.is_forking() {
+            self.forker.store(0, Relaxed);
+            // SAFETY: this thread holds it.
             unsafe { self.open() };
+            return true;
         }
-        was_taken
+        let _ = self.forker.compare_exchange(INTERRUPTED, 0, Relaxed, Relaxed);
+        false
     }
 
     /// Whether anybody has it at this moment.
@@ -131,7 +155,14 @@ impl<T> Lock<T> {
     /// Whether the calling thread holds it because it forks: the same one, or its copy in a child.
     #[cold]
     fn is_forking(&self) -> bool {
+        // (A thread that has ended leaves its address to another one.)
         self.forker.load(Relaxed) == sys::thread_address()
+            && (self.is_in_child() || self.forker_number.load(Relaxed) == sys::this_thread())
+    }
+
+    /// Whether the last thread that took it to fork was another process's than this one.
+    pub fn is_in_child(&self) -> bool {
+        self.forker_number.load(Relaxed) >> 32 != u64::from(sys::process_id())
     }
 
     #[cold]
@@ -144,9 +175,26 @@ impl<T> Lock<T> {
         while self.is_held.load(Relaxed) || self.is_held.swap(true, Acquire) {
             pause(turn);
             turn = turn.saturating_add(1);
+            if turn.is_multiple_of(LOOK) && self.take_from_the_dead() {
+                return;
+            }
         }
     }
+
+    /// Takes it from a thread of this process that held it to fork, and ended without having opened it; whether that was so.
+    #[cold]
+    fn take_from_the_dead(&self) -> bool {
+        let (forker, number) = (self.forker.load(Relaxed), self.forker_number.load(Relaxed));
+        let is_gone = !matches!(forker, 0 | INTERRUPTED)
+            && number >> 32 == u64::from(sys::process_id())
+            && !sys::thread_exists(number as u32);
+        // (One of those who wait. What the thread wrote was seen by whoever learned of its end: the system.)
+        is_gone && self.forker.compare_exchange(forker, 0, Acquire, Relaxed).is_ok()
+    }
 }
+
+/// After so many turns of waiting it is asked whether the thread is there that is waited for.
+const LOOK: u32 = 256;
 
 /// In the place of who forks: it was not taken for that.
 const INTERRUPTED: usize = usize::MAX;
@@ -259,6 +307,71 @@ mod tests {
         }
         drop(held);
         assert_eq!(lock.try_lock().as_deref(), Some(&1));
+    }
+
+    #[test]
+    fn taken_twice_to_fork_it_is_opened_once() {
+        // (Either way that a lock is taken: with one thread, and with several.)
+        // SAFETY: one thread.
+        for lock in [Lock::new(1), unsafe { Lock::unless(true, 1) }] {
+            for _ in 0..2 {
+                // SAFETY: no guards.
+                unsafe {
+                    lock.hold_for_fork();
+                    lock.hold_for_fork();
+                    assert!(lock.open_after_fork());
+                    assert!(!lock.is_held());
+                    let held = lock.lock();
+                    assert!(!lock.open_after_fork(), "it is not held for a fork any more");
+                    assert!(lock.is_held());
+                    drop(held);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_fork_amid_a_call_leaves_the_lock_to_the_call() {
+        // SAFETY: one thread.
+        let lock = unsafe { Lock::unless(true, 1) };
+        let held = lock.lock();
+        // SAFETY: as in a handler that has interrupted whoever has the guard.
+        unsafe {
+            lock.hold_for_fork();
+            lock.hold_for_fork();
+            assert!(!lock.open_after_fork());
+            assert!(!lock.open_after_fork());
+        }
+        assert!(lock.is_held());
+        drop(held);
+        assert!(!lock.is_held());
+        // A handler that returns without `open_after_fork` does not keep the call from ending.
+        let held = lock.lock();
+        // SAFETY: as above.
+        unsafe { lock.hold_for_fork() };
+        drop(held);
+        assert!(!lock.is_held());
+        drop(lock.lock());
+        // SAFETY: no guards.
+        assert!(!unsafe { lock.open_after_fork() }, "there is nothing left to open");
+    }
+
+    #[test]
+    fn who_ends_without_having_forked_leaves_it_to_others() {
+        if cfg!(highwater_portable) {
+            return;
+        }
+        let lock = Lock::new(1);
+        std::thread::scope(|threads| {
+            // SAFETY: no guards.
+            threads.spawn(|| unsafe { lock.hold_for_fork() });
+        });
+        *lock.lock() += 1;
+        assert!(!lock.is_held());
+        std::thread::scope(|threads| {
+            threads.spawn(|| *lock.lock() += 1);
+        });
+        assert_eq!(*lock.lock(), 3);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::sampled::Pool;
 use crate::slot::Slot;
 use crate::{BOOT, foreign, stats, wrong};
 use core::ffi::{c_int, c_void};
+use core::hint::cold_path;
 use core::ptr::{NonNull, null_mut};
 use highwater::Cause;
 use highwater::heap::startup::Found;
@@ -76,18 +77,23 @@ pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
     with_heap(size, align, |process| process.place(size, align, false))
 }
 
-/// A block of a size that no table leads to.
+/// A block of a size that no table leads to, or of a thread that has no table.
 #[inline(never)]
 pub(crate) fn place_larger(size: usize) -> *mut c_void {
     let local = Slot::get(0);
-    if size <= Local::MOST_SMALL
-        && !local.is_null()
-        // SAFETY: the slot's entry is the calling thread's, and the size was compared; it is more than `Local::MOST`.
-        && let Some(block) = unsafe { Local::take_larger(local, size) }
-    {
-        return block.as_ptr().cast();
+    // (One compare for both ends.)
+    if !(Local::MOST + 1..=Local::MOST_SMALL).contains(&size) {
+        return place(size, ALIGN);
     }
-    place(size, ALIGN)
+    if local.is_null() {
+        cold_path();
+        return place(size, ALIGN);
+    }
+    // SAFETY: the slot's entry is the calling thread's, and the size was compared.
+    match unsafe { Local::take_larger(local, size) } {
+        Some(block) => block.as_ptr().cast(),
+        None => place(size, ALIGN),
+    }
 }
 
 /// The same with zeros.

@@ -59,17 +59,14 @@ static OF_BOOT: OfBoot = OfBoot;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     // (Two ways out, so that there are two branches and no sum of two conditions.)
-    if size > Local::MOST {
+    if size >= Slot::above() {
         return calls::place_larger(size);
     }
-    let local = Slot::get(0);
-    if !local.is_null()
-        // SAFETY: the slot's entry is the calling thread's, and the size was compared.
-        && let Some(block) = unsafe { Local::take(local, size) }
-    {
-        return block.as_ptr().cast();
+    // SAFETY: the slot's entry is the calling thread's, and there is one, for sizes up to what was compared.
+    match unsafe { Local::take(Slot::get(0), size) } {
+        Some(block) => block.as_ptr().cast(),
+        None => calls::place(size, calls::ALIGN),
     }
-    calls::place(size, calls::ALIGN)
 }
 
 /// Takes a block back.
@@ -96,17 +93,14 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let Some(size) = count.checked_mul(size) else { return calls::refuse() };
-    let local = Slot::get(0);
-    if size <= Local::MOST
-        && !local.is_null()
-        // SAFETY: the slot's entry is the calling thread's, and the size was compared.
-        && let Some(block) = unsafe { Local::take(local, size) }
-    {
-        // SAFETY: a fresh block of so many bytes.
-        unsafe { block.write_bytes(0, size) };
-        return block.as_ptr().cast();
+    if size >= Slot::above() {
+        return calls::place_zeroed(size);
     }
-    calls::place_zeroed(size)
+    // SAFETY: as in `malloc`.
+    let Some(block) = (unsafe { Local::take(Slot::get(0), size) }) else { return calls::place_zeroed(size) };
+    // SAFETY: a fresh block of so many bytes.
+    unsafe { block.write_bytes(0, size) };
+    block.as_ptr().cast()
 }
 
 /// The block with `size` bytes, there or elsewhere. Of no bytes: it is freed, as glibc does.

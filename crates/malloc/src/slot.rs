@@ -1,4 +1,4 @@
-//! Where a thread keeps its entry of the heap: two words of thread-local storage at a fixed distance from the thread
+//! Where a thread keeps its entry of the heap: three words of thread-local storage at a fixed distance from the thread
 //! pointer (initial-exec), since a `thread_local!` of a shared library is a call of `__tls_get_addr`, which may allocate.
 
 use core::arch::{asm, global_asm};
@@ -7,18 +7,26 @@ use core::sync::atomic::{AtomicBool, AtomicU32};
 use highwater::heap::{Local, ThreadSlot};
 
 // The first word is what the fast paths take: the entry, or null where every call has to be looked at. The second is the
-// entry in any case.
+// entry in any case. The third is above every size that the first has at hand, and 0 where that is null: so one compare
+// tells an allocation both.
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".p2align 4",
     ".globl highwater_malloc_slot",
     ".hidden highwater_malloc_slot",
     ".type highwater_malloc_slot, @object",
-    ".size highwater_malloc_slot, 16",
+    ".size highwater_malloc_slot, 24",
     "highwater_malloc_slot:",
-    ".zero 16",
+    ".zero 24",
     ".popsection",
 );
+
+#[repr(C)]
+struct Words {
+    fast: *mut Local,
+    local: *mut Local,
+    above: usize,
+}
 
 /// How far the words are from the thread pointer: the same in every thread.
 #[inline(always)]
@@ -63,8 +71,8 @@ fn thread_pointer() -> usize {
     pointer
 }
 
-/// The calling thread's two words.
-fn words() -> *mut [*mut Local; 2] {
+/// The calling thread's words.
+fn words() -> *mut Words {
     core::ptr::with_exposed_provenance_mut(thread_pointer().wrapping_add(distance()))
 }
 
@@ -90,9 +98,31 @@ impl Slot {
             KEY.store(key, Relaxed);
         }
     }
+
+    /// All sizes below may be at hand of the calling thread, whose entry is there then.
+    #[inline(always)]
+    pub(crate) fn above() -> usize {
+        let above: usize;
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: reads the calling thread's third word.
+        unsafe {
+            asm!(
+                "mov {}, qword ptr fs:[{} + 16]",
+                out(reg) above,
+                in(reg) distance(),
+                options(pure, readonly, nostack, preserves_flags)
+            );
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: as above.
+        unsafe {
+            above = (&raw const (*words()).above).read();
+        }
+        above
+    }
 }
 
-// SAFETY: two words of the thread's own, for the one heap that there is; their address is the key.
+// SAFETY: words of the thread's own, for the one heap that there is; their address is the key.
 unsafe impl ThreadSlot for Slot {
     #[inline(always)]
     fn get(_heap: u64) -> *mut Local {
@@ -110,20 +140,22 @@ unsafe impl ThreadSlot for Slot {
         #[cfg(not(target_arch = "x86_64"))]
         // SAFETY: as above.
         unsafe {
-            local = (&raw const (*words())[0]).read();
+            local = (&raw const (*words()).fast).read();
         }
         local
     }
 
     fn look_up(_heap: u64) -> *mut Local {
         // SAFETY: the calling thread's second word.
-        unsafe { (&raw const (*words())[1]).read() }
+        unsafe { (&raw const (*words()).local).read() }
     }
 
     fn set(_heap: u64, local: *mut Local) {
         let fast = if LOOKS.load(Relaxed) { core::ptr::null_mut() } else { local };
         // SAFETY: the calling thread's words.
-        unsafe { words().write([fast, local]) };
+        unsafe {
+            words().write(Words { fast, local, above: if fast.is_null() { 0 } else { Local::MOST + 1 } })
+        };
         let key = KEY.load(Relaxed);
         if !local.is_null() && key != NO_KEY {
             // Where it needs memory it may have it: the entry is there.

@@ -29,8 +29,8 @@ fn corrupt(address: usize, what: &'static str) -> HeapError {
 }
 
 impl<T: ThreadSlot> General<T> {
-    /// Walks the slices, then the pages in them. What other threads do meanwhile is looked at as well as it can be: a
-    /// page of another thread's that is alive is not counted.
+    /// Walks the slices, then the pages in them. The lists of a page are followed only where nobody can be changing them:
+    /// not those of another thread that may be running.
     pub(super) fn check_all(&self) -> Result<(), HeapError> {
         let _shared = self.shared.lock();
         let held = self.slices.lock();
@@ -49,8 +49,9 @@ impl<T: ThreadSlot> General<T> {
             if last.back.get() as usize != slices - 1 {
                 return Err(corrupt(address, "the way from the last slice of a run to its first"));
             }
-            let is_free = page.kind.get() == FREE;
-            match page.kind.get() {
+            let kind = page.kind.get_published();
+            let is_free = kind == FREE;
+            match kind {
                 FREE => {
                     if was_free {
                         return Err(corrupt(address, "a free run beside a free run"));
@@ -127,6 +128,9 @@ impl<T: ThreadSlot> General<T> {
         if counts[1].wrapping_add(page.out.get()) != page.carved.get() {
             return wrong("the count of freed blocks");
         }
+        if counts[0] != page.at_hand.get() {
+            return wrong("the count of free blocks");
+        }
         // (What other threads free they may free at any time.)
         if tag & FULL != 0 && counts[0] + counts[1] > 0 {
             return wrong("the mark of a page that has nothing free");
@@ -134,7 +138,7 @@ impl<T: ThreadSlot> General<T> {
         Ok(())
     }
 
-    /// The lists of a page: at hand, freed by the owner, freed by others.
+    /// The lists of a page: at hand, freed by the owner, freed by others. For a page that is quiet.
     fn lists(&self, page: &Page) -> [*mut Block; 3] {
         let remote =
             page.remote.peek().map_or(core::ptr::null_mut(), |at| self.origin.wrapping_add(at).cast());
@@ -165,16 +169,8 @@ impl<T: ThreadSlot> General<T> {
         Some(count)
     }
 
-    /// How many blocks of a page are live; of another thread's page as far as that can be seen.
-    fn live_blocks(&self, page: &Page) -> u32 {
-        // Once: its owner goes on.
-        let carved = page.carved.get();
-        let mut seen = Seen([0; MOST_BLOCKS / 64]);
-        let counts =
-            self.lists(page).map(|list| self.count(page, list, |_, new| new, &mut seen).unwrap_or(0));
-        carved.saturating_sub(counts.iter().sum())
-    }
-
+    /// Goes by what every page's owner counts, and follows no list: a block that was free when it was reached may be
+    /// somebody's by the time that it is read.
     pub(super) fn figures(&self) -> HeapStats {
         let held = self.slices.lock();
         let mut stats = HeapStats {
@@ -186,7 +182,7 @@ impl<T: ThreadSlot> General<T> {
         while index < held.top {
             // SAFETY: entries below the top are committed.
             let page = unsafe { &*self.entry(index) };
-            match page.kind.get() {
+            match page.kind.get_published() {
                 FREE => {
                     stats.free_runs += 1;
                     stats.free_bytes += page.bytes();
@@ -194,7 +190,7 @@ impl<T: ThreadSlot> General<T> {
                 }
                 BLOCKS => {
                     let size = page.size.get() as usize;
-                    let live = self.live_blocks(page) as usize;
+                    let live = page.live() as usize;
                     stats.live_blocks += live;
                     stats.live_bytes += live * size;
                     stats.free_bytes += (page.room.get() as usize).saturating_sub(live) * size;

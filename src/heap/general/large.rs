@@ -84,7 +84,7 @@ impl<T: ThreadSlot> General<T> {
         let (block, used) = unsafe {
             (*run).tag.set(0);
             (*run).start.set(self.slice_at(self.index_of(run)));
-            (*run).kind.set(LARGE);
+            (*run).kind.publish(LARGE);
             (NonNull::new_unchecked((*run).start.get()), (*run).dirty.get() as usize)
         };
         if self.checks {

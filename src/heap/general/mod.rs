@@ -13,8 +13,8 @@
 //! The fast paths are here: an allocation takes the first block of the first page of its class, a free pushes on its
 //! page's other list if the page carries this thread's tag. Free lists per page, the second list, and the list of other
 //! threads are mimalloc's (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019). What differs: whatever
-//! a free has to look at besides is in the tag, so that one compare tells; a page has no count of its live blocks, only
-//! one of the freed ones, so that an allocation counts nothing; and an empty page is left where it is (see `small`).
+//! a free has to look at besides is in the tag, so that one compare tells; each list of a page has a count of its own, so
+//! that figures can be had while its owner is running; and an empty page is left where it is (see `small`).
 //!
 //! # Threads and forks
 //! One lock guards the slices, one the entry of those threads that have none. Neither is held while user code runs. Who
@@ -105,7 +105,7 @@ impl<T: ThreadSlot> General<T> {
     pub(crate) fn new(region: Region, checks: bool) -> Result<Self, HeapError> {
         let start = region.as_ptr();
         let origin_offset = start.addr().wrapping_neg() % SLICE;
-        let all = region.reserved_bytes().saturating_sub(origin_offset) >> SLICE_SHIFT;
+        let all = region.reserved_bytes().saturating_sub(origin_offset).min(remote::END) >> SLICE_SHIFT;
         let ground = Ground::new(region);
         let meta = Meta::reserve(all, checks).map_err(|errno| {
             use crate::oom::{OutOfMemory, Request, explain_call};
@@ -140,11 +140,20 @@ impl<T: ThreadSlot> General<T> {
         General { keeps_none, ..self }
     }
 
-    /// A block for `size` bytes if one is at hand: the fast path of every allocation.
+    /// A block for `size` bytes if one is at hand: the fast path of every allocation. (Of what there can be no block of,
+    /// nothing is at hand.)
     #[inline(always)]
     pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        const { assert!(Local::MOST.is_power_of_two() && GRAIN.is_power_of_two()) };
+        // Not 0 for no bytes at all, more than `MOST`, no power of two, and more than a grain: in one word, as branches they
+        // are twice as many instructions.
+        let too_large = size.wrapping_sub(1) >> Local::MOST.ilog2();
+        let too_wide = align.wrapping_sub(1) & (align | !(GRAIN - 1));
+        if too_large | too_wide != 0 {
+            return None;
+        }
         let local = T::get(self.id);
-        if size > Local::MOST || align > GRAIN || local.is_null() {
+        if local.is_null() {
             return None;
         }
         // SAFETY: the slot's entry is this thread's, and the size was compared.
@@ -266,6 +275,9 @@ impl<T: ThreadSlot> Policy for General<T> {
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
+        // (What is known here, whatever is said: in a child the threads of the parent are never there. The number alone does
+        // not do, as the child may have a namespace of its own.)
+        let is_child = is_child || self.slices.is_in_child();
         // SAFETY: this thread, or the one that it is the copy of, has both.
         let was_taken = unsafe { self.slices.open_after_fork() & self.shared.open_after_fork() };
         // (In the middle of a call of the only thread there are no others.)

@@ -5,7 +5,7 @@
 
 use super::classes::SLICE_SHIFT;
 use super::remote::Remote;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
 /// A number of which one thread is the writer; others may look at it.
@@ -26,6 +26,16 @@ impl Num {
     #[inline]
     pub(super) fn set(&self, value: u32) {
         self.0.store(value, Relaxed);
+    }
+
+    /// [`set`](Self::set), and whoever reads it by [`get_published`](Self::get_published) sees what was written before.
+    pub(super) fn publish(&self, value: u32) {
+        self.0.store(value, Release);
+    }
+
+    /// See [`publish`](Self::publish).
+    pub(super) fn get_published(&self) -> u32 {
+        self.0.load(Acquire)
     }
 }
 
@@ -84,6 +94,8 @@ pub(super) struct Page {
     pub(super) local_free: Ptr<Block>,
     /// How many of the blocks that were carved are not in `local_free`; 0 when all are.
     pub(super) out: Num,
+    /// How many are in `free`: for whoever wants figures, since only the owner may follow a list.
+    pub(super) at_hand: Num,
     /// The blocks that were carved.
     pub(super) carved: Num,
     /// The blocks that there is room for.
@@ -94,8 +106,6 @@ pub(super) struct Page {
     pub(super) next: Ptr<Page>,
     pub(super) prev: Ptr<Page>,
     pub(super) next_idle: Ptr<Page>,
-    /// The first byte.
-    pub(super) start: Ptr<u8>,
 
     /// Whose it is: a thread's tag, with `FULL` and `SLOW`. 0 for what is no page of blocks.
     pub(super) tag: Num,
@@ -112,6 +122,8 @@ pub(super) struct Page {
     pub(super) dirty: Num,
     pub(super) remote: Remote,
     pub(super) next_told: AtomicUsize,
+    /// The first byte.
+    pub(super) start: Ptr<u8>,
 }
 
 const _: () = assert!(core::mem::size_of::<Page>() == 128);
@@ -127,13 +139,13 @@ pub(super) static NOTHING: Nothing = Nothing(core::cell::UnsafeCell::new(Page {
     free: Ptr::new(core::ptr::null_mut()),
     local_free: Ptr::new(core::ptr::null_mut()),
     out: Num::new(0),
+    at_hand: Num::new(0),
     carved: Num::new(0),
     room: Num::new(0),
     idle: Num::new(0),
     next: Ptr::new(core::ptr::null_mut()),
     prev: Ptr::new(core::ptr::null_mut()),
     next_idle: Ptr::new(core::ptr::null_mut()),
-    start: Ptr::new(core::ptr::null_mut()),
     tag: Num::new(0),
     kind: Num::new(NONE),
     size: Num::new(0),
@@ -143,6 +155,7 @@ pub(super) static NOTHING: Nothing = Nothing(core::cell::UnsafeCell::new(Page {
     dirty: Num::new(0),
     remote: Remote(AtomicUsize::new(0)),
     next_told: AtomicUsize::new(0),
+    start: Ptr::new(core::ptr::null_mut()),
 }));
 
 impl Nothing {
@@ -159,6 +172,8 @@ impl Page {
         if !block.is_null() {
             // SAFETY: a free block's first word is the list's, and nobody but the owner changes it.
             self.free.set(unsafe { (*block).0.get() });
+            // (Apart from everything else it is one instruction.)
+            self.at_hand.set(self.at_hand.get().wrapping_sub(1));
         }
         block
     }
@@ -172,9 +187,42 @@ impl Page {
         // SAFETY: the block is the page's now, and has room for a word.
         unsafe { (*block).0.set(self.local_free.get()) };
         self.local_free.set(block);
-        let out = self.out.get().wrapping_sub(1);
-        self.out.set(out);
-        out == 0
+        self.count_freed()
+    }
+
+    /// Takes one off `out`; whether that left none.
+    #[inline(always)]
+    fn count_freed(&self) -> bool {
+        // Of an atomic load, a difference and an atomic store the compiler makes three instructions if the difference is
+        // compared.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: the word is this page's, and other threads see what they see of an atomic load and a store.
+        unsafe {
+            core::arch::asm!(
+                "dec dword ptr [{} + {}]",
+                "jz {}",
+                in(reg) core::ptr::from_ref(self),
+                const core::mem::offset_of!(Page, out),
+                label { return true },
+                options(nostack)
+            );
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        {
+            let out = self.out.get().wrapping_sub(1);
+            self.out.set(out);
+            if out == 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// How many blocks are live. Exact where no call is in the middle of something, whoever the page's owner is: it goes by
+    /// what the owner and the threads that free for it count, and looks at no block.
+    pub(super) fn live(&self) -> u32 {
+        let free = self.at_hand.get().saturating_add(self.remote.count());
+        self.out.get().saturating_sub(free).min(self.room.get())
     }
 
     /// The bytes of the run.

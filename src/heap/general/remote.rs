@@ -10,7 +10,9 @@
 //! Nobody waits. A thread that stops in the middle, or is left behind by a fork, costs the memory of the page at most.
 //!
 //! Blocks and pages are offsets here, multiples of 8 and 1, and the links between them are the caller's to write, so
-//! that the same file runs under loom; the atomics come from the parent module.
+//! that the same file runs under loom; the atomics come from the parent module. The length of a page's list stands in the
+//! upper bits of its word, because nobody but the owner may follow the list: the moment it is taken, its blocks are
+//! somebody's.
 
 use super::atomic::{AtomicUsize, Ordering};
 
@@ -23,6 +25,12 @@ const TOLD: usize = 2;
 const STATE: usize = 3;
 /// There is a block.
 const SOME: usize = 4;
+/// From this bit on it stands how many there are.
+const COUNT_SHIFT: u32 = 48;
+const ONE: usize = 1 << COUNT_SHIFT;
+
+/// Where blocks end: the first offset that has no room beside the count.
+pub(crate) const END: usize = ONE;
 
 /// What other threads have freed of one page; 0 is nothing, and watched.
 #[derive(Debug)]
@@ -37,8 +45,12 @@ pub(crate) enum Park {
     NotEmpty,
 }
 
+fn count_of(word: usize) -> u32 {
+    (word >> COUNT_SHIFT) as u32
+}
+
 fn head_of(word: usize) -> Option<usize> {
-    (word & SOME != 0).then_some(word & !(STATE | SOME))
+    (word & SOME != 0).then_some(word & (ONE - 1) & !(STATE | SOME))
 }
 
 impl Remote {
@@ -52,7 +64,8 @@ impl Remote {
             link(head_of(word));
             let is_parked = word & STATE == PARKED;
             let state = if is_parked { TOLD } else { word & STATE };
-            let new = block | SOME | state;
+            let count = (word & !(ONE - 1)).wrapping_add(ONE);
+            let new = block | SOME | state | count;
             match self.0.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return is_parked,
                 Err(now) => word = now,
@@ -60,13 +73,14 @@ impl Remote {
         }
     }
 
-    /// Takes all blocks; the first of them. For the owner.
+    /// Takes all blocks; the first of them, and how many they are. For the owner.
     #[inline]
-    pub(crate) fn take(&self) -> Option<usize> {
+    pub(crate) fn take(&self) -> Option<(usize, u32)> {
         if self.0.load(Ordering::Relaxed) & SOME == 0 {
             return None;
         }
-        head_of(self.0.fetch_and(STATE, Ordering::Acquire))
+        let word = self.0.fetch_and(STATE, Ordering::Acquire);
+        head_of(word).map(|head| (head, count_of(word)))
     }
 
     /// From now on the owner does not come by. For the owner.
@@ -94,9 +108,14 @@ impl Remote {
         self.0.load(Ordering::Relaxed) & STATE == TOLD
     }
 
-    /// The first block, left where it is. For looking only.
+    /// The first block, left where it is. For the owner, to look at the list.
     pub(crate) fn peek(&self) -> Option<usize> {
         head_of(self.0.load(Ordering::Acquire))
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn count(&self) -> u32 {
+        count_of(self.0.load(Ordering::Relaxed))
     }
 
     /// Nothing, and watched: for a page that is made.

@@ -79,19 +79,20 @@ impl<T: ThreadSlot> General<T> {
         }
         page.free.set(freed);
         page.local_free.set(null_mut());
+        page.at_hand.set(page.carved.get().wrapping_sub(page.out.get()));
         page.out.set(page.carved.get());
         !freed.is_null()
     }
 
     /// Takes what other threads have freed; how many blocks that were.
     pub(super) unsafe fn gather(&self, page: &Page) -> u32 {
-        let Some(head) = page.remote.take() else { return 0 };
+        let Some((head, most)) = page.remote.take() else { return 0 };
         let first: *mut Block = self.origin.wrapping_add(head).cast();
-        let (mut last, mut count) = (first, 1);
-        // SAFETY: the blocks of the list are free, and this thread's since it was taken. It is never longer than the
-        // page has blocks, unless somebody wrote to a block that was freed.
+        let (mut last, mut count, most) = (first, 1, most.min(page.carved.get()));
+        // SAFETY: the blocks of the list are free, and this thread's since it was taken. It is as long as was counted,
+        // unless somebody wrote to a block that was freed.
         unsafe {
-            while count < page.carved.get() {
+            while count < most {
                 let next = (*last).0.get();
                 if next.is_null() {
                     break;
@@ -125,6 +126,7 @@ impl<T: ThreadSlot> General<T> {
         // SAFETY: as above.
         unsafe { (*block.cast::<Block>()).0.set(null_mut()) };
         page.carved.set(carved + count);
+        page.at_hand.set(count);
         page.out.set(page.out.get() + count);
         true
     }
@@ -280,6 +282,7 @@ impl<T: ThreadSlot> General<T> {
             page.free.set(null_mut());
             page.local_free.set(null_mut());
             page.out.set(0);
+            page.at_hand.set(0);
             page.carved.set(0);
             page.room.set((slices * SLICE / size) as u32);
             page.idle.set(0);
@@ -287,7 +290,7 @@ impl<T: ThreadSlot> General<T> {
             page.size.set(size as u32);
             page.class.set(class as u32);
             page.remote.reset();
-            page.kind.set(BLOCKS);
+            page.kind.publish(BLOCKS);
             let is_slow = slices > 1 || self.checks;
             page.tag.set(local.tag.get() | if is_slow { SLOW } else { 0 });
             local.pages.set(local.pages.get() + 1);
@@ -339,20 +342,9 @@ impl Page {
         self.carved.get() as usize * self.size.get() as usize
     }
 
-    /// How many blocks a list has, at most as many as were carved.
-    fn length(&self, mut block: *mut Block) -> u32 {
-        let mut count = 0;
-        while !block.is_null() && count < self.carved.get() {
-            count += 1;
-            // SAFETY: a free block of this page, which is the caller's.
-            block = unsafe { (*block).0.get() };
-        }
-        count
-    }
-
-    /// Whether nothing of it is allocated, by counting what is free.
+    /// Whether nothing of it is allocated. For the owner, who has gathered what others freed.
     fn is_empty(&self) -> bool {
-        self.kind.get() != NONE && self.length(self.free.get()) == self.out.get()
+        self.kind.get() != NONE && self.at_hand.get() == self.out.get()
     }
 
     /// Puts `free` into `local_free`, so that an empty page looks like one.

@@ -155,7 +155,7 @@ impl<T: ThreadSlot> General<T> {
             unsafe { &(*self.local_at(index)).others.owner }
         };
         let places = 1..held.locals;
-        let own = places.clone().find(|&index| owner(index).load(Relaxed) == key);
+        let own = places.clone().find(|&index| self.is_of(index, key, thread));
         let found = own.or_else(|| places.clone().find(|&index| owner(index).load(Relaxed) == VACANT));
         let found = found.or_else(|| self.find_deserted(&mut held));
         let local = match found {
@@ -183,19 +183,27 @@ impl<T: ThreadSlot> General<T> {
         if !local.is_null() {
             return local;
         }
-        let key = T::key();
+        let (key, thread) = (T::key(), sys::this_thread());
         let held = self.slices.lock();
         for index in 1..held.locals {
-            let local = self.local_at(index);
-            // SAFETY: below the number of entries that are made.
-            let others = unsafe { &(*local).others };
-            if others.owner.load(Relaxed) == key {
+            if self.is_of(index, key, thread) {
+                let local = self.local_at(index);
                 // It may have been an ended thread's of the same key: from here on it is not deserted.
-                others.thread.store(sys::this_thread(), Relaxed);
+                // SAFETY: below the number of entries that are made.
+                unsafe { (*local).others.thread.store(thread, Relaxed) };
                 return local;
             }
         }
         null_mut()
+    }
+
+    /// Whether an entry is that of the thread with this key and these numbers: the thread's own, or one's that has ended and
+    /// whose key it has got. Another process's is not, whatever its key: a child that was forked without our knowing makes its
+    /// threads where the parent had some, and those may have been in the middle of anything. Under the lock.
+    fn is_of(&self, index: usize, key: usize, thread: u64) -> bool {
+        // SAFETY: below the number of entries that are made.
+        let others = unsafe { &(*self.local_at(index)).others };
+        others.owner.load(Relaxed) == key && others.thread.load(Relaxed) >> 32 == thread >> 32
     }
 
     /// An entry whose thread has ended, among a few that are looked at in turn: asking takes a system call.
