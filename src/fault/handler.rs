@@ -1,8 +1,8 @@
 //! Everything inside the signal.
 //!
 //! Rules of this file: no allocation, no lock, no waiting, no panic, no thread-local but errno, no library
-//! but libc, little stack (std's alternate stack leaves about 5 KB at entry; a growth takes under 1 KB of
-//! it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
+//! but libc, little stack (std's alternate stack leaves about 5 KB at entry; a growth takes under 1.5 KB
+//! of it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
 //! or passed on to whoever handled SIGSEGV before us.
 
 use super::imp::current;
@@ -87,7 +87,7 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
     }
 }
 
-/// An unoptimised growth takes more than 4 KB of stack, nearly all that there is; an optimised one less than 1 KB.
+/// An unoptimised growth takes more than 4 KB of stack, nearly all that there is; an optimised one less than 1.5 KB.
 #[inline(always)]
 fn unoptimised_elsewhere(f: impl FnOnce()) {
     if cfg!(debug_assertions) { sys::with_room(f) } else { f() }
