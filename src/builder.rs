@@ -224,7 +224,9 @@ impl<T: Over> Builder<T> {
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
     pub fn try_build(self) -> Result<T, BuildError> {
         if T::TOUCHED {
-            crate::fault::install().map_err(BuildError::Handler)?;
+            crate::fault::install()
+                .and_then(|()| crate::fault::prepare_thread())
+                .map_err(BuildError::Handler)?;
         }
         // (Which takes descriptors; a program whose malloc is a heap may count its own.)
         if T::TOUCHED || self.options.headroom != Headroom::Off {

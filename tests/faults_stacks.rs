@@ -1,4 +1,4 @@
-//! Growth where there is little: stack, signals, or time left in a thread.
+//! Growth where there is little: stack, or time left in a thread.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -16,7 +16,6 @@ use support::raw::{self, get, page, put};
 #[test]
 fn children() {
     support::child_main(&[
-        ("blocked", blocked_and_not_prepared),
         ("what a growth takes", what_a_growth_takes),
         ("an alternate stack", growth_on_an_alternate_stack),
         ("a hook that fits", || hook_that_takes::<{ 40 << 10 }>()),
@@ -80,39 +79,6 @@ fn a_thread_local_destructor_may_grow() {
     let theirs = AtTheEnd(region.clone());
     std::thread::spawn(|| LAST.set(Some(theirs))).join().unwrap();
     assert_eq!((region.stats().faults, get(&region, 99 * page())), (100, 7));
-}
-
-fn block_all_signals() {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: the set is filled before it is used.
-    unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
-    }
-}
-
-#[test]
-fn a_thread_with_blocked_signals_grows_once_it_is_prepared() {
-    if !support::has_faults() {
-        return;
-    }
-    let faults = std::thread::spawn(|| {
-        block_all_signals();
-        fault::prepare_thread().unwrap();
-        assert!(raw::is_blocked(libc::SIGUSR1), "only the one that growth needs is unblocked");
-        raw::grown(10).stats().faults
-    });
-    assert_eq!(faults.join().unwrap(), 10);
-    let ended = support::child("blocked");
-    assert!(ended.stdout.contains("ready"), "{ended:#?}");
-    ended.assert_signal(libc::SIGSEGV);
-}
-
-fn blocked_and_not_prepared() {
-    drop(raw::grown(10));
-    block_all_signals();
-    println!("ready");
-    drop(raw::grown(1));
 }
 
 #[test]

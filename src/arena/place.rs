@@ -1,6 +1,7 @@
 //! What the allocation calls stand on: somewhere that blocks come from, and two ways to be told that there is none.
 
 use super::cursor::panic_with;
+use crate::fault::debug_check_thread;
 use crate::grow::Why;
 use crate::oom::OutOfMemory;
 use core::alloc::Layout;
@@ -107,8 +108,11 @@ impl Mode for Plain {
     type Error = Infallible;
 
     #[inline(always)]
+    #[track_caller]
     fn place<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Result<*mut u8, Infallible> {
-        Ok(place.place(size, align, caller))
+        let block = place.place(size, align, caller);
+        debug_check_thread(block, size);
+        Ok(block)
     }
 
     #[inline(always)]
@@ -122,7 +126,8 @@ impl Mode for Plain {
     }
 
     fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
-        place.place_if_fits(size, align, caller)
+        let block = place.place_if_fits(size, align, caller);
+        block.inspect(|block| debug_check_thread(*block, size))
     }
 
     #[inline(always)]

@@ -39,6 +39,15 @@ pub fn prepare_thread() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether growth is possible on this thread: it is on every one.
+pub fn is_thread_prepared() -> bool {
+    true
+}
+
+/// No touch is a fault.
+#[inline(always)]
+pub(crate) fn debug_check_thread(_block: *const u8, _len: usize) {}
+
 /// Whether a fault was a growth of ours: it never is.
 ///
 /// # Safety

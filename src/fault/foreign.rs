@@ -5,7 +5,6 @@
 //! The symbol is weak: several copies of this crate in one program share the function of one of them. (Two versions may
 //! also become one assembly in link-time optimisation.)
 
-use super::handler::OURS;
 use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
 
@@ -35,14 +34,6 @@ unsafe extern "C" {
 pub(super) fn tell(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the function returns at once, and looks at none of its arguments.
     unsafe { highwater_foreign_fault(signal, info, context) };
-}
-
-/// Whether a handler is that of another copy of this library, by the flags and the mask that it was installed with: no other
-/// program blocks all signals but those that a thread raises itself, and has SIGSEGV open. All versions keep to that.
-pub(super) fn is_copy(flags: c_int, mask: u64) -> bool {
-    const FLAGS: c_int = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-    const LOW: u64 = (1 << 31) - 1;
-    flags & FLAGS == FLAGS && mask & LOW == OURS
 }
 
 /// Where the function is, for debuggers of programs without symbols.

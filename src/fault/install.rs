@@ -1,34 +1,33 @@
 //! Everything outside the signal: putting the handler in place and asking whether it is there.
 
-use super::foreign;
-use super::handler::{self, Previous};
+use super::chain::{Action, CHAIN, OUR_FLAGS};
+use super::{entry, foreign, handler};
 use crate::sys;
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};
-use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
-};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use std::io;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// What SIGSEGV goes to now. nix has no call that only asks.
-pub(super) fn current() -> io::Result<libc::sigaction> {
+/// What a signal goes to now. nix has no call that only asks.
+pub(super) fn current(signal: c_int) -> io::Result<libc::sigaction> {
     // Zeroed: not every C library writes all of it.
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: no new action is given, and there is room for the old one.
-    match unsafe { libc::sigaction(libc::SIGSEGV, null(), action.as_mut_ptr()) } {
+    match unsafe { libc::sigaction(signal, null(), action.as_mut_ptr()) } {
         // SAFETY: the call filled it in.
         0 => Ok(unsafe { action.assume_init() }),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-fn is_ours(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == handler::entry as *const () as usize
+/// The number of the entry, if the action is ours.
+fn our_entry(action: &libc::sigaction) -> Option<usize> {
+    entry::number(action.sa_sigaction)
 }
 
 /// Keeps this code mapped for good where it came with a dynamic library that may be closed: the kernel knows
@@ -45,7 +44,7 @@ fn stay_loaded() {
         };
         // SAFETY: getauxval has no preconditions.
         let program = core::ptr::with_exposed_provenance(unsafe { libc::getauxval(libc::AT_PHDR) } as usize);
-        let Some(ours) = image(handler::entry as *const c_void) else { return };
+        let Some(ours) = image(handler::handle as *const c_void) else { return };
         if image(program).is_some_and(|program| program.dli_fbase == ours.dli_fbase) {
             return;
         }
@@ -55,52 +54,83 @@ fn stay_loaded() {
     }
 }
 
-/// Puts our handler in front and remembers whom it replaced. No lock: two threads that do this at once
-/// remember the same predecessor, and ours is never its own.
-fn put_in_front() -> io::Result<()> {
+/// Puts our handler in front of what is there, and remembers that. No lock: of two threads that do this at once the
+/// newer entry stays.
+fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
     stay_loaded();
     sys::guard_stacks();
-    // Remembered before ours can run, so that it never runs without a predecessor to pass faults on to.
-    let before = current()?;
-    if !is_ours(&before) {
-        Previous::remember(&before);
+    // Remembered before the entry can be called, so that it never is without knowing whom to pass faults on to.
+    let mut entry = CHAIN.remember(Action::of(before)).ok_or_else(|| {
+        io::Error::other(
+            "the SIGSEGV handler was put in front of more different handlers than it can remember",
+        )
+    })?;
+    loop {
+        let replaced = set(entry)?;
+        match our_entry(&replaced) {
+            None => CHAIN.correct(entry, Action::of(&replaced)),
+            // Another thread's, which knows of ours.
+            Some(newer) if CHAIN.is_newer(newer, entry) => {
+                entry = newer;
+                continue;
+            }
+            Some(_) => {}
+        }
+        return Ok(());
     }
-    // SA_ONSTACK: a stack that overflowed has no room for us. SA_NODEFER: a second fault inside the handler
-    // (of the one we pass a fault on to, say) ends the process instead of hanging it.
-    let flags = SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK | SaFlags::SA_NODEFER;
-    // Everything else waits until a growth is over, but for what the thread raises itself: std's alternate stack has
-    // room for our handler and not for a profiler's on top of it. Handlers that a fault is passed on to get the
-    // mask they asked for. (Copies of this library recognise one another by these flags and this mask.)
+}
+
+/// Makes an entry the action of SIGSEGV, and returns the one before.
+fn set(entry: usize) -> io::Result<libc::sigaction> {
     let mut blocked = SigSet::all();
     for raised in sys::RAISED {
         blocked.remove(Signal::try_from(raised)?);
     }
-    // SAFETY: the two types of the context pointer differ in name only.
-    let entry = unsafe {
-        core::mem::transmute::<
-            unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void),
-            extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void),
-        >(handler::entry)
-    };
-    let action = SigAction::new(SigHandler::SigAction(entry), flags, blocked);
-    // SAFETY: the handler keeps to what is allowed inside a signal.
-    let replaced = libc::sigaction::from(unsafe { sigaction(Signal::SIGSEGV, &action) }?);
-    if !is_ours(&replaced) {
-        Previous::remember(&replaced);
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    let mut replaced = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: zeroes are an action; the entry is a function that keeps to what is allowed inside a signal.
+    unsafe {
+        let action = action.assume_init_mut();
+        action.sa_sigaction = entry::address(entry);
+        (action.sa_flags, action.sa_mask) = (OUR_FLAGS, *blocked.as_ref());
+        match libc::sigaction(libc::SIGSEGV, action, replaced.as_mut_ptr()) {
+            0 => Ok(replaced.assume_init()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
-    Ok(())
 }
 
-/// Installs the SIGSEGV handler, once; every builder does. Whoever handled the signal before gets each
+/// Whether an action that is in front got there past us: somebody who was there before us, or replaced us, left and
+/// restored what he had found.
+fn is_past_us(action: &libc::sigaction) -> bool {
+    let action = Action::of(action);
+    CHAIN.never_calls_us(&action) || is_of_std(action)
+}
+
+/// Whether an action is what std installs before `main`, whose address is not public: it has these flags, an empty mask,
+/// and is that of SIGBUS as well. A handler of the program's that looks the same loses nothing if it is taken for that:
+/// it stands behind us then, and gets all that is not ours.
+fn is_of_std(action: Action) -> bool {
+    let looks_so = action.flags == libc::SA_SIGINFO | libc::SA_ONSTACK && action.mask == 0;
+    looks_so && current(libc::SIGBUS).is_ok_and(|bus| Action::of(&bus) == action)
+}
+
+/// Installs the SIGSEGV handler; every builder does. Whoever handled the signal before gets each
 /// fault that is not a growth of ours, with everything the kernel said about it.
+///
+/// It stays where it is for as long as nobody replaces it. A handler that was there before and leaves restores what it
+/// found, and the program may set the default action: where this call (and so every builder) finds SIG_DFL, SIG_IGN or
+/// what std or an older copy of this library installed, it installs ours again. A handler that is not known is left
+/// where it is, since it may pass faults on; see [`ensure_front`].
 ///
 /// # Errors
 /// The system's, if it refuses.
 pub fn install() -> io::Result<()> {
-    if INSTALLED.load(Acquire) {
+    let before = current(libc::SIGSEGV)?;
+    if our_entry(&before).is_some() || INSTALLED.load(Acquire) && !is_past_us(&before) {
         return Ok(());
     }
-    put_in_front()?;
+    put_in_front(&before)?;
     INSTALLED.store(true, Release);
     Ok(())
 }
@@ -108,15 +138,20 @@ pub fn install() -> io::Result<()> {
 /// Whether SIGSEGV goes to this copy of the library first. It need not: a handler that was installed later
 /// and passes on what is not its own serves growth just as well.
 pub fn is_front() -> bool {
-    current().is_ok_and(|action| is_ours(&action))
+    current(libc::SIGSEGV).is_ok_and(|action| our_entry(&action).is_some())
 }
 
 /// Puts our handler in front again if another one was installed since and does not pass faults on. The
 /// other one gets every fault that is not ours. Call it where you know that to be needed; it is never done
 /// by itself, so that two copies of this library do not take the front from each other for ever.
 ///
+/// It is not for good. The other handler found something when it was installed, and restores that when it is
+/// removed (`faulthandler.disable()` in Python, dropping a crash reporter), which may be us, or somebody before us:
+/// call this again then, or build a region. A fault of nobody's reaches each handler once, also where one passes it
+/// back to us, or restores us and lets the fault happen again.
+///
 /// # Errors
-/// The system's, if it refuses.
+/// The system's, if it refuses; or that ours was put in front of some sixty different handlers before.
 ///
 /// ```
 /// highwater::fault::ensure_front()?;
@@ -124,15 +159,19 @@ pub fn is_front() -> bool {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn ensure_front() -> io::Result<()> {
-    if !is_front() {
-        put_in_front()?;
+    let before = current(libc::SIGSEGV)?;
+    if our_entry(&before).is_none() {
+        put_in_front(&before)?;
         INSTALLED.store(true, Release);
     }
     Ok(())
 }
 
 /// Makes growth possible on this thread if its signals are blocked: the kernel ends a process that faults
-/// while SIGSEGV is blocked, without asking anybody.
+/// while SIGSEGV is blocked, without asking anybody. Every builder does so for the thread that it runs on.
+///
+/// Libraries block all signals on threads of their own, and call back from there: PulseAudio's
+/// `pa_threaded_mainloop`, ZeroMQ's I/O thread (free functions), glibc's `timer_create` with `SIGEV_THREAD`.
 ///
 /// # Errors
 /// The system's, if it refuses.
@@ -140,6 +179,39 @@ pub fn prepare_thread() -> io::Result<()> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGSEGV);
     Ok(pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None)?)
+}
+
+/// Whether growth is possible on this thread: SIGSEGV is not blocked. If it is, the `try_` calls and what commits by
+/// request work all the same; see [`prepare_thread`].
+///
+/// ```
+/// let _arena = highwater::Arena::new();
+/// assert!(highwater::fault::is_thread_prepared(), "the builder saw to that");
+/// ```
+pub fn is_thread_prepared() -> bool {
+    sys::change_mask(libc::SIG_BLOCK, 0) & 1 << (libc::SIGSEGV - 1) == 0
+}
+
+/// With debug assertions: panics if touching a block will end the process without a word, since the touch is a fault
+/// and this thread blocks SIGSEGV.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn debug_check_thread(block: *const u8, len: usize) {
+    #[cfg(debug_assertions)]
+    {
+        let end = block.addr().wrapping_add(len);
+        let is_committed =
+            |slot: &crate::region::Slot| end.wrapping_sub(slot.base().addr()) <= slot.frontier.get();
+        let faults =
+            len > 0 && crate::region::find(end.wrapping_sub(1)).is_some_and(|slot| !is_committed(slot));
+        assert!(
+            !faults || is_thread_prepared(),
+            "highwater: this thread blocks SIGSEGV, and the kernel kills a process that grows memory by touching it \
+             then; call highwater::fault::prepare_thread on the thread first, or use the try_ calls"
+        );
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = (block, len);
 }
 
 /// For a program whose own SIGSEGV handler stays in front: serves the fault if it is a growth of ours, and

@@ -12,7 +12,11 @@
 //! With the `explicit` engine the same functions exist and say that there is nothing to handle.
 
 #[cfg(highwater_fault)]
+mod chain;
+#[cfg(highwater_fault)]
 mod context;
+#[cfg(highwater_fault)]
+mod entry;
 #[cfg(highwater_fault)]
 mod foreign;
 #[cfg(highwater_fault)]
@@ -20,10 +24,15 @@ mod handler;
 #[cfg_attr(highwater_fault, path = "install.rs")]
 #[cfg_attr(not(highwater_fault), path = "absent.rs")]
 mod imp;
+#[cfg(highwater_fault)]
+mod pass;
+#[cfg(highwater_fault)]
+mod repeat;
 
 #[cfg(highwater_fault)]
 pub(crate) use foreign::FUNCTION as FOREIGN_FAULT;
-pub use imp::{ensure_front, install, is_front, prepare_thread, try_handle};
+pub(crate) use imp::debug_check_thread;
+pub use imp::{ensure_front, install, is_front, is_thread_prepared, prepare_thread, try_handle};
 
 /// How a region grows in this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,365 @@
+//! What our handler was put in front of, and when.
+//!
+//! Four rules make the way of a fault that is not ours the one that a program expects, and make it end:
+//!
+//! 1. Each time our handler is put in front it gets an *entry*: an address of its own, which remembers when that was
+//!    and the handler that it was put in front of.
+//! 2. A fault goes to the newest handler that is remembered, but for those remembered after the entry that it came
+//!    through, and, if it was passed on already, only to one remembered earlier than the last that it was passed on
+//!    to. So a handler behind us may pass the fault back to us, or make the entry that it found the action again and
+//!    let the fault happen once more: it goes to an older handler each time, and after the oldest to the default
+//!    action. The time travels with the siginfo, so this holds across all copies of this library in a process.
+//! 3. A handler that is found in front a second time was installed a second time: it is remembered at its newest place
+//!    only.
+//! 4. Nothing that a fault may be passed on to is overwritten. An entry is used again only if the handler behind it has
+//!    moved, by rule 3, and the one that was put in front of it as well, which knew its address.
+//!
+//! Everything here is words, which may be read inside the signal at any time. Who finds an entry while it is written
+//! passes over it. [`Chain::newest`] alone is for the inside of the signal.
+
+use super::entry;
+use crate::sys;
+use core::ffi::c_int;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, fence};
+
+/// The flags that our handler is installed with.
+///
+/// `SA_ONSTACK`: a stack that overflowed has no room for us. `SA_NODEFER`: a second fault inside the handler (of the
+/// one we pass a fault on to, say) ends the process instead of hanging it.
+pub(super) const OUR_FLAGS: c_int = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+
+/// The signals up to 31 that the kernel blocks while our handler runs: all but those that a thread raises itself.
+///
+/// Everything else waits until a growth is over: std's alternate stack has room for our handler and not for a
+/// profiler's on top of it. Handlers that a fault is passed on to get the mask they asked for.
+pub(super) const OUR_MASK: u64 = {
+    let mut mask = (1 << 31) - 1;
+    let mut i = 0;
+    while i < sys::RAISED.len() {
+        mask &= !(1 << (sys::RAISED[i] - 1));
+        i += 1;
+    }
+    // These two cannot be blocked.
+    mask & !(1 << (libc::SIGKILL - 1)) & !(1 << (libc::SIGSTOP - 1))
+};
+
+/// An action of SIGSEGV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Action {
+    /// Its address, or `SIG_DFL` or `SIG_IGN`.
+    pub(super) handler: usize,
+    pub(super) flags: c_int,
+    /// The kernel's signals, 1 to 64: the first word of a signal set.
+    pub(super) mask: u64,
+}
+
+impl Action {
+    pub(super) fn of(action: &libc::sigaction) -> Self {
+        /// The C library's own.
+        const SA_RESTORER: c_int = 0x0400_0000;
+        Action {
+            handler: action.sa_sigaction,
+            flags: action.sa_flags & !SA_RESTORER,
+            mask: first_word(&action.sa_mask),
+        }
+    }
+
+    /// Whether there is no function.
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self.handler, libc::SIG_DFL | libc::SIG_IGN)
+    }
+
+    /// Whether this is a copy of this library, by flags and mask that nobody else has: all versions keep to them.
+    pub(super) fn is_copy(&self) -> bool {
+        const LOW: u64 = (1 << 31) - 1;
+        // (C libraries keep a few of the signals after 31 for themselves.)
+        const HIGH: u64 = !0 << 35;
+        self.flags == OUR_FLAGS && self.mask & LOW == OUR_MASK && self.mask & HIGH == HIGH
+    }
+
+    /// Whether two actions are the same handler's.
+    fn is_same(&self, other: &Self) -> bool {
+        let both_copies = self.is_copy() && other.is_copy();
+        self.handler == other.handler || both_copies && entry::are_of_one_copy(self.handler, other.handler)
+    }
+}
+
+/// The kernel's signals of a set.
+pub(super) fn first_word(set: &libc::sigset_t) -> u64 {
+    // SAFETY: a signal set is at least one word long and has no invalid values.
+    unsafe { core::ptr::from_ref(set).cast::<u64>().read_unaligned() }
+}
+
+/// One time that ours was put in front.
+struct Entry {
+    /// When that was, on the monotonic clock: 0 never, [`BEING_WRITTEN`] while the words below change.
+    since: AtomicU64,
+    handler: AtomicUsize,
+    flags: AtomicI32,
+    mask: AtomicU64,
+}
+
+impl Entry {
+    const fn unused() -> Self {
+        Entry {
+            since: AtomicU64::new(0),
+            handler: AtomicUsize::new(libc::SIG_DFL),
+            flags: AtomicI32::new(0),
+            mask: AtomicU64::new(0),
+        }
+    }
+}
+
+const BEING_WRITTEN: u64 = u64::MAX;
+
+/// The handler behind an entry, if it moved to a newer one.
+const MOVED: usize = libc::SIG_ERR;
+
+/// What an entry remembers, all of the same time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Behind {
+    number: usize,
+    pub(super) since: u64,
+    pub(super) action: Action,
+}
+
+impl Behind {
+    fn has_moved(&self) -> bool {
+        self.action.handler == MOVED
+    }
+}
+
+/// All entries.
+pub(super) struct Chain {
+    entries: [Entry; entry::COUNT],
+}
+
+/// Those of this copy of the library.
+pub(super) static CHAIN: Chain = Chain::new();
+
+impl Chain {
+    const fn new() -> Self {
+        Chain { entries: [const { Entry::unused() }; entry::COUNT] }
+    }
+
+    /// `None` if the entry was never used, or changes at this moment.
+    fn read(&self, number: usize) -> Option<Behind> {
+        let entry = self.entries.get(number)?;
+        let since = entry.since.load(Acquire);
+        let action = Action {
+            handler: entry.handler.load(Relaxed),
+            flags: entry.flags.load(Relaxed),
+            mask: entry.mask.load(Relaxed),
+        };
+        fence(Acquire);
+        let is_whole = since != 0 && since != BEING_WRITTEN && entry.since.load(Relaxed) == since;
+        is_whole.then_some(Behind { number, since, action })
+    }
+
+    fn remembered(&self) -> impl Iterator<Item = Behind> {
+        (0..entry::COUNT).filter_map(|number| self.read(number))
+    }
+
+    /// Rule 2: what a fault goes to that came through an entry, if it was passed on to what is of this age before.
+    /// Signal-safe.
+    pub(super) fn newest(&self, entry: usize, before: u64) -> Option<Behind> {
+        let own = self.read(entry).map_or(u64::MAX, |own| own.since);
+        let mut newest: Option<Behind> = None;
+        for behind in self.remembered() {
+            let is_older = behind.since <= own && behind.since < before;
+            if is_older && !behind.has_moved() && newest.is_none_or(|newest| newest.since < behind.since) {
+                newest = Some(behind);
+            }
+        }
+        newest
+    }
+
+    /// A handler that wants to be called once is: false if it was before. Signal-safe.
+    pub(super) fn use_up(&self, behind: &Behind) -> bool {
+        let entry = self.entries.get(behind.number);
+        let swap = |entry: &Entry| {
+            entry.handler.compare_exchange(behind.action.handler, libc::SIG_DFL, AcqRel, Relaxed).is_ok()
+        };
+        entry.is_some_and(swap)
+    }
+
+    /// An entry to put in front of this action now, which it remembers. `None` when all of them are in use, by about
+    /// as many handlers.
+    pub(super) fn remember(&self, action: Action) -> Option<usize> {
+        // What never calls us is in no circle with an entry that stood before it already.
+        if self.never_calls_us(&action)
+            && let Some(known) = self.remembered().find(|behind| behind.action.handler == action.handler)
+        {
+            return Some(known.number);
+        }
+        let is_unused = |entry: &Entry| entry.since.load(Relaxed) == 0;
+        let unused = self.entries.iter().enumerate().filter(|(_, entry)| is_unused(entry));
+        let left = self.left().map(|left| (left.number, left.since));
+        let number = unused.map(|(number, _)| (number, 0)).chain(left).find_map(|(number, since)| {
+            let entry = self.entries.get(number)?;
+            entry.since.compare_exchange(since, BEING_WRITTEN, AcqRel, Relaxed).ok()?;
+            Some(number)
+        })?;
+        self.write(number, action);
+        Some(number)
+    }
+
+    /// The action that an entry was really put in front of, if that is another one than it remembers.
+    pub(super) fn correct(&self, number: usize, action: Action) {
+        let Some(entry) = self.entries.get(number) else { return };
+        if entry.handler.load(Relaxed) != action.handler {
+            entry.since.store(BEING_WRITTEN, Relaxed);
+            self.write(number, action);
+        }
+    }
+
+    /// Makes an entry that is [`BEING_WRITTEN`] by the caller one of this moment.
+    fn write(&self, number: usize, action: Action) {
+        let Some(entry) = self.entries.get(number) else { return };
+        let newest = self.remembered().map(|behind| behind.since).max().unwrap_or(0);
+        let now = sys::monotonic_ns().max(newest.wrapping_add(1));
+        fence(Release);
+        entry.flags.store(action.flags, Relaxed);
+        entry.mask.store(action.mask, Relaxed);
+        entry.handler.store(action.handler, Relaxed);
+        entry.since.store(now, Release);
+        // Rule 3.
+        for behind in self.remembered().filter(|behind| behind.since < now && behind.action.is_same(&action))
+        {
+            if let Some(entry) = self.entries.get(behind.number) {
+                let _ = entry.handler.compare_exchange(behind.action.handler, MOVED, Release, Relaxed);
+            }
+        }
+    }
+
+    /// Rule 4: the oldest entry that nothing leads to any more.
+    fn left(&self) -> Option<Behind> {
+        let next = |since: u64| self.remembered().filter(move |next| next.since > since);
+        let next = |since| next(since).min_by_key(|next| next.since);
+        let moved = self.remembered().filter(Behind::has_moved);
+        let left = moved.filter(|behind| next(behind.since).is_some_and(|next| next.has_moved()));
+        left.min_by_key(|behind| behind.since)
+    }
+
+    /// Whether one entry is newer than another.
+    pub(super) fn is_newer(&self, one: usize, other: usize) -> bool {
+        let since = |number| self.read(number).map_or(0, |behind| behind.since);
+        since(one) > since(other)
+    }
+
+    /// Whether an action surely passes nothing on to us: there is no handler, or it is another copy's of this library
+    /// from before our time.
+    pub(super) fn never_calls_us(&self, action: &Action) -> bool {
+        let is_known = || self.remembered().any(|known| known.action.handler == action.handler);
+        action.is_none() || action.is_copy() && is_known()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Chain, OUR_FLAGS, OUR_MASK};
+    use crate::fault::entry;
+
+    fn handler(handler: usize) -> Action {
+        Action { handler, flags: libc::SA_SIGINFO, mask: 0 }
+    }
+
+    fn copy(handler: usize) -> Action {
+        Action { handler, flags: OUR_FLAGS, mask: OUR_MASK | !0 << 31 }
+    }
+
+    const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, mask: 0 };
+
+    /// The handlers that a fault gets to that comes through an entry, if each passes it back to where it began.
+    fn way(chain: &Chain, entry: usize) -> Vec<usize> {
+        let mut before = u64::MAX;
+        let next = || {
+            let behind = chain.newest(entry, before)?;
+            before = behind.since;
+            Some(behind.action.handler)
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn a_fault_goes_from_its_entry_to_older_handlers_and_to_each_once() {
+        let chain = Chain::new();
+        let entries: Vec<_> = [10, 20, 30].map(|of| chain.remember(handler(of)).unwrap()).into();
+        assert_eq!(way(&chain, entries[2]), [30, 20, 10]);
+        assert_eq!(way(&chain, entries[1]), [20, 10]);
+        assert_eq!(way(&chain, entries[0]), [10]);
+        assert!(chain.is_newer(entries[2], entries[0]) && !chain.is_newer(entries[0], entries[0]));
+    }
+
+    #[test]
+    fn a_handler_that_is_found_again_stands_behind_the_newest_entry_only() {
+        let chain = Chain::new();
+        let entries = [10, 20, 30, 20].map(|of| chain.remember(handler(of)).unwrap());
+        assert_eq!(way(&chain, entries[3]), [20, 30, 10]);
+        assert_eq!(way(&chain, entries[2]), [30, 10]);
+        assert_eq!(way(&chain, entries[1]), [10], "the entry that it found when it was installed again");
+    }
+
+    #[test]
+    fn entries_are_used_again_when_nothing_leads_to_them() {
+        let chain = Chain::new();
+        let first = chain.remember(handler(10)).unwrap();
+        let mut before = first;
+        for _ in 0..10 * entry::COUNT {
+            let (left, right) = (chain.remember(handler(20)).unwrap(), chain.remember(handler(30)).unwrap());
+            assert_eq!(way(&chain, right), [30, 20, 10]);
+            assert_eq!(way(&chain, left), [20, 10]);
+            assert_eq!(way(&chain, before), [10], "what the first of the two found in front");
+            before = right;
+        }
+        assert_eq!(way(&chain, first), [10]);
+    }
+
+    #[test]
+    fn no_handler_is_forgotten_for_a_new_one() {
+        let chain = Chain::new();
+        let entries: Vec<_> =
+            (1..=entry::COUNT).map(|of| chain.remember(handler(10 * of)).unwrap()).collect();
+        assert_eq!(chain.remember(handler(1)), None);
+        let all: Vec<_> = (1..=entry::COUNT).rev().map(|of| 10 * of).collect();
+        assert_eq!(way(&chain, entries[entry::COUNT - 1]), all);
+        assert_eq!(chain.remember(handler(20)), None, "nor for one that is there already");
+        assert_eq!(way(&chain, entries[entry::COUNT - 1]), all);
+    }
+
+    #[test]
+    fn what_never_calls_us_has_one_entry() {
+        let chain = Chain::new();
+        let older = copy(0x7000_0000_1010);
+        let first = chain.remember(older).unwrap();
+        let default = chain.remember(DEFAULT).unwrap();
+        let reporter = chain.remember(handler(10)).unwrap();
+        for _ in 0..10 * entry::COUNT {
+            assert_eq!(chain.remember(DEFAULT), Some(default));
+            assert_eq!(chain.remember(older), Some(first));
+        }
+        assert_eq!(way(&chain, reporter), [10, libc::SIG_DFL, older.handler]);
+        assert!(chain.never_calls_us(&older) && !chain.never_calls_us(&copy(0x7000_0000_1020)));
+    }
+
+    #[test]
+    fn another_copy_is_one_handler_whatever_its_entry() {
+        let chain = Chain::new();
+        let (theirs, others) = (0x7000_0000_1000, 0x7000_0000_1400);
+        chain.remember(copy(theirs)).unwrap();
+        chain.remember(copy(others)).unwrap();
+        let last = chain.remember(copy(theirs + 16)).unwrap();
+        assert_eq!(way(&chain, last), [theirs + 16, others]);
+        assert!(!handler(theirs).is_copy() && copy(theirs).is_copy());
+    }
+
+    #[test]
+    fn a_handler_that_is_used_up_is_the_default_action() {
+        let chain = Chain::new();
+        let entry = chain.remember(handler(10)).unwrap();
+        let behind = chain.newest(entry, u64::MAX).unwrap();
+        assert!(chain.use_up(&behind) && !chain.use_up(&behind));
+        assert_eq!(way(&chain, entry), [libc::SIG_DFL]);
+    }
+}
