@@ -1,4 +1,4 @@
-//! `highwater completions`: what a shell needs to complete this command.
+//! `highwater completions`: the script a shell needs to complete this command.
 
 use std::process::ExitCode;
 
@@ -13,14 +13,14 @@ Examples:
   highwater completions zsh
   highwater completions fish
 
-bash reads them from ~/.local/share/bash-completion/completions/highwater, zsh from a file _highwater in a \
-directory of its fpath, fish from ~/.config/fish/completions/highwater.fish.";
+bash reads them from ~/.local/share/bash-completion/completions/highwater, zsh from a file named _highwater in a \
+directory on its fpath, and fish from ~/.config/fish/completions/highwater.fish.";
 
-/// Print a shell's completions of this command
+/// Print a shell's completion script for this command
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CompletionsArgs {
-    /// Whose
+    /// The shell
     #[arg(value_name = "SHELL", value_enum)]
     shell: Shell,
 }
@@ -29,11 +29,11 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs, command: &Command) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut visible(command), command.get_name(), &mut script);
-    let script = String::from_utf8(script).map_err(Failure::during)?;
+    let script = String::from_utf8(script).map_err(Failure::runtime)?;
     output::print(script.trim_end(), ExitCode::SUCCESS)
 }
 
-/// The command without what its help hides, which the generators would complete.
+/// The command without its hidden options and subcommands, which the generators would complete.
 fn visible(command: &Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
     let version = command.get_version().map(str::to_owned);
@@ -42,5 +42,5 @@ fn visible(command: &Command) -> Command {
         copy = copy.version(version);
     }
     copy.args(command.get_arguments().filter(|argument| !argument.is_hide_set()))
-        .subcommands(command.get_subcommands().filter(|below| !below.is_hide_set()).map(visible))
+        .subcommands(command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()).map(visible))
 }

@@ -1,4 +1,4 @@
-//! `HIGHWATER_INJECT`: refusals on demand in the programs of this command. The library reads no environment.
+//! `HIGHWATER_INJECT`: injected refusals in the processes of this command. The library itself reads no environment.
 
 use std::env;
 
@@ -9,23 +9,23 @@ use highwater::{
 
 use crate::{failure::Failure, size};
 
-/// The variable.
-pub const NAME: &str = "HIGHWATER_INJECT";
+/// The environment variable.
+pub const VARIABLE: &str = "HIGHWATER_INJECT";
 
-/// Injects what the environment asks for, if it does, into all regions made from now on.
+/// Applies the injection the environment asks for, if any, to all regions made from now on.
 pub fn from_environment() -> Result<(), Failure> {
-    let injection = asked()?;
+    let injection = requested()?;
     if injection.is_some() {
         oom::inject(injection);
     }
     Ok(())
 }
 
-/// What the environment asks for. A variable that is empty asks for nothing.
-pub fn asked() -> Result<Option<Injection>, Failure> {
-    let Some(text) = env::var_os(NAME).filter(|text| !text.is_empty()) else { return Ok(None) };
+/// The injection the environment asks for. An empty variable asks for none.
+pub fn requested() -> Result<Option<Injection>, Failure> {
+    let Some(text) = env::var_os(VARIABLE).filter(|text| !text.is_empty()) else { return Ok(None) };
     let text = text.to_string_lossy();
-    parse(&text).map(Some).map_err(|why| Failure::asked(format!("{NAME}={text:?}: {why}")))
+    parse(&text).map(Some).map_err(|reason| Failure::refused(format!("{VARIABLE}={text:?}: {reason}")))
 }
 
 /// Reads `nth=3`, `after=10`, `above=1MiB` or `rate=1000,seed=7`, with `,cause=NAME` behind it if wanted.
@@ -36,7 +36,9 @@ fn parse(text: &str) -> Result<Injection, String> {
         let count = || value.parse::<u64>().map_err(|_| format!("{key}={value}: not a number of admissions"));
         let is_rule = matches!(key, "nth" | "after" | "above" | "rate");
         if is_rule && (rule.is_some() || rate.is_some()) {
-            return Err(format!("{part:?} is a second rule: one of nth, after, above and rate is"));
+            return Err(format!(
+                "{part:?} is a second rule: only one of nth, after, above and rate can be set"
+            ));
         }
         match key {
             "nth" => match count()? {
@@ -50,25 +52,28 @@ fn parse(text: &str) -> Result<Injection, String> {
             }
             "rate" => match value.parse() {
                 Ok(per_million @ 1..=1_000_000) => rate = Some(per_million),
-                _ => return Err(format!("rate={value}: not a number of refusals per million, from 1")),
+                _ => {
+                    return Err(format!(
+                        "rate={value}: not a number of refusals per million, from 1 to 1000000"
+                    ));
+                }
             },
             "seed" if seed.is_none() => {
                 let number = value.parse::<u64>();
                 seed = Some(number.map_err(|_| format!("seed={value}: not a number below 2^64"))?);
             }
             "cause" if cause.is_none() => {
-                cause =
-                    Some(named(value).ok_or_else(|| {
-                        format!("cause={value}: no cause has that name; they are {}", names())
-                    })?);
+                cause = Some(cause_named(value).ok_or_else(|| {
+                    format!("cause={value}: no cause has that name (the causes are {})", cause_names())
+                })?);
             }
-            "seed" | "cause" => return Err(format!("{part:?}: {key} was given already")),
+            "seed" | "cause" => return Err(format!("{part:?}: {key} is already set")),
             _ => return Err(format!("{key:?} is none of nth, after, above, rate, seed and cause")),
         }
     }
     let injection = match (rule, rate, seed) {
         (None, Some(per_million), seed) => Injection::rate(per_million, seed.unwrap_or(0)),
-        (Some(_), _, Some(seed)) => return Err(format!("seed={seed} belongs to rate")),
+        (Some(_), _, Some(seed)) => return Err(format!("seed={seed} is only for rate")),
         (Some(rule), _, None) => rule,
         (None, None, _) => return Err("one of nth, after, above and rate is needed".into()),
     };
@@ -78,11 +83,11 @@ fn parse(text: &str) -> Result<Injection, String> {
     })
 }
 
-fn named(name: &str) -> Option<Cause> {
+fn cause_named(name: &str) -> Option<Cause> {
     Cause::ALL.into_iter().find(|cause| cause.name() == name)
 }
 
-fn names() -> String {
+fn cause_names() -> String {
     Cause::ALL.map(Cause::name).join(", ")
 }
 
@@ -93,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_the_help_says() {
+    fn rules_of_the_help_are_read() {
         for (text, injection) in [
             ("nth=3", Injection::nth(3)),
             ("after=0", Injection::after(0)),
@@ -111,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        for (text, why) in [
+    fn errors_name_the_wrong_part() {
+        for (text, expected) in [
             ("nth", "\"nth\""),
             ("nth=", "nth="),
             ("nth=0", "nth=0"),
@@ -134,14 +139,14 @@ mod tests {
             ("nth = 1", "\"nth \""),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains(why), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 
     #[test]
     fn every_cause_has_a_name_of_its_own() {
         for cause in Cause::ALL {
-            assert_eq!(named(cause.name()), Some(cause));
+            assert_eq!(cause_named(cause.name()), Some(cause));
         }
     }
 

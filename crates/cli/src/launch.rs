@@ -1,4 +1,4 @@
-//! Starting a program and waiting for it, with what the kernel counted.
+//! Starts a program and waits for it, with the resource usage the kernel counted.
 
 use std::{
     io, mem,
@@ -7,100 +7,104 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The status of a wrapped command that is not there, as shells have it.
+/// The status for a command that does not exist, as in shells.
 const NOT_FOUND: u8 = 127;
-/// The same of one that cannot be run.
-const NOT_RUN: u8 = 126;
+/// The status for a command that cannot be run, as in shells.
+const CANNOT_RUN: u8 = 126;
 
-/// A program that runs.
-pub struct Started {
+/// A program that is running.
+pub struct RunningChild {
     child: Child,
-    at: Instant,
+    started_at: Instant,
 }
 
-/// How it ended.
+/// How a program ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended {
+pub struct ProcessOutcome {
     pub status: ExitStatus,
     /// From just before it was started to its end.
     pub wall: Duration,
-    pub usage: Usage,
+    pub usage: ResourceUsage,
 }
 
 /// What the kernel counted for a process and all its descendants that were waited for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct ResourceUsage {
     pub user: Duration,
     pub system: Duration,
-    /// The largest of them, in bytes.
+    /// The peak resident memory of the largest of them, in bytes.
     pub peak_resident: u64,
-    /// Page faults without input, and with it.
+    /// Page faults without and with input from a disk.
     pub minor_faults: u64,
     pub major_faults: u64,
-    /// How often one of them waited, and how often it was made to.
+    /// Context switches: voluntary, because it waited, and involuntary.
     pub voluntary: u64,
     pub involuntary: u64,
 }
 
 /// Starts a program.
-pub fn start(command: &mut Command) -> io::Result<Started> {
-    // With anything to do before `exec` the child is forked. Otherwise it would be the parent's memory that is given up by
-    // `exec`, and its peak the least that the kernel says of the child.
-    // SAFETY: the closure does nothing.
+pub fn start(command: &mut Command) -> io::Result<RunningChild> {
+    // With a `pre_exec` closure the child is forked. A vforked child would share the parent's memory until `exec`, and the
+    // kernel would count the parent's peak as the child's.
+    // SAFETY: the closure does nothing, so it does nothing that is forbidden between fork and exec.
     unsafe { command.pre_exec(|| Ok(())) };
-    let at = Instant::now();
-    Ok(Started { child: command.spawn()?, at })
+    let started_at = Instant::now();
+    Ok(RunningChild { child: command.spawn()?, started_at })
 }
 
-impl Started {
+impl RunningChild {
     /// The process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it prints, if that is piped to us.
+    /// Its stdout, if that is a pipe to this process.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
-    /// Waits for its end. `over` is called when it has ended and its number is not free for others yet.
-    pub fn wait(self, over: impl FnOnce()) -> io::Result<Ended> {
-        let is_over = self.until_over();
-        let wall = self.at.elapsed();
-        over();
-        is_over?;
+    /// Waits until it ends. `on_exit` is called when it has ended and before its process id can be reused.
+    pub fn wait(self, on_exit: impl FnOnce()) -> io::Result<ProcessOutcome> {
+        let exited = self.wait_for_exit();
+        let wall = self.started_at.elapsed();
+        on_exit();
+        exited?;
         let (mut status, mut usage) = (0, no_usage());
         loop {
-            // SAFETY: both are written to by the call and nothing else, and are of its types.
+            // SAFETY: the call writes to `status` and `usage`, two locals of the types it expects.
             let done = unsafe { libc::wait4(self.pid(), &raw mut status, 0, &raw mut usage) };
             if done >= 0 {
-                return Ok(Ended { status: ExitStatus::from_raw(status), wall, usage: Usage::of(&usage) });
+                return Ok(ProcessOutcome {
+                    status: ExitStatus::from_raw(status),
+                    wall,
+                    usage: ResourceUsage::of(&usage),
+                });
             }
-            interrupted()?;
+            retry_if_interrupted()?;
         }
     }
 
-    fn until_over(&self) -> io::Result<()> {
+    fn wait_for_exit(&self) -> io::Result<()> {
         loop {
-            // SAFETY: a value of plain words, for which zero is good.
+            // SAFETY: `siginfo_t` consists of integers and pointers, for which all zeros is a valid value.
             let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
             let options = libc::WEXITED | libc::WNOWAIT;
-            // SAFETY: the value is written to by the call and nothing else.
+            // SAFETY: the call writes to `info`, a local of the type it expects.
             if unsafe { libc::waitid(libc::P_PID, self.id(), &raw mut info, options) } == 0 {
                 return Ok(());
             }
-            interrupted()?;
+            retry_if_interrupted()?;
         }
     }
 
     fn pid(&self) -> libc::pid_t {
-        // Every number of a process is one.
+        // Every process id fits.
         libc::pid_t::try_from(self.id()).unwrap_or_default()
     }
 }
 
-/// The last call's error, unless it was a signal that came meanwhile.
-fn interrupted() -> io::Result<()> {
+/// The error of the last system call, unless a signal interrupted it.
+fn retry_if_interrupted() -> io::Result<()> {
     match io::Error::last_os_error() {
         error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
         error => Err(error),
@@ -108,11 +112,11 @@ fn interrupted() -> io::Result<()> {
 }
 
 fn no_usage() -> libc::rusage {
-    // SAFETY: a value of plain words, for which zero is good.
+    // SAFETY: `rusage` consists of integers, for which all zeros is a valid value.
     unsafe { mem::zeroed() }
 }
 
-impl Usage {
+impl ResourceUsage {
     fn of(usage: &libc::rusage) -> Self {
         let time = |time: libc::timeval| {
             let whole = Duration::from_secs(time.tv_sec.try_into().unwrap_or(0));
@@ -132,19 +136,19 @@ impl Usage {
     }
 }
 
-/// What a wrapper of a program exits with: its status, 128 and the signal if one killed it.
+/// What a wrapper of a program exits with: the program's status, or 128 + the signal that killed it.
 pub fn status(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
 }
 
-/// The same if it could not be started.
-pub fn status_of_start(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN }
+/// What a wrapper exits with if the program could not be started.
+pub fn start_error_status(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
 }
 
-/// `status 0`, `SIGKILL`.
-pub fn words(status: ExitStatus) -> String {
+/// An exit status in words: `status 0`, `SIGKILL`.
+pub fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("status {code}"),
         (None, Some(signal)) => nix::sys::signal::Signal::try_from(signal)
@@ -157,33 +161,33 @@ pub fn words(status: ExitStatus) -> String {
 mod tests {
     use super::*;
 
-    fn ended(script: &str) -> Ended {
+    fn run_script(script: &str) -> ProcessOutcome {
         let started = start(Command::new("/bin/sh").args(["-c", script])).unwrap();
-        let mut is_over = false;
-        let ended = started.wait(|| is_over = true).unwrap();
-        assert!(is_over);
-        ended
+        let mut exited = false;
+        let outcome = started.wait(|| exited = true).unwrap();
+        assert!(exited);
+        outcome
     }
 
     #[test]
     fn statuses() {
-        let ended = ended("exit 7");
-        assert_eq!((status(ended.status), words(ended.status)), (7, "status 7".into()));
-        let ended = self::ended("kill -9 $$");
-        assert_eq!((status(ended.status), words(ended.status)), (137, "SIGKILL".into()));
+        let outcome = run_script("exit 7");
+        assert_eq!((status(outcome.status), describe(outcome.status)), (7, "status 7".into()));
+        let outcome = run_script("kill -9 $$");
+        assert_eq!((status(outcome.status), describe(outcome.status)), (137, "SIGKILL".into()));
         let error = start(&mut Command::new("/no/such/program")).err().unwrap();
-        assert_eq!(status_of_start(&error), 127);
+        assert_eq!(start_error_status(&error), 127);
         let error = start(&mut Command::new("/")).err().unwrap();
-        assert_eq!(status_of_start(&error), 126);
+        assert_eq!(start_error_status(&error), 126);
     }
 
     #[test]
-    fn the_peak_is_not_the_parents() {
-        // More than the tests beside this one have at a time, which a fork of this process begins with.
+    fn the_peak_is_not_that_of_the_parent() {
+        // More than the other tests of this process have at a time, which a fork of it starts with.
         let mut ballast = vec![1_u8; 512 << 20];
         ballast[..].fill(2);
         drop(std::hint::black_box(ballast));
-        let usage = ended("exit 0").usage;
+        let usage = run_script("exit 0").usage;
         assert!(usage.peak_resident > 0 && usage.minor_faults > 0);
         assert!(usage.peak_resident < 384 << 20, "{usage:?}");
     }

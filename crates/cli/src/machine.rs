@@ -1,4 +1,4 @@
-//! What the machine has, and what this process took of it.
+//! What the machine has, and what this process uses of it.
 
 use std::{
     fs,
@@ -15,22 +15,27 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 
-/// How much memory may be taken, and who says so.
+/// How much memory can be used, and what limits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Available {
-    /// Bytes that can be had without pushing anything out that is in use.
+    /// Bytes that can be allocated without reclaiming memory that is in use.
     pub bytes: u64,
     /// `the machine` or `the memory cgroup`.
-    pub of: &'static str,
+    pub source: &'static str,
 }
 
-/// `None` where the system does not say.
+/// The text of `/proc/meminfo`, of which [`field`] reads values.
+pub fn meminfo() -> Option<String> {
+    fs::read_to_string("/proc/meminfo").ok()
+}
+
+/// The memory this process can use. `None` where the system does not report it.
 pub fn available() -> Option<Available> {
-    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let machine = Available { bytes: field(&meminfo, "MemAvailable")?, of: "the machine" };
+    let meminfo = meminfo()?;
+    let machine = Available { bytes: field(&meminfo, "MemAvailable")?, source: "the machine" };
     let memberships = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = cgroup(Path::new("/sys/fs/cgroup"), &memberships)
-        .map(|bytes| Available { bytes, of: "the memory cgroup" });
+        .map(|bytes| Available { bytes, source: "the memory cgroup" });
     Some(group.filter(|group| group.bytes < machine.bytes).unwrap_or(machine))
 }
 
@@ -42,42 +47,42 @@ pub fn free_disk(dir: &Path) -> Option<u64> {
     Some(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
 }
 
-/// The most this process ever had in memory, in bytes.
+/// The peak of this process's resident memory, in bytes.
 ///
-/// Not `ru_maxrss` where it can be helped: on Linux that survives `exec` and so tells a child about
-/// its parent.
+/// Not `ru_maxrss` where `/proc` exists: on Linux that value survives `exec`, so a child would report its
+/// parent's peak.
 pub fn peak_rss() -> Option<u64> {
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
         return field(&status, "VmHWM");
     }
-    let most = u64::try_from(getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss()).ok()?;
-    Some(if cfg!(target_vendor = "apple") { most } else { most * 1024 })
+    let peak = u64::try_from(getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss()).ok()?;
+    Some(if cfg!(target_vendor = "apple") { peak } else { peak * 1024 })
 }
 
-/// What this process has in memory now, in bytes.
+/// This process's resident memory now, in bytes.
 pub fn rss() -> Option<u64> {
     field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS")
 }
 
-/// Page faults that the kernel served for this process so far.
+/// Page faults the kernel has served for this process so far.
 pub fn page_faults() -> u64 {
     getrusage(UsageWho::RUSAGE_SELF)
         .map_or(0, |usage| (usage.minor_page_faults() + usage.major_page_faults()).max(0).cast_unsigned())
 }
 
-/// The processor time that this thread has used, in nanoseconds: what it takes whatever else runs.
+/// The processor time this thread has used, in nanoseconds: unlike wall time, it does not count other programs.
 pub fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap_or_else(|_| TimeSpec::new(0, 0));
     Duration::from(time).as_nanos() as u64
 }
 
-/// `Name:   123 kB` in the way of `/proc`, in bytes.
+/// The value of a line `Name:   123 kB` of a file in `/proc`, in bytes.
 pub fn field(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What the tightest memory cgroup above this process leaves.
+/// The bytes left by the tightest memory cgroup above this process.
 fn cgroup(mount: &Path, memberships: &str) -> Option<u64> {
     memberships
         .lines()
@@ -98,8 +103,8 @@ fn cgroup(mount: &Path, memberships: &str) -> Option<u64> {
         .min()
 }
 
-/// A limit binds all below it, so every level from the process's own up to the root is asked. In a
-/// container the path may be the host's; the levels that do not exist are passed over.
+/// A limit binds every group below it, so every level from the process's own up to the root is read. In a
+/// container the path may be the host's; levels that do not exist are skipped.
 fn tightest(root: &Path, path: &str, [limit, usage, cache]: [&str; 3]) -> Option<u64> {
     let number = |file: PathBuf| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
     let own = root.join(path.trim_start_matches('/'));
@@ -107,7 +112,7 @@ fn tightest(root: &Path, path: &str, [limit, usage, cache]: [&str; 3]) -> Option
         .take_while(|level| level.starts_with(root))
         .filter_map(|level| {
             let left = number(level.join(limit))?.saturating_sub(number(level.join(usage))?);
-            // Clean file pages are charged, and given up when memory is asked for.
+            // Clean file pages are charged, but the kernel reclaims them when memory is needed.
             let stat = fs::read_to_string(level.join("memory.stat")).unwrap_or_default();
             let cached = stat.lines().find_map(|line| line.strip_prefix(cache)?.trim().parse::<u64>().ok());
             Some(left.saturating_add(cached.unwrap_or(0)))
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_proc() {
+    fn fields_of_proc_files() {
         let text = "MemTotal:  100 kB\nMemAvailable:   12 kB\nBroken: kB\n";
         assert_eq!(field(text, "MemAvailable"), Some(12 * 1024));
         assert_eq!(field(text, "Mem"), None);
@@ -145,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn v1_and_a_path_of_the_host() {
+    fn a_v1_group_and_a_path_of_the_host() {
         let root = tempfile::tempdir().unwrap();
         let files = [("memory.limit_in_bytes", "500"), ("memory.usage_in_bytes", "600")];
         level(&root.path().join("memory"), &files);
@@ -153,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn no_cgroup_says_nothing() {
+    fn without_a_cgroup_there_is_no_limit() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(cgroup(root.path(), "0::/\nnonsense\n"), None);
         assert_eq!(cgroup(root.path(), ""), None);
     }
 
     #[test]
-    fn this_process_is_somewhere() {
+    fn this_process_has_figures_of_its_own() {
         assert!(peak_rss().is_none_or(|bytes| bytes > 0));
         assert!(free_disk(Path::new("/no/such/place")).is_none());
     }

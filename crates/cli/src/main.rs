@@ -18,6 +18,7 @@ mod oom;
 mod output;
 mod report;
 mod run;
+mod shell;
 mod size;
 mod warm;
 
@@ -44,37 +45,37 @@ enum Command {
     Report(Box<report::args::ReportArgs>),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
-    /// Touch and release memory: what a measurement starts before its runs.
+    /// Touch and release memory: started by measurements before their runs.
     #[command(hide = true, name = warm::SUBCOMMAND)]
     WarmUp {
-        /// Bytes.
+        /// The number of bytes.
         bytes: usize,
     },
-    /// Be the process of `bench malloctest` that measures itself.
+    /// The process of `bench malloctest` that measures itself.
     #[command(name = bench::malloctest::SUBCOMMAND, hide = true)]
     MalloctestChild(bench::malloctest::ChildArgs),
-    /// Be the process that a library is tried with.
+    /// The process that tries a library.
     #[command(name = allocators::probe::SUBCOMMAND, hide = true)]
     Probe,
 }
 
 const EXAMPLE: &str = "\
 Examples:
-  highwater grow 64MiB        grow an arena to 64 MiB and say what that cost
+  highwater grow 64MiB        grow an arena to 64 MiB and report what that cost
   highwater guard overflow    write past an allocation and show the report
-  highwater oom               run out of memory in every way, and show how that ends
-  highwater run -- ls -l      run a program on the malloc library, and tell what its heap did
+  highwater oom               run out of memory in many ways, and show how each ends
+  highwater run -- ls -l      run a program on the malloc library, and report what its heap did
   highwater compare -- ls -lR /usr/share
-                              measure a command under every allocator that is found
-  highwater bench growth      fill memory in every way in which it can grow, beside Vec, bumpalo and malloc
-  highwater report --quick    run a selection of the experiments and write a page about them";
+                              measure a command under every allocator that is installed
+  highwater bench growth      compare ways to grow memory, with Vec, bumpalo and malloc
+  highwater report --quick    run a selection of the benches and write a page with the results";
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };
-    let done = match cli.command {
+    let result = match cli.command {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Oom(args) => oom::run(&args),
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
         Command::MalloctestChild(args) => bench::malloctest::child(&args),
         Command::Probe => allocators::probe::run(),
     };
-    match done {
+    match result {
         Ok(status) => status,
         Err(failure) => failure.report(),
     }

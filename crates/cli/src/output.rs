@@ -7,18 +7,18 @@ use std::{
 
 use crate::failure::Failure;
 
-/// Prints `text` and a line end. A reader that went away (`| head`) ends the command quietly and
-/// well; any other trouble is a failure.
+/// Prints `text` and a line end. A reader that has closed the pipe (`| head`) ends the command quietly with
+/// status 0; any other error is a failure.
 pub fn print(text: &str, status: ExitCode) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(status),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(Failure::during(format!("cannot write the result: {error}"))),
+        Err(error) => Err(Failure::runtime(format!("cannot write the result: {error}"))),
     }
 }
 
-/// One line on stderr; nobody is told if nobody listens.
+/// Prints one line on stderr; an error there is ignored.
 pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

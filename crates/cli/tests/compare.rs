@@ -380,7 +380,7 @@ fn what_is_found_and_what_is_named() {
     succeeds(&output);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(details(&told, "mimalloc-test")["of"], "mimalloc");
-    refused(&found("mimalloc-none"), "mimalloc-none is not here");
+    refused(&found("mimalloc-none"), "mimalloc-none was not found");
     let output = found("peers");
     succeeds(&output);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -397,7 +397,7 @@ fn what_is_refused() {
     is_refused(&["--allocators", "stack:align=3", "--", "true"], "power of two");
     is_refused(&["--allocators", "/no/such.so", "--", "true"], "/no/such.so");
     is_refused(&["--allocators", env!("CARGO_BIN_EXE_highwater"), "--", "true"], "it has no malloc");
-    is_refused(&["--allocators", "snmalloc-99", "--", "true"], "snmalloc-99 is not here");
+    is_refused(&["--allocators", "snmalloc-99", "--", "true"], "snmalloc-99 was not found");
     is_refused(&["--runs", "0", "--", "true"], "--runs");
     is_refused(&["--csv", "/no/such/dir/file.csv", "--", "true"], "/no/such/dir/file.csv");
     is_refused(&["--output", "/proc/none", "--", "true"], "/proc/none");

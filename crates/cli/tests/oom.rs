@@ -298,7 +298,9 @@ fn a_table_and_a_chart() {
         oom(&["--only", "bumpalo,headroom", "--limit", "region,overcommit", "--svg", file.to_str().unwrap()]);
     succeeds(&output);
     let text = stdout(&output);
-    for word in ["48.00 MiB to allocate, 16.00 MiB given", "region-limit", "panic", "yes", "(no promise)"] {
+    for word in
+        ["48.00 MiB to allocate, 16.00 MiB available", "region-limit", "panic", "yes", "(no guarantee)"]
+    {
         assert!(text.contains(word), "{word} in\n{text}");
     }
     let svg = fs::read_to_string(&file).unwrap();
@@ -378,7 +380,7 @@ fn the_environment_refuses() {
     let output = inject("after=2,cause=locked-limit", &run);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("not as promised: catchable error (locked-limit)"),
+        stderr(&output).contains("not as guaranteed: catchable error (locked-limit)"),
         "{}",
         stderr(&output)
     );

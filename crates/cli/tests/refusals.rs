@@ -10,7 +10,7 @@ fn sizes() {
         ("0", "nothing to grow"),
         ("0.0001k", "nothing to grow"),
         ("", "empty"),
-        ("12XB", "no size"),
+        ("12XB", "not a valid size"),
         ("4GiBs", "no such file"),
         ("99999EiB", "address space"),
     ] {

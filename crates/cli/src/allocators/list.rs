@@ -1,9 +1,9 @@
-//! A list of allocators as it is written, and what that means here.
+//! Parses a list of allocators, and finds those it selects on this machine.
 
 use std::path::Path;
 
 use super::{
-    Allocator, Found, Kind, Policy, ours,
+    Allocator, AllocatorKind, AllocatorSet, MallocPolicy, ours,
     peers::{self, FAMILIES, Peer},
     policy, preload, probe,
 };
@@ -12,10 +12,10 @@ use crate::failure::Failure;
 const SYSTEM: &str = "system";
 const OURS: &str = "highwater";
 
-/// What to compare with if nobody says.
+/// The list that is used if none is given.
 pub const DEFAULT: &str = "default";
 
-/// Parts a list at its commas; those between a policy's options part nothing.
+/// Splits a list at its commas, except for commas between a policy's options.
 pub fn parse_list(text: &str) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::new();
     for part in text.split(',') {
@@ -29,59 +29,59 @@ pub fn parse_list(text: &str) -> Result<Vec<String>, String> {
                 last.push_str(part);
             }
             _ => {
-                wish(part)?;
+                selector(part)?;
                 names.push(part.to_owned());
             }
         }
     }
     for name in &names {
-        wish(name)?;
+        selector(name)?;
     }
     Ok(names)
 }
 
-/// What a name asks for.
+/// What a name of the list selects.
 #[derive(Debug, PartialEq, Eq)]
-enum Wish<'n> {
+enum Selector<'n> {
     Default,
     System,
-    Ours(Policy),
+    Ours(MallocPolicy),
     Policies,
     Peers,
     Peer(&'n str),
     File(&'n str, &'n str),
 }
 
-fn wish(name: &str) -> Result<Wish<'_>, String> {
+fn selector(name: &str) -> Result<Selector<'_>, String> {
     if let Some((name, path)) =
         name.split_once('=').filter(|(name, path)| !name.contains(':') && path.contains('/'))
     {
         return if name.is_empty() {
-            Err(format!("={path}: a name goes in front"))
+            Err(format!("={path}: a name is needed before the ="))
         } else {
-            Ok(Wish::File(name, path))
+            Ok(Selector::File(name, path))
         };
     }
     if name.contains('/') {
         let file = Path::new(name).file_name().and_then(|file| file.to_str()).unwrap_or(name);
-        return Ok(Wish::File(file, name));
+        return Ok(Selector::File(file, name));
     }
-    let spec = name.strip_prefix("highwater:");
-    let first = spec.unwrap_or(name).split(':').next().unwrap_or_default();
-    if spec.is_some() || policy::NAMES.contains(&first) {
-        return spec.unwrap_or(name).parse().map(Wish::Ours);
+    let policy = name.strip_prefix("highwater:");
+    let first = policy.unwrap_or(name).split(':').next().unwrap_or_default();
+    if policy.is_some() || policy::NAMES.contains(&first) {
+        return policy.unwrap_or(name).parse().map(Selector::Ours);
     }
     Ok(match name {
-        DEFAULT => Wish::Default,
-        SYSTEM => Wish::System,
-        OURS => Wish::Ours(Policy::general()),
-        "policies" => Wish::Policies,
-        "peers" => Wish::Peers,
-        _ if FAMILIES.iter().any(|family| name.starts_with(family.name)) => Wish::Peer(name),
+        DEFAULT => Selector::Default,
+        SYSTEM => Selector::System,
+        OURS => Selector::Ours(MallocPolicy::general()),
+        "policies" => Selector::Policies,
+        "peers" => Selector::Peers,
+        _ if FAMILIES.iter().any(|family| name.starts_with(family.name)) => Selector::Peer(name),
         _ => {
             let families: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
             return Err(format!(
-                "no allocator is called {name:?} (there are {DEFAULT}, {SYSTEM}, {OURS}[:POLICY], policies, peers, {}, \
+                "no allocator is called {name:?} (known are {DEFAULT}, {SYSTEM}, {OURS}[:POLICY], policies, peers, {}, \
                  and paths of libraries)",
                 families.join(", ")
             ));
@@ -90,14 +90,14 @@ fn wish(name: &str) -> Result<Wish<'_>, String> {
 }
 
 /// See [`super::find`].
-pub fn find(names: &[String], malloc_lib: Option<&Path>) -> Result<Found, Failure> {
+pub fn find(names: &[String], malloc_lib: Option<&Path>) -> Result<AllocatorSet, Failure> {
     let mut search = Search { malloc_lib, peers: None, found: Vec::new() };
-    let mut is_whole = false;
+    let mut all_peers = false;
     for name in names {
-        is_whole |= search.add(wish(name).map_err(Failure::asked)?)?;
+        all_peers |= search.add(selector(name).map_err(Failure::refused)?)?;
     }
-    let missing = if is_whole { peers::missing(search.peers()) } else { Vec::new() };
-    Ok(Found { allocators: search.found, missing })
+    let missing = if all_peers { peers::missing(search.peers()) } else { Vec::new() };
+    Ok(AllocatorSet { allocators: search.found, missing })
 }
 
 struct Search<'a> {
@@ -107,54 +107,58 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether every other allocator was wished for.
-    fn add(&mut self, wish: Wish<'_>) -> Result<bool, Failure> {
-        match wish {
-            Wish::Default => {
-                self.add(Wish::System)?;
-                self.add(Wish::Ours(Policy::general()))?;
-                return self.add(Wish::Peers);
+    /// Adds what is selected; returns whether that is every peer there is.
+    fn add(&mut self, selector: Selector<'_>) -> Result<bool, Failure> {
+        match selector {
+            Selector::Default => {
+                self.add(Selector::System)?;
+                self.add(Selector::Ours(MallocPolicy::general()))?;
+                return self.add(Selector::Peers);
             }
-            Wish::System => self.push(Allocator {
+            Selector::System => self.push(Allocator {
                 name: SYSTEM.into(),
-                kind: Kind::System,
+                kind: AllocatorKind::System,
                 library: None,
                 environment: Vec::new(),
                 version: "the C library's".into(),
             })?,
-            Wish::Policies => {
+            Selector::Policies => {
                 for policy in policy::NAMES {
-                    self.add(Wish::Ours(policy.parse().map_err(Failure::asked)?))?;
+                    self.add(Selector::Ours(policy.parse().map_err(Failure::refused)?))?;
                 }
             }
-            Wish::Ours(policy) => self.push(Allocator {
-                name: if policy == Policy::general() { OURS.into() } else { format!("{OURS}:{policy}") },
+            Selector::Ours(policy) => self.push(Allocator {
+                name: if policy == MallocPolicy::general() {
+                    OURS.into()
+                } else {
+                    format!("{OURS}:{policy}")
+                },
                 environment: std::iter::once((preload::POLICY, policy.as_str().to_owned()))
                     .chain(preload::inherited())
                     .collect(),
-                kind: Kind::Highwater(policy),
+                kind: AllocatorKind::Highwater(policy),
                 library: Some(ours::library(self.malloc_lib)?),
                 version: format!("highwater {}", env!("CARGO_PKG_VERSION")),
             })?,
-            Wish::Peers => {
+            Selector::Peers => {
                 for peer in self.peers().to_vec() {
                     self.push_peer(peer)?;
                 }
                 return Ok(true);
             }
-            Wish::Peer(name) => {
+            Selector::Peer(name) => {
                 let found =
                     self.peers().iter().find(|peer| peer.name == name || peer.family == name).cloned();
-                // It may be called after its version, which only asking all of them tells.
+                // The name may contain a version, which is known only after trying all of them.
                 match found {
                     Some(peer) => self.push_peer(peer)?,
                     None => self.by_version(name)?,
                 }
             }
-            Wish::File(name, path) => {
-                let library = preload::checked(Path::new(path)).map_err(Failure::asked)?;
+            Selector::File(name, path) => {
+                let library = preload::checked(Path::new(path)).map_err(Failure::refused)?;
                 let version = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let (name, kind) = (name.to_owned(), Kind::Path);
+                let (name, kind) = (name.to_owned(), AllocatorKind::Path);
                 self.push(Allocator {
                     name,
                     kind,
@@ -173,14 +177,14 @@ impl Search<'_> {
 
     fn push_peer(&mut self, peer: Peer) -> Result<(), Failure> {
         let version = peer.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let kind = Kind::Peer(peer.family.into());
+        let kind = AllocatorKind::Peer(peer.family.into());
         let library = Some(peer.path);
         self.push(Allocator { name: peer.name, kind, library, environment: Vec::new(), version })
     }
 
     fn by_version(&mut self, name: &str) -> Result<(), Failure> {
         let mut all = Search { malloc_lib: None, peers: Some(self.peers().to_vec()), found: Vec::new() };
-        all.add(Wish::Peers)?;
+        all.add(Selector::Peers)?;
         let known: Vec<_> = all.found.iter().map(|allocator| allocator.name.clone()).collect();
         match all.found.into_iter().find(|allocator| allocator.name == name) {
             Some(allocator) => {
@@ -188,14 +192,14 @@ impl Search<'_> {
                 Ok(())
             }
             None => {
-                let mut said = vec![format!("{name} is not here (found: {})", known.join(", "))];
-                said.extend(peers::missing(self.peers()));
-                Err(Failure::asked(said.join("; ")))
+                let mut reasons = vec![format!("{name} was not found (found: {})", known.join(", "))];
+                reasons.extend(peers::missing(self.peers()));
+                Err(Failure::refused(reasons.join("; ")))
             }
         }
     }
 
-    /// Tries it, and names it like no other.
+    /// Tries an allocator, and adds it under a name that no other has.
     fn push(&mut self, mut allocator: Allocator) -> Result<(), Failure> {
         let is_same = |other: &Allocator| {
             (&other.library, &other.environment) == (&allocator.library, &allocator.environment)
@@ -203,19 +207,19 @@ impl Search<'_> {
         if self.found.iter().any(is_same) {
             return Ok(());
         }
-        let told = probe::try_out(&allocator)
-            .map_err(|why| Failure::asked(format!("{} cannot be used: {why}", allocator.name)))?;
-        if let Some(version) = told {
+        let version = probe::try_out(&allocator)
+            .map_err(|reason| Failure::refused(format!("{} cannot be used: {reason}", allocator.name)))?;
+        if let Some(version) = version {
             allocator.version = version;
         }
-        allocator.name = unlike(&self.found, &allocator.name, &allocator.version);
+        allocator.name = unique_name(&self.found, &allocator.name, &allocator.version);
         self.found.push(allocator);
         Ok(())
     }
 }
 
-/// A second one of a name is called after its version, or counted.
-fn unlike(others: &[Allocator], name: &str, version: &str) -> String {
+/// The name itself, or with the version if another has it, or with a number.
+fn unique_name(others: &[Allocator], name: &str, version: &str) -> String {
     let is_free = |name: &String| !others.iter().any(|other| other.name == *name);
     let number = version.split(' ').nth(1).map(|number| format!("{name}-{number}"));
     let counted = (2..).map(|count| format!("{name}-{count}"));
@@ -228,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commas_of_options_part_nothing() {
+    fn commas_between_options_do_not_split() {
         let parsed =
             parse_list("system,highwater:stack:align=32,errno,mimalloc,bump:grain=8,diagnose,./a.so")
                 .unwrap();
@@ -239,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_mean_nothing() {
-        for (text, why) in [
+    fn invalid_lists() {
+        for (text, expected) in [
             ("", "no allocator is called \"\""),
             ("system,", "no allocator is called \"\""),
             ("glibc", "no allocator is called \"glibc\""),
@@ -248,35 +252,35 @@ mod tests {
             ("highwater:heap", "no policy"),
             ("errno", "no allocator is called \"errno\""),
             ("stack,errno", "no allocator is called \"errno\""),
-            ("=/lib/a.so", "a name goes in front"),
+            ("=/lib/a.so", "a name is needed before the ="),
         ] {
-            let said = parse_list(text).unwrap_err();
-            assert!(said.contains(why), "{text}: {said}");
+            let error = parse_list(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 
     #[test]
-    fn what_names_mean() {
-        assert_eq!(wish("highwater"), Ok(Wish::Ours(Policy::general())));
-        assert_eq!(wish("general"), wish("highwater:general"));
-        assert_eq!(wish("mimalloc-3.1.5"), Ok(Wish::Peer("mimalloc-3.1.5")));
-        assert_eq!(wish("new=/opt/lib/x.so"), Ok(Wish::File("new", "/opt/lib/x.so")));
-        assert_eq!(wish("/opt/lib/x.so"), Ok(Wish::File("x.so", "/opt/lib/x.so")));
+    fn what_names_select() {
+        assert_eq!(selector("highwater"), Ok(Selector::Ours(MallocPolicy::general())));
+        assert_eq!(selector("general"), selector("highwater:general"));
+        assert_eq!(selector("mimalloc-3.1.5"), Ok(Selector::Peer("mimalloc-3.1.5")));
+        assert_eq!(selector("new=/opt/lib/x.so"), Ok(Selector::File("new", "/opt/lib/x.so")));
+        assert_eq!(selector("/opt/lib/x.so"), Ok(Selector::File("x.so", "/opt/lib/x.so")));
     }
 
     #[test]
-    fn no_two_names_are_the_same() {
+    fn names_are_unique() {
         let of = |name: &str| Allocator {
             name: name.into(),
-            kind: Kind::Path,
+            kind: AllocatorKind::Path,
             library: None,
             environment: Vec::new(),
             version: String::new(),
         };
         let others = [of("mimalloc"), of("mimalloc-2.0.9")];
-        assert_eq!(unlike(&others, "jemalloc", "jemalloc 5.3.0"), "jemalloc");
-        assert_eq!(unlike(&others, "mimalloc", "mimalloc 3.1.5"), "mimalloc-3.1.5");
-        assert_eq!(unlike(&others, "mimalloc", "mimalloc 2.0.9"), "mimalloc-2");
-        assert_eq!(unlike(&others, "mimalloc", "libmimalloc.so"), "mimalloc-2");
+        assert_eq!(unique_name(&others, "jemalloc", "jemalloc 5.3.0"), "jemalloc");
+        assert_eq!(unique_name(&others, "mimalloc", "mimalloc 3.1.5"), "mimalloc-3.1.5");
+        assert_eq!(unique_name(&others, "mimalloc", "mimalloc 2.0.9"), "mimalloc-2");
+        assert_eq!(unique_name(&others, "mimalloc", "libmimalloc.so"), "mimalloc-2");
     }
 }

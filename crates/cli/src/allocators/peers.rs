@@ -1,4 +1,4 @@
-//! Other allocators that are installed here.
+//! Other allocators that are installed on this machine.
 
 use std::{
     env, fs,
@@ -8,25 +8,29 @@ use std::{
 
 use super::preload;
 
-/// A directory (or several, parted by colons) of libraries that are looked at before those of the system.
+/// The environment variable that names a directory (or several, separated by colons) to search before the system's.
 const VARIABLE: &str = "HIGHWATER_PEERS";
 
-/// An allocator that can be preloaded.
-pub struct Family {
-    /// What it is called.
+/// An allocator that is known to be preloadable.
+pub struct PeerFamily {
+    /// Its name.
     pub name: &'static str,
-    /// What its file may be called, without `.so` and what follows.
+    /// The names its file can have, without `.so` and what follows.
     stems: &'static [&'static str],
-    /// Debian's package of it.
+    /// Its Debian package.
     pub debian: Option<&'static str>,
 }
 
-const fn family(name: &'static str, stems: &'static [&'static str], debian: Option<&'static str>) -> Family {
-    Family { name, stems, debian }
+const fn family(
+    name: &'static str,
+    stems: &'static [&'static str],
+    debian: Option<&'static str>,
+) -> PeerFamily {
+    PeerFamily { name, stems, debian }
 }
 
-/// Those that are looked for.
-pub const FAMILIES: [Family; 6] = [
+/// The families that are searched for.
+pub const FAMILIES: [PeerFamily; 6] = [
     family("mimalloc", &["libmimalloc"], Some("libmimalloc2.0")),
     family("jemalloc", &["libjemalloc"], Some("libjemalloc2")),
     family("tcmalloc-minimal", &["libtcmalloc_minimal"], Some("libtcmalloc-minimal4")),
@@ -42,25 +46,25 @@ const TCMALLOC: &str = "tcmalloc";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     pub family: &'static str,
-    /// The family, with what a file of [`VARIABLE`]'s says beyond it (`libmimalloc-3.so`: `mimalloc-3`).
+    /// The family, with the variant in the name of a file from [`VARIABLE`] (`libmimalloc-3.so`: `mimalloc-3`).
     pub name: String,
     pub path: PathBuf,
 }
 
-/// All there are, each file once, in the order of the families.
+/// All installed peers, each file once, in the order of the families.
 pub fn all() -> Vec<Peer> {
-    let own: Vec<PathBuf> =
+    let listed_first: Vec<PathBuf> =
         env::var_os(VARIABLE).map(|dirs| env::split_paths(&dirs).collect()).unwrap_or_default();
-    let own = own.iter().flat_map(|dir| listed(dir)).map(|path| (path, true));
-    let cached = cached().into_iter().map(|path| (path, false));
-    let usual = usual().into_iter().flat_map(|dir| listed(&dir)).map(|path| (path, false));
-    choose(own.chain(cached).chain(usual))
+    let listed_first = listed_first.iter().flat_map(|dir| libraries_in(dir)).map(|path| (path, true));
+    let cached = from_loader_cache().into_iter().map(|path| (path, false));
+    let standard = standard_dirs().into_iter().flat_map(|dir| libraries_in(&dir)).map(|path| (path, false));
+    choose(listed_first.chain(cached).chain(standard))
 }
 
 fn choose(files: impl Iterator<Item = (PathBuf, bool)>) -> Vec<Peer> {
     let mut peers: Vec<Peer> = Vec::new();
     for (path, is_own) in files {
-        let Some((family, variant)) = belongs(&path) else { continue };
+        let Some((family, variant)) = family_of(&path) else { continue };
         if !is_own && !variant.is_empty() {
             // A debugging build, or one with a profiler.
             continue;
@@ -75,56 +79,57 @@ fn choose(files: impl Iterator<Item = (PathBuf, bool)>) -> Vec<Peer> {
     peers
 }
 
-/// Whose a file is, and what its name says beyond that.
-fn belongs(path: &Path) -> Option<(&'static Family, String)> {
+/// The family a file belongs to, and the variant in its name.
+fn family_of(path: &Path) -> Option<(&'static PeerFamily, String)> {
     let file = path.file_name()?.to_str()?;
     let (stem, _) = file.split_once(".so").filter(|(_, rest)| rest.is_empty() || rest.starts_with('.'))?;
-    let stems = FAMILIES.iter().flat_map(|family| family.stems.iter().map(move |own| (family, *own)));
-    let (family, own) = stems.filter(|(_, own)| stem.starts_with(own)).max_by_key(|(_, own)| own.len())?;
-    Some((family, stem[own.len()..].replace('_', "-")))
+    let stems = FAMILIES.iter().flat_map(|family| family.stems.iter().map(move |prefix| (family, *prefix)));
+    let (family, prefix) =
+        stems.filter(|(_, prefix)| stem.starts_with(prefix)).max_by_key(|(_, prefix)| prefix.len())?;
+    Some((family, stem[prefix.len()..].replace('_', "-")))
 }
 
-/// The files of a directory that belong to a family, the most plainly named first.
-fn listed(dir: &Path) -> Vec<PathBuf> {
+/// The files of a directory that belong to a family, the shortest name first.
+fn libraries_in(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<_> = entries.filter(|path| belongs(path).is_some()).collect();
+    let mut files: Vec<_> = entries.filter(|path| family_of(path).is_some()).collect();
     files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     files
 }
 
-/// What the dynamic loader knows.
-fn cached() -> Vec<PathBuf> {
-    let said = ["ldconfig", "/sbin/ldconfig"].into_iter().find_map(|command| {
+/// The libraries in the dynamic loader's cache.
+fn from_loader_cache() -> Vec<PathBuf> {
+    let printed = ["ldconfig", "/sbin/ldconfig"].into_iter().find_map(|command| {
         let ran = Command::new(command).arg("-p").stdin(Stdio::null()).stderr(Stdio::null()).output();
         ran.ok().filter(|output| output.status.success())
     });
-    said.map(|output| of_cache(&String::from_utf8_lossy(&output.stdout))).unwrap_or_default()
+    printed.map(|output| parse_loader_cache(&String::from_utf8_lossy(&output.stdout))).unwrap_or_default()
 }
 
 /// `\tlibmimalloc.so.2 (libc6,x86-64) => /lib/x86_64-linux-gnu/libmimalloc.so.2`
-fn of_cache(text: &str) -> Vec<PathBuf> {
+fn parse_loader_cache(text: &str) -> Vec<PathBuf> {
     let paths = text.lines().filter_map(|line| Some(PathBuf::from(line.split_once(" => ")?.1.trim())));
-    paths.filter(|path| belongs(path).is_some()).collect()
+    paths.filter(|path| family_of(path).is_some()).collect()
 }
 
-fn usual() -> Vec<PathBuf> {
+fn standard_dirs() -> Vec<PathBuf> {
     let arch = env::consts::ARCH;
     let multi = [format!("/usr/lib/{arch}-linux-gnu"), format!("/lib/{arch}-linux-gnu")];
     let plain = ["/usr/local/lib", "/usr/local/lib64", "/usr/lib64", "/usr/lib", "/lib64", "/lib"];
     plain.into_iter().map(String::from).chain(multi).map(PathBuf::from).collect()
 }
 
-/// How to get those that are in no list, a line each.
+/// How to install the families that were not found, a line each.
 pub fn missing(found: &[Peer]) -> Vec<String> {
     let has = |name: &str| found.iter().any(|peer| peer.family == name);
-    // With one tcmalloc nobody misses the other.
-    let is_missing = |family: &&Family| {
+    // One of the two tcmallocs is enough.
+    let is_missing = |family: &&PeerFamily| {
         !has(family.name) && family.name != TCMALLOC && !(family.name.starts_with(TCMALLOC) && has(TCMALLOC))
     };
     let (packaged, others): (Vec<_>, Vec<_>) =
         FAMILIES.iter().filter(is_missing).partition(|family| family.debian.is_some());
     let names =
-        |families: &[&Family]| families.iter().map(|family| family.name).collect::<Vec<_>>().join(", ");
+        |families: &[&PeerFamily]| families.iter().map(|family| family.name).collect::<Vec<_>>().join(", ");
     let mut lines = Vec::new();
     if !packaged.is_empty() {
         let packages: Vec<_> = packaged.iter().filter_map(|family| family.debian).collect();
@@ -136,8 +141,8 @@ pub fn missing(found: &[Peer]) -> Vec<String> {
     }
     if !others.is_empty() {
         lines.push(format!(
-            "not found: {} (a shared library in a directory that {VARIABLE} names is found; in a checkout \
-             of this project, benches/peers.sh DIR builds some)",
+            "not found: {} (put a shared library into a directory that {VARIABLE} names; in a checkout of \
+             this project, benches/peers.sh DIR builds some)",
             names(&others)
         ));
     }
@@ -149,8 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whose_a_file_is() {
-        let of = |file: &str| belongs(Path::new(file)).map(|(family, variant)| (family.name, variant));
+    fn files_belong_to_families() {
+        let of = |file: &str| family_of(Path::new(file)).map(|(family, variant)| (family.name, variant));
         let plain = |name| Some((name, String::new()));
         assert_eq!(of("/lib/libmimalloc.so.2.0"), plain("mimalloc"));
         assert_eq!(of("/lib/libmimalloc.so"), plain("mimalloc"));
@@ -166,32 +171,33 @@ mod tests {
     }
 
     #[test]
-    fn the_loaders_list() {
+    fn the_cache_of_the_loader_is_read() {
         let text = "523 libs found in cache `/etc/ld.so.cache'\n\
                     \tlibz.so.1 (libc6,x86-64) => /lib/x86_64-linux-gnu/libz.so.1\n\
                     \tlibjemalloc.so.2 (libc6,x86-64) => /lib/x86_64-linux-gnu/libjemalloc.so.2\n\
                     Cache generated by: ldconfig (Debian GLIBC 2.36) stable release version 2.36\n";
-        assert_eq!(of_cache(text), [PathBuf::from("/lib/x86_64-linux-gnu/libjemalloc.so.2")]);
-        assert!(of_cache("").is_empty());
+        assert_eq!(parse_loader_cache(text), [PathBuf::from("/lib/x86_64-linux-gnu/libjemalloc.so.2")]);
+        assert!(parse_loader_cache("").is_empty());
     }
 
     #[test]
-    fn what_is_no_library_is_passed_over() {
+    fn files_that_are_no_library_are_skipped() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("libmimalloc.so"), "text").unwrap();
         fs::write(dir.path().join("notes"), "text").unwrap();
-        let files = listed(dir.path());
+        let files = libraries_in(dir.path());
         assert_eq!(files, [dir.path().join("libmimalloc.so")]);
         assert!(choose(files.into_iter().map(|file| (file, true))).is_empty());
-        assert!(listed(&dir.path().join("none")).is_empty());
+        assert!(libraries_in(&dir.path().join("none")).is_empty());
     }
 
     #[test]
-    fn what_to_install() {
+    fn hints_name_the_packages_to_install() {
         let lines = missing(&[]);
         assert!(lines[0].contains("apt-get install libmimalloc2.0 libjemalloc2 libtcmalloc-minimal4"));
         assert!(lines[1].contains("rpmalloc, snmalloc"), "{}", lines[1]);
-        let of = |family: &Family| Peer { family: family.name, name: String::new(), path: PathBuf::new() };
+        let of =
+            |family: &PeerFamily| Peer { family: family.name, name: String::new(), path: PathBuf::new() };
         let minimal = |peers: &[Peer]| missing(peers).concat().contains("tcmalloc-minimal");
         assert!(minimal(&[]) && !minimal(&[of(&FAMILIES[2])]) && !minimal(&[of(&FAMILIES[3])]));
         assert!(missing(&FAMILIES.iter().map(of).collect::<Vec<_>>()).is_empty());

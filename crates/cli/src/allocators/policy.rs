@@ -1,4 +1,4 @@
-//! The malloc library's policies as they are written: `general`, `stack:align=32,errno`.
+//! The malloc library's policies and their text form: `general`, `stack:align=32,errno`.
 
 use std::{fmt, str::FromStr};
 
@@ -9,34 +9,34 @@ use crate::size;
 /// The policies, in the order of their numbers in a record.
 pub const NAMES: [&str; 4] = ["general", "stack", "bump", "blocks"];
 
-/// A policy with its options, understood and found good.
+/// A valid policy with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
-    /// As it was written.
+pub struct MallocPolicy {
+    /// The text it was parsed from.
     text: String,
-    /// With sizes as the library reads them.
+    /// The same with sizes in bytes, as the library reads them.
     plain: String,
 }
 
-impl Policy {
+impl MallocPolicy {
     /// The default.
     pub fn general() -> Self {
         Self { text: NAMES[0].into(), plain: NAMES[0].into() }
     }
 
-    /// As `HIGHWATER_MALLOC` has it.
+    /// The value for `HIGHWATER_MALLOC`.
     pub fn as_str(&self) -> &str {
         &self.plain
     }
 }
 
-impl fmt::Display for Policy {
+impl fmt::Display for MallocPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl FromStr for Policy {
+impl FromStr for MallocPolicy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -45,30 +45,30 @@ impl FromStr for Policy {
             None => (text, Vec::new()),
         };
         let known = options_of(name)
-            .ok_or_else(|| format!("no policy is called {name:?} (there are {})", NAMES.join(", ")))?;
+            .ok_or_else(|| format!("no policy is called {name:?} (known are {})", NAMES.join(", ")))?;
         let options: Vec<_> =
-            options.into_iter().map(|option| understood(name, known, option)).collect::<Result<_, _>>()?;
+            options.into_iter().map(|option| plain_option(name, known, option)).collect::<Result<_, _>>()?;
         let plain = if options.is_empty() { name.into() } else { format!("{name}:{}", options.join(",")) };
         Ok(Self { text: text.into(), plain })
     }
 }
 
-impl Serialize for Policy {
+impl Serialize for MallocPolicy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
     }
 }
 
-/// Whether a text may follow a comma in the options of this policy.
+/// Whether a text after a comma is an option of this policy.
 pub fn is_option(policy: &str, text: &str) -> bool {
     options_of(policy).is_some_and(|known| known.iter().any(|(name, _)| *name == key(text).0))
 }
 
-/// What an option takes.
+/// What value an option value_kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Takes {
+enum OptionValue {
     Nothing,
-    /// A size that is a power of two, with the least and the most of it.
+    /// A size that is a power of two, with its min and max.
     Power(usize, usize),
     /// Any size.
     Size,
@@ -76,10 +76,10 @@ enum Takes {
     Word(&'static [&'static str]),
 }
 
-type Options = &'static [(&'static str, Takes)];
+type KnownOptions = &'static [(&'static str, OptionValue)];
 
-fn options_of(policy: &str) -> Option<Options> {
-    use Takes::{Nothing, Power, Size, Word};
+fn options_of(policy: &str) -> Option<KnownOptions> {
+    use OptionValue::{Nothing, Power, Size, Word};
     Some(match policy {
         "general" => &[("checked", Nothing)],
         "stack" => &[("align", Power(16, 4096)), ("errno", Nothing), ("single-threaded", Nothing)],
@@ -98,29 +98,29 @@ fn key(option: &str) -> (&str, Option<&str>) {
     option.split_once('=').map_or((option, None), |(key, value)| (key, Some(value)))
 }
 
-/// The option as the library reads it.
-fn understood(policy: &str, known: Options, option: &str) -> Result<String, String> {
+/// The option in the form the library reads.
+fn plain_option(policy: &str, known: KnownOptions, option: &str) -> Result<String, String> {
     let (name, value) = key(option);
-    let Some((_, takes)) = known.iter().find(|(known, _)| *known == name) else {
+    let Some((_, value_kind)) = known.iter().find(|(known, _)| *known == name) else {
         let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         return Err(format!("{policy} has no option {name:?} (it has {})", known.join(", ")));
     };
-    let bad = |why: &str| format!("{policy}:{option}: {why}");
+    let bad = |reason: &str| format!("{policy}:{option}: {reason}");
     let size = |text: &str| size::parse(text).map_err(|error| bad(&error.to_string()));
-    match (takes, value) {
-        (Takes::Nothing, None) => Ok(name.into()),
-        (Takes::Nothing, Some(_)) => Err(bad("takes no value")),
+    match (value_kind, value) {
+        (OptionValue::Nothing, None) => Ok(name.into()),
+        (OptionValue::Nothing, Some(_)) => Err(bad("takes no value")),
         (_, None) => Err(bad("needs a value")),
-        (Takes::Word(words), Some(value)) if words.contains(&value) => Ok(option.into()),
-        (Takes::Word(words), Some(_)) => Err(bad(&format!("one of {}", words.join(", ")))),
-        (Takes::Size, Some(value)) => Ok(format!("{name}={}", size(value)?)),
-        (Takes::Power(least, most), Some(value)) => match size(value)? {
-            bytes if bytes.is_power_of_two() && (*least..=*most).contains(&bytes) => {
+        (OptionValue::Word(words), Some(value)) if words.contains(&value) => Ok(option.into()),
+        (OptionValue::Word(words), Some(_)) => Err(bad(&format!("expected one of {}", words.join(", ")))),
+        (OptionValue::Size, Some(value)) => Ok(format!("{name}={}", size(value)?)),
+        (OptionValue::Power(min, max), Some(value)) => match size(value)? {
+            bytes if bytes.is_power_of_two() && (*min..=*max).contains(&bytes) => {
                 Ok(format!("{name}={bytes}"))
             }
             _ => {
-                let [least, most] = [*least, *most].map(|bytes| size::human(bytes as u64));
-                Err(bad(&format!("a power of two from {least} to {most}")))
+                let [min, max] = [*min, *max].map(|bytes| size::human(bytes as u64));
+                Err(bad(&format!("expected a power of two from {min} to {max}")))
             }
         },
     }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_ones() {
+    fn valid_policies() {
         for text in [
             "general",
             "general:checked",
@@ -141,24 +141,24 @@ mod tests {
             "blocks:fit=first,margin=1MiB,single-threaded",
             "blocks:margin=0",
         ] {
-            assert_eq!(text.parse::<Policy>().map(|policy| policy.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse::<MallocPolicy>().map(|policy| policy.to_string()), Ok(text.to_owned()));
         }
-        assert!(NAMES.iter().all(|name| name.parse::<Policy>().is_ok()));
+        assert!(NAMES.iter().all(|name| name.parse::<MallocPolicy>().is_ok()));
     }
 
     #[test]
-    fn sizes_are_told_in_bytes() {
-        let plain = |text: &str| text.parse::<Policy>().unwrap().as_str().to_owned();
+    fn sizes_are_passed_on_in_bytes() {
+        let plain = |text: &str| text.parse::<MallocPolicy>().unwrap().as_str().to_owned();
         assert_eq!(plain("bump:slice=0.5MiB,grain=8"), "bump:slice=524288,grain=8");
         assert_eq!(plain("blocks:margin=1e3"), "blocks:margin=1000");
         assert_eq!(plain("general"), "general");
     }
 
     #[test]
-    fn bad_ones() {
-        for (text, why) in [
+    fn invalid_policies() {
+        for (text, expected) in [
             ("", "no policy"),
-            ("arena", "no policy is called \"arena\" (there are general, stack, bump, blocks)"),
+            ("arena", "no policy is called \"arena\" (known are general, stack, bump, blocks)"),
             ("General", "no policy"),
             ("general:", "no option \"\""),
             ("general:align=32", "general has no option \"align\" (it has checked)"),
@@ -173,13 +173,13 @@ mod tests {
             ("blocks:margin=-1", "negative"),
             ("blocks:fit=first,,errno", "no option \"\""),
         ] {
-            let said = text.parse::<Policy>().unwrap_err();
-            assert!(said.contains(why), "{text}: {said}");
+            let error = text.parse::<MallocPolicy>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 
     #[test]
-    fn what_may_follow_a_comma() {
+    fn options_after_a_comma() {
         assert!(is_option("stack", "errno"));
         assert!(is_option("blocks", "margin=1MiB"));
         assert!(!is_option("blocks", "mimalloc"));

@@ -1,4 +1,4 @@
-//! The environment that puts a library in front of the C library's allocator.
+//! The environment that replaces the C library's allocator by a preloaded library.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{elf, elf::Form};
+use crate::{elf, elf::FileKind};
 
-/// What the dynamic loader reads.
+/// The variable the dynamic loader reads.
 pub const VARIABLE: &str = "LD_PRELOAD";
 
-/// What this project's library reads.
-const PROTOCOL: [&str; 8] = [
+/// The variables this project's library reads.
+const VARIABLES: [&str; 8] = [
     POLICY,
     "HIGHWATER_RESERVE",
     "HIGHWATER_LIMIT",
@@ -22,46 +22,46 @@ const PROTOCOL: [&str; 8] = [
     "HIGHWATER_GUARDS",
     STATS,
 ];
-/// The policy.
+/// The variable for the policy.
 pub const POLICY: &str = "HIGHWATER_MALLOC";
-/// Where figures go, which is nothing to compare.
+/// The variable for where statistics go; not inherited, since it does not affect how the library behaves.
 const STATS: &str = "HIGHWATER_STATS";
 
 /// Whether a variable is one that this project's library reads.
-pub fn is_protocol(name: &OsStr) -> bool {
-    PROTOCOL.iter().any(|known| name == *known)
+pub fn is_library_variable(name: &OsStr) -> bool {
+    VARIABLES.iter().any(|known| name == *known)
 }
 
-/// What this process' environment says to this project's library, besides the policy.
+/// The variables for this project's library in this process's environment, besides the policy.
 pub fn inherited() -> Vec<(&'static str, String)> {
-    let names = PROTOCOL.into_iter().filter(|name| ![POLICY, STATS].contains(name));
+    let names = VARIABLES.into_iter().filter(|name| ![POLICY, STATS].contains(name));
     names.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect()
 }
 
-/// The variable's value: the library first, then what was there.
-pub fn in_front(library: &Path, already: Option<OsString>) -> OsString {
+/// The variable's value: the library first, then the previous value.
+pub fn in_front(library: &Path, previous: Option<OsString>) -> OsString {
     let mut value = library.as_os_str().to_owned();
-    if let Some(already) = already.filter(|already| !already.is_empty()) {
+    if let Some(previous) = previous.filter(|previous| !previous.is_empty()) {
         value.push(":");
-        value.push(already);
+        value.push(previous);
     }
     value
 }
 
-/// The library's path as the loader can be told it, or why it cannot be.
+/// The library's path in the form the loader accepts, or why it cannot be preloaded.
 pub fn checked(path: &Path) -> Result<PathBuf, String> {
-    let told = |why: &str| format!("{}: {why}", path.display());
-    let real = path.canonicalize().map_err(|error| told(&error.to_string()))?;
-    // The loader knows no way to quote these, and replaces what follows a dollar sign.
+    let error = |reason: &str| format!("{}: {reason}", path.display());
+    let real = path.canonicalize().map_err(|cause| error(&cause.to_string()))?;
+    // The loader has no way to quote these, and expands what follows a dollar sign.
     if real.as_os_str().as_bytes().iter().any(|byte| b" \t\n:;$".contains(byte)) {
-        let why = "LD_PRELOAD cannot name a path with white space, a colon, a semicolon or a dollar sign";
-        return Err(told(why));
+        let reason = "LD_PRELOAD cannot name a path with white space, a colon, a semicolon or a dollar sign";
+        return Err(error(reason));
     }
-    match elf::look(&real).map_err(|error| told(&error.to_string()))? {
-        Form::Dynamic { has_malloc: true } => Ok(real),
-        Form::Dynamic { has_malloc: false } => Err(told("it has no malloc")),
-        Form::Foreign => Err(told("a library for another kind of machine")),
-        _ => Err(told("not a shared library")),
+    match elf::file_kind(&real).map_err(|cause| error(&cause.to_string()))? {
+        FileKind::Dynamic { has_malloc: true } => Ok(real),
+        FileKind::Dynamic { has_malloc: false } => Err(error("it has no malloc")),
+        FileKind::Foreign => Err(error("a library for another kind of machine")),
+        _ => Err(error("not a shared library")),
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_comes_after() {
+    fn the_previous_value_comes_after() {
         let library = Path::new("/lib/a.so");
         assert_eq!(in_front(library, None), "/lib/a.so");
         assert_eq!(in_front(library, Some("".into())), "/lib/a.so");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_loader_cannot_be_told() {
+    fn paths_that_cannot_be_preloaded() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| {
             let path = dir.path().join(name);
@@ -93,8 +93,8 @@ mod tests {
     }
 
     #[test]
-    fn the_protocol() {
-        assert!(is_protocol(OsStr::new("HIGHWATER_STATS")));
-        assert!(!is_protocol(OsStr::new("HIGHWATER_MALLOC_LIB")));
+    fn variables_of_the_library() {
+        assert!(is_library_variable(OsStr::new("HIGHWATER_STATS")));
+        assert!(!is_library_variable(OsStr::new("HIGHWATER_MALLOC_LIB")));
     }
 }

@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     failure::Failure,
-    interrupt::{self, Second},
+    interrupt::{self, SecondCtrlC},
     lab::{self, Findings, LabArgs},
 };
 
@@ -56,6 +56,6 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
 /// One bench from the command line: its findings are printed and written as its options say.
 fn one(args: &LabArgs, measure: impl FnOnce() -> Result<Findings, Failure>) -> Result<ExitCode, Failure> {
     lab::check(args)?;
-    interrupt::install(Second::Exits)?;
+    interrupt::install(SecondCtrlC::Exit)?;
     lab::deliver(measure()?, args)
 }

@@ -1,4 +1,4 @@
-//! Whether a preloaded library really was at work in the programs of a run.
+//! Determines whether a preloaded library took effect in the programs of a run.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,205 +9,210 @@ use std::{
 
 use serde::Serialize;
 
-use super::opened::Opened;
-use crate::elf::{self, Form};
+use super::open_watch::OpenWatch;
+use crate::elf::{self, FileKind};
 
-/// Programs that are named where the library was not at work.
-const NAMED: usize = 3;
+/// How many programs are named in which the library did not take effect.
+const MAX_NAMED: usize = 3;
 
-/// What a look at a process showed.
+/// What the mappings of a process showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum Observation {
     /// The library is mapped.
     With,
-    /// It is not, and the loader is past the point where it would have done so.
+    /// It is not mapped, and the loader is past the point at which it maps preloaded libraries.
     Without,
-    /// The program has only begun, or nobody may look.
+    /// The program has only just started, or its mappings cannot be read.
     Unknown,
 }
 
-/// What was seen of a library over all runs with it.
+/// The observations of a library over all runs with it.
 #[derive(Debug)]
-pub struct Judge {
+pub struct PreloadJudge {
     library: PathBuf,
-    /// What the command is.
+    /// The program of the command.
     root: Option<PathBuf>,
-    /// Tells that the library was opened, however soon the program ended.
-    opened: Option<Opened>,
-    /// Programs of the run that is under way: a process may become another one.
-    looks: HashMap<(u32, PathBuf), Look>,
-    reasons: HashMap<PathBuf, Reason>,
-    seen: Effect,
-    examples: BTreeMap<String, Reason>,
+    /// Reports whether the library was opened, even if the program ended too soon to be observed.
+    opened: Option<OpenWatch>,
+    /// The observations of the current run, by process and program: a process can execute another program.
+    observations: HashMap<(u32, PathBuf), Observation>,
+    reasons: HashMap<PathBuf, NoEffectReason>,
+    effect: PreloadEffect,
+    examples: BTreeMap<String, NoEffectReason>,
 }
 
-/// Why a program would not use the library.
+/// Why a program does not use the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum NoEffectReason {
     Static,
     OwnMalloc,
     Privileged,
     None,
 }
 
-impl Reason {
+impl NoEffectReason {
     fn of(program: &Path) -> Self {
-        match elf::look(program) {
-            Ok(Form::Static) => Self::Static,
-            Ok(Form::Dynamic { has_malloc: true }) => Self::OwnMalloc,
+        match elf::file_kind(program) {
+            Ok(FileKind::Static) => Self::Static,
+            Ok(FileKind::Dynamic { has_malloc: true }) => Self::OwnMalloc,
             _ if is_privileged(program) => Self::Privileged,
             _ => Self::None,
         }
     }
 
-    fn words(self) -> &'static str {
+    fn describe(self) -> &'static str {
         match self {
             Self::Static => "is statically linked",
-            Self::OwnMalloc => "brings its own malloc",
+            Self::OwnMalloc => "has its own malloc",
             Self::Privileged => "is setuid or setgid, so nothing is preloaded",
             Self::None => "did not have it mapped",
         }
     }
 }
 
-/// The loader believes nothing that such a program's environment says. Of file capabilities nothing is known here.
+/// Whether a program is setuid or setgid; the loader ignores LD_PRELOAD for such programs. (File capabilities are not
+/// checked.)
 fn is_privileged(program: &Path) -> bool {
     fs::metadata(program).is_ok_and(|data| data.permissions().mode() & 0o6000 != 0)
 }
 
-/// Programs that were looked at, all runs together; a process counts once for each program that it was.
+/// The number of programs in all runs by whether the library took effect; a process counts once for each program that it
+/// executed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Effect {
-    /// It was mapped, and its malloc was the one that counts.
+pub struct PreloadEffect {
+    /// It was mapped, and its malloc was used.
     pub with: u64,
-    /// It was not, or could not be at work.
+    /// It was not mapped, or its malloc could not be used.
     pub without: u64,
-    /// They ended before that could be seen, or belong to somebody else.
+    /// They ended before they could be observed, or belong to another user.
     pub unknown: u64,
 }
 
 /// Whether the library took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// In every program that could be judged.
+pub enum PreloadVerdict {
+    /// In every program that could be observed.
     Yes,
     /// In some of them.
     Partly,
     /// In none.
     No,
-    /// None could be judged.
+    /// None could be observed.
     Unknown,
 }
 
-impl Effect {
-    pub fn verdict(self) -> Verdict {
+impl PreloadEffect {
+    pub fn verdict(self) -> PreloadVerdict {
         match self {
-            Self { with: 0, without: 0, .. } => Verdict::Unknown,
-            Self { with: 0, .. } => Verdict::No,
-            Self { without: 0, .. } => Verdict::Yes,
-            _ => Verdict::Partly,
+            Self { with: 0, without: 0, .. } => PreloadVerdict::Unknown,
+            Self { with: 0, .. } => PreloadVerdict::No,
+            Self { without: 0, .. } => PreloadVerdict::Yes,
+            _ => PreloadVerdict::Partly,
         }
     }
 }
 
-impl Judge {
+impl PreloadJudge {
     /// `root` is the program that is run.
     pub fn new(library: &Path, root: Option<PathBuf>) -> Self {
         Self {
             library: library.to_owned(),
             root,
-            opened: Opened::watch(library),
-            looks: HashMap::new(),
+            opened: OpenWatch::watch(library),
+            observations: HashMap::new(),
             reasons: HashMap::new(),
-            seen: Effect::default(),
+            effect: PreloadEffect::default(),
             examples: BTreeMap::new(),
         }
     }
 
-    /// Whether it is still to be looked at.
-    pub fn is_open(&self, id: u32, program: &Path) -> bool {
-        let look = self.looks.get(&(id, program.to_owned()));
-        look.is_none_or(|look| *look == Look::Unknown)
+    /// Whether a program of a process has not been observed yet.
+    pub fn needs_observation(&self, id: u32, program: &Path) -> bool {
+        let observation = self.observations.get(&(id, program.to_owned()));
+        observation.is_none_or(|observation| *observation == Observation::Unknown)
     }
 
-    /// What is mapped into a process.
-    pub fn look(&mut self, id: u32, program: PathBuf, mapped: Option<&[PathBuf]>) {
-        let look = match mapped {
-            None => Look::Unknown,
-            Some(files) if files.contains(&self.library) => Look::With,
-            Some(files) if files.iter().any(|file| is_c_library(file)) => Look::Without,
-            // A static program never maps one.
-            Some(_) if self.reason(&program) == Reason::Static => Look::Without,
-            Some(_) => Look::Unknown,
+    /// Records which files are mapped into a process.
+    pub fn observe(&mut self, id: u32, program: PathBuf, mapped: Option<&[PathBuf]>) {
+        let observation = match mapped {
+            None => Observation::Unknown,
+            Some(files) if files.contains(&self.library) => Observation::With,
+            Some(files) if files.iter().any(|file| is_c_library(file)) => Observation::Without,
+            // A static program never maps a C library.
+            Some(_) if self.reason(&program) == NoEffectReason::Static => Observation::Without,
+            Some(_) => Observation::Unknown,
         };
-        self.looks.insert((id, program), look);
+        self.observations.insert((id, program), observation);
     }
 
-    /// A run begins: who opened the library before does not count.
+    /// Starts a run: earlier openings of the library do not count.
     pub fn begin(&self) {
         self.was_opened();
     }
 
-    /// Whether somebody opened the library since this was asked last.
+    /// Whether the library was opened since the last call.
     fn was_opened(&self) -> bool {
-        self.opened.as_ref().is_some_and(Opened::since)
+        self.opened.as_ref().is_some_and(OpenWatch::was_opened)
     }
 
-    /// The run is over.
-    pub fn settle(&mut self) {
+    /// Ends a run and counts its observations.
+    pub fn end(&mut self) {
         let was_opened = self.was_opened();
-        let before = self.seen;
-        let looks: Vec<_> = self.looks.drain().collect();
-        let known: HashSet<u32> =
-            looks.iter().filter(|(_, look)| *look != Look::Unknown).map(|((id, _), _)| *id).collect();
-        for ((id, program), look) in looks {
+        let before = self.effect;
+        let observations: Vec<_> = self.observations.drain().collect();
+        let known: HashSet<u32> = observations
+            .iter()
+            .filter(|(_, observation)| *observation != Observation::Unknown)
+            .map(|((id, _), _)| *id)
+            .collect();
+        for ((id, program), observation) in observations {
             let reason = self.reason(&program);
-            match look {
-                Look::With if reason != Reason::OwnMalloc => self.seen.with += 1,
-                // Between two programs a process has neither.
-                Look::Unknown if known.contains(&id) => {}
-                Look::Unknown => self.seen.unknown += 1,
+            match observation {
+                Observation::With if reason != NoEffectReason::OwnMalloc => self.effect.with += 1,
+                // An unknown program of an observed process was replaced before it had mapped anything.
+                Observation::Unknown if known.contains(&id) => {}
+                Observation::Unknown => self.effect.unknown += 1,
                 _ => {
-                    self.seen.without += 1;
+                    self.effect.without += 1;
                     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     self.examples.entry(name).or_insert(reason);
                 }
             }
         }
-        // It was over too soon to be looked at. The loader opens what it maps.
-        let is_judged = (before.with, before.without) != (self.seen.with, self.seen.without);
+        // The command ended too soon to be observed, but the loader opens what it maps.
+        let is_observed = (before.with, before.without) != (self.effect.with, self.effect.without);
         if was_opened
-            && !is_judged
+            && !is_observed
             && let Some(root) = self.root.clone()
-            && self.reason(&root) == Reason::None
+            && self.reason(&root) == NoEffectReason::None
         {
-            self.seen.with += 1;
-            self.seen.unknown = before.unknown;
+            self.effect.with += 1;
+            self.effect.unknown = before.unknown;
         }
     }
 
-    /// Of all runs so far.
-    pub fn effect(&self) -> Effect {
-        self.seen
+    /// The effect in all runs so far.
+    pub fn effect(&self) -> PreloadEffect {
+        self.effect
     }
 
-    /// What has to be known about the row; nothing if all is well.
+    /// A note for the row if the library did not take effect everywhere.
     pub fn note(&self) -> Option<String> {
-        let effect = self.seen;
+        let effect = self.effect;
         let examples: Vec<_> = self
             .examples
             .iter()
-            .take(NAMED)
-            .map(|(name, reason)| format!("{name} {}", reason.words()))
+            .take(MAX_NAMED)
+            .map(|(name, reason)| format!("{name} {}", reason.describe()))
             .collect();
-        let more = if self.examples.len() > NAMED { ", and others" } else { "" };
+        let more = if self.examples.len() > MAX_NAMED { ", and others" } else { "" };
         let examples = format!("{}{more}", examples.join(", "));
         match effect.verdict() {
-            Verdict::Yes => None,
-            Verdict::Unknown => Some("not seen whether it was preloaded".into()),
-            Verdict::No => Some(format!("NOT PRELOADED: {examples}")),
-            Verdict::Partly => Some(format!(
+            PreloadVerdict::Yes => None,
+            PreloadVerdict::Unknown => Some("unknown whether it was preloaded".into()),
+            PreloadVerdict::No => Some(format!("NOT PRELOADED: {examples}")),
+            PreloadVerdict::Partly => Some(format!(
                 "preloaded in {} of {} processes: {examples}",
                 effect.with,
                 effect.with + effect.without
@@ -215,17 +220,17 @@ impl Judge {
         }
     }
 
-    fn reason(&mut self, program: &Path) -> Reason {
+    fn reason(&mut self, program: &Path) -> NoEffectReason {
         if let Some(reason) = self.reasons.get(program) {
             return *reason;
         }
-        let reason = Reason::of(program);
+        let reason = NoEffectReason::of(program);
         self.reasons.insert(program.to_owned(), reason);
         reason
     }
 }
 
-/// The loader maps what is preloaded before it.
+/// Whether a file is the C library, which the loader maps after preloaded libraries.
 fn is_c_library(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with("libc.so") || name.starts_with("libc-") || name.starts_with("libc.musl")
@@ -237,68 +242,71 @@ mod tests {
 
     const LIBRARY: &str = "/lib/liballoc.so";
 
-    fn judged(looks: &[(u32, &str, Option<&[&str]>)]) -> Judge {
-        let mut judge = Judge::new(Path::new(LIBRARY), None);
-        for (id, program, files) in looks {
+    fn judged(observations: &[(u32, &str, Option<&[&str]>)]) -> PreloadJudge {
+        let mut judge = PreloadJudge::new(Path::new(LIBRARY), None);
+        for (id, program, files) in observations {
             let files: Option<Vec<_>> = files.map(|files| files.iter().map(PathBuf::from).collect());
-            assert!(judge.is_open(*id, Path::new(program)));
-            judge.look(*id, program.into(), files.as_deref());
+            assert!(judge.needs_observation(*id, Path::new(program)));
+            judge.observe(*id, program.into(), files.as_deref());
         }
-        judge.settle();
+        judge.end();
         judge
     }
 
     #[test]
-    fn all_of_them() {
+    fn all_programs_use_it() {
         let both: Option<&[&str]> = Some(&[LIBRARY, "/lib/libc.so.6"]);
         // The second process was a shell before it had mapped anything.
         let judge =
             judged(&[(1, "/bin/none", both), (2, "/bin/sh2", Some(&["/bin/sh2"])), (2, "/bin/none", both)]);
-        assert_eq!(judge.effect(), Effect { with: 2, without: 0, unknown: 0 });
-        assert_eq!((judge.effect().verdict(), judge.note()), (Verdict::Yes, None));
+        assert_eq!(judge.effect(), PreloadEffect { with: 2, without: 0, unknown: 0 });
+        assert_eq!((judge.effect().verdict(), judge.note()), (PreloadVerdict::Yes, None));
     }
 
     #[test]
-    fn some_and_none() {
+    fn some_programs_or_none_use_it() {
         let plain: Option<&[&str]> = Some(&["/lib/libc.so.6"]);
         let judge =
             judged(&[(1, "/bin/none", Some(&[LIBRARY])), (2, "/bin/other", plain), (3, "/bin/x", None)]);
-        assert_eq!(judge.effect(), Effect { with: 1, without: 1, unknown: 1 });
+        assert_eq!(judge.effect(), PreloadEffect { with: 1, without: 1, unknown: 1 });
         let note = judge.note().unwrap();
         assert!(note.contains("1 of 2 processes: other did not have it mapped"), "{note}");
         let judge = judged(&[(2, "/bin/other", plain)]);
         assert!(judge.note().unwrap().starts_with("NOT PRELOADED: other"), "{:?}", judge.note());
         let judge = judged(&[(2, "/bin/other", None)]);
-        assert_eq!(judge.effect().verdict(), Verdict::Unknown);
-        assert!(judge.note().unwrap().starts_with("not seen"));
+        assert_eq!(judge.effect().verdict(), PreloadVerdict::Unknown);
+        assert!(judge.note().unwrap().starts_with("unknown whether"));
     }
 
     #[test]
-    fn one_that_was_over_too_soon() {
+    fn a_command_that_ends_too_soon_is_judged_by_the_opening() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let judged = |root: Option<&str>, is_opened: bool| {
-            let mut judge = Judge::new(file.path(), root.map(PathBuf::from));
+            let mut judge = PreloadJudge::new(file.path(), root.map(PathBuf::from));
             fs::read(file.path()).unwrap();
             judge.begin();
             if is_opened {
                 fs::read(file.path()).unwrap();
             }
-            judge.look(1, "/bin/x".into(), None);
-            judge.settle();
+            judge.observe(1, "/bin/x".into(), None);
+            judge.end();
             judge.effect()
         };
-        assert_eq!(judged(Some("/no/such"), true), Effect { with: 1, without: 0, unknown: 0 });
-        assert_eq!(judged(Some("/no/such"), false), Effect { with: 0, without: 0, unknown: 1 });
-        assert_eq!(judged(None, true).verdict(), Verdict::Unknown);
+        assert_eq!(judged(Some("/no/such"), true), PreloadEffect { with: 1, without: 0, unknown: 0 });
+        assert_eq!(judged(Some("/no/such"), false), PreloadEffect { with: 0, without: 0, unknown: 1 });
+        assert_eq!(judged(None, true).verdict(), PreloadVerdict::Unknown);
     }
 
     #[test]
-    fn what_is_seen_once_is_not_looked_at_again() {
-        let mut judge = Judge::new(Path::new(LIBRARY), None);
-        judge.look(1, "/bin/a".into(), Some(&[LIBRARY.into()]));
-        assert!(!judge.is_open(1, Path::new("/bin/a")));
-        assert!(judge.is_open(1, Path::new("/bin/b")) && judge.is_open(2, Path::new("/bin/a")));
-        judge.settle();
-        assert!(judge.is_open(1, Path::new("/bin/a")), "another run");
+    fn an_observed_program_is_not_observed_again() {
+        let mut judge = PreloadJudge::new(Path::new(LIBRARY), None);
+        judge.observe(1, "/bin/a".into(), Some(&[LIBRARY.into()]));
+        assert!(!judge.needs_observation(1, Path::new("/bin/a")));
+        assert!(
+            judge.needs_observation(1, Path::new("/bin/b"))
+                && judge.needs_observation(2, Path::new("/bin/a"))
+        );
+        judge.end();
+        assert!(judge.needs_observation(1, Path::new("/bin/a")), "another run");
     }
 }

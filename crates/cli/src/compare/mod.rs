@@ -1,17 +1,16 @@
-//! `highwater compare`: what a command takes under several allocators.
+//! `highwater compare`: the time and memory of a command under several allocators.
 
 pub mod args;
 mod judge;
-mod opened;
+mod open_watch;
+mod sentences;
 mod streams;
 mod subject;
 mod tree;
-mod watch;
-mod words;
+mod watcher;
 
 use std::{
     cell::{Cell, RefCell},
-    env,
     process::ExitCode,
 };
 
@@ -19,54 +18,54 @@ use serde::Serialize;
 
 use self::{
     args::CompareArgs,
-    subject::{Plan, Subject, Told, metrics},
+    subject::{AllocatorReport, AllocatorRuns, ComparePlan, metrics},
 };
 use crate::{
-    allocators::{self, Found},
+    allocators::{self, AllocatorSet},
     failure::{Failure, short},
-    interrupt::{self, Second},
-    lab::{self, Case, Contest, Findings, Lab, Warming, chart::Bars},
-    output,
+    interrupt::{self, SecondCtrlC},
+    lab::{self, Case, Contest, Findings, Lab, Warming, chart::BarChart},
+    output, shell,
 };
 
-/// What only a comparison of programs has to tell.
+/// The details in JSON that only this bench has.
 #[derive(Serialize)]
-struct Details {
+struct CompareDetails {
     program: Vec<String>,
     prepare: Option<String>,
-    /// How the peak of all processes was found.
+    /// How the peak of all processes was determined.
     tree: &'static str,
     sample_interval_ms: u64,
-    allocators: Vec<Told>,
+    allocators: Vec<AllocatorReport>,
     missing: Vec<String>,
 }
 
-/// Does what the command line says.
+/// Runs the subcommand.
 pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     lab::check(&args.lab)?;
     if let Some(dir) = &args.output {
         streams::check(dir)
-            .map_err(|error| Failure::asked(format!("cannot write to {}: {error}", dir.display())))?;
+            .map_err(|error| Failure::refused(format!("cannot write to {}: {error}", dir.display())))?;
     }
     let found = allocators::find(&args.allocators.0, args.malloc_lib.as_deref())?;
-    found.tell();
-    interrupt::install(Second::Exits)?;
+    found.print_missing();
+    interrupt::install(SecondCtrlC::Exit)?;
     let (findings, failed) = measure(args, found)?;
-    // The command's status is this one's.
+    // The status of the command is passed on.
     lab::deliver(findings, &args.lab).map_err(|failure| Failure {
         status: failed.map_or(failure.status, |failed| failed.status),
         message: failure.message,
     })
 }
 
-/// What was found, and how the command failed if it did under some of the allocators.
-fn measure(args: &CompareArgs, found: Found) -> Result<(Findings, Option<Failure>), Failure> {
-    adopt();
+/// The findings, and the command's failure if it failed under some of the allocators.
+fn measure(args: &CompareArgs, found: AllocatorSet) -> Result<(Findings, Option<Failure>), Failure> {
+    become_subreaper();
     let baseline = found.allocators.iter().find(|allocator| allocator.is_system());
     let baseline = baseline.map(|allocator| allocator.name.clone());
     let program: Vec<_> = args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let title = short(&program.join(" "));
-    let plan = Plan {
+    let plan = ComparePlan {
         command: args.command.clone(),
         prepare: args.prepare.clone(),
         ignore_failure: args.ignore_failure,
@@ -76,11 +75,11 @@ fn measure(args: &CompareArgs, found: Found) -> Result<(Findings, Option<Failure
         failed: RefCell::new(None),
     };
     let root = args.command.first().and_then(|name| subject::program(name));
-    let new = |allocator| Subject::new(allocator, root.as_deref());
+    let new = |allocator| AllocatorRuns::new(allocator, root.as_deref());
     let mut subjects: Vec<_> = found.allocators.into_iter().map(new).collect();
     let (runs, warmup) = args.lab.size((5, 1), (3, 0));
     let lab = Lab::new("compare", &args.lab, runs, warmup, subjects.len());
-    // Each run warms the machine itself, once it is known how much memory one takes.
+    // Each run warms the machine itself, since the memory of a run is known only after the first.
     let mut contest = Contest::new("command", &title, metrics(), Warming::Once(0));
     for subject in &mut subjects {
         let plan = &plan;
@@ -103,35 +102,39 @@ fn measure(args: &CompareArgs, found: Found) -> Result<(Findings, Option<Failure
     for (row, subject) in case.rows.iter_mut().zip(&subjects) {
         row.reason = if row.figures.is_empty() { row.reason.take() } else { subject.note() };
     }
-    let mut findings =
-        Findings::new("compare", &format!("highwater compare: {title}"), command_line(), args.lab.quick);
-    findings.words = said(&case, &subjects);
+    let mut findings = Findings::new(
+        "compare",
+        &format!("highwater compare: {title}"),
+        shell::command_line(),
+        args.lab.quick,
+    );
+    findings.words = sentences(&case, &subjects);
     findings.pictures = pictures(&case)?;
     findings.details = Some(
-        serde_json::to_value(Details {
+        serde_json::to_value(CompareDetails {
             program,
             prepare: args.prepare.as_ref().map(|prepare| prepare.to_string_lossy().into_owned()),
             tree: "the largest sampled sum of the resident sets of all processes, and not less than the \
                    largest process",
-            sample_interval_ms: u64::try_from(watch::INTERVAL.as_millis()).unwrap_or(u64::MAX),
-            allocators: subjects.iter().map(Subject::told).collect(),
+            sample_interval_ms: u64::try_from(watcher::INTERVAL.as_millis()).unwrap_or(u64::MAX),
+            allocators: subjects.iter().map(AllocatorRuns::report).collect(),
             missing: found.missing,
         })
-        .map_err(Failure::during)?,
+        .map_err(Failure::runtime)?,
     );
     findings.push(case);
     Ok((findings, failed))
 }
 
-/// Processes that outlive their parents become children of this one, so that a run's memory is all of it.
-fn adopt() {
+/// Makes orphaned descendants children of this process, so that the memory of a run includes them.
+fn become_subreaper() {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         output::note(&format!("processes that outlive their parents will not be counted: {error}"));
     }
 }
 
-fn said(case: &Case, subjects: &[Subject]) -> Vec<String> {
+fn sentences(case: &Case, subjects: &[AllocatorRuns]) -> Vec<String> {
     let versions: Vec<_> = subjects
         .iter()
         .map(|subject| {
@@ -141,19 +144,19 @@ fn said(case: &Case, subjects: &[Subject]) -> Vec<String> {
             format!("{}: {}{path}", allocator.name, allocator.version)
         })
         .collect();
-    let is_sampled = subjects.iter().all(Subject::is_sampled);
+    let is_sampled = subjects.iter().all(AllocatorRuns::is_sampled);
     let metrics = ["wall", "cpu", "peak-process", "peak-tree"];
-    let mut words = words::of(case, if is_sampled { &metrics } else { &metrics[..3] });
-    words.push(format!(
-        "all processes: resident sets added up, sampled every {} ms; shared pages count for each{}",
-        watch::INTERVAL.as_millis(),
-        if is_sampled { "" } else { "; the runs are too short for that to say much" }
+    let mut sentences = sentences::of_case(case, if is_sampled { &metrics } else { &metrics[..3] });
+    sentences.push(format!(
+        "all processes: the sum of resident sets, sampled every {} ms; shared pages count for each{}",
+        watcher::INTERVAL.as_millis(),
+        if is_sampled { "" } else { "; the runs are too short for this to be meaningful" }
     ));
-    words.push(versions.join("\n"));
-    words
+    sentences.push(versions.join("\n"));
+    sentences
 }
 
-/// Three: of wall time, of processor time, and of memory, where the largest process and all of them are a group each.
+/// Three charts: wall time, processor time, and memory with a group each for the largest process and for all processes.
 fn pictures(case: &Case) -> Result<Vec<lab::chart::Picture>, Failure> {
     let charts: [(&str, &str, &[&str]); 3] = [
         ("wall", "wall time", &["wall"]),
@@ -162,10 +165,10 @@ fn pictures(case: &Case) -> Result<Vec<lab::chart::Picture>, Failure> {
     ];
     let mut pictures = Vec::new();
     for (name, what, metrics) in charts {
-        let mut whole: Option<Bars> = None;
+        let mut whole: Option<BarChart> = None;
         for metric in metrics {
             let title = format!("highwater compare: {what}");
-            let Some(mut bars) = Bars::of_cases(name, &title, [case], metric, metrics.len() > 1) else {
+            let Some(mut bars) = BarChart::of_cases(name, &title, [case], metric, metrics.len() > 1) else {
                 continue;
             };
             if metrics.len() > 1 {
@@ -182,32 +185,4 @@ fn pictures(case: &Case) -> Result<Vec<lab::chart::Picture>, Failure> {
         pictures.extend(whole.map(|bars| bars.draw()).transpose()?);
     }
     Ok(pictures)
-}
-
-/// What repeats this, for a shell.
-fn command_line() -> String {
-    let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
-    std::iter::once("highwater".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_for_a_shell() {
-        assert_eq!(quoted("make"), "make");
-        assert_eq!(quoted("-j2"), "-j2");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("a;b"), "'a;b'");
-    }
 }

@@ -1,4 +1,4 @@
-//! Where the output of a run goes, and its last lines.
+//! The output of a run: files for it, and its last lines.
 
 use std::{
     fs::{self, File},
@@ -8,10 +8,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Lines that are shown of a run that failed.
-const LINES: usize = 10;
-/// Of which no more is read.
-const BYTES: u64 = 4096;
+/// How many of the last lines of a failed run are shown.
+const MAX_LINES: usize = 10;
+/// How many of the last bytes are read for them.
+const MAX_BYTES: u64 = 4096;
 
 /// The files of one run.
 pub struct Streams {
@@ -20,26 +20,26 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Files of this name in a directory, or one that nobody sees.
+    /// Opens files of this name in a directory, or an unnamed temporary file for both streams.
     pub fn open(dir: Option<&Path>, name: &str) -> io::Result<Self> {
         let Some(dir) = dir else {
             let out = tempfile::tempfile()?;
             return Ok(Self { err: out.try_clone()?, out });
         };
-        let at = |ending: &str| {
-            let path: PathBuf = dir.join(format!("{}.{ending}", plain(name)));
+        let open = |extension: &str| {
+            let path: PathBuf = dir.join(format!("{}.{extension}", file_name(name)));
             File::options().read(true).write(true).create(true).truncate(true).open(path)
         };
-        Ok(Self { out: at("out")?, err: at("err")? })
+        Ok(Self { out: open("out")?, err: open("err")? })
     }
 
-    /// Has the command write there, and read nothing.
+    /// Redirects the command's output to the files, and its input from /dev/null.
     pub fn connect(&self, command: &mut Command) -> io::Result<()> {
         command.stdin(Stdio::null()).stdout(self.out.try_clone()?).stderr(self.err.try_clone()?);
         Ok(())
     }
 
-    /// The last lines of what it said: of its errors, if it told any.
+    /// The last lines of stderr, or of stdout if stderr is empty.
     pub fn last_lines(&self) -> Vec<String> {
         let lines = last_lines(&self.err);
         if lines.is_empty() { last_lines(&self.out) } else { lines }
@@ -48,19 +48,20 @@ impl Streams {
 
 fn last_lines(file: &File) -> Vec<String> {
     let length = file.metadata().map_or(0, |data| data.len());
-    let start = length.saturating_sub(BYTES);
+    let start = length.saturating_sub(MAX_BYTES);
     let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(0)];
     if file.read_exact_at(&mut bytes, start).is_err() {
         return Vec::new();
     }
     let text = String::from_utf8_lossy(&bytes);
-    let mut lines: Vec<_> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).collect();
+    let mut lines: Vec<_> =
+        text.lines().rev().filter(|line| !line.trim().is_empty()).take(MAX_LINES).collect();
     lines.reverse();
     lines.into_iter().map(str::to_owned).collect()
 }
 
-/// As a file may be called.
-fn plain(name: &str) -> String {
+/// The name with characters replaced that a file name should not have.
+fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "-._".contains(c) { c } else { '-' }).collect()
 }
 
@@ -81,11 +82,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_sees_it_but_its_end() {
+    fn without_a_directory_only_the_last_lines_are_kept() {
         let streams = Streams::open(None, "x").unwrap();
         run(&streams, "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i + 1)); done; echo; echo bad >&2");
         let lines = streams.last_lines();
-        assert_eq!(lines.len(), LINES);
+        assert_eq!(lines.len(), MAX_LINES);
         assert_eq!(
             (lines[0].as_str(), lines[8].as_str(), lines[9].as_str()),
             ("line 991", "line 999", "bad")

@@ -1,4 +1,4 @@
-//! One allocator under comparison, and a run of the command on it.
+//! The runs of the command on one allocator.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,69 +19,69 @@ use nix::{
 use serde::Serialize;
 
 use super::{
-    judge::{Effect, Judge, Verdict},
+    judge::{PreloadEffect, PreloadJudge, PreloadVerdict},
     streams::Streams,
-    watch::{Seen, Watch},
+    watcher::{RunObservation, RunWatcher},
 };
 use crate::{
     allocators::Allocator,
     failure::Failure,
     interrupt,
     lab::{Metric, Sample, Unit},
-    launch::{self, Ended},
+    launch::{self, ProcessOutcome},
     output, warm,
 };
 
-/// Looks at a run below which their largest sum is a matter of chance.
-const ENOUGH: u64 = 10;
+/// With fewer samples for each run than this, the sampled peak is not meaningful.
+const MIN_SAMPLES: u64 = 10;
 
-/// What all runs have in common.
-pub struct Plan {
+/// What all runs share.
+pub struct ComparePlan {
     pub command: Vec<OsString>,
     pub prepare: Option<OsString>,
     pub ignore_failure: bool,
     pub output: Option<PathBuf>,
-    /// The most memory that a run took so far, in bytes.
+    /// The largest peak memory of a run so far, in bytes.
     pub peak: Cell<u64>,
-    /// Why there are no further runs.
+    /// The failure that stops all further runs.
     pub stop: RefCell<Option<Failure>>,
-    /// How the command failed first, on an allocator without which the others go on.
+    /// The first failure of the command on an allocator other than the system's; the other allocators continue.
     pub failed: RefCell<Option<Failure>>,
 }
 
-/// An allocator, and what became of its runs besides figures.
-pub struct Subject {
+/// An allocator, and the facts about its runs besides their figures.
+pub struct AllocatorRuns {
     pub allocator: Allocator,
-    judge: Option<Arc<Mutex<Judge>>>,
-    /// Runs so far.
+    judge: Option<Arc<Mutex<PreloadJudge>>>,
+    /// The number of runs so far.
     runs: u32,
-    /// How often each end was met.
+    /// How often the command ended in each way.
     ends: BTreeMap<String, u32>,
     failures: u32,
-    /// Processes that were still there after the command had ended.
+    /// The number of processes that were still running after the command had ended.
     left: usize,
-    looks: u64,
-    looked: Duration,
+    samples: u64,
+    sampled: Duration,
 }
 
-/// The same for JSON.
+/// The facts about an allocator's runs, for JSON.
 #[derive(Debug, Serialize)]
-pub struct Told {
+pub struct AllocatorReport {
     #[serde(flatten)]
     allocator: Allocator,
     /// `None` for the system's.
     preload: Option<Preload>,
     ends: BTreeMap<String, u32>,
     processes_left: usize,
-    /// Between two samples of the tree's memory.
+    /// The mean interval of samples of the tree's memory.
     mean_interval_ns: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
 struct Preload {
-    verdict: Verdict,
+    verdict: PreloadVerdict,
     #[serde(flatten)]
-    effect: Effect,
+    effect: PreloadEffect,
 }
 
 /// What is measured of each run, in the order of its sample.
@@ -96,13 +96,13 @@ pub fn metrics() -> Vec<Metric> {
     ]
 }
 
-fn sample(ended: &Ended, seen: Seen) -> Sample {
-    let usage = &ended.usage;
-    // The kernel knows the largest to the byte; looks may have missed it.
-    let tree = seen.peak.map(|peak| peak.max(usage.peak_resident) as f64);
+fn sample(outcome: &ProcessOutcome, observed: RunObservation) -> Sample {
+    let usage = &outcome.usage;
+    // The kernel counts the largest process exactly; samples may have missed its peak.
+    let tree = observed.peak.map(|peak| peak.max(usage.peak_resident) as f64);
     let ns = |time: Duration| Some(time.as_nanos() as f64);
     Sample::of_some([
-        ns(ended.wall),
+        ns(outcome.wall),
         ns(usage.user + usage.system),
         Some(usage.peak_resident as f64),
         tree,
@@ -111,10 +111,11 @@ fn sample(ended: &Ended, seen: Seen) -> Sample {
     ])
 }
 
-impl Subject {
-    /// With `root` as the program that is run.
+impl AllocatorRuns {
+    /// `root` is the program that is run.
     pub fn new(allocator: Allocator, root: Option<&Path>) -> Self {
-        let judge = allocator.library.as_deref().map(|library| Judge::new(library, root.map(Path::to_owned)));
+        let judge =
+            allocator.library.as_deref().map(|library| PreloadJudge::new(library, root.map(Path::to_owned)));
         let judge = judge.map(|judge| Arc::new(Mutex::new(judge)));
         Self {
             allocator,
@@ -123,75 +124,76 @@ impl Subject {
             ends: BTreeMap::new(),
             failures: 0,
             left: 0,
-            looks: 0,
-            looked: Duration::ZERO,
+            samples: 0,
+            sampled: Duration::ZERO,
         }
     }
 
-    /// One run. What stops the comparison is left in the plan.
-    pub fn run(&mut self, plan: &Plan) -> Result<Sample, String> {
+    /// Does one run. A failure that stops the comparison is stored in the plan.
+    pub fn run(&mut self, plan: &ComparePlan) -> Result<Sample, String> {
         if plan.stop.borrow().is_some() {
             return Err("not run".into());
         }
-        let (failure, kept) = match self.measured(plan) {
+        let (failure, stored) = match self.measure(plan) {
             Ok(Ok(sample)) => return Ok(sample),
-            // A command that fails by itself has nothing to compare.
+            // If the command fails on the system's allocator there is nothing to compare with.
             Ok(Err(failure)) if !self.allocator.is_system() => (failure, &plan.failed),
             Ok(Err(failure)) | Err(failure) => (failure, &plan.stop),
         };
         let message = failure.message.clone();
-        kept.borrow_mut().get_or_insert(failure);
+        stored.borrow_mut().get_or_insert(failure);
         Err(message)
     }
 
-    /// An error in place of the sample is the command's own.
-    fn measured(&mut self, plan: &Plan) -> Result<Result<Sample, Failure>, Failure> {
+    /// The inner error is a failure of the command, the outer one a failure to run it.
+    fn measure(&mut self, plan: &ComparePlan) -> Result<Result<Sample, Failure>, Failure> {
         prepare(plan)?;
         warm::memory_for(plan.peak.get())?;
         self.runs += 1;
         let name = format!("{}-{}", self.allocator.name, self.runs);
-        let cannot = |error| Failure::during(format!("cannot keep the output of {name}: {error}"));
+        let cannot = |error| Failure::runtime(format!("cannot keep the output of {name}: {error}"));
         let streams = Streams::open(plan.output.as_deref(), &name).map_err(cannot)?;
-        let (program, words) = plan.command.split_first().ok_or_else(|| Failure::asked("nothing to run"))?;
+        let (program, words) =
+            plan.command.split_first().ok_or_else(|| Failure::refused("nothing to run"))?;
         let mut command = Command::new(program);
         command.args(words);
         streams.connect(&mut command).map_err(cannot)?;
         self.allocator.prepare(&mut command);
-        let (ended, seen) = self.watched(&mut command)?;
-        plan.peak.set(plan.peak.get().max(seen.peak.unwrap_or(0)).max(ended.usage.peak_resident));
-        if interrupt::requested() || (!ended.status.success() && interrupt::settled()) {
-            return Ok(Ok(sample(&ended, seen)));
+        let (outcome, observed) = self.run_observed(&mut command)?;
+        plan.peak.set(plan.peak.get().max(observed.peak.unwrap_or(0)).max(outcome.usage.peak_resident));
+        if interrupt::requested() || (!outcome.status.success() && interrupt::requested_soon()) {
+            return Ok(Ok(sample(&outcome, observed)));
         }
-        *self.ends.entry(launch::words(ended.status)).or_default() += 1;
-        if !ended.status.success() {
+        *self.ends.entry(launch::describe(outcome.status)).or_default() += 1;
+        if !outcome.status.success() {
             self.failures += 1;
             if !plan.ignore_failure {
                 for line in streams.last_lines() {
                     output::note(&format!("{name}: {line}"));
                 }
                 let what = format!("{} under {}", program.display(), self.allocator.name);
-                return Ok(Err(failed(&what, &ended)));
+                return Ok(Err(failed(&what, &outcome)));
             }
         }
-        Ok(Ok(sample(&ended, seen)))
+        Ok(Ok(sample(&outcome, observed)))
     }
 
-    fn watched(&mut self, command: &mut Command) -> Result<(Ended, Seen), Failure> {
+    fn run_observed(&mut self, command: &mut Command) -> Result<(ProcessOutcome, RunObservation), Failure> {
         if let Some(judge) = &self.judge {
             judge.lock().unwrap_or_else(PoisonError::into_inner).begin();
         }
-        let (ended, seen) = attended(command, || Watch::begin(self.judge.clone()))?;
-        let seen = seen.end();
+        let (outcome, watcher) = run_with(command, || RunWatcher::begin(self.judge.clone()))?;
+        let observed = watcher.end();
         self.left += reap();
-        self.looks += seen.looks;
-        self.looked += seen.over;
+        self.samples += observed.samples;
+        self.sampled += observed.sampled;
         if let Some(judge) = &self.judge {
-            judge.lock().unwrap_or_else(PoisonError::into_inner).settle();
+            judge.lock().unwrap_or_else(PoisonError::into_inner).end();
         }
-        Ok((ended, seen))
+        Ok((outcome, observed))
     }
 
-    /// What has to be known about the row.
+    /// A note for the row: failures, and where the library did not take effect.
     pub fn note(&self) -> Option<String> {
         let mut notes: Vec<String> = Vec::new();
         if let Some(judge) = &self.judge {
@@ -212,21 +214,21 @@ impl Subject {
         (!notes.is_empty()).then(|| notes.join("; "))
     }
 
-    /// Whether its runs took long enough for the sampled peak to mean something.
+    /// Whether its runs were long enough for the sampled peak to be meaningful.
     pub fn is_sampled(&self) -> bool {
-        self.looks >= u64::from(self.runs) * ENOUGH
+        self.samples >= u64::from(self.runs) * MIN_SAMPLES
     }
 
-    /// All of it.
-    pub fn told(&self) -> Told {
+    /// The report for JSON.
+    pub fn report(&self) -> AllocatorReport {
         let preload = self.judge.as_ref().map(|judge| {
             let effect = judge.lock().unwrap_or_else(PoisonError::into_inner).effect();
             Preload { verdict: effect.verdict(), effect }
         });
-        let gaps = self.looks.saturating_sub(u64::from(self.runs));
+        let gaps = self.samples.saturating_sub(u64::from(self.runs));
         let mean =
-            u128::from(gaps).checked_sub(1).and_then(|_| self.looked.as_nanos().checked_div(gaps.into()));
-        Told {
+            u128::from(gaps).checked_sub(1).and_then(|_| self.sampled.as_nanos().checked_div(gaps.into()));
+        AllocatorReport {
             allocator: self.allocator.clone(),
             preload,
             ends: self.ends.clone(),
@@ -236,52 +238,52 @@ impl Subject {
     }
 }
 
-/// Where a command's program is.
+/// The path of a command's program.
 pub fn program(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(name.into());
     }
-    let places = env::var_os("PATH")?;
-    env::split_paths(&places).map(|dir| dir.join(name)).find(|path| path.is_file())
+    let dirs = env::var_os("PATH")?;
+    env::split_paths(&dirs).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-/// Starts a command and waits for it, with Ctrl-C passed on; `begun` is called in between.
-fn attended<T>(command: &mut Command, begun: impl FnOnce() -> T) -> Result<(Ended, T), Failure> {
+/// Starts a command and waits for it, forwarding Ctrl-C; `on_start` is called after the start.
+fn run_with<T>(command: &mut Command, on_start: impl FnOnce() -> T) -> Result<(ProcessOutcome, T), Failure> {
     let started = launch::start(command).map_err(|error| {
         let program = command.get_program().display();
         let message = format!("cannot run {program}: {error}");
-        Failure { status: launch::status_of_start(&error), message }
+        Failure { status: launch::start_error_status(&error), message }
     })?;
-    interrupt::pass_on_to(Some(started.id()));
-    let meanwhile = begun();
-    let ended = started.wait(|| interrupt::pass_on_to(None));
-    Ok((ended.map_err(|error| Failure::during(format!("cannot wait for the command: {error}")))?, meanwhile))
+    interrupt::forward_to(Some(started.id()));
+    let value = on_start();
+    let outcome = started.wait(|| interrupt::forward_to(None));
+    Ok((outcome.map_err(|error| Failure::runtime(format!("cannot wait for the command: {error}")))?, value))
 }
 
-fn prepare(plan: &Plan) -> Result<(), Failure> {
+fn prepare(plan: &ComparePlan) -> Result<(), Failure> {
     let Some(script) = &plan.prepare else { return Ok(()) };
-    let cannot = |error| Failure::during(format!("cannot keep the output of --prepare: {error}"));
+    let cannot = |error| Failure::runtime(format!("cannot keep the output of --prepare: {error}"));
     let streams = Streams::open(None, "prepare").map_err(cannot)?;
     let mut command = Command::new("sh");
     command.arg("-c").arg(script);
     streams.connect(&mut command).map_err(cannot)?;
-    let (ended, ()) = attended(&mut command, || ())?;
+    let (outcome, ()) = run_with(&mut command, || ())?;
     reap();
-    if ended.status.success() || interrupt::settled() {
+    if outcome.status.success() || interrupt::requested_soon() {
         return Ok(());
     }
     for line in streams.last_lines() {
         output::note(&format!("prepare: {line}"));
     }
-    Err(failed(&format!("--prepare {}", script.display()), &ended))
+    Err(failed(&format!("--prepare {}", script.display()), &outcome))
 }
 
-fn failed(what: &str, ended: &Ended) -> Failure {
-    let message = format!("{what} ended with {}", launch::words(ended.status));
-    Failure { status: launch::status(ended.status), message }
+fn failed(what: &str, outcome: &ProcessOutcome) -> Failure {
+    let message = format!("{what} ended with {}", launch::describe(outcome.status));
+    Failure { status: launch::status(outcome.status), message }
 }
 
-/// Takes leave of those whose parents have gone; how many still run.
+/// Reaps orphaned processes; returns how many descendants are still running.
 fn reap() -> usize {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {

@@ -1,4 +1,4 @@
-//! The processes of a run, as `/proc` has them.
+//! Reads the processes of a run from `/proc`.
 
 use std::{
     collections::HashSet,
@@ -7,24 +7,24 @@ use std::{
     process,
 };
 
-/// All descendants of this process: of a run those that it left behind as well, since they become this one's children.
-/// `None` where the kernel does not list children.
+/// All descendants of this process, including orphans of a run, which become children of this process. `None` if the
+/// kernel does not list children.
 pub fn descendants(proc: &Path) -> Option<Vec<u32>> {
-    let own = process::id();
-    let mut known = HashSet::from([own]);
+    let this = process::id();
+    let mut known = HashSet::from([this]);
     let mut all = Vec::new();
-    let mut next = children(proc, own)?;
+    let mut next = children(proc, this)?;
     while let Some(id) = next.pop() {
         if known.insert(id) {
             all.push(id);
-            // It may have ended meanwhile.
+            // The process may have ended meanwhile.
             next.extend(children(proc, id).unwrap_or_default());
         }
     }
     Some(all)
 }
 
-/// Each thread has the list of those it started.
+/// The children of a process; each thread has a list of those it started.
 fn children(proc: &Path, id: u32) -> Option<Vec<u32>> {
     let tasks = fs::read_dir(proc.join(id.to_string()).join("task")).ok()?;
     let mut is_listed = false;
@@ -38,7 +38,7 @@ fn children(proc: &Path, id: u32) -> Option<Vec<u32>> {
     is_listed.then_some(all)
 }
 
-/// What a process has in memory, in bytes: its own pages and those that it shares.
+/// The resident memory of a process in bytes, including shared pages.
 pub fn resident(proc: &Path, id: u32, page: u64) -> Option<u64> {
     let text = fs::read_to_string(proc.join(id.to_string()).join("statm")).ok()?;
     text.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(page)
@@ -49,14 +49,14 @@ pub fn program(proc: &Path, id: u32) -> Option<PathBuf> {
     fs::read_link(proc.join(id.to_string()).join("exe")).ok()
 }
 
-/// The files that are mapped into a process, each once; `None` for a process of somebody else, and one that has ended.
+/// The files that are mapped into a process, each once; `None` for a process of another user, or one that has ended.
 pub fn mapped(proc: &Path, id: u32) -> Option<Vec<PathBuf>> {
     let text = fs::read_to_string(proc.join(id.to_string()).join("maps")).ok()?;
     let files = files(&text);
     (!files.is_empty()).then_some(files)
 }
 
-/// `7f…-7f… r-xp 00001000 fe:00 1234      /lib/x.so`
+/// The paths in a maps file: `7f…-7f… r-xp 00001000 fe:00 1234      /lib/x.so`
 fn files(text: &str) -> Vec<PathBuf> {
     let paths = text.lines().filter_map(|line| Some(&line[line.find('/')?..]));
     let mut files: Vec<_> = paths.map(PathBuf::from).collect();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree() {
+    fn descendants_of_this_process() {
         let dir = tempfile::tempdir().unwrap();
         let proc = dir.path();
         assert_eq!(descendants(proc), None, "nothing is listed");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mapped() {
+    fn mapped_files() {
         let text = "00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/a b\n\
                     00e03000-00e24000 rw-p 00000000 00:00 0           [heap]\n\
                     7f00-7f01 r--p 00000000 08:02 1 /lib/x.so\n\

@@ -1,40 +1,40 @@
-//! What a measurement wants of an allocator.
+//! The interface of an allocator that is measured.
 
-use super::{report::Region, settings::Settings, trace::Step};
-use crate::lab::Alloc;
+use super::{report::RegionFigures, settings::ArenaSettings, trace::FrontierStep};
+use crate::lab::BenchAlloc;
 
-/// Whether a region's frontier can be looked at from another thread, and how.
-pub type Frontier = Box<dyn Fn() -> Option<u64> + Send>;
+/// Reads a region's frontier from another thread.
+pub type FrontierProbe = Box<dyn Fn() -> Option<u64> + Send>;
 
-/// Something that a job can be measured on.
+/// An allocator that a job can be measured on.
 pub trait Candidate: Sized + Send {
-    /// What the job allocates from.
-    type Handle<'a>: Alloc<'a>
+    /// The handle the job allocates from.
+    type Handle<'a>: BenchAlloc<'a>
     where
         Self: 'a;
 
-    /// One for each thread, made before the clock starts.
-    fn make(settings: &Settings) -> Result<Self, String>;
+    /// Makes one; called for each thread before the clock starts.
+    fn make(settings: &ArenaSettings) -> Result<Self, String>;
 
-    /// The job begins.
+    /// The handle for one job.
     fn handle(&mut self) -> Self::Handle<'_>;
 
-    /// Looks at the frontier from elsewhere while the job runs.
-    fn frontier(&self) -> Option<Frontier> {
+    /// A probe of the frontier, for another thread while the job runs.
+    fn frontier(&self) -> Option<FrontierProbe> {
         None
     }
 
-    /// What the memory below cost, after the job.
-    fn region(&self) -> Option<Region> {
+    /// The figures of the region, after the job.
+    fn region(&self) -> Option<RegionFigures> {
         None
     }
 
-    /// The growth steps that are still remembered, oldest first.
-    fn steps(&self) -> Vec<Step> {
+    /// The growth steps that are still recorded, oldest first.
+    fn steps(&self) -> Vec<FrontierStep> {
         Vec::new()
     }
 
-    /// Bytes taken from the system, if the allocator says and has no region.
+    /// Bytes obtained from the system, if the allocator reports them and has no region.
     fn held(&self) -> Option<u64> {
         None
     }

@@ -1,18 +1,18 @@
-//! The candidate this project is about.
+//! The arena of this project as a candidate.
 
 use highwater::{Arena, Scope};
 
 use super::{
-    alloc::{Candidate, Frontier},
-    report::Region,
-    settings::Settings,
-    trace::Step,
+    alloc::{Candidate, FrontierProbe},
+    report::RegionFigures,
+    settings::ArenaSettings,
+    trace::FrontierStep,
 };
 
 impl Candidate for Arena {
     type Handle<'a> = Scope<'a>;
 
-    fn make(settings: &Settings) -> Result<Self, String> {
+    fn make(settings: &ArenaSettings) -> Result<Self, String> {
         settings.build()
     }
 
@@ -20,14 +20,14 @@ impl Candidate for Arena {
         self.scope()
     }
 
-    fn frontier(&self) -> Option<Frontier> {
+    fn frontier(&self) -> Option<FrontierProbe> {
         let monitor = self.monitor();
         Some(Box::new(move || monitor.stats().map(|stats| stats.committed as u64)))
     }
 
-    fn region(&self) -> Option<Region> {
+    fn region(&self) -> Option<RegionFigures> {
         let stats = self.stats();
-        Some(Region {
+        Some(RegionFigures {
             committed: stats.committed as u64,
             reserved: stats.reserved as u64,
             growth_steps: stats.commits,
@@ -37,12 +37,12 @@ impl Candidate for Arena {
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
-        let own = self.id();
+    fn steps(&self) -> Vec<FrontierStep> {
+        let id = self.id();
         highwater::stats::recent_growth()
             .into_iter()
-            .filter(|event| event.region == own)
-            .map(|event| Step {
+            .filter(|event| event.region == id)
+            .map(|event| FrontierStep {
                 at_ns: event.at_ns,
                 duration_ns: event.duration_ns,
                 from: event.offset as u64,

@@ -1,43 +1,46 @@
-//! A run in a process of its own.
+//! Runs a measurement in a separate process.
 
 use std::{env, ffi::OsString};
 
-use super::{args::Allocator, report::Run};
+use super::{args::CandidateKind, report::GrowRun};
 use crate::{
     failure::{Failure, INTERRUPTED},
     lab::process,
 };
 
-/// How a run in a process of its own went.
-pub enum Ended {
-    /// With a result, if only of a part.
-    Well(Box<Run>),
-    /// Without; a process that chose its status has said why on stderr.
-    Badly {
-        /// What it exited with, if nothing killed it.
+/// The outcome of a run in a separate process.
+pub enum ChildOutcome {
+    /// It printed a result, which may be partial.
+    Completed(Box<GrowRun>),
+    /// It printed no result; a process that exited by itself has printed the reason on stderr.
+    Failed {
+        /// Its exit status, if no signal killed it.
         status: Option<u8>,
-        /// The same for people.
+        /// The status in words.
         reason: String,
     },
 }
 
-/// This very command again, measuring one of them. Only a process of its own has a peak of its own.
-pub fn measure(allocator: Allocator) -> Result<Ended, Failure> {
-    let cannot = |error| Failure::during(format!("cannot measure {}: {error}", allocator.name()));
-    let mut words = env::args_os().skip(1);
-    // The subcommand comes first; behind a `--` an option would be a path.
-    let subcommand: Option<OsString> = words.next();
+/// Runs this command again to measure one candidate. A separate process has its own peak memory.
+pub fn measure(allocator: CandidateKind) -> Result<ChildOutcome, Failure> {
+    let cannot = |error| Failure::runtime(format!("cannot measure {}: {error}", allocator.name()));
+    let mut arguments = env::args_os().skip(1);
+    // The option goes right after the subcommand; after a `--` it would be a path.
+    let subcommand: Option<OsString> = arguments.next();
     let measure = OsString::from(format!("--measure={}", allocator.name()));
-    let args = subcommand.into_iter().chain([measure]).chain(words);
-    let mut command = process::again(args).map_err(cannot)?;
-    let process::Ended { how, stdout } = process::run(&mut command, true).map_err(cannot)?;
+    let args = subcommand.into_iter().chain([measure]).chain(arguments);
+    let mut command = process::this_command(args).map_err(cannot)?;
+    let process::ChildOutput { outcome, stdout } = process::run(&mut command, true).map_err(cannot)?;
 
-    let status = how.status;
+    let status = outcome.status;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     if matches!(code, Some(0 | INTERRUPTED))
-        && let Ok(run) = serde_json::from_str::<Run>(&stdout)
+        && let Ok(run) = serde_json::from_str::<GrowRun>(&stdout)
     {
-        return Ok(Ended::Well(Box::new(run)));
+        return Ok(ChildOutcome::Completed(Box::new(run)));
     }
-    Ok(Ended::Badly { status: code.filter(|&code| code != 0), reason: format!("ended with {status}") })
+    Ok(ChildOutcome::Failed {
+        status: code.filter(|&code| code != 0),
+        reason: format!("ended with {status}"),
+    })
 }

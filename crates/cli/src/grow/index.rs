@@ -1,4 +1,4 @@
-//! The job of paths: an index of the words in their files.
+//! The job for paths: an index of the words in their files.
 
 use std::{
     collections::HashMap,
@@ -10,40 +10,40 @@ use std::{
 };
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashTable, hash_table::Entry as Found};
+use hashbrown::{HashTable, hash_table::Entry as TableEntry};
 
 use super::{
     inputs::{self, Inputs},
-    job::{Done, Job, Share},
+    job::{GrowJob, ProgressCount, Share},
     report::{Frequent, IndexFacts},
-    words,
+    tokenizer,
 };
-use crate::{interrupt, lab::Alloc};
+use crate::{interrupt, lab::BenchAlloc};
 
-/// Read at a time; also the longest run that is sure to be one word.
-/// Postings that are checked between two looks at whether Ctrl-C came.
-const CHECKED_AT_ONCE: u64 = 1 << 16;
+/// How many postings are checked between two checks for Ctrl-C.
+const CHECK_INTERVAL: u64 = 1 << 16;
+/// Size of the read buffer; a run of letters up to this length is always one word.
 const BUFFER: usize = 256 << 10;
-/// The most frequent words that are shown.
+/// How many of the most frequent words are shown.
 const SHOWN: usize = 10;
 
 /// A distinct word.
-struct Entry<'a> {
+struct IndexEntry<'a> {
     word: &'a str,
     hash: u64,
     count: u64,
-    places: Option<&'a Place<'a>>,
+    postings: Option<&'a Posting<'a>>,
 }
 
-/// A posting: one place of a word.
-struct Place<'a> {
-    before: Option<&'a Place<'a>>,
-    /// Which word of the file it is.
-    at: u64,
+/// A posting: one occurrence of a word.
+struct Posting<'a> {
+    previous: Option<&'a Posting<'a>>,
+    /// The index of the word in the file.
+    position: u64,
     file: u32,
 }
 
-/// Reads files in turn, whichever thread is free.
+/// Indexes files; each goes to the next free thread.
 pub struct IndexJob<'i> {
     inputs: &'i Inputs,
     next: AtomicUsize,
@@ -51,61 +51,61 @@ pub struct IndexJob<'i> {
 }
 
 impl<'i> IndexJob<'i> {
-    /// Of these files.
+    /// A job for these files.
     pub fn new(inputs: &'i Inputs) -> Self {
         Self { inputs, next: AtomicUsize::new(0), unreadable: AtomicU64::new(inputs.unreadable) }
     }
 }
 
-/// What one thread has read.
+/// The index of the files that one thread has read.
 pub struct Index<'a> {
-    /// In the allocator's memory; the table itself is on the global heap.
-    table: HashTable<&'a mut Entry<'a>>,
+    /// Entries are in the allocator's memory; the table itself is on the global heap.
+    table: HashTable<&'a mut IndexEntry<'a>>,
     files: u64,
     binary: u64,
     bytes: u64,
     words: u64,
-    /// Of the distinct words.
+    /// Bytes of the distinct words.
     text: u64,
 }
 
 impl<'a> Index<'a> {
-    fn add<A: Alloc<'a>>(&mut self, alloc: &A, word: &str, file: u32, at: u64) {
-        // The state is fixed: every run of a comparison does the same work.
+    fn add<A: BenchAlloc<'a>>(&mut self, alloc: &A, word: &str, file: u32, position: u64) {
+        // The seed is fixed, so that every run of a comparison does the same work.
         let mut hasher = FixedState::with_seed(0).build_hasher();
         hasher.write(word.as_bytes());
         let hash = hasher.finish();
-        let found = self.table.entry(hash, |entry| entry.word == word, |entry| entry.hash);
-        let mut found = match found {
-            Found::Occupied(found) => found,
-            Found::Vacant(free) => {
-                let word = alloc.put_str(word);
+        let entry = self.table.entry(hash, |entry| entry.word == word, |entry| entry.hash);
+        let mut entry = match entry {
+            TableEntry::Occupied(occupied) => occupied,
+            TableEntry::Vacant(vacant) => {
+                let word = alloc.alloc_text(word);
                 self.text += word.len() as u64;
-                free.insert(alloc.put(Entry { word, hash, count: 0, places: None }))
+                vacant.insert(alloc.alloc_value(IndexEntry { word, hash, count: 0, postings: None }))
             }
         };
-        let entry = found.get_mut();
+        let entry = entry.get_mut();
         entry.count += 1;
-        entry.places = Some(alloc.put(Place { before: entry.places, at, file }));
+        entry.postings = Some(alloc.alloc_value(Posting { previous: entry.postings, position, file }));
         self.words += 1;
     }
 
-    fn read<A: Alloc<'a>>(
+    fn read<A: BenchAlloc<'a>>(
         &mut self,
         alloc: &A,
         mut file: File,
         number: u32,
         buffer: &mut [u8],
-        done: &Done,
+        done: &ProgressCount,
     ) -> io::Result<()> {
-        let (mut held, mut at, mut first) = (0, 0, true);
+        let (mut kept, mut position, mut first) = (0, 0, true);
         loop {
-            let read = match file.read(&mut buffer[held..]) {
+            let read = match file.read(&mut buffer[kept..]) {
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let filled = held + read;
+            let filled = kept + read;
             if first && inputs::is_binary(&buffer[..filled]) {
                 self.binary += 1;
                 done.add(file.metadata()?.len());
@@ -114,59 +114,64 @@ impl<'a> Index<'a> {
             first = false;
             done.add(read as u64);
             self.bytes += read as u64;
-            let cut = match words::settled(&buffer[..filled]) {
+            let cut = match tokenizer::complete_words(&buffer[..filled]) {
                 _ if read == 0 => filled,
-                // One run fills the buffer: it has to be taken as it is.
-                0 if filled == buffer.len() => words::whole_characters(&buffer[..filled]),
+                // One run of letters fills the buffer: it is split here.
+                0 if filled == buffer.len() => tokenizer::complete_characters(&buffer[..filled]),
                 cut => cut,
             };
-            for word in words::words(&buffer[..cut]) {
-                self.add(alloc, word, number, at);
-                at += 1;
+            for word in tokenizer::words(&buffer[..cut]) {
+                self.add(alloc, word, number, position);
+                position += 1;
             }
             if read == 0 || interrupt::requested() {
                 self.files += 1;
                 return Ok(());
             }
             buffer.copy_within(cut..filled, 0);
-            held = filled - cut;
+            kept = filled - cut;
         }
     }
 
-    /// Every word's postings must be as many as were counted, and lead back in order. False if Ctrl-C came
-    /// before all of them were seen.
+    /// Checks that every word has as many postings as were counted, in order. Returns false if Ctrl-C was pressed before
+    /// all of them were checked.
     fn check(&self) -> Result<bool, String> {
         let mut words = 0;
         for entry in &self.table {
-            let mut places = 0;
-            let mut at = entry.places;
-            while let Some(place) = at {
-                places += 1;
-                if places % CHECKED_AT_ONCE == 0 && interrupt::requested() {
+            let mut postings = 0;
+            let mut next = entry.postings;
+            while let Some(posting) = next {
+                postings += 1;
+                if postings % CHECK_INTERVAL == 0 && interrupt::requested() {
                     return Ok(false);
                 }
-                if let Some(before) = place.before
-                    && before.file == place.file
-                    && before.at >= place.at
+                if let Some(previous) = posting.previous
+                    && previous.file == posting.file
+                    && previous.position >= posting.position
                 {
                     return Err(format!("the postings of {:?} are out of order", entry.word));
                 }
-                at = place.before;
+                next = posting.previous;
             }
-            if places != entry.count {
-                return Err(format!("{:?} has {places} postings instead of {}", entry.word, entry.count));
+            if postings != entry.count {
+                return Err(format!("{:?} has {postings} postings instead of {}", entry.word, entry.count));
             }
-            words += places;
+            words += postings;
         }
         if words == self.words { Ok(true) } else { Err(format!("{words} postings for {} words", self.words)) }
     }
 }
 
-impl Job for IndexJob<'_> {
+impl GrowJob for IndexJob<'_> {
     const NAME: &'static str = "index";
-    type Made<'a> = Index<'a>;
+    type Product<'a> = Index<'a>;
 
-    fn run<'a, A: Alloc<'a>>(&self, alloc: A, _: usize, done: &Done) -> Result<Share<'a, Self>, String> {
+    fn run<'a, A: BenchAlloc<'a>>(
+        &self,
+        alloc: A,
+        _: usize,
+        done: &ProgressCount,
+    ) -> Result<Share<'a, Self>, String> {
         let mut index = Index { table: HashTable::new(), files: 0, binary: 0, bytes: 0, words: 0, text: 0 };
         let mut buffer = vec![0; BUFFER];
         let start = Instant::now();
@@ -177,8 +182,8 @@ impl Job for IndexJob<'_> {
             let read =
                 File::open(&input.path).and_then(|file| index.read(&alloc, file, number, &mut buffer, done));
             if let Err(error) = read {
-                let before = self.unreadable.fetch_add(1, Ordering::Relaxed);
-                inputs::tell_unreadable(before, &format!("{}: {error}", input.path.display()));
+                let count = self.unreadable.fetch_add(1, Ordering::Relaxed);
+                inputs::report_unreadable(count, &format!("{}: {error}", input.path.display()));
             }
         }
         let end = Instant::now();
@@ -187,13 +192,13 @@ impl Job for IndexJob<'_> {
         let distinct = index.table.len() as u64;
         Ok(Share {
             allocations: index.words + 2 * distinct,
-            asked: index.words * size_of::<Place<'_>>() as u64
-                + distinct * size_of::<Entry<'_>>() as u64
+            asked: index.words * size_of::<Posting<'_>>() as u64
+                + distinct * size_of::<IndexEntry<'_>>() as u64
                 + index.text,
             used: alloc.used(),
             checked,
             time: (start, end),
-            made: index,
+            product: index,
         })
     }
 
@@ -201,21 +206,21 @@ impl Job for IndexJob<'_> {
         self.inputs.bytes
     }
 
-    fn facts(&self, made: &[Index<'_>]) -> Option<IndexFacts> {
+    fn facts(&self, products: &[Index<'_>]) -> Option<IndexFacts> {
         let mut counts: HashMap<&str, u64, FixedState> = HashMap::default();
-        for entry in made.iter().flat_map(|index| &index.table) {
+        for entry in products.iter().flat_map(|index| &index.table) {
             *counts.entry(entry.word).or_default() += entry.count;
         }
         let distinct_words = counts.len() as u64;
         let mut frequent: Vec<_> = counts.into_iter().collect();
-        // Equally frequent words by name, so that the answer is always the same.
+        // Equally frequent words are sorted by name, so that the result is deterministic.
         let rank = |&(word, count): &(&str, u64)| (std::cmp::Reverse(count), word.to_owned());
         if frequent.len() > SHOWN {
             frequent.select_nth_unstable_by(SHOWN, |a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
             frequent.truncate(SHOWN);
         }
         frequent.sort_by_key(rank);
-        let sum = |field: fn(&Index<'_>) -> u64| made.iter().map(field).sum();
+        let sum = |field: fn(&Index<'_>) -> u64| products.iter().map(field).sum();
         Some(IndexFacts {
             files: sum(|index| index.files),
             bytes: sum(|index| index.bytes),

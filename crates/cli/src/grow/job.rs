@@ -1,4 +1,4 @@
-//! What is done with an allocator, whichever it is.
+//! The interface of a job that is measured on any allocator.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -6,56 +6,60 @@ use std::{
 };
 
 use super::report::IndexFacts;
-use crate::lab::Alloc;
+use crate::lab::BenchAlloc;
 
-/// One thread's share of a job, done on one allocator.
-pub trait Job: Sync {
-    /// As results call it.
+/// A job, divided between threads.
+pub trait GrowJob: Sync {
+    /// The name in results.
     const NAME: &'static str;
 
-    /// What a thread made, in the allocator's memory.
-    type Made<'a>: Send;
+    /// What a thread builds in the allocator's memory.
+    type Product<'a>: Send;
 
-    /// Does the share of thread `thread` and checks what it made. The clock of the result covers the
-    /// making alone.
-    fn run<'a, A: Alloc<'a>>(&self, alloc: A, thread: usize, done: &Done) -> Result<Share<'a, Self>, String>
+    /// Does the share of thread `thread` and checks the product. The times of the result cover only the building.
+    fn run<'a, A: BenchAlloc<'a>>(
+        &self,
+        alloc: A,
+        thread: usize,
+        done: &ProgressCount,
+    ) -> Result<Share<'a, Self>, String>
     where
         Self: Sized;
 
-    /// What progress counts up to, in bytes.
+    /// The total that progress counts up to, in bytes.
     fn total(&self) -> u64;
 
-    /// The facts of all threads' work together.
-    fn facts(&self, made: &[Self::Made<'_>]) -> Option<IndexFacts>;
+    /// The facts about the products of all threads.
+    fn facts(&self, products: &[Self::Product<'_>]) -> Option<IndexFacts>;
 }
 
-/// What one thread did.
-pub struct Share<'a, J: Job> {
-    /// What it made.
-    pub made: J::Made<'a>,
+/// The result of one thread.
+pub struct Share<'a, J: GrowJob> {
+    /// What it built.
+    pub product: J::Product<'a>,
     /// Calls to the allocator.
     pub allocations: u64,
-    /// Bytes asked for in them.
+    /// Bytes requested in them.
     pub asked: u64,
     /// Bytes used for them, if the allocator counts.
     pub used: Option<u64>,
-    /// All of it was looked at again and found right; Ctrl-C may come in between.
+    /// The product was checked completely; false if Ctrl-C came in between.
     pub checked: bool,
-    /// When the making began and ended.
+    /// When the building started and ended.
     pub time: (Instant, Instant),
 }
 
-/// How far all threads are, in bytes; added to seldom.
+/// The progress of all threads, in bytes; updated rarely.
 #[derive(Default)]
-pub struct Done(AtomicU64);
+pub struct ProgressCount(AtomicU64);
 
-impl Done {
-    /// So much more is done.
+impl ProgressCount {
+    /// Adds to the progress.
     pub fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So much is done.
+    /// The progress so far.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,36 +1,36 @@
-//! The job of a size: small linked nodes until that much is allocated.
+//! The job for a size: small linked nodes until that much is allocated.
 
 use std::time::Instant;
 
 use super::{
-    job::{Done, Job, Share},
+    job::{GrowJob, ProgressCount, Share},
     report::IndexFacts,
 };
-use crate::{interrupt, lab::Alloc};
+use crate::{interrupt, lab::BenchAlloc};
 
-/// Nodes between two looks at the world.
-const STRETCH: u64 = 64 << 10;
-const NODE: u64 = size_of::<Node<'_>>() as u64;
-/// What every allocator rounds to or can be expected to.
+/// How many nodes are allocated between two checks for Ctrl-C.
+const CHUNK: u64 = 64 << 10;
+const NODE: u64 = size_of::<ListNode<'_>>() as u64;
+/// The granularity of shares: every allocator aligns to this at least.
 const GRAIN: u64 = 8;
 
-/// Points to the one before it.
-struct Node<'a> {
-    before: Option<&'a Node<'a>>,
+/// A node of a linked list.
+struct ListNode<'a> {
+    previous: Option<&'a ListNode<'a>>,
     ordinal: u64,
     check: u64,
 }
 
 /// `bytes` of nodes, divided between `threads`.
 pub struct Nodes {
-    /// In all.
+    /// The total.
     pub bytes: u64,
-    /// How many share them.
+    /// The number of threads.
     pub threads: u64,
 }
 
 impl Nodes {
-    /// Whole grains for each, and what is left over for the first.
+    /// A multiple of the granularity for each, and the remainder for the first.
     fn share(&self, thread: usize) -> u64 {
         let each = self.bytes / self.threads / GRAIN * GRAIN;
         if thread == 0 { self.bytes - each * (self.threads - 1) } else { each }
@@ -42,16 +42,21 @@ impl Nodes {
     }
 }
 
-/// Says nothing about its neighbours, so that computing it can overlap with the stores.
+/// The check word of a node. It does not depend on other nodes, so computing it can overlap with the stores.
 fn check(ordinal: u64, seed: u64) -> u64 {
     (ordinal ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-impl Job for Nodes {
+impl GrowJob for Nodes {
     const NAME: &'static str = "nodes";
-    type Made<'a> = ();
+    type Product<'a> = ();
 
-    fn run<'a, A: Alloc<'a>>(&self, alloc: A, thread: usize, done: &Done) -> Result<Share<'a, Self>, String> {
+    fn run<'a, A: BenchAlloc<'a>>(
+        &self,
+        alloc: A,
+        thread: usize,
+        done: &ProgressCount,
+    ) -> Result<Share<'a, Self>, String> {
         let bytes = self.share(thread);
         let (nodes, rest) = (bytes / NODE, bytes % NODE);
         let seed = thread as u64;
@@ -60,18 +65,22 @@ impl Job for Nodes {
 
         let start = Instant::now();
         while made < nodes && !interrupt::requested() {
-            let until = nodes.min(made + STRETCH);
-            let stretch = until - made;
+            let until = nodes.min(made + CHUNK);
+            let chunk = until - made;
             while made < until {
-                last = Some(&*alloc.put(Node { before: last, ordinal: made, check: check(made, seed) }));
+                last = Some(&*alloc.alloc_value(ListNode {
+                    previous: last,
+                    ordinal: made,
+                    check: check(made, seed),
+                }));
                 made += 1;
             }
-            done.add(stretch * NODE);
+            done.add(chunk * NODE);
         }
-        // Less than a node is missing: text fills it, so that a size is reached to the byte.
+        // The rest is less than a node; text fills it, so that the size is exact.
         let filled = if made == nodes && rest > 0 {
             let rest = usize::try_from(rest).unwrap_or_default();
-            alloc.put_str(&"-".repeat(rest)).len() as u64
+            alloc.alloc_text(&"-".repeat(rest)).len() as u64
         } else {
             0
         };
@@ -81,7 +90,7 @@ impl Job for Nodes {
         walk(last, made, seed)?;
         Ok(Share {
             checked: true,
-            made: (),
+            product: (),
             allocations: made + u64::from(filled > 0),
             asked: made * NODE + filled,
             used: alloc.used(),
@@ -98,16 +107,18 @@ impl Job for Nodes {
     }
 }
 
-/// From the last node back to the first, each of which must be the one it claims to be.
-fn walk<'a>(mut at: Option<&'a Node<'a>>, made: u64, seed: u64) -> Result<(), String> {
+/// Walks from the last node back to the first, and checks each.
+fn walk<'a>(mut next: Option<&'a ListNode<'a>>, made: u64, seed: u64) -> Result<(), String> {
     for ordinal in (0..made).rev() {
-        match at {
-            Some(node) if node.ordinal == ordinal && node.check == check(ordinal, seed) => at = node.before,
+        match next {
+            Some(node) if node.ordinal == ordinal && node.check == check(ordinal, seed) => {
+                next = node.previous
+            }
             Some(_) => return Err(format!("node {ordinal} of {made} is damaged")),
             None => return Err(format!("the list ends before node {ordinal} of {made}")),
         }
     }
-    if at.is_some() { Err(format!("the list goes on after {made} nodes")) } else { Ok(()) }
+    if next.is_some() { Err(format!("the list goes on after {made} nodes")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -127,13 +138,13 @@ mod tests {
 
     #[test]
     fn damage_is_found() {
-        let first = Node { before: None, ordinal: 0, check: check(0, 3) };
-        let good = Node { before: Some(&first), ordinal: 1, check: check(1, 3) };
+        let first = ListNode { previous: None, ordinal: 0, check: check(0, 3) };
+        let good = ListNode { previous: Some(&first), ordinal: 1, check: check(1, 3) };
         assert_eq!(walk(Some(&good), 2, 3), Ok(()));
         assert!(walk(Some(&good), 1, 3).is_err());
         assert!(walk(Some(&good), 3, 3).is_err());
         assert!(walk(Some(&good), 2, 4).is_err());
-        let bad = Node { before: Some(&first), ordinal: 1, check: 0 };
+        let bad = ListNode { previous: Some(&first), ordinal: 1, check: 0 };
         assert!(walk(Some(&bad), 2, 3).is_err());
         assert!(walk(Some(&first), 0, 3).is_err());
         assert_eq!(walk(None, 0, 3), Ok(()));

@@ -1,4 +1,4 @@
-//! The others, used the way their users use them.
+//! The peers, each used as its documentation recommends.
 
 use std::{
     alloc::{Layout, dealloc},
@@ -6,13 +6,13 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::{alloc::Candidate, settings::Settings};
-use crate::lab::Alloc;
+use super::{alloc::Candidate, settings::ArenaSettings};
+use crate::lab::BenchAlloc;
 
 impl Candidate for bumpalo::Bump {
     type Handle<'a> = &'a bumpalo::Bump;
 
-    fn make(_: &Settings) -> Result<Self, String> {
+    fn make(_: &ArenaSettings) -> Result<Self, String> {
         Ok(Self::new())
     }
 
@@ -28,7 +28,7 @@ impl Candidate for bumpalo::Bump {
 impl Candidate for bump_scope::Bump {
     type Handle<'a> = &'a bump_scope::Bump;
 
-    fn make(_: &Settings) -> Result<Self, String> {
+    fn make(_: &ArenaSettings) -> Result<Self, String> {
         Ok(Self::new())
     }
 
@@ -41,7 +41,7 @@ impl Candidate for bump_scope::Bump {
     }
 }
 
-/// Sizes in words that boxes may have.
+/// How many sizes of boxes there are, in words.
 const CLASSES: usize = 8;
 const WORD: usize = align_of::<u64>();
 
@@ -50,35 +50,35 @@ const WORD: usize = align_of::<u64>();
 /// The boxes are kept as raw pointers, since references to their contents are handed out while the
 /// vectors grow and move them.
 #[derive(Default)]
-pub struct Boxes {
+pub struct BoxPeer {
     values: [RefCell<Vec<NonNull<u8>>>; CLASSES],
     texts: RefCell<Vec<NonNull<str>>>,
 }
 
-// SAFETY: the pointers own what they point to, as boxes do; what they point to is only reached
-// through references whose own types decide where they may go.
-unsafe impl Send for Boxes {}
+// SAFETY: the pointers own their targets, as boxes do; the targets are only accessed through references, whose own types
+// decide whether they can be sent to other threads.
+unsafe impl Send for BoxPeer {}
 
-impl<'a> Alloc<'a> for &'a Boxes {
+impl<'a> BenchAlloc<'a> for &'a BoxPeer {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         const {
             assert!(size_of::<T>() > 0 && size_of::<T>().is_multiple_of(WORD) && align_of::<T>() == WORD);
             assert!(size_of::<T>() <= CLASSES * WORD && !std::mem::needs_drop::<T>());
         }
-        let mut at = NonNull::from(Box::leak(Box::new(value)));
-        self.values[size_of::<T>() / WORD - 1].borrow_mut().push(at.cast());
-        // SAFETY: a fresh box, freed only when `self`, borrowed for 'a, is dropped; this is the only
-        // reference to it.
-        unsafe { at.as_mut() }
+        let mut block = NonNull::from(Box::leak(Box::new(value)));
+        self.values[size_of::<T>() / WORD - 1].borrow_mut().push(block.cast());
+        // SAFETY: the box is new and is freed only when `self`, borrowed for 'a, is dropped; this is the only reference
+        // to it.
+        unsafe { block.as_mut() }
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
-        let at = NonNull::from(Box::leak(Box::<str>::from(text)));
-        self.texts.borrow_mut().push(at);
-        // SAFETY: as above.
-        unsafe { at.as_ref() }
+    fn alloc_text(&self, text: &str) -> &'a str {
+        let block = NonNull::from(Box::leak(Box::<str>::from(text)));
+        self.texts.borrow_mut().push(block);
+        // SAFETY: the box is new and is freed only when `self`, borrowed for 'a, is dropped.
+        unsafe { block.as_ref() }
     }
 
     fn used(&self) -> Option<u64> {
@@ -86,67 +86,65 @@ impl<'a> Alloc<'a> for &'a Boxes {
     }
 }
 
-impl Drop for Boxes {
+impl Drop for BoxPeer {
     fn drop(&mut self) {
         for (class, values) in self.values.iter_mut().enumerate() {
             let layout = Layout::from_size_align((class + 1) * WORD, WORD).expect("a few words");
-            for at in values.get_mut().drain(..) {
-                // SAFETY: from a box of this very layout, which nothing points to any more and whose
-                // type needs no drop.
-                unsafe { dealloc(at.as_ptr(), layout) };
+            for block in values.get_mut().drain(..) {
+                // SAFETY: the block is from a box with this layout, has no references left, and its type needs no drop.
+                unsafe { dealloc(block.as_ptr(), layout) };
             }
         }
-        for at in self.texts.get_mut().drain(..) {
-            // SAFETY: leaked from a box in `put_str`, and nothing points to it any more.
-            drop(unsafe { Box::from_raw(at.as_ptr()) });
+        for block in self.texts.get_mut().drain(..) {
+            // SAFETY: the pointer is from a box leaked in `alloc_text`, and has no references left.
+            drop(unsafe { Box::from_raw(block.as_ptr()) });
         }
     }
 }
 
-impl Candidate for Boxes {
-    type Handle<'a> = &'a Boxes;
+impl Candidate for BoxPeer {
+    type Handle<'a> = &'a BoxPeer;
 
-    fn make(_: &Settings) -> Result<Self, String> {
+    fn make(_: &ArenaSettings) -> Result<Self, String> {
         Ok(Self::default())
     }
 
-    fn handle(&mut self) -> &Boxes {
+    fn handle(&mut self) -> &BoxPeer {
         self
     }
 }
 
-/// `malloc` and nothing else: a linked structure needs no list of its parts, and the end of the
-/// process frees it.
-pub struct Malloc;
+/// `malloc` without any bookkeeping: the end of the process frees the blocks.
+pub struct MallocPeer;
 
-impl Malloc {
+impl MallocPeer {
     #[inline]
     fn bytes(size: usize) -> NonNull<u8> {
-        // SAFETY: any size may be asked for.
-        let at = unsafe { libc::malloc(size) };
-        NonNull::new(at.cast()).unwrap_or_else(|| panic!("malloc: out of memory"))
+        // SAFETY: malloc has no preconditions.
+        let block = unsafe { libc::malloc(size) };
+        NonNull::new(block.cast()).unwrap_or_else(|| panic!("malloc: out of memory"))
     }
 }
 
-impl<'a> Alloc<'a> for &'a Malloc {
+impl<'a> BenchAlloc<'a> for &'a MallocPeer {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         const { assert!(size_of::<T>() > 0 && align_of::<T>() <= align_of::<libc::max_align_t>()) }
-        let at = Malloc::bytes(size_of::<T>()).cast::<T>();
-        // SAFETY: as large as `T` and aligned for anything; never freed, and nobody else has it.
+        let block = MallocPeer::bytes(size_of::<T>()).cast::<T>();
+        // SAFETY: the block is as large as `T`, aligned for any type and never freed, and this is the only pointer to it.
         unsafe {
-            at.write(value);
-            &mut *at.as_ptr()
+            block.write(value);
+            &mut *block.as_ptr()
         }
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
-        let at = Malloc::bytes(text.len().max(1));
-        // SAFETY: as large as `text`, whose copy is UTF-8 as well; never freed.
+    fn alloc_text(&self, text: &str) -> &'a str {
+        let block = MallocPeer::bytes(text.len().max(1));
+        // SAFETY: the block is as large as `text`, its copy is UTF-8 too, and it is never freed.
         unsafe {
-            at.copy_from_nonoverlapping(NonNull::from(text).cast(), text.len());
-            &*(ptr::slice_from_raw_parts(at.as_ptr(), text.len()) as *const str)
+            block.copy_from_nonoverlapping(NonNull::from(text).cast(), text.len());
+            &*(ptr::slice_from_raw_parts(block.as_ptr(), text.len()) as *const str)
         }
     }
 
@@ -155,14 +153,14 @@ impl<'a> Alloc<'a> for &'a Malloc {
     }
 }
 
-impl Candidate for Malloc {
-    type Handle<'a> = &'a Malloc;
+impl Candidate for MallocPeer {
+    type Handle<'a> = &'a MallocPeer;
 
-    fn make(_: &Settings) -> Result<Self, String> {
+    fn make(_: &ArenaSettings) -> Result<Self, String> {
         Ok(Self)
     }
 
-    fn handle(&mut self) -> &Malloc {
+    fn handle(&mut self) -> &MallocPeer {
         self
     }
 }

@@ -1,20 +1,23 @@
-//! The frontier over time, as a drawing.
+//! Draws the frontier over time.
 
-use std::{error::Error, fs, path::Path};
+use std::{fs, path::Path};
 
 use plotters::{
-    coord::{CoordTranslate, Shift, types::RangedCoordf64},
+    coord::{CoordTranslate, types::RangedCoordf64},
     element::{Cross, TriangleMarker},
     prelude::*,
 };
 
 use super::{
-    report::Run,
-    trace::{Line, Trace},
+    report::GrowRun,
+    trace::{FrontierLine, FrontierTrace},
 };
 use crate::{
     lab::{
-        chart::style::Style,
+        chart::{
+            canvas::{Canvas, DrawResult},
+            style::Style,
+        },
         unit::{Scale, Unit, plain},
     },
     size::human,
@@ -23,20 +26,20 @@ use crate::{
 const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 600;
 const FONT: &str = "sans-serif";
-/// Steps beyond which marks would hide their line; then only so many that lines are told apart.
-const MARKED: usize = 300;
-const SPARSE: usize = 25;
-/// Lines that are told apart in the legend.
-const NAMED: usize = 8;
+/// With more steps than this their marks would hide the line; then only some are mark_interval, so that lines can be
+/// distinguished.
+const MAX_MARKS: usize = 300;
+const SPARSE_MARKS: usize = 25;
+/// How many lines the legend names.
+const MAX_NAMED: usize = 8;
 
-/// Shapes that marks have, so that lines are told apart without seeing colours.
+/// How many shapes of marks there are, so that lines can be distinguished without colours.
 const SHAPES: usize = 4;
 
-type Drawn = Result<(), Box<dyn Error>>;
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type PlotContext<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Writes `file`.
-pub fn draw(file: &Path, run: &Run, trace: &Trace) -> Drawn {
+/// Draws the plot and writes it to `file`.
+pub fn draw(file: &Path, run: &GrowRun, trace: &FrontierTrace) -> DrawResult {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
@@ -50,7 +53,7 @@ pub fn draw(file: &Path, run: &Run, trace: &Trace) -> Drawn {
     Ok(())
 }
 
-fn captions(area: &DrawingArea<SVGBackend<'_>, Shift>, run: &Run, trace: &Trace) -> Drawn {
+fn captions(area: &Canvas<'_>, run: &GrowRun, trace: &FrontierTrace) -> DrawResult {
     let title = format!(
         "highwater grow {}: the frontier over time{}",
         short(&run.aim.join(" ")),
@@ -61,11 +64,11 @@ fn captions(area: &DrawingArea<SVGBackend<'_>, Shift>, run: &Run, trace: &Trace)
     Ok(())
 }
 
-fn details(run: &Run, trace: &Trace) -> String {
+fn details(run: &GrowRun, trace: &FrontierTrace) -> String {
     let all: u64 = trace.lines.iter().map(|line| line.all_steps).sum();
     let kept: usize = trace.lines.iter().map(|line| line.steps.len()).sum();
     let growth = run.options.as_ref().map_or("", |options| options.growth.as_str());
-    let steps = match (all, trace.lines.iter().all(Line::is_complete)) {
+    let steps = match (all, trace.lines.iter().all(FrontierLine::is_complete)) {
         (0, _) => "no growth steps: all was committed at the start".to_owned(),
         (1, _) => "1 growth step".to_owned(),
         (_, true) => format!("{all} growth steps"),
@@ -73,19 +76,19 @@ fn details(run: &Run, trace: &Trace) -> String {
             format!("{all} growth steps, of which the last {kept} are exact and the others sampled")
         }
     };
-    let sparse = match trace.lines.iter().map(marked).max() {
-        Some(every @ 2..) => format!(", one in {every} marked"),
+    let sparse = match trace.lines.iter().map(mark_interval).max() {
+        Some(every @ 2..) => format!(", one step in {every} marked"),
         _ => String::new(),
     };
     format!("{growth} growth · {} used · {steps}{sparse}", human(run.used))
 }
 
-/// One step in how many has a mark.
-fn marked(line: &Line) -> usize {
-    if line.steps.len() <= MARKED { 1 } else { line.steps.len() / SPARSE }
+/// How many steps have one mark.
+fn mark_interval(line: &FrontierLine) -> usize {
+    if line.steps.len() <= MAX_MARKS { 1 } else { line.steps.len() / SPARSE_MARKS }
 }
 
-fn lines(area: &DrawingArea<SVGBackend<'_>, Shift>, trace: &Trace) -> Drawn {
+fn lines(area: &Canvas<'_>, trace: &FrontierTrace) -> DrawResult {
     let start = trace
         .lines
         .iter()
@@ -94,8 +97,8 @@ fn lines(area: &DrawingArea<SVGBackend<'_>, Shift>, trace: &Trace) -> Drawn {
         .fold(trace.start_ns, u64::min);
     let all: Vec<_> = trace.lines.iter().map(|line| line.corners(start, trace.end_ns)).collect();
     let corners = || all.iter().flatten();
-    let (time, time_end) = scaled_to(Unit::Ns, corners().map(|corner| corner.0).max().unwrap_or(0));
-    let (bytes, bytes_end) = scaled_to(Unit::Bytes, corners().map(|corner| corner.1).max().unwrap_or(0));
+    let (time, time_end) = axis_scale(Unit::Ns, corners().map(|corner| corner.0).max().unwrap_or(0));
+    let (bytes, bytes_end) = axis_scale(Unit::Bytes, corners().map(|corner| corner.1).max().unwrap_or(0));
 
     let mut chart = ChartBuilder::on(area)
         .margin(16)
@@ -121,7 +124,7 @@ fn lines(area: &DrawingArea<SVGBackend<'_>, Shift>, trace: &Trace) -> Drawn {
             let at = (step.at_ns + step.duration_ns).saturating_sub(start);
             scaled(&(at, step.from + step.bytes))
         });
-        let ends = ends.step_by(marked(line)).collect();
+        let ends = ends.step_by(mark_interval(line)).collect();
         one_line(&mut chart, number, points, ends)?;
     }
     if all.len() > 1 {
@@ -130,14 +133,14 @@ fn lines(area: &DrawingArea<SVGBackend<'_>, Shift>, trace: &Trace) -> Drawn {
     Ok(())
 }
 
-/// In the lower right corner, where a frontier that moves up is not.
-fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>, lines: usize) -> Drawn {
-    let named = lines.min(NAMED);
+/// Draws the legend in the lower right corner, which a rising frontier leaves free.
+fn legend(area: &Canvas<'_>, lines: usize) -> DrawResult {
+    let named = lines.min(MAX_NAMED);
     let (width, height) = area.dim_in_pixel();
     let corner = (i32::try_from(width)? - 148, i32::try_from(height)? - 84 - 20 * i32::try_from(named)?);
     for number in 0..named {
         let colour = Style(number).colour();
-        let more = if number + 1 == NAMED && lines > NAMED { ", …" } else { "" };
+        let more = if number + 1 == MAX_NAMED && lines > MAX_NAMED { ", …" } else { "" };
         let text = (FONT, 14).into_font().color(&BLACK);
         let (x, y) = (corner.0, corner.1 + 20 * i32::try_from(number)?);
         area.draw(&PathElement::new(vec![(x, y), (x + 24, y)], colour.stroke_width(2)))?;
@@ -148,11 +151,11 @@ fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>, lines: usize) -> Drawn {
 }
 
 fn one_line(
-    chart: &mut Chart<'_, '_>,
+    chart: &mut PlotContext<'_, '_>,
     number: usize,
     points: Vec<(f64, f64)>,
     ends: Vec<(f64, f64)>,
-) -> Drawn {
+) -> DrawResult {
     let colour = Style(number).colour();
     chart.draw_series([PathElement::new(points, colour.stroke_width(2))])?;
     for at in ends {
@@ -161,8 +164,8 @@ fn one_line(
     Ok(())
 }
 
-/// A growth step's mark, one shape for each line.
-fn mark<C: CoordTranslate>(area: &DrawingArea<SVGBackend<'_>, C>, number: usize, at: C::From) -> Drawn
+/// Draws the mark of a growth step, with a shape for each line.
+fn mark<C: CoordTranslate>(area: &DrawingArea<SVGBackend<'_>, C>, number: usize, at: C::From) -> DrawResult
 where
     C::From: Clone,
 {
@@ -177,11 +180,11 @@ where
     Ok(())
 }
 
-/// An axis in a unit that fits, up to a little above `most`.
-fn scaled_to(unit: Unit, most: u64) -> (Scale, f64) {
-    let most = most.max(1) as f64;
-    let scale = unit.scale(most);
-    (scale, most / scale.size * 1.05)
+/// The unit and the end of an axis that goes up to a little above `max`.
+fn axis_scale(unit: Unit, max: u64) -> (Scale, f64) {
+    let max = max.max(1) as f64;
+    let scale = unit.scale(max);
+    (scale, max / scale.size * 1.05)
 }
 
 fn short(text: &str) -> String {

@@ -1,97 +1,98 @@
-//! Whether a job can be done at all, asked before it begins.
+//! Checks before a job starts whether it can be done.
 
 use std::fs::OpenOptions;
 
-use super::{aim::Aim, args::GrowArgs, nodes::Nodes, settings::Settings};
+use super::{args::GrowArgs, nodes::Nodes, settings::ArenaSettings, workload::Workload};
 use crate::{failure::Failure, machine, size::human};
 
-/// The others' share of a comparison takes so much more than an arena: `malloc` spends 32 bytes on 24,
-/// and the vectors a pointer for each.
-const WITH_PEERS: (u64, u64) = (7, 4);
+/// How much more memory the peers of a comparison need than an arena: `malloc` uses 32 bytes for 24, and the vectors a
+/// pointer for each.
+const PEER_OVERHEAD: (u64, u64) = (7, 4);
 
-/// Below this a rough guess does not change how an arena is made.
-const ROUGHLY: u64 = 32 << 30;
+/// Up to this size a rough estimate does not affect the arena's reservation.
+const ROUGH_ESTIMATE_MAX: u64 = 32 << 30;
 
-/// The memory that one arena will need, at a guess.
-pub fn needs_of_one(aim: &Aim, args: &GrowArgs) -> usize {
+/// Estimated memory for one arena.
+pub fn estimate_per_arena(workload: &Workload, args: &GrowArgs) -> usize {
     let threads = u64::from(args.threads);
-    let bytes = match aim {
-        Aim::Bytes(bytes) => Nodes { bytes: *bytes as u64, threads }.largest_share(),
-        // Files are not cut in pieces: one thread may get the largest and little else.
-        Aim::Inputs(_) if aim.needs() <= ROUGHLY => aim.needs(),
-        Aim::Inputs(_) => aim.needs_precisely(),
+    let bytes = match workload {
+        Workload::Bytes(bytes) => Nodes { bytes: *bytes as u64, threads }.largest_share(),
+        // Files are not split: one thread may get the largest file and little else.
+        Workload::Inputs(_) if workload.estimated_memory() <= ROUGH_ESTIMATE_MAX => {
+            workload.estimated_memory()
+        }
+        Workload::Inputs(_) => workload.estimated_memory_of_text(),
     };
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// The memory all of it will need, at a guess.
-pub fn needs_of_all(aim: &Aim, compare: bool) -> u64 {
-    with_peers(aim.needs(), compare)
+/// Estimated memory for the whole job.
+pub fn estimate_in_total(workload: &Workload, compare: bool) -> u64 {
+    with_peers(workload.estimated_memory(), compare)
 }
 
-/// Refuses what cannot be: more than there is, an arena that cannot be made, a plot that cannot be
-/// written.
-pub fn check(aim: &Aim, settings: &Settings, args: &GrowArgs) -> Result<(), Failure> {
-    fits(aim, settings, args)?;
-    can_be_made(aim, settings, args)?;
+/// Refuses a job that needs more memory than there is, an arena that cannot be made, and a plot that cannot be written.
+pub fn check(workload: &Workload, settings: &ArenaSettings, args: &GrowArgs) -> Result<(), Failure> {
+    check_memory(workload, settings, args)?;
+    check_arenas(workload, settings, args)?;
     if let Some(file) = &args.plot {
         OpenOptions::new()
             .create(true)
             .append(true)
             .open(file)
-            .map_err(|error| Failure::asked(format!("cannot write {}: {error}", file.display())))?;
+            .map_err(|error| Failure::refused(format!("cannot write {}: {error}", file.display())))?;
     }
     Ok(())
 }
 
 fn with_peers(bytes: u64, compare: bool) -> u64 {
-    let (times, over) = WITH_PEERS;
-    if compare { bytes.saturating_mul(times) / over } else { bytes }
+    let (numerator, denominator) = PEER_OVERHEAD;
+    if compare { bytes.saturating_mul(numerator) / denominator } else { bytes }
 }
 
-fn fits(aim: &Aim, settings: &Settings, args: &GrowArgs) -> Result<(), Failure> {
-    let (free, whose) = match settings.dir() {
-        // The others have no file behind them, so memory is what counts when there are others.
+fn check_memory(workload: &Workload, settings: &ArenaSettings, args: &GrowArgs) -> Result<(), Failure> {
+    let (free, source) = match settings.dir() {
+        // The peers have no file behind them, so with peers memory is what counts.
         Some(dir) if !args.compare => (machine::free_disk(dir), format!("free in {}", dir.display())),
         _ => match machine::available() {
-            Some(available) => (Some(available.bytes), format!("{} has available", available.of)),
+            Some(available) => (Some(available.bytes), format!("{} has available", available.source)),
             None => (None, String::new()),
         },
     };
     let Some(free) = free else { return Ok(()) };
-    if needs_of_all(aim, args.compare) <= free {
+    if estimate_in_total(workload, args.compare) <= free {
         return Ok(());
     }
-    let needs = with_peers(aim.needs_precisely(), args.compare);
+    let needs = with_peers(workload.estimated_memory_of_text(), args.compare);
     if needs <= free {
         return Ok(());
     }
-    let what = match aim {
-        Aim::Bytes(bytes) if args.compare => {
+    let what = match workload {
+        Workload::Bytes(bytes) if args.compare => {
             format!("comparing {} takes about {}", human(*bytes as u64), human(needs))
         }
-        Aim::Bytes(_) => format!("{} to grow", human(needs)),
-        Aim::Inputs(inputs) => {
+        Workload::Bytes(_) => format!("{} to grow", human(needs)),
+        Workload::Inputs(inputs) => {
             format!("an index of {} takes about {}", human(inputs.bytes), human(needs))
         }
     };
-    Err(Failure::asked(format!("{what}: more than the {} {whose}", human(free))))
+    Err(Failure::refused(format!("{what}: more than the {} {source}", human(free))))
 }
 
-/// Makes all arenas once (which costs microseconds), and looks at what was got.
-fn can_be_made(aim: &Aim, settings: &Settings, args: &GrowArgs) -> Result<(), Failure> {
+/// Makes all arenas once (which costs microseconds), and checks their reservations.
+fn check_arenas(workload: &Workload, settings: &ArenaSettings, args: &GrowArgs) -> Result<(), Failure> {
     let mut arenas = Vec::with_capacity(args.threads.into());
     for _ in 0..args.threads {
-        arenas.push(settings.build().map_err(Failure::asked)?);
+        arenas.push(settings.build().map_err(Failure::refused)?);
     }
-    // How large an index gets is a guess; it may fit in less.
-    let Aim::Bytes(_) = aim else { return Ok(()) };
-    let least = arenas.iter().map(|arena| arena.reserved_bytes()).min().unwrap_or(usize::MAX);
-    if least < settings.needs() {
-        return Err(Failure::asked(format!(
-            "a reserve of {} cannot hold the {} of an arena",
-            human(least as u64),
-            human(settings.needs() as u64)
+    // The size of an index is only an estimate; it may fit.
+    let Workload::Bytes(_) = workload else { return Ok(()) };
+    let smallest = arenas.iter().map(|arena| arena.reserved_bytes()).min().unwrap_or(usize::MAX);
+    if smallest < settings.estimated_memory {
+        return Err(Failure::refused(format!(
+            "a reserve of {} cannot hold the {} of one arena",
+            human(smallest as u64),
+            human(settings.estimated_memory as u64)
         )));
     }
     Ok(())

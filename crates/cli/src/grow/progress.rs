@@ -1,4 +1,4 @@
-//! How far a run is, for who waits for it.
+//! Shows the progress of a run, and samples the frontiers.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -10,29 +10,28 @@ use std::{
 use highwater::stats::now_ns;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{alloc::Frontier, job::Done};
+use super::{alloc::FrontierProbe, job::ProgressCount};
 use crate::{output, size};
 
-/// Between two looks, for a bar that moves evenly.
+/// Interval of updates, for a bar that moves smoothly.
 const TICK: Duration = Duration::from_millis(80);
-/// Between two looks, where the frontier is to be drawn.
+/// Interval of samples, if the frontier is to be drawn.
 const SAMPLE: Duration = Duration::from_millis(4);
-/// Between two lines where there is no terminal.
-const LINE: Duration = Duration::from_secs(2);
-/// Samples kept of each frontier; beyond that every other one is dropped.
-const KEPT: usize = 4096;
+/// Time between two lines if stderr is not a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
+/// How many samples of each frontier are kept; when there are more, one in two is dropped.
+const MAX_SAMPLES: usize = 4096;
 
-/// Shows progress until `finished`, then gives back where the frontiers were meanwhile: for each, the
-/// monotonic time and its bytes.
+/// Shows progress until `finished`. Returns the samples of each frontier: monotonic time and bytes.
 pub fn watch(
     label: &str,
     total: u64,
-    done: &Done,
+    done: &ProgressCount,
     finished: &AtomicBool,
-    frontiers: &[Frontier],
+    frontiers: &[FrontierProbe],
     start: Instant,
 ) -> Vec<Vec<(u64, u64)>> {
-    let mut shown = Shown::new(label, total, start);
+    let mut shown = Display::new(label, total, start);
     let mut samples = vec![Vec::new(); frontiers.len()];
     let mut pause = if frontiers.is_empty() { TICK } else { SAMPLE };
     loop {
@@ -43,7 +42,7 @@ pub fn watch(
             break;
         }
         shown.update(done.bytes());
-        if samples.iter().any(|samples| samples.len() >= KEPT) {
+        if samples.iter().any(|samples| samples.len() >= MAX_SAMPLES) {
             for samples in &mut samples {
                 let mut keep = false;
                 samples.retain(|_| {
@@ -59,12 +58,12 @@ pub fn watch(
     samples
 }
 
-enum Shown {
+enum Display {
     Bar(ProgressBar),
     Lines { label: String, total: u64, start: Instant, last: Instant },
 }
 
-impl Shown {
+impl Display {
     fn new(label: &str, total: u64, start: Instant) -> Self {
         if !io::stderr().is_terminal() {
             output::note(&line(label, 0, total));
@@ -88,11 +87,13 @@ impl Shown {
                 bar.set_prefix("checking");
             }
             Self::Bar(bar) => bar.set_position(done),
-            Self::Lines { label, total, start, last } if done >= *total && last.elapsed() >= LINE => {
+            Self::Lines { label, total, start, last }
+                if done >= *total && last.elapsed() >= LINE_INTERVAL =>
+            {
                 *last = Instant::now();
-                output::note(&format!("{label}: all there, checking it, {:.1?}", start.elapsed()));
+                output::note(&format!("{label}: all allocated, checking it, {:.1?}", start.elapsed()));
             }
-            Self::Lines { label, total, last, .. } if last.elapsed() >= LINE => {
+            Self::Lines { label, total, last, .. } if last.elapsed() >= LINE_INTERVAL => {
                 *last = Instant::now();
                 output::note(&line(label, done, *total));
             }

@@ -1,4 +1,4 @@
-//! What a run found out, the way it is written as JSON.
+//! The results of runs, in the form they are written as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,66 +6,66 @@ use crate::failure::INTERRUPTED;
 
 /// One job on one allocator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Run {
+pub struct GrowRun {
     /// `grow`.
     pub command: String,
-    /// Of this program.
+    /// The version of this program.
     pub version: String,
     /// `nodes` or `index`.
     pub job: String,
-    /// As it was given.
+    /// The workload as given on the command line.
     pub aim: Vec<String>,
-    /// What it ran on.
+    /// The allocator it ran on.
     pub allocator: String,
-    /// How regions grow in this build; highwater only.
+    /// The engine by which regions grow in this build; highwater only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
-    /// How the arena was made; highwater only.
+    /// The options of the arena; highwater only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub options: Option<Options>,
-    /// Ctrl-C came before the end: what follows is true of the part that was done.
+    pub options: Option<ArenaOptions>,
+    /// It was interrupted before the end: the rest describes the part that was done.
     pub partial: bool,
-    /// The walk over the result found all in order. (A run that finds damage ends without a result.)
+    /// The check of the product found no error. (A run that finds one ends without a result.)
     pub verified: bool,
-    /// Allocators, each with its thread.
+    /// The number of threads, each with its own allocator.
     pub threads: usize,
-    /// Bytes to be allocated, or to be read.
+    /// Bytes to be allocated or read.
     pub total_bytes: u64,
-    /// Bytes that were.
+    /// Bytes that were allocated or read.
     pub done_bytes: u64,
     /// Calls to the allocator.
     pub allocations: u64,
-    /// From the first thread's start to the last one's end.
+    /// From the start of the first thread to the end of the last.
     pub elapsed_ns: u64,
-    /// Added over the threads.
+    /// The sum over all threads.
     pub thread_ns: u64,
-    /// `thread_ns` over `allocations`; none without allocations.
+    /// `thread_ns` divided by `allocations`; none without allocations.
     pub ns_per_allocation: Option<f64>,
-    /// Bytes asked for.
+    /// Bytes requested.
     pub asked: u64,
-    /// Bytes used for them: with alignment if the allocator counts, else as asked.
+    /// Bytes used for them: with alignment if the allocator counts it, else as requested.
     pub used: u64,
-    /// Bytes taken from the system, if the allocator says.
+    /// Bytes obtained from the system, if the allocator reports them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
-    /// The regions below, added up; highwater only.
+    /// The figures of all regions, added up; highwater only.
     #[serde(flatten)]
-    pub region: Option<Region>,
-    /// Of the kernel, during the job, for the whole process.
+    pub region: Option<RegionFigures>,
+    /// Page faults of the whole process during the job.
     pub page_faults: u64,
-    /// The most the process ever had in memory.
+    /// The peak of the process's resident memory.
     pub peak_rss: Option<u64>,
-    /// What was read; the job of paths only.
+    /// What was read; for the job for paths only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexFacts>,
-    /// Where the frontier was drawn.
+    /// The file the frontier was drawn to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plot: Option<String>,
 }
 
-/// How an arena was made, as it was written.
+/// The options of an arena as they were written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Options {
+pub struct ArenaOptions {
     /// `--growth`.
     pub growth: String,
     /// `--reserve`.
@@ -78,26 +78,26 @@ pub struct Options {
     pub backing: String,
 }
 
-/// What memory cost at the level of regions.
+/// The figures of a region.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-pub struct Region {
+pub struct RegionFigures {
     /// Bytes below the frontier.
     pub committed: u64,
     /// Bytes of address space.
     pub reserved: u64,
-    /// Times the frontier moved.
+    /// How often the frontier moved.
     pub growth_steps: u64,
-    /// Signals that asked for it.
+    /// Faults that caused it.
     pub faults: u64,
-    /// Time spent moving it.
+    /// Time spent in growth.
     pub growth_ns: u64,
-    /// Bytes the kernel was asked to back in the same call.
+    /// Bytes populated in the same call.
     pub populated: u64,
 }
 
-impl Region {
-    /// Of two regions.
-    pub fn and(self, other: Self) -> Self {
+impl RegionFigures {
+    /// The sum of two regions.
+    pub fn combine(self, other: Self) -> Self {
         Self {
             committed: self.committed.saturating_add(other.committed),
             reserved: self.reserved.saturating_add(other.reserved),
@@ -118,9 +118,9 @@ pub struct IndexFacts {
     pub bytes: u64,
     /// Words in them.
     pub words: u64,
-    /// Different ones.
+    /// Distinct words.
     pub distinct_words: u64,
-    /// Files passed over because they are binary.
+    /// Files skipped because they are binary.
     pub binary: u64,
     /// Files and directories that could not be read.
     pub unreadable: u64,
@@ -130,12 +130,12 @@ pub struct IndexFacts {
     pub frequent: Vec<Frequent>,
 }
 
-/// A word and how often it is there.
+/// A word and its number of occurrences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frequent {
-    /// As it is written.
+    /// The word.
     pub word: String,
-    /// In all files.
+    /// Occurrences in all files.
     pub count: u64,
 }
 
@@ -144,41 +144,41 @@ pub struct Frequent {
 pub struct Comparison {
     /// `grow`.
     pub command: &'static str,
-    /// One of the runs was interrupted, or did not begin.
+    /// A run was interrupted, or did not start.
     pub partial: bool,
     /// In the order they were made, highwater first.
-    pub runs: Vec<Run>,
-    /// Each of the others over highwater: above 1, highwater is better.
-    pub ratios: Vec<Ratio>,
-    /// Those that did not live to tell.
-    pub failed: Vec<Failed>,
+    pub runs: Vec<GrowRun>,
+    /// The ratio of each peer to highwater; above 1, highwater is better.
+    pub ratios: Vec<RatioToHighwater>,
+    /// Runs that ended without a result.
+    pub failed: Vec<FailedRun>,
 }
 
-/// Another allocator's figures over highwater's.
+/// The ratios of a peer's figures to highwater's.
 #[derive(Debug, Clone, Serialize)]
-pub struct Ratio {
-    /// Whose.
+pub struct RatioToHighwater {
+    /// The allocator.
     pub allocator: String,
-    /// Of `elapsed_ns`.
+    /// The ratio of `elapsed_ns`.
     pub time: Option<f64>,
-    /// Of `ns_per_allocation`.
+    /// The ratio of `ns_per_allocation`.
     pub ns_per_allocation: Option<f64>,
-    /// Of `peak_rss`.
+    /// The ratio of `peak_rss`.
     pub peak_rss: Option<f64>,
 }
 
 /// A run that ended without a result.
 #[derive(Debug, Serialize)]
-pub struct Failed {
-    /// Whose.
+pub struct FailedRun {
+    /// The allocator.
     pub allocator: String,
     /// How it ended.
     pub reason: String,
 }
 
-impl Ratio {
-    /// `None` for parts of a job.
-    pub fn of(run: &Run, highwater: &Run) -> Option<Self> {
+impl RatioToHighwater {
+    /// The ratios of two runs; `None` if one is partial.
+    pub fn of(run: &GrowRun, highwater: &GrowRun) -> Option<Self> {
         if run.partial || highwater.partial {
             return None;
         }
@@ -192,7 +192,7 @@ impl Ratio {
     }
 }
 
-/// The status of a run that got as far as a result.
+/// The exit status of a run with a result.
 pub fn status(partial: bool) -> u8 {
     if partial { INTERRUPTED } else { 0 }
 }

@@ -1,35 +1,35 @@
-//! From the options to the settings of an arena.
+//! The settings of an arena, and the parsers of the options for them.
 
 use std::{env, path::PathBuf};
 
+use clap::ValueEnum;
 use highwater::{Arena, Backing, Growth, HugePages, Reserve};
 
-use super::args;
 use crate::size;
 
-/// A value and how it was written, which is how it is shown again.
+/// The value of an option with its text, which is shown in results.
 #[derive(Clone)]
-pub struct Given<T> {
-    /// As it was written.
+pub struct ParsedOption<T> {
+    /// The text.
     pub text: String,
-    /// What that means.
+    /// The value.
     pub value: T,
 }
 
-impl<T> Given<T> {
+impl<T> ParsedOption<T> {
     fn new(text: &str, value: T) -> Self {
         Self { text: text.to_owned(), value }
     }
 }
 
 /// `--growth`.
-pub fn growth(text: &str) -> Result<Given<Growth>, String> {
+pub fn growth(text: &str) -> Result<ParsedOption<Growth>, String> {
     let value = match text.split_once(':') {
         None if text == "upfront" => Growth::Upfront,
         None if text == "geometric" => Growth::default(),
         Some(("fixed", step)) => Growth::Fixed(size::parse_positive(step)?),
         Some(("geometric", steps)) => {
-            let (first, max) = steps.split_once(',').ok_or("geometric wants FIRST,MAX")?;
+            let (first, max) = steps.split_once(',').ok_or("expected geometric:FIRST,MAX")?;
             let (first, max) = (size::parse_positive(first)?, size::parse_positive(max)?);
             if first > max {
                 return Err("the first step is larger than the largest".into());
@@ -45,27 +45,27 @@ pub fn growth(text: &str) -> Result<Given<Growth>, String> {
         }
         _ => return Err("expected upfront, fixed:SIZE, geometric, geometric:FIRST,MAX or stress:SEED".into()),
     };
-    Ok(Given::new(text, value))
+    Ok(ParsedOption::new(text, value))
 }
 
 /// `--reserve`.
-pub fn reserve(text: &str) -> Result<Given<Reserve>, String> {
+pub fn reserve(text: &str) -> Result<ParsedOption<Reserve>, String> {
     let value = match text {
         "physical" => Reserve::Physical,
         _ => Reserve::Bytes(size::parse_positive(text)?),
     };
-    Ok(Given::new(text, value))
+    Ok(ParsedOption::new(text, value))
 }
 
-/// `--head`; none at all is fine.
-pub fn head(text: &str) -> Result<Given<usize>, String> {
-    size::parse(text).map(|bytes| Given::new(text, bytes)).map_err(|error| error.to_string())
+/// `--head`; 0 is allowed.
+pub fn head(text: &str) -> Result<ParsedOption<usize>, String> {
+    size::parse(text).map(|bytes| ParsedOption::new(text, bytes)).map_err(|error| error.to_string())
 }
 
 /// `--backing`.
-pub fn backing(text: &str) -> Result<Given<Backing>, String> {
+pub fn backing(text: &str) -> Result<ParsedOption<Backing>, String> {
     let dir = match text {
-        "anonymous" => return Ok(Given::new(text, Backing::Anonymous)),
+        "anonymous" => return Ok(ParsedOption::new(text, Backing::Anonymous)),
         "temp" => env::temp_dir(),
         _ => match text.strip_prefix("temp:") {
             Some(dir) => PathBuf::from(dir),
@@ -75,44 +75,48 @@ pub fn backing(text: &str) -> Result<Given<Backing>, String> {
     if !dir.is_dir() {
         return Err(format!("{} is not a directory", dir.display()));
     }
-    Ok(Given::new(text, Backing::Temp(dir)))
+    Ok(ParsedOption::new(text, Backing::Temp(dir)))
 }
 
-/// What one arena is made with.
+/// `--huge-pages`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HugePagesOption {
+    /// Advise the kernel to use them for the whole reservation.
+    Advise,
+    /// Do not use them.
+    Never,
+}
+
+/// The settings of one arena.
 #[derive(Clone)]
-pub struct Settings {
-    growth: Growth,
-    reserve: Reserve,
-    head: usize,
-    huge_pages: args::HugePages,
-    backing: Backing,
-    needs: usize,
+pub struct ArenaSettings {
+    pub growth: Growth,
+    pub reserve: Reserve,
+    pub head: usize,
+    pub huge_pages: HugePagesOption,
+    pub backing: Backing,
+    /// An estimate of the bytes the arena will hold.
+    pub estimated_memory: usize,
 }
 
-impl Settings {
-    /// `needs`: the bytes one arena will have to hold, at a guess.
-    pub fn new(args: &args::GrowArgs, needs: usize) -> Self {
-        let reserve = match &args.reserve {
-            Some(given) => given.value,
-            // The default is for everyday use; what is larger reserves what it needs and some air.
-            None if needs > 60 << 30 => Reserve::Bytes(needs.saturating_add(needs / 8)),
-            None => Reserve::Default,
-        };
-        Self {
-            growth: args.growth.value,
-            reserve,
-            head: args.head.value,
-            huge_pages: args.huge_pages,
-            backing: args.backing.value.clone(),
-            needs,
+/// The reservation for an arena that will hold this many bytes, unless the option says otherwise.
+pub fn reserve_for(option: Option<Reserve>, estimated_memory: usize) -> Reserve {
+    match option {
+        Some(reserve) => reserve,
+        // The default is for everyday use; a larger job reserves an eighth more than it is estimated to need.
+        None if estimated_memory > 60 << 30 => {
+            Reserve::Bytes(estimated_memory.saturating_add(estimated_memory / 8))
         }
+        None => Reserve::Default,
     }
+}
 
-    /// Makes the arena, or says in one line why not.
+impl ArenaSettings {
+    /// Makes the arena. An error is one line.
     pub fn build(&self) -> Result<Arena, String> {
         let huge_pages = match self.huge_pages {
-            args::HugePages::Advise => HugePages::Advise,
-            args::HugePages::Never => HugePages::Never,
+            HugePagesOption::Advise => HugePages::Advise,
+            HugePagesOption::Never => HugePages::Never,
         };
         let arena = Arena::builder()
             .name("grow")
@@ -126,12 +130,7 @@ impl Settings {
         Ok(arena)
     }
 
-    /// The bytes one arena will have to hold, at a guess.
-    pub fn needs(&self) -> usize {
-        self.needs
-    }
-
-    /// The directory of the file behind the memory, if there is one.
+    /// The directory of the file that backs the memory, if any.
     pub fn dir(&self) -> Option<&std::path::Path> {
         match &self.backing {
             Backing::Temp(dir) => Some(dir),

@@ -1,13 +1,13 @@
-//! Results for people to read.
+//! Results as tables.
 
-use super::report::{Comparison, IndexFacts, Run};
+use super::report::{Comparison, GrowRun, IndexFacts};
 use crate::{
     lab::text::{self, count, right_align, time},
     size::human,
 };
 
-/// One run: a fact a line.
-pub fn of_run(run: &Run) -> String {
+/// One run as a table with a row for each figure.
+pub fn of_run(run: &GrowRun) -> String {
     let mut text = String::new();
     if run.partial {
         text.push_str(&format!(
@@ -54,7 +54,7 @@ pub fn of_run(run: &Run) -> String {
     text + &table.to_string()
 }
 
-/// All of them side by side.
+/// A comparison as a table.
 pub fn of_comparison(all: &Comparison) -> String {
     let mut text = String::new();
     if all.partial {
@@ -86,13 +86,16 @@ pub fn of_comparison(all: &Comparison) -> String {
         table.add_row([failed.allocator.as_str(), &failed.reason]);
     }
     right_align(&mut table, 1..head.len());
-    let asked = all.runs.iter().filter_map(|run| run.options.as_ref()).any(|o| o.huge_pages == "advise");
-    let pages =
-        if asked { "\nhighwater asked for huge pages; --huge-pages never compares without" } else { "" };
+    let huge_pages = all.runs.iter().filter_map(|run| run.options.as_ref()).any(|o| o.huge_pages == "advise");
+    let pages = if huge_pages {
+        "\nhighwater asked for huge pages; compare without them by --huge-pages never"
+    } else {
+        ""
+    };
     format!("{text}{table}\nx: times highwater's; above 1, highwater is better{pages}")
 }
 
-/// What an index holds.
+/// The facts about an index as a table.
 fn facts(index: &IndexFacts) -> String {
     let mut table = text::new();
     let mut row = |name: &str, value: String| {
@@ -100,9 +103,9 @@ fn facts(index: &IndexFacts) -> String {
     };
     row("files", count(index.files));
     for (name, number) in [
-        ("binary files passed over", index.binary),
+        ("binary files skipped", index.binary),
         ("unreadable", index.unreadable),
-        ("links and devices passed over", index.passed_over),
+        ("links and devices skipped", index.passed_over),
     ] {
         if number > 0 {
             row(name, count(number));
@@ -118,16 +121,16 @@ fn facts(index: &IndexFacts) -> String {
     table.to_string()
 }
 
-/// Words are letters and digits, and so harmless to a terminal; only their length is not.
+/// A word, truncated. (Words consist of letters and digits, so they have no control characters for a terminal.)
 fn shown(word: &str) -> String {
-    const MOST: usize = 40;
-    match word.char_indices().nth(MOST) {
+    const MAX_LEN: usize = 40;
+    match word.char_indices().nth(MAX_LEN) {
         Some((end, _)) => format!("{}…", &word[..end]),
         None => word.to_owned(),
     }
 }
 
-/// To the byte where that can be read at a glance, else both ways.
+/// A size in bytes, and also in a larger unit if it is large.
 fn exactly(bytes: u64) -> String {
     if bytes < 1024 { format!("{bytes} B") } else { format!("{}  ({} B)", human(bytes), count(bytes)) }
 }

@@ -1,40 +1,40 @@
-//! Where the frontiers were, and when.
+//! The course of frontiers over time.
 
 /// A growth step.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
-    /// On the monotonic clock.
+pub struct FrontierStep {
+    /// Its start on the monotonic clock.
     pub at_ns: u64,
-    /// It took so long.
+    /// Its duration.
     pub duration_ns: u64,
-    /// Where the frontier was.
+    /// The frontier before it.
     pub from: u64,
-    /// How far it moved.
+    /// The bytes by which it moved.
     pub bytes: u64,
 }
 
-/// One region's frontier.
+/// The frontier of one region.
 #[derive(Debug, Default)]
-pub struct Line {
-    /// Oldest first; the ring they come from may have lost the first ones.
-    pub steps: Vec<Step>,
-    /// How many there were in all.
+pub struct FrontierLine {
+    /// Oldest first; the first ones may be missing, since they are recorded in a ring.
+    pub steps: Vec<FrontierStep>,
+    /// The total number of steps.
     pub all_steps: u64,
-    /// Looked up now and then while the job ran: time and frontier.
+    /// Samples taken while the job ran: time and frontier.
     pub samples: Vec<(u64, u64)>,
-    /// Where it began.
+    /// The frontier at the start.
     pub head: u64,
-    /// Where it ended.
+    /// The frontier at the end.
     pub committed: u64,
 }
 
-impl Line {
-    /// Does the ring still hold every step?
+impl FrontierLine {
+    /// Whether every step is recorded.
     pub fn is_complete(&self) -> bool {
         self.steps.len() as u64 >= self.all_steps
     }
 
-    /// The frontier as corners of a line, in time relative to `start` and bytes.
+    /// The frontier as corners of a line: time relative to `start`, and bytes.
     pub fn corners(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let since = |at: u64| at.saturating_sub(start);
         let known = self.steps.first().map_or(u64::MAX, |step| step.at_ns);
@@ -48,38 +48,38 @@ impl Line {
             corners.push((since(step.at_ns + step.duration_ns), step.from + step.bytes));
         }
         corners.push((since(end), self.committed));
-        // Steps of several threads in one region overlap; a frontier does not go back.
-        let mut most = 0;
+        // Steps of several threads in one region overlap; a frontier never moves back.
+        let mut max = 0;
         for (_, bytes) in &mut corners {
-            most = most.max(*bytes);
-            *bytes = most;
+            max = max.max(*bytes);
+            *bytes = max;
         }
         corners
     }
 }
 
-/// All regions of a run.
+/// The frontiers of all regions of a run.
 #[derive(Debug)]
-pub struct Trace {
-    /// When the job began, on the monotonic clock.
+pub struct FrontierTrace {
+    /// The start of the job on the monotonic clock.
     pub start_ns: u64,
-    /// When it ended.
+    /// The end of the job.
     pub end_ns: u64,
     /// One for each thread.
-    pub lines: Vec<Line>,
+    pub lines: Vec<FrontierLine>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn step(at_ns: u64, from: u64) -> Step {
-        Step { at_ns, duration_ns: 2, from, bytes: 10 }
+    fn step(at_ns: u64, from: u64) -> FrontierStep {
+        FrontierStep { at_ns, duration_ns: 2, from, bytes: 10 }
     }
 
     #[test]
     fn complete_lines_are_steps() {
-        let line = Line {
+        let line = FrontierLine {
             steps: vec![step(105, 4), step(110, 14)],
             all_steps: 2,
             samples: vec![(100, 4)],
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn samples_stand_in_for_lost_steps() {
-        let line = Line {
+        let line = FrontierLine {
             steps: vec![step(110, 14)],
             all_steps: 2,
             samples: vec![(101, 4), (108, 14), (115, 24)],
@@ -104,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn no_steps_are_a_level_line() {
-        let line = Line { head: 7, committed: 7, ..Line::default() };
+    fn without_steps_the_line_is_level() {
+        let line = FrontierLine { head: 7, committed: 7, ..FrontierLine::default() };
         assert_eq!(line.corners(100, 120), [(0, 7), (20, 7)]);
     }
 }

@@ -1,39 +1,41 @@
 //! The command line of `guard`.
 
-use clap::{Args, ValueEnum, builder::PossibleValuesParser};
+use clap::{Args, builder::PossibleValuesParser};
 use highwater::guard::Kind;
-use serde::{Deserialize, Serialize};
 
-use super::{kinds, plan::Plan};
-use crate::size;
+use super::{
+    kinds,
+    plan::{AccessKind, GuardPlan, Mechanism, ViolationResponse, page_size},
+};
+use crate::{failure::Failure, size};
 
-/// All kinds, one after the other.
+/// The argument that stands for all kinds.
 pub const ALL: &str = "all";
 
 const LONG: &str = "\
-Provokes a violation of a guard in a child process and shows its report.
+Provokes a guard violation in a child process and shows its report.
 
-A guard is a page that must never become accessible. The child makes an arena, says how it is laid \
-out and touches a byte that it must not touch; the report is what it wrote about that. Shown are a \
-drawing of the layout, from the figures of that very run, the report, and how the child ended.
+A guard is a page that never becomes accessible. The child makes an arena, prints its layout and \
+touches a byte that must not be touched; the library then writes a report. The output shows a drawing \
+of the layout with the figures of this run, the report, and how the child ended.
 
-Without a KIND the kinds are listed.";
+Without a KIND, the kinds are listed.";
 
 fn after() -> String {
     format!(
         "\
 Kinds:
 {}
-N is what --by says, 1 if it says nothing.
+N is the value of --by, 1 by default.
 
-An allocation ends right against its guard where its size is a multiple of its alignment. What \
-alignment leaves between them, and what of its pages is before it, is filled with a pattern instead: \
-a write there is found when the allocation is given up, and the child aborts at that point, whatever \
---abort says; a read there is not noticed, so it is refused. The child's arena has a minimal alignment \
-of 1; that of others, 8 by default, leaves as much.
+An allocation ends directly at its guard if its size is a multiple of its alignment. The bytes that \
+alignment leaves between them, and those before the allocation on its first page, are filled with a \
+pattern: a write there is detected when the allocation is freed, and the child aborts at that point, \
+with or without --abort; a read there is not detected, so it is refused. The child's arena has a min \
+alignment of 1; other arenas have 8 by default, which leaves a gap of up to 7 bytes.
 
-A child leaves no core dump. A build without the fault engine has no reports of touches; there the \
-command fails.
+A child writes no core dump. A build without the fault engine does not report touches of guards; \
+there the command fails.
 
 Examples:
   highwater guard overflow
@@ -41,8 +43,8 @@ Examples:
   highwater guard use-after-reset --mechanism protect --abort
   highwater guard all --json
 
-Exit status: 0 the child reported the kind and ended as it should, 1 it did not or could not be \
-started, 2 refused (bad arguments).",
+Exit status: 0 the child reported the violation and ended as expected; 1 it did not, or could not be \
+started; 2 refused (bad arguments).",
         kinds::list().lines().map(|line| format!("  {line}\n")).collect::<String>()
     )
 }
@@ -51,15 +53,15 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(Kind::ALL.map(Kind::name).into_iter().chain([ALL]))
 }
 
-/// Provoke a violation of a guard and show its report.
+/// Provoke a guard violation and show its report.
 #[derive(Args)]
 #[command(long_about = LONG, after_long_help = after(), after_help = "Example:\n  highwater guard overflow")]
 pub struct GuardArgs {
-    /// What to provoke
+    /// The kind of violation to provoke
     #[arg(value_parser = names())]
     pub kind: Option<String>,
 
-    /// List the kinds, which is also what happens without one
+    /// List the kinds, which is also the default
     #[arg(long, conflicts_with_all = ["kind", "mechanism", "abort", "read", "size", "align", "by"])]
     pub list: bool,
 
@@ -67,23 +69,23 @@ pub struct GuardArgs {
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Mechanism::Auto, requires = "kind")]
     pub mechanism: Mechanism,
 
-    /// Let the child abort in a function named after the kind, instead of dying at the instruction
+    /// Let the child abort in a function named after the kind, instead of at the faulting instruction
     #[arg(long, requires = "kind")]
     pub abort: bool,
 
-    /// Read the byte instead of writing it; an underflow is always written
+    /// Read the byte instead of writing it; an underflow is always a write
     #[arg(long, requires = "kind")]
     pub read: bool,
 
-    /// The size of the allocation, for overflow, underflow and use-after-reset [default: 100]
+    /// Size of the allocation, for overflow, underflow and use-after-reset [default: 100]
     #[arg(long, value_name = "BYTES", value_parser = bytes, requires = "kind")]
     pub size: Option<usize>,
 
-    /// The alignment of the allocation, for the same [default: 1]
+    /// Alignment of the allocation, for the same kinds [default: 1]
     #[arg(long, value_name = "BYTES", value_parser = alignment, requires = "kind")]
     pub align: Option<usize>,
 
-    /// How many bytes past the border to touch: the first byte that is wrong is 1
+    /// Which byte past the boundary to touch: 1 is the first invalid byte
     #[arg(long, value_name = "N", value_parser = bytes, default_value = "1", requires = "kind")]
     pub by: usize,
 
@@ -91,29 +93,49 @@ pub struct GuardArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Be the child: provoke what this says.
-    #[arg(long, hide = true, value_name = "PLAN", value_parser = Plan::parse)]
-    pub provoke: Option<Plan>,
+    /// Internal: the child that provokes this.
+    #[arg(long, hide = true, value_name = "PLAN", value_parser = GuardPlan::parse)]
+    pub provoke: Option<GuardPlan>,
 }
 
-/// `--mechanism`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mechanism {
-    /// By advice where the kernel has it, by protection otherwise.
-    Auto,
-    /// By `MADV_GUARD_INSTALL` (Linux 6.13 and later).
-    Advice,
-    /// By `mprotect`.
-    Protect,
+impl GuardArgs {
+    /// The plans for a kind, or one for each kind.
+    pub fn plans(&self, name: &str) -> Result<Vec<GuardPlan>, Failure> {
+        let plan = |kind| self.plan(kind, name == ALL).map_err(Failure::refused);
+        Kind::ALL.into_iter().filter(|kind| name == ALL || kind.name() == name).map(plan).collect()
+    }
+
+    fn plan(&self, kind: Kind, among_all: bool) -> Result<GuardPlan, String> {
+        let name = kind.name();
+        let has_allocation = kinds::has_allocation(kind);
+        if let (Some(bytes), false, false) = (self.size.or(self.align), has_allocation, among_all) {
+            let option = if self.size.is_some() { "--size" } else { "--align" };
+            return Err(format!("{option} {bytes} has no meaning for {name}, which is about no allocation"));
+        }
+        if self.read && kind == Kind::Underflow && !among_all {
+            return Err("--read cannot show an underflow: only a write there is detected".into());
+        }
+        let read = self.read && kind != Kind::Underflow;
+        let plan = GuardPlan {
+            kind: name.to_owned(),
+            access: if read { AccessKind::Read } else { AccessKind::Write },
+            mechanism: self.mechanism,
+            on_violation: if self.abort { ViolationResponse::Abort } else { ViolationResponse::Die },
+            size: has_allocation.then_some(self.size.unwrap_or(100)),
+            align: has_allocation.then_some(self.align.unwrap_or(1)),
+            by: self.by,
+        };
+        plan.check(kind, page_size())?;
+        Ok(plan)
+    }
 }
 
-/// More would show nothing that less does not.
-const MOST: usize = 1 << 30;
+/// A larger allocation would show nothing more.
+const MAX_BYTES: usize = 1 << 30;
 
 fn bytes(text: &str) -> Result<usize, String> {
     match size::parse_positive(text)? {
-        bytes if bytes > MOST => Err(format!("at most {MOST} bytes can be asked for here")),
+        bytes if bytes > MAX_BYTES => Err(format!("the max is {MAX_BYTES} bytes")),
         bytes => Ok(bytes),
     }
 }
@@ -130,9 +152,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures() {
+    fn sizes_and_alignments() {
         assert_eq!(bytes("64k"), Ok(65536));
-        assert_eq!(bytes("1GiB"), Ok(MOST));
+        assert_eq!(bytes("1GiB"), Ok(MAX_BYTES));
         assert!(bytes("0").is_err());
         assert!(bytes("1073741825").is_err());
         assert_eq!(alignment("4096"), Ok(4096));

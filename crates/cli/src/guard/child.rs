@@ -1,4 +1,4 @@
-//! Running the child, and what it left behind.
+//! Runs the child and collects its output.
 
 use std::{
     env,
@@ -8,30 +8,30 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use super::{layout::Layout, plan::Plan, told::Told};
+use super::{hook::ViolationReport, layout::Layout, plan::GuardPlan};
 use crate::failure::{Failure, one_line};
 
-/// A child that came as far as telling its layout.
-pub struct Ended {
+/// The output of a child that got as far as printing its layout.
+pub struct GuardChildOutput {
     pub layout: Layout,
-    /// What its hook said, if it was called.
-    pub told: Option<Told>,
-    /// What it wrote on stderr: the report.
+    /// The line its hook wrote, if it was called.
+    pub hook_report: Option<ViolationReport>,
+    /// Its stderr: the report.
     pub stderr: String,
     pub status: ExitStatus,
 }
 
-impl Ended {
-    /// What ended it.
+impl GuardChildOutput {
+    /// The signal that ended it.
     pub fn signal(&self) -> Option<Signal> {
         Signal::try_from(self.status.signal()?).ok()
     }
 }
 
-/// This very command again, as the process that touches the guard.
-pub fn run(plan: &Plan, json: bool) -> Result<Ended, Failure> {
-    let cannot = |error| Failure::during(format!("{}: cannot start a child: {error}", plan.kind));
-    let text = serde_json::to_string(plan).map_err(Failure::during)?;
+/// Runs this command again as the child that touches the guard.
+pub fn run(plan: &GuardPlan, json: bool) -> Result<GuardChildOutput, Failure> {
+    let cannot = |error| Failure::runtime(format!("{}: cannot start a child: {error}", plan.kind));
+    let text = serde_json::to_string(plan).map_err(Failure::runtime)?;
     let output = Command::new(env::current_exe().map_err(cannot)?)
         .args(["guard", "--provoke", &text])
         .args(json.then_some("--json"))
@@ -42,15 +42,15 @@ pub fn run(plan: &Plan, json: bool) -> Result<Ended, Failure> {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut lines = stdout.lines();
     let Some(layout) = lines.next().and_then(|line| serde_json::from_str(line).ok()) else {
-        let said = one_line(&stderr);
-        let said = said.strip_prefix("error: ").unwrap_or(&said);
-        let said = if said.is_empty() { "nothing".to_owned() } else { said.to_owned() };
+        let error = one_line(&stderr);
+        let error = error.strip_prefix("error: ").unwrap_or(&error);
+        let error = if error.is_empty() { "no error message" } else { error };
         let status = output.status;
-        return Err(Failure::during(format!(
-            "{}: the child could not set the scene ({status}): {said}",
+        return Err(Failure::runtime(format!(
+            "{}: the child failed before the touch ({status}): {error}",
             plan.kind
         )));
     };
-    let told = lines.next().and_then(|line| serde_json::from_str(line).ok());
-    Ok(Ended { layout, told, stderr, status: output.status })
+    let hook_report = lines.next().and_then(|line| serde_json::from_str(line).ok());
+    Ok(GuardChildOutput { layout, hook_report, stderr, status: output.status })
 }

@@ -1,16 +1,16 @@
-//! The drawing of a layout: one box above the other, low addresses on top.
+//! Draws a layout as boxes, with low addresses at the top.
 
-use super::layout::{Layout, Nature, Part};
+use super::layout::{Accessibility, Layout, Part};
 
-/// Columns for offsets, on the left.
+/// Columns for the offsets on the left.
 const OFFSET: usize = 14;
 /// Columns inside the boxes.
 const INSIDE: usize = 35;
 
-/// Draws it in at most 80 columns. `touch` says what is done to the byte.
+/// Draws a layout in at most 80 columns. `touch` is the access to the byte.
 pub fn draw(layout: &Layout, touch: &str) -> String {
     let mut text =
-        format!("{:>OFFSET$}   not to scale; in bytes from the first one, at {}\n", "offset", layout.base);
+        format!("{:>OFFSET$}not to scale; in bytes from the first one, at {}\n", "offset", layout.base);
     let mut corners = ('┌', '┐');
     for part in &layout.parts {
         text.push_str(&border(layout, part.start, corners));
@@ -21,18 +21,20 @@ pub fn draw(layout: &Layout, touch: &str) -> String {
         text.push_str(&border(layout, last.end, ('└', '┘')));
     }
     let legend = [
-        (Nature::Guard, "never accessible"),
-        (Nature::Closed, "inaccessible for now"),
-        (Nature::Grows, "a touch is growth"),
+        (Accessibility::Guard, "never accessible"),
+        (Accessibility::Inaccessible, "inaccessible for now"),
+        (Accessibility::Grows, "a touch is growth"),
     ];
-    let legend =
-        legend.into_iter().filter(|(nature, _)| layout.parts.iter().any(|part| part.nature == *nature));
-    let legend: Vec<_> = legend.map(|(nature, what)| format!("{} {what}", fill(nature))).collect();
+    let legend = legend
+        .into_iter()
+        .filter(|(accessibility, _)| layout.parts.iter().any(|part| part.accessibility == *accessibility));
+    let legend: Vec<_> =
+        legend.map(|(accessibility, what)| format!("{} {what}", fill(accessibility))).collect();
     text.push_str(&format!("{:OFFSET$}   {}", "", legend.join("  ")));
     text
 }
 
-/// The line above a part, with the offset and the names that it has.
+/// The line above a part, with its offset and the names for it.
 fn border(layout: &Layout, at: i64, (left, right): (char, char)) -> String {
     let names: Vec<_> =
         layout.marks.iter().filter(|mark| mark.at == at).map(|mark| mark.name.as_str()).collect();
@@ -41,7 +43,7 @@ fn border(layout: &Layout, at: i64, (left, right): (char, char)) -> String {
 }
 
 fn body(layout: &Layout, part: &Part, touch: &str) -> String {
-    let fill = fill(part.nature);
+    let fill = fill(part.accessibility);
     let side = |content: &str| format!("{:OFFSET$} │{content}│", "");
     let label = format!(" {} ", part.what);
     let mut text = format!("{} {} B\n", side(&centred(&label, fill)), part.end - part.start);
@@ -52,16 +54,16 @@ fn body(layout: &Layout, part: &Part, touch: &str) -> String {
     text
 }
 
-fn fill(nature: Nature) -> char {
-    match nature {
-        Nature::Open => ' ',
-        Nature::Grows => '·',
-        Nature::Closed => '░',
-        Nature::Guard => '▓',
+fn fill(accessibility: Accessibility) -> char {
+    match accessibility {
+        Accessibility::Accessible => ' ',
+        Accessibility::Grows => '·',
+        Accessibility::Inaccessible => '░',
+        Accessibility::Guard => '▓',
     }
 }
 
-/// In the middle of the box.
+/// The label in the middle of the box.
 fn centred(label: &str, fill: char) -> String {
     let label: String = label.chars().take(INSIDE).collect();
     let room = INSIDE - label.chars().count();
@@ -75,10 +77,10 @@ mod tests {
 
     fn example() -> Layout {
         let mut layout = Layout::new(0x10000, 4096);
-        layout.up_to(100, "allocation", Nature::Open);
-        layout.up_to(100, "nothing", Nature::Open);
-        layout.up_to(1 << 40, "tail", Nature::Grows);
-        layout.up_to((1 << 40) + 4096, "guard behind a name that is too long for it", Nature::Guard);
+        layout.up_to(100, "allocation", Accessibility::Accessible);
+        layout.up_to(100, "nothing", Accessibility::Accessible);
+        layout.up_to(1 << 40, "tail", Accessibility::Grows);
+        layout.up_to((1 << 40) + 4096, "guard behind a name that is too long for it", Accessibility::Guard);
         layout.mark(100, "frontier");
         layout.mark(100, "another");
         layout.touched = -1;
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fits() {
+    fn drawings_fit_80_columns() {
         let text = draw(&example(), "write");
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");

@@ -1,4 +1,4 @@
-//! How the child's arena is laid out, as the child tells it.
+//! The layout of the child's arena, as the child prints it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,48 +7,51 @@ use serde::{Deserialize, Serialize};
 pub struct Layout {
     /// The address of the first byte, in hexadecimal.
     pub base: String,
-    /// Where the committed part ends.
+    /// The end of the committed part.
     pub frontier: i64,
-    /// Where the reservation ends.
+    /// The end of the reservation.
     pub reserved: i64,
-    /// One after the other, without gaps.
+    /// The parts in order, without gaps.
     pub parts: Vec<Part>,
-    /// What is worth a name and no part.
-    pub marks: Vec<Mark>,
+    /// Names for offsets.
+    pub marks: Vec<LayoutMark>,
     /// The byte that is touched next.
     pub touched: i64,
 }
 
-/// Bytes that have something in common.
+/// A range of bytes of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its first byte.
     pub start: i64,
-    /// The byte after its last one.
+    /// The byte after its last byte.
     pub end: i64,
-    /// What it is.
+    /// The label.
     pub what: String,
-    /// Whether it can be touched.
-    pub nature: Nature,
+    /// What a touch of it does. (`nature` in JSON.)
+    #[serde(rename = "nature")]
+    pub accessibility: Accessibility,
 }
 
-/// Whether bytes can be touched.
+/// What a touch of a byte does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Nature {
+pub enum Accessibility {
     /// They are accessible.
-    Open,
+    #[serde(rename = "open")]
+    Accessible,
     /// A touch is growth.
     Grows,
-    /// Inaccessible until the arena has a use for them.
-    Closed,
-    /// Never to be touched.
+    /// Inaccessible until the arena uses them.
+    #[serde(rename = "closed")]
+    Inaccessible,
+    /// Never accessible.
     Guard,
 }
 
 /// A name for an offset.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Mark {
+pub struct LayoutMark {
     /// The offset.
     pub at: i64,
     /// The name.
@@ -56,42 +59,42 @@ pub struct Mark {
 }
 
 impl Layout {
-    /// Nothing yet but a guard before the head.
+    /// A layout that has only a guard before the head.
     pub fn new(base: usize, guard: usize) -> Self {
         let mut layout = Layout {
             base: format!("{base:#x}"),
             frontier: 0,
             reserved: 0,
             parts: Vec::new(),
-            marks: vec![Mark { at: 0, name: "head".into() }],
+            marks: vec![LayoutMark { at: 0, name: "head".into() }],
             touched: 0,
         };
         let guard = Part {
             start: -signed(guard),
             end: 0,
             what: "guard before the head".into(),
-            nature: Nature::Guard,
+            accessibility: Accessibility::Guard,
         };
         layout.parts.push(guard);
         layout
     }
 
-    /// What follows the last part up to `end`; nothing if that is where it ends already.
-    pub fn up_to(&mut self, end: usize, what: impl Into<String>, nature: Nature) {
+    /// Adds a part from the end of the last one to `end`, if it is not empty.
+    pub fn up_to(&mut self, end: usize, what: impl Into<String>, accessibility: Accessibility) {
         let start = self.parts.last().map_or(0, |last| last.end);
         let end = signed(end);
         if start < end {
-            self.parts.push(Part { start, end, what: what.into(), nature });
+            self.parts.push(Part { start, end, what: what.into(), accessibility });
         }
     }
 
-    /// Names an offset.
+    /// Adds a name for an offset.
     pub fn mark(&mut self, at: usize, name: &str) {
-        self.marks.push(Mark { at: signed(at), name: name.into() });
+        self.marks.push(LayoutMark { at: signed(at), name: name.into() });
     }
 }
 
-/// Nothing here is larger than an address space is.
+/// Converts a size; no size here exceeds an address space.
 pub fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

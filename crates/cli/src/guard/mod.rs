@@ -1,14 +1,14 @@
-//! `highwater guard`: provoke a violation, and show its report.
+//! `highwater guard`: provoke a guard violation, and show its report.
 
 pub mod args;
 mod child;
 mod drawing;
+mod hook;
 mod kinds;
 mod layout;
 mod outcome;
 mod plan;
 mod provoke;
-mod told;
 
 use std::process::ExitCode;
 
@@ -18,55 +18,54 @@ use serde::Serialize;
 pub use self::plan::page_size;
 use self::{
     args::{ALL, GuardArgs},
-    outcome::Outcome,
-    plan::Plan,
+    outcome::GuardOutcome,
 };
 use crate::{failure::Failure, output};
 
-/// Does what the command line says.
+/// Runs the subcommand.
 pub fn run(args: &GuardArgs) -> Result<ExitCode, Failure> {
     if let Some(plan) = &args.provoke {
         return provoke::provoke(plan, args.json);
     }
     let Some(name) = &args.kind else { return list(args.json) };
-    let plans = Plan::all(args, name)?;
+    let plans = args.plans(name)?;
     if highwater::engine() != Engine::Fault {
-        return Err(Failure::during(format!(
-            "this build of highwater has no fault engine (its engine is {}): a touch of a guard is never \
-             reported there, so there is nothing to show",
+        return Err(Failure::runtime(format!(
+            "this build of highwater has no fault engine (its engine is {}): it does \
+             not report touches of guards",
             highwater::engine()
         )));
     }
     let outcomes = plans
         .iter()
-        .map(|plan| Ok(Outcome::of(plan, args.json, child::run(plan, args.json)?)))
+        .map(|plan| Ok(GuardOutcome::of(plan, args.json, child::run(plan, args.json)?)))
         .collect::<Result<Vec<_>, _>>()?;
     let text = match (args.json, outcomes.as_slice()) {
         (true, [one]) if name != ALL => json(one)?,
         (true, all) => json(&all)?,
-        (false, all) => all.iter().map(Outcome::human).collect::<Vec<_>>().join("\n\n\n"),
+        (false, all) => all.iter().map(GuardOutcome::human).collect::<Vec<_>>().join("\n\n\n"),
     };
     let status = output::print(&text, ExitCode::SUCCESS)?;
-    let wrong: Vec<_> = outcomes.iter().filter_map(Outcome::failure).collect();
-    if wrong.is_empty() { Ok(status) } else { Err(Failure::during(wrong.join("; "))) }
+    let wrong: Vec<_> = outcomes.iter().filter_map(GuardOutcome::failure).collect();
+    if wrong.is_empty() { Ok(status) } else { Err(Failure::runtime(wrong.join("; "))) }
 }
 
 fn list(as_json: bool) -> Result<ExitCode, Failure> {
     #[derive(Serialize)]
-    struct Listed {
+    struct KindEntry {
         kind: &'static str,
         what: &'static str,
         how: &'static str,
     }
     if as_json {
-        let listed = Kind::ALL.map(|kind| {
-            let kinds::Words { what, how } = kinds::words(kind);
-            Listed { kind: kind.name(), what, how }
+        let entries = Kind::ALL.map(|kind| {
+            let kinds::KindDescription { what, how } = kinds::description(kind);
+            KindEntry { kind: kind.name(), what, how }
         });
-        return output::print(&json(&listed)?, ExitCode::SUCCESS);
+        return output::print(&json(&entries)?, ExitCode::SUCCESS);
     }
     let text = format!(
-        "{}\n\nN is what --by says, 1 if it says nothing. `highwater guard KIND` provokes one in\n\
+        "{}\n\nN is the value of --by, 1 by default. `highwater guard KIND` provokes one in\n\
          a child process and shows its report; `highwater guard {ALL}` provokes all.",
         kinds::list()
     );
@@ -74,5 +73,5 @@ fn list(as_json: bool) -> Result<ExitCode, Failure> {
 }
 
 fn json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).map_err(Failure::during)
+    serde_json::to_string_pretty(value).map_err(Failure::runtime)
 }

@@ -1,29 +1,29 @@
-//! What came of it, beside what was expected.
+//! Compares what a child did with what was expected.
 
 use highwater::guard::Kind;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{child::Ended, drawing, kinds, layout::Layout, plan::Plan};
+use super::{child::GuardChildOutput, drawing, kinds, layout::Layout, plan::GuardPlan};
 
-/// One kind, provoked.
+/// The outcome of one provoked violation.
 #[derive(Serialize)]
-pub struct Outcome {
-    provoked: Plan,
+pub struct GuardOutcome {
+    provoked: GuardPlan,
     layout: Layout,
-    expected: Expected,
-    /// The child's, where it was told to write JSON.
+    expected: ExpectedReport,
+    /// The child's report, if it is JSON.
     report: Option<Value>,
-    ended: End,
+    ended: ChildEnd,
     verdict: &'static str,
-    /// What is not as expected.
+    /// What differs from the expectation.
     differences: Vec<String>,
     #[serde(skip)]
     text: String,
 }
 
 #[derive(Serialize)]
-struct Expected {
+struct ExpectedReport {
     kind: String,
     offset: i64,
     distance: Option<usize>,
@@ -31,19 +31,19 @@ struct Expected {
 }
 
 #[derive(Serialize)]
-struct End {
-    /// What ended the child; `None` where it exited.
+struct ChildEnd {
+    /// The signal that ended the child; `None` if it exited.
     signal: Option<String>,
-    /// What it exited with.
+    /// The exit status.
     status: Option<i32>,
     #[serde(skip)]
     words: String,
 }
 
-impl Outcome {
-    /// Compares.
-    pub fn of(plan: &Plan, json: bool, ended: Ended) -> Self {
-        let expected = Expected {
+impl GuardOutcome {
+    /// Compares the output of the child with the plan.
+    pub fn of(plan: &GuardPlan, json: bool, ended: GuardChildOutput) -> Self {
+        let expected = ExpectedReport {
             kind: plan.kind.clone(),
             offset: ended.layout.touched,
             distance: plan.distance(),
@@ -51,21 +51,21 @@ impl Outcome {
         };
         let report = if json { serde_json::from_str::<Value>(ended.stderr.trim()).ok() } else { None };
         let mut differences = Vec::new();
-        let mut differs = |what: &str, is: String, wanted: String| {
-            if is != wanted {
-                differences.push(format!("{what} is {is}, expected {wanted}"));
+        let mut differs = |what: &str, is: String, expected: String| {
+            if is != expected {
+                differences.push(format!("{what} is {is}, expected {expected}"));
             }
         };
-        match &ended.told {
+        match &ended.hook_report {
             None => differs("the report", "missing".into(), format!("one of {}", plan.kind)),
-            Some(told) => {
-                differs("the kind", told.kind.clone(), plan.kind.clone());
-                differs("the offset", told.offset.to_string(), expected.offset.to_string());
+            Some(hook_report) => {
+                differs("the kind", hook_report.kind.clone(), plan.kind.clone());
+                differs("the offset", hook_report.offset.to_string(), expected.offset.to_string());
                 if let Some(distance) = expected.distance {
-                    differs("the distance", told.distance.to_string(), distance.to_string());
+                    differs("the distance", hook_report.distance.to_string(), distance.to_string());
                 }
-                if !plan.is_found_later() && !plan.access.matches(&told.access) {
-                    differs("the access", told.access.clone(), plan.access.name().into());
+                if !plan.is_detected_later() && !plan.access.matches(&hook_report.access) {
+                    differs("the access", hook_report.access.clone(), plan.access.name().into());
                 }
                 let reported = match &report {
                     Some(report) => report["kind"].as_str() == Some(&plan.kind),
@@ -87,11 +87,11 @@ impl Outcome {
             }
             (_, false) => format!("ended by {end}"),
         };
-        Outcome {
+        GuardOutcome {
             provoked: plan.clone(),
             expected,
             report,
-            ended: End { signal, status: ended.status.code(), words },
+            ended: ChildEnd { signal, status: ended.status.code(), words },
             verdict,
             differences,
             text: ended.stderr,
@@ -99,16 +99,16 @@ impl Outcome {
         }
     }
 
-    /// What went wrong, in one line.
+    /// The differences in one line; `None` if there are none.
     pub fn failure(&self) -> Option<String> {
         let wrong = self.differences.join("; ");
         (!wrong.is_empty()).then(|| format!("{}: not as expected: {wrong}", self.provoked.kind))
     }
 
-    /// For people: what was done, the drawing, the report and the end.
+    /// The outcome as text: what was done, the drawing, the report and the end.
     pub fn human(&self) -> String {
         let plan = &self.provoked;
-        let what = kinds::named(&plan.kind).map_or("", |kind: Kind| kinds::words(kind).what);
+        let what = kinds::named(&plan.kind).map_or("", |kind: Kind| kinds::description(kind).what);
         let drawing = drawing::draw(&self.layout, plan.access.name());
         let report = self.text.trim_end();
         let report = if report.is_empty() { "(there is no report)" } else { report };
@@ -121,43 +121,53 @@ mod tests {
     use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
     use super::*;
-    use crate::guard::told::Told;
+    use crate::guard::hook::ViolationReport;
 
     const PLAN: &str =
         r#"{"kind":"placed-guard","access":"read","mechanism":"auto","on_violation":"die","by":1}"#;
 
-    /// As a child would end that did everything right.
-    fn ended() -> Ended {
+    /// The output of a child that did everything as expected.
+    fn ended() -> GuardChildOutput {
         let mut layout = Layout::new(0x10000, 4096);
         layout.touched = 8192;
-        let told = Told { kind: "placed-guard".into(), access: "read".into(), offset: 8192, distance: 1 };
+        let report =
+            ViolationReport { kind: "placed-guard".into(), access: "read".into(), offset: 8192, distance: 1 };
         let stderr = "highwater: arena \"example\": user's guard".to_owned();
-        Ended { layout, told: Some(told), stderr, status: ExitStatus::from_raw(libc::SIGSEGV) }
+        GuardChildOutput {
+            layout,
+            hook_report: Some(report),
+            stderr,
+            status: ExitStatus::from_raw(libc::SIGSEGV),
+        }
     }
 
-    fn failure(json: bool, ended: Ended) -> Option<String> {
-        Outcome::of(&Plan::parse(PLAN).unwrap(), json, ended).failure()
+    fn failure(json: bool, ended: GuardChildOutput) -> Option<String> {
+        GuardOutcome::of(&GuardPlan::parse(PLAN).unwrap(), json, ended).failure()
     }
 
     #[test]
-    fn each_difference_is_told() {
+    fn each_difference_is_reported() {
         assert_eq!(failure(false, ended()), None);
-        let told = |change: fn(&mut Told)| {
+        let with = |change: fn(&mut ViolationReport)| {
             let mut ended = ended();
-            ended.told.as_mut().into_iter().for_each(change);
+            ended.hook_report.as_mut().into_iter().for_each(change);
             failure(false, ended).unwrap_or_default()
         };
-        assert!(told(|told| told.kind = "overflow".into()).contains("the kind is overflow"));
-        assert!(told(|told| told.offset = 1).contains("the offset is 1, expected 8192"));
-        assert!(told(|told| told.distance = 7).contains("the distance is 7, expected 1"));
-        assert!(told(|told| told.access = "write".into()).contains("the access is write"));
-        assert_eq!(told(|told| told.access = "unknown".into()), "", "some processors do not say");
-        let wrong = |changed: Ended| failure(false, changed).unwrap_or_default();
-        assert!(wrong(Ended { told: None, ..ended() }).contains("the report is missing"));
-        assert!(wrong(Ended { stderr: String::new(), ..ended() }).contains("on stderr"));
+        assert!(with(|reported| reported.kind = "overflow".into()).contains("the kind is overflow"));
+        assert!(with(|reported| reported.offset = 1).contains("the offset is 1, expected 8192"));
+        assert!(with(|reported| reported.distance = 7).contains("the distance is 7, expected 1"));
+        assert!(with(|reported| reported.access = "write".into()).contains("the access is write"));
+        assert_eq!(
+            with(|reported| reported.access = "unknown".into()),
+            "",
+            "some processors do not report the access"
+        );
+        let wrong = |changed: GuardChildOutput| failure(false, changed).unwrap_or_default();
+        assert!(wrong(GuardChildOutput { hook_report: None, ..ended() }).contains("the report is missing"));
+        assert!(wrong(GuardChildOutput { stderr: String::new(), ..ended() }).contains("on stderr"));
         let aborted = ExitStatus::from_raw(libc::SIGABRT);
-        assert!(wrong(Ended { status: aborted, ..ended() }).contains("the end is SIGABRT"));
-        let exited = wrong(Ended { status: ExitStatus::from_raw(0), ..ended() });
+        assert!(wrong(GuardChildOutput { status: aborted, ..ended() }).contains("the end is SIGABRT"));
+        let exited = wrong(GuardChildOutput { status: ExitStatus::from_raw(0), ..ended() });
         assert!(exited.starts_with("placed-guard: not as expected: the end is exit status: 0"), "{exited}");
     }
 
@@ -165,8 +175,8 @@ mod tests {
     fn a_report_in_json_is_read() {
         assert!(failure(true, ended()).unwrap().contains("on stderr"));
         let stderr = r#"{"kind":"overflow"}"#.to_owned();
-        assert!(failure(true, Ended { stderr, ..ended() }).unwrap().contains("on stderr"));
+        assert!(failure(true, GuardChildOutput { stderr, ..ended() }).unwrap().contains("on stderr"));
         let stderr = "{\"kind\":\"placed-guard\"}\n".to_owned();
-        assert_eq!(failure(true, Ended { stderr, ..ended() }), None);
+        assert_eq!(failure(true, GuardChildOutput { stderr, ..ended() }), None);
     }
 }

@@ -1,63 +1,72 @@
-//! What one child is to provoke, and what must come of it.
+//! The plan of one child: the violation to provoke, and the expected result.
 
+use clap::ValueEnum;
 use highwater::guard::{Access, Kind};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    args::{ALL, GuardArgs, Mechanism},
-    kinds,
-};
-use crate::failure::Failure;
+use super::kinds;
 
-/// How far past the frontier the arena lets a touch be where that is shown.
+/// The reach of the arena: how far past the frontier a touch is growth.
 pub const REACH: usize = 1 << 20;
+
+/// `--mechanism`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mechanism {
+    /// By advice if the kernel supports it, by protection otherwise
+    Auto,
+    /// By `MADV_GUARD_INSTALL` (Linux 6.13 and later)
+    Advice,
+    /// By `mprotect`
+    Protect,
+}
 
 /// One violation to provoke. The child gets it as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct GuardPlan {
     /// The name of its kind.
     pub kind: String,
     /// How the byte is touched.
-    pub access: Touched,
+    pub access: AccessKind,
     /// How guards inside the region are made.
     pub mechanism: Mechanism,
-    /// What follows the report.
-    pub on_violation: Response,
-    /// The allocation's, where it matters.
+    /// What happens after the report.
+    pub on_violation: ViolationResponse,
+    /// That of the allocation, if the kind is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// The allocation's, where it matters.
+    /// That of the allocation, if the kind is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub align: Option<usize>,
-    /// Bytes past the border; the first one is 1.
+    /// Bytes past the boundary; the first one is 1.
     pub by: usize,
 }
 
 /// How a byte is touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Touched {
+pub enum AccessKind {
     Read,
     Write,
 }
 
-impl Touched {
-    /// As reports name it.
+impl AccessKind {
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Touched::Read => "read",
-            Touched::Write => "write",
+            AccessKind::Read => "read",
+            AccessKind::Write => "write",
         }
     }
 
-    /// Some processors do not say.
-    pub fn matches(self, said: &str) -> bool {
-        said == self.name() || said == access_name(Access::Unknown)
+    /// Whether a report names this access. Some processors do not report which it was.
+    pub fn matches(self, reported: &str) -> bool {
+        reported == self.name() || reported == access_name(Access::Unknown)
     }
 }
 
-/// As in reports that are JSON.
+/// The name of an access in JSON reports.
 pub fn access_name(access: Access) -> &'static str {
     match access {
         Access::Read => "read",
@@ -66,63 +75,33 @@ pub fn access_name(access: Access) -> &'static str {
     }
 }
 
-/// What follows the report of a touch.
+/// What happens after the report of a touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Response {
+pub enum ViolationResponse {
     Die,
     Abort,
 }
 
-impl Plan {
-    /// The child's own argument.
-    pub fn parse(text: &str) -> Result<Plan, String> {
+impl GuardPlan {
+    /// Parses the argument of the child.
+    pub fn parse(text: &str) -> Result<GuardPlan, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
-    /// What the command line asks for: one plan, or one for each kind.
-    pub fn all(args: &GuardArgs, name: &str) -> Result<Vec<Plan>, Failure> {
-        let plan = |kind| Plan::new(args, kind, name == ALL).map_err(Failure::asked);
-        Kind::ALL.into_iter().filter(|kind| name == ALL || kind.name() == name).map(plan).collect()
-    }
-
-    fn new(args: &GuardArgs, kind: Kind, among_all: bool) -> Result<Plan, String> {
-        let name = kind.name();
-        let has_allocation = kinds::has_allocation(kind);
-        if let (Some(bytes), false, false) = (args.size.or(args.align), has_allocation, among_all) {
-            let option = if args.size.is_some() { "--size" } else { "--align" };
-            return Err(format!("{option} {bytes} means nothing for {name}, which is about no allocation"));
-        }
-        if args.read && kind == Kind::Underflow && !among_all {
-            return Err("--read cannot show an underflow: it is found by what was written".into());
-        }
-        let read = args.read && kind != Kind::Underflow;
-        let plan = Plan {
-            kind: name.to_owned(),
-            access: if read { Touched::Read } else { Touched::Write },
-            mechanism: args.mechanism,
-            on_violation: if args.abort { Response::Abort } else { Response::Die },
-            size: has_allocation.then_some(args.size.unwrap_or(100)),
-            align: has_allocation.then_some(args.align.unwrap_or(1)),
-            by: args.by,
-        };
-        plan.check(kind, page_size())?;
-        Ok(plan)
-    }
-
-    /// Whether the touch would be what was asked for.
-    fn check(&self, kind: Kind, page: usize) -> Result<(), String> {
+    /// Checks that the touch is a violation of this kind, and is detected.
+    pub fn check(&self, kind: Kind, page: usize) -> Result<(), String> {
         let (by, slack) = (self.by, self.slack(page));
         let (size, align) = (self.size.unwrap_or(0), self.align.unwrap_or(1));
         match kind {
-            Kind::Overflow if self.access == Touched::Read && by <= slack.behind => Err(format!(
+            Kind::Overflow if self.access == AccessKind::Read && by <= slack.behind => Err(format!(
                 "overflow: --read --by {by} is in the {} bytes that --align {align} leaves behind --size {size}, \
-                 where reads are not noticed; --by {} is the guard's first byte",
+                 where reads are not detected; --by {} is the guard's first byte",
                 slack.behind,
                 slack.behind + 1
             )),
             Kind::Underflow if slack.before == 0 => Err(format!(
-                "underflow: --size {size} --align {align} begins on a page, and what is before it is not its own"
+                "underflow: --size {size} --align {align} starts at a page boundary, and the page before it is not part of it"
             )),
             Kind::Underflow if by > slack.before => Err(format!(
                 "underflow: --by {by} is more than the {} bytes of its page before --size {size} --align {align}",
@@ -135,17 +114,17 @@ impl Plan {
         }
     }
 
-    /// What of the allocation's pages is not its own.
+    /// The bytes of the allocation's pages that are not part of it.
     fn slack(&self, page: usize) -> Slack {
         let (size, align) = (self.size.unwrap_or(0), self.align.unwrap_or(1));
         let data = size.next_multiple_of(page);
-        // It ends as close to the guard as its alignment lets it; with more than a page that is a page's start.
+        // It ends as close to the guard as its alignment allows; with more than a page it starts at a page boundary.
         let behind = if align > page { data - size } else { size.next_multiple_of(align) - size };
         Slack { before: data - size - behind, behind }
     }
 
-    /// Whether the touch is of bytes that are verified later, and no fault.
-    pub fn is_found_later(&self) -> bool {
+    /// Whether the touch is no fault, but is detected later by a check of the pattern.
+    pub fn is_detected_later(&self) -> bool {
         match kinds::named(&self.kind) {
             Some(Kind::Underflow) => true,
             Some(Kind::Overflow) => self.by <= self.slack(page_size()).behind,
@@ -153,15 +132,15 @@ impl Plan {
         }
     }
 
-    /// What ends the child if all goes well.
+    /// The signal that is expected to end the child.
     pub fn signal(&self) -> Signal {
         match self.on_violation {
-            Response::Die if !self.is_found_later() => Signal::SIGSEGV,
+            ViolationResponse::Die if !self.is_detected_later() => Signal::SIGSEGV,
             _ => Signal::SIGABRT,
         }
     }
 
-    /// The distance that the report tells; `None` where it says nothing about it.
+    /// The distance that the report is expected to have; `None` if it has none.
     pub fn distance(&self) -> Option<usize> {
         match kinds::named(&self.kind)? {
             Kind::Unallocated => None,
@@ -188,12 +167,12 @@ pub fn page_size() -> usize {
 mod tests {
     use super::*;
 
-    fn plan(kind: Kind, access: Touched, size: usize, align: usize, by: usize) -> Plan {
-        Plan {
+    fn plan(kind: Kind, access: AccessKind, size: usize, align: usize, by: usize) -> GuardPlan {
+        GuardPlan {
             kind: kind.name().into(),
             access,
             mechanism: Mechanism::Auto,
-            on_violation: Response::Die,
+            on_violation: ViolationResponse::Die,
             size: Some(size),
             align: Some(align),
             by,
@@ -211,27 +190,27 @@ mod tests {
             (4097, 8192, 0, 4095),
             (4097, 2, 4094, 1),
         ] {
-            let slack = plan(Kind::Overflow, Touched::Write, size, align, 1).slack(4096);
+            let slack = plan(Kind::Overflow, AccessKind::Write, size, align, 1).slack(4096);
             assert_eq!(slack, Slack { before, behind }, "{size} aligned to {align}");
         }
     }
 
     #[test]
-    fn what_nobody_would_notice_is_refused() {
+    fn touches_that_are_not_detected_are_refused() {
         let check = |kind, access, size, align, by| plan(kind, access, size, align, by).check(kind, 4096);
-        assert!(check(Kind::Overflow, Touched::Read, 100, 16, 12).unwrap_err().contains("--by 13"));
-        assert!(check(Kind::Overflow, Touched::Read, 100, 16, 13).is_ok());
-        assert!(check(Kind::Overflow, Touched::Write, 100, 16, 1).is_ok());
-        assert!(check(Kind::Underflow, Touched::Write, 4096, 1, 1).unwrap_err().contains("--size 4096"));
-        assert!(check(Kind::Underflow, Touched::Write, 100, 1, 3996).is_ok());
-        assert!(check(Kind::Underflow, Touched::Write, 100, 1, 3997).unwrap_err().contains("3997"));
-        assert!(check(Kind::UseAfterReset, Touched::Read, 100, 1, 101).is_err());
+        assert!(check(Kind::Overflow, AccessKind::Read, 100, 16, 12).unwrap_err().contains("--by 13"));
+        assert!(check(Kind::Overflow, AccessKind::Read, 100, 16, 13).is_ok());
+        assert!(check(Kind::Overflow, AccessKind::Write, 100, 16, 1).is_ok());
+        assert!(check(Kind::Underflow, AccessKind::Write, 4096, 1, 1).unwrap_err().contains("--size 4096"));
+        assert!(check(Kind::Underflow, AccessKind::Write, 100, 1, 3996).is_ok());
+        assert!(check(Kind::Underflow, AccessKind::Write, 100, 1, 3997).unwrap_err().contains("3997"));
+        assert!(check(Kind::UseAfterReset, AccessKind::Read, 100, 1, 101).is_err());
     }
 
     #[test]
     fn the_child_reads_what_the_parent_writes() {
-        let plan = plan(Kind::Underflow, Touched::Write, 8, 2, 3);
-        assert_eq!(Plan::parse(&serde_json::to_string(&plan).unwrap()), Ok(plan));
-        assert!(Plan::parse("{}").is_err());
+        let plan = plan(Kind::Underflow, AccessKind::Write, 8, 2, 3);
+        assert_eq!(GuardPlan::parse(&serde_json::to_string(&plan).unwrap()), Ok(plan));
+        assert!(GuardPlan::parse("{}").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The child: makes an arena, tells how it is laid out, and touches what it must not touch.
+//! The child: makes an arena, prints its layout, and touches a byte that must not be touched.
 
 use std::{
     alloc::Layout as Block,
@@ -15,25 +15,23 @@ use highwater::{
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::{
-    args::Mechanism,
-    kinds,
-    layout::{Layout, Nature, signed},
-    plan::{Plan, REACH, Response, Touched, page_size},
-    told,
+    hook, kinds,
+    layout::{Accessibility, Layout, signed},
+    plan::{AccessKind, GuardPlan, Mechanism, REACH, ViolationResponse, page_size},
 };
 use crate::failure::Failure;
 
-/// Provokes it. Who comes back from here has met no guard.
-pub fn provoke(plan: &Plan, json: bool) -> Result<ExitCode, Failure> {
-    // A core dump of what is expected is of use to nobody, and a fault that is served for ever has an end.
-    for (resource, most) in [(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_CPU, 60)] {
-        // Less may be allowed already.
-        let _ = setrlimit(resource, most, most);
+/// Provokes the violation. If this returns, no guard was touched.
+pub fn provoke(plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
+    // An expected crash needs no core dump, and the CPU limit ends a fault that is served in an endless loop.
+    for (resource, limit) in [(Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_CPU, 60)] {
+        // The limit may be lower already.
+        let _ = setrlimit(resource, limit, limit);
     }
-    // SAFETY: the function formats on the stack and writes to a descriptor.
-    unsafe { set_hook(Some(told::tell)) };
+    // SAFETY: the hook formats into a buffer on its stack and calls write, which is async-signal-safe.
+    unsafe { set_hook(Some(hook::write_line)) };
     let kind = kinds::named(&plan.kind)
-        .ok_or_else(|| Failure::asked(format!("{:?} is no kind of violation", plan.kind)))?;
+        .ok_or_else(|| Failure::refused(format!("{:?} is no kind of violation", plan.kind)))?;
     match kind {
         Kind::Overflow | Kind::Underflow | Kind::UseAfterReset | Kind::Unallocated => {
             checked(kind, plan, json)
@@ -41,16 +39,16 @@ pub fn provoke(plan: &Plan, json: bool) -> Result<ExitCode, Failure> {
         Kind::BeyondReach | Kind::EndOfReservation | Kind::BeforeHead | Kind::PlacedGuard => {
             plain(kind, plan, json)
         }
-        _ => Err(Failure::asked(format!("{kind} cannot be provoked by this command"))),
+        _ => Err(Failure::refused(format!("{kind} cannot be provoked by this command"))),
     }
 }
 
-/// The guards' pages before the head and behind the end, with room for the byte.
-fn guard_bytes(plan: &Plan) -> usize {
+/// The size of the guards before the head and after the end, which must contain the byte.
+fn guard_bytes(plan: &GuardPlan) -> usize {
     plan.by.next_multiple_of(page_size())
 }
 
-fn policy(plan: &Plan, json: bool) -> GuardPolicy {
+fn policy(plan: &GuardPlan, json: bool) -> GuardPolicy {
     GuardPolicy::default()
         .before(guard_bytes(plan))
         .after(guard_bytes(plan))
@@ -60,14 +58,14 @@ fn policy(plan: &Plan, json: bool) -> GuardPolicy {
             Mechanism::Protect => GuardMechanism::Protect,
         })
         .on_violation(match plan.on_violation {
-            Response::Die => OnViolation::Die,
-            Response::Abort => OnViolation::Abort,
+            ViolationResponse::Die => OnViolation::Die,
+            ViolationResponse::Abort => OnViolation::Abort,
         })
         .report(if json { ReportFormat::Json } else { ReportFormat::Text })
 }
 
-/// In an arena as any: what every region guards.
-fn plain(kind: Kind, plan: &Plan, json: bool) -> Result<ExitCode, Failure> {
+/// A violation in an ordinary arena: of the guards every region has.
+fn plain(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
     let page = page_size();
     let placed = 2 * page..(2 * page + guard_bytes(plan).max(2 * page));
     let policy = policy(plan, json);
@@ -78,29 +76,29 @@ fn plain(kind: Kind, plan: &Plan, json: bool) -> Result<ExitCode, Failure> {
         .reserve(placed.end + 2 * REACH + plan.by)
         .guard(policy)
         .try_build()
-        .map_err(Failure::during)?;
+        .map_err(Failure::runtime)?;
     if kind == Kind::PlacedGuard {
-        arena.guard_at(placed.clone()).map_err(Failure::during)?;
+        arena.guard_at(placed.clone()).map_err(Failure::runtime)?;
     }
     let block = block(100, 1)?;
-    // The first of an arena begins where its region does.
-    let base = arena.try_alloc_layout(block).map_err(Failure::during)?;
+    // The first allocation of an arena starts where its region does.
+    let base = arena.try_alloc_layout(block).map_err(Failure::runtime)?;
     let (frontier, reserved) = (arena.committed_bytes(), arena.stats().reserved);
 
     let mut layout = Layout::new(base.addr().get(), guard_bytes(plan));
-    layout.up_to(block.size(), "allocation", Nature::Open);
+    layout.up_to(block.size(), "allocation", Accessibility::Accessible);
     if kind == Kind::PlacedGuard {
-        layout.up_to(placed.start, "committed", Nature::Open);
-        layout.up_to(placed.end, "guard that was placed", Nature::Guard);
+        layout.up_to(placed.start, "committed", Accessibility::Accessible);
+        layout.up_to(placed.end, "guard set by the user", Accessibility::Guard);
     }
-    layout.up_to(frontier, "committed", Nature::Open);
+    layout.up_to(frontier, "committed", Accessibility::Accessible);
     if kind == Kind::BeyondReach {
-        layout.up_to(frontier + REACH, "tail within the reach", Nature::Grows);
+        layout.up_to(frontier + REACH, "tail within the reach", Accessibility::Grows);
         layout.mark(frontier + REACH, "end of the reach");
-        layout.up_to(reserved, "tail beyond the reach", Nature::Closed);
+        layout.up_to(reserved, "tail beyond the reach", Accessibility::Inaccessible);
     }
-    layout.up_to(reserved, "tail", Nature::Grows);
-    end(&mut layout, frontier, reserved, plan);
+    layout.up_to(reserved, "tail", Accessibility::Grows);
+    add_end(&mut layout, frontier, reserved, plan);
     let by = signed(plan.by);
     layout.touched = match kind {
         Kind::BeforeHead => -by,
@@ -112,135 +110,135 @@ fn plain(kind: Kind, plan: &Plan, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An allocation, as the arena told of it.
+/// An allocation, as the arena logged it.
 #[derive(Clone, Copy)]
-struct Made {
+struct LoggedBlock {
     offset: usize,
     size: usize,
     ordinal: u64,
     generation: u32,
 }
 
-impl Made {
+impl LoggedBlock {
     fn end(&self) -> usize {
         self.offset + self.size
     }
 }
 
-/// What a checked arena has told so far.
+/// What a checked arena has logged so far.
 #[derive(Default)]
-struct Seen {
+struct ArenaLog {
     base: usize,
     frontier: usize,
-    made: Vec<Made>,
+    blocks: Vec<LoggedBlock>,
 }
 
-impl Seen {
-    fn hear(&mut self, event: &Event<'_>) {
+impl ArenaLog {
+    fn record(&mut self, event: &Event<'_>) {
         (self.base, self.frontier) = (event.start, event.end.wrapping_sub(event.start));
         if let What::Allocated { address, size, ordinal, .. } = event.what {
             let offset = address.wrapping_sub(event.start);
-            self.made.push(Made { offset, size, ordinal, generation: event.generation });
+            self.blocks.push(LoggedBlock { offset, size, ordinal, generation: event.generation });
         }
     }
 }
 
-/// In a checked arena: what is known of each allocation.
-fn checked(kind: Kind, plan: &Plan, json: bool) -> Result<ExitCode, Failure> {
+/// A violation in a checked arena, which records every allocation.
+fn checked(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
     let block = block(plan.size.unwrap_or(100), plan.align.unwrap_or(1))?;
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let hears = Arc::clone(&seen);
+    let log = Arc::new(Mutex::new(ArenaLog::default()));
+    let writer = Arc::clone(&log);
     let mut arena = Arena::builder()
         .name("example")
         .guard(policy(plan, json))
         .min_align::<1>()
         .checked()
-        .log_to(move |event| lock(&hears).hear(event))
+        .log_to(move |event| lock(&writer).record(event))
         .try_build()
-        .map_err(Failure::during)?;
-    let first = arena.try_alloc_layout(block).map_err(Failure::during)?;
-    // Behind a live allocation every touch is an overflow of it, however far; so there must be none.
+        .map_err(Failure::runtime)?;
+    let first = arena.try_alloc_layout(block).map_err(Failure::runtime)?;
+    // Every touch after a live allocation is an overflow of it, at any distance; so there must be nblock.
     if matches!(kind, Kind::UseAfterReset | Kind::Unallocated) {
         arena.reset();
     }
     if kind == Kind::UseAfterReset {
-        // It goes on at fresh addresses.
-        arena.try_alloc_layout(block).map_err(Failure::during)?;
+        // The next allocation is at a new address.
+        arena.try_alloc_layout(block).map_err(Failure::runtime)?;
     }
     let (page, reserved) = (page_size(), arena.stats().reserved);
-    let (base, frontier, made) = {
-        let seen = lock(&seen);
-        (seen.base, seen.frontier, seen.made.clone())
+    let (base, frontier, blocks) = {
+        let log = lock(&log);
+        (log.base, log.frontier, log.blocks.clone())
     };
     let mut layout = Layout::new(base, guard_bytes(plan));
-    for one in &made {
-        let gone = one.ordinal == 0 && matches!(kind, Kind::UseAfterReset | Kind::Unallocated);
-        show(&mut layout, one, gone, page);
+    for logged in &blocks {
+        let freed = logged.ordinal == 0 && matches!(kind, Kind::UseAfterReset | Kind::Unallocated);
+        add_block(&mut layout, logged, freed, page);
     }
-    layout.up_to(frontier, "committed, closed", Nature::Closed);
-    layout.up_to(reserved, "reserved, closed", Nature::Closed);
-    end(&mut layout, frontier, reserved, plan);
-    let one = made.first().ok_or_else(|| Failure::during("the arena told of no allocation"))?;
-    let (start, by) = (signed(one.offset), signed(plan.by));
+    layout.up_to(frontier, "committed, inaccessible", Accessibility::Inaccessible);
+    layout.up_to(reserved, "reserved, inaccessible", Accessibility::Inaccessible);
+    add_end(&mut layout, frontier, reserved, plan);
+    let first_block = blocks.first().ok_or_else(|| Failure::runtime("the arena logged no allocation"))?;
+    let (start, by) = (signed(first_block.offset), signed(plan.by));
     layout.touched = match kind {
-        Kind::Overflow => signed(one.end()) + by - 1,
+        Kind::Overflow => signed(first_block.end()) + by - 1,
         Kind::Underflow => start - by,
         Kind::UseAfterReset => start + by - 1,
-        _ => signed(one.end().next_multiple_of(page) + page) + by - 1,
+        _ => signed(first_block.end().next_multiple_of(page) + page) + by - 1,
     };
-    let base = first.as_ptr().wrapping_sub(one.offset);
+    let base = first.as_ptr().wrapping_sub(first_block.offset);
     touch(&layout, base, plan.access)?;
-    // What was overwritten and is no guard is found here.
+    // An overwritten pattern is detected here.
     arena.reset();
     Ok(ExitCode::SUCCESS)
 }
 
-/// An allocation's pages and its guard, live or given up.
-fn show(layout: &mut Layout, one: &Made, gone: bool, page: usize) {
-    let (inside, guard, state) = if gone {
-        (Nature::Closed, Nature::Closed, ", given up".to_owned())
+/// Adds an allocation's pages and its guard to the layout, live or freed.
+fn add_block(layout: &mut Layout, block: &LoggedBlock, freed: bool, page: usize) {
+    let (inside, guard, state) = if freed {
+        (Accessibility::Inaccessible, Accessibility::Inaccessible, ", freed".to_owned())
     } else {
-        (Nature::Open, Nature::Guard, String::new())
+        (Accessibility::Accessible, Accessibility::Guard, String::new())
     };
-    let generation = if gone { String::new() } else { format!(", generation {}", one.generation) };
-    let behind = one.end().next_multiple_of(page);
-    layout.up_to(one.offset / page * page, "closed", Nature::Closed);
-    layout.up_to(one.offset, format!("pattern before{state}"), inside);
-    layout.up_to(one.end(), format!("allocation #{}{generation}{state}", one.ordinal), inside);
-    layout.up_to(behind, format!("pattern behind{state}"), inside);
+    let generation = if freed { String::new() } else { format!(", generation {}", block.generation) };
+    let behind = block.end().next_multiple_of(page);
+    layout.up_to(block.offset / page * page, "inaccessible", Accessibility::Inaccessible);
+    layout.up_to(block.offset, format!("pattern before{state}"), inside);
+    layout.up_to(block.end(), format!("allocation #{}{generation}{state}", block.ordinal), inside);
+    layout.up_to(behind, format!("pattern after{state}"), inside);
     layout.up_to(behind + page, format!("guard{state}"), guard);
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(log: &Mutex<ArenaLog>) -> MutexGuard<'_, ArenaLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn block(size: usize, align: usize) -> Result<Block, Failure> {
-    Block::from_size_align(size, align).map_err(Failure::asked)
+    Block::from_size_align(size, align).map_err(Failure::refused)
 }
 
-fn end(layout: &mut Layout, frontier: usize, reserved: usize, plan: &Plan) {
+fn add_end(layout: &mut Layout, frontier: usize, reserved: usize, plan: &GuardPlan) {
     (layout.frontier, layout.reserved) = (signed(frontier), signed(reserved));
     layout.mark(frontier, "frontier");
     layout.mark(reserved, "end of the reservation");
-    layout.up_to(reserved + guard_bytes(plan), "guard behind the end", Nature::Guard);
+    layout.up_to(reserved + guard_bytes(plan), "guard after the end", Accessibility::Guard);
 }
 
-/// Tells the layout on stdout, then touches the byte.
-fn touch(layout: &Layout, base: *mut u8, access: Touched) -> Result<(), Failure> {
-    let cannot = |error| Failure::during(format!("cannot tell the layout: {error}"));
-    let text = serde_json::to_string(layout).map_err(Failure::during)?;
+/// Prints the layout on stdout, then touches the byte.
+fn touch(layout: &Layout, base: *mut u8, access: AccessKind) -> Result<(), Failure> {
+    let cannot = |error| Failure::runtime(format!("cannot print the layout: {error}"));
+    let text = serde_json::to_string(layout).map_err(Failure::runtime)?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(cannot)?;
     drop(stdout);
-    let at = isize::try_from(layout.touched).map_err(Failure::during)?;
-    let byte = base.wrapping_offset(at);
-    // SAFETY: the byte is of this arena's address space: inaccessible, so that the access ends this process, or
-    // filled with a pattern that nobody refers to.
+    let offset = isize::try_from(layout.touched).map_err(Failure::runtime)?;
+    let byte = base.wrapping_offset(offset);
+    // SAFETY: the byte is in this arena's reservation: either inaccessible, so that the access ends this process, or part
+    // of a pattern that no reference points to.
     unsafe {
         match access {
-            Touched::Read => _ = black_box(byte.read_volatile()),
-            Touched::Write => byte.write_volatile(1),
+            AccessKind::Read => _ = black_box(byte.read_volatile()),
+            AccessKind::Write => byte.write_volatile(1),
         }
     }
     Ok(())

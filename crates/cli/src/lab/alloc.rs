@@ -1,28 +1,27 @@
-//! Arenas behind one trait, used the way their users use them.
+//! One trait for all arenas, each used as its documentation recommends.
 
 use highwater::{Arena, Scope};
 
-/// What a job allocates from. Taken by value and held in a local variable, so that a cursor can live
-/// in a register.
-pub trait Alloc<'a> {
-    /// Moves `value` in. It will not be dropped, only forgotten.
-    fn put<T>(&self, value: T) -> &'a mut T;
+/// What a job allocates from. It is passed by value and kept in a local variable, so that a cursor can stay in a register.
+pub trait BenchAlloc<'a> {
+    /// Allocates `value`. It is never dropped.
+    fn alloc_value<T>(&self, value: T) -> &'a mut T;
 
-    /// Copies `text` in.
-    fn put_str(&self, text: &str) -> &'a str;
+    /// Allocates a copy of `text`.
+    fn alloc_text(&self, text: &str) -> &'a str;
 
     /// Bytes allocated so far, if the allocator counts.
     fn used(&self) -> Option<u64>;
 }
 
-impl<'a> Alloc<'a> for Scope<'a> {
+impl<'a> BenchAlloc<'a> for Scope<'a> {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         self.alloc(value)
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
+    fn alloc_text(&self, text: &str) -> &'a str {
         self.alloc_str(text)
     }
 
@@ -31,15 +30,15 @@ impl<'a> Alloc<'a> for Scope<'a> {
     }
 }
 
-impl<'a> Alloc<'a> for &Scope<'a> {
+impl<'a> BenchAlloc<'a> for &Scope<'a> {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
-        (**self).put(value)
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
+        (**self).alloc_value(value)
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
-        (**self).put_str(text)
+    fn alloc_text(&self, text: &str) -> &'a str {
+        (**self).alloc_text(text)
     }
 
     fn used(&self) -> Option<u64> {
@@ -47,14 +46,14 @@ impl<'a> Alloc<'a> for &Scope<'a> {
     }
 }
 
-impl<'a> Alloc<'a> for &'a Arena {
+impl<'a> BenchAlloc<'a> for &'a Arena {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         self.alloc(value)
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
+    fn alloc_text(&self, text: &str) -> &'a str {
         self.alloc_str(text)
     }
 
@@ -63,31 +62,31 @@ impl<'a> Alloc<'a> for &'a Arena {
     }
 }
 
-impl<'a> Alloc<'a> for &'a bumpalo::Bump {
+impl<'a> BenchAlloc<'a> for &'a bumpalo::Bump {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         self.alloc(value)
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
+    fn alloc_text(&self, text: &str) -> &'a str {
         self.alloc_str(text)
     }
 
     fn used(&self) -> Option<u64> {
-        // It counts whole chunks only.
+        // It counts only whole chunks.
         None
     }
 }
 
-impl<'a> Alloc<'a> for &'a bump_scope::Bump {
+impl<'a> BenchAlloc<'a> for &'a bump_scope::Bump {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         bump_scope::BumpBox::leak(self.alloc(value))
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
+    fn alloc_text(&self, text: &str) -> &'a str {
         bump_scope::BumpBox::leak(self.alloc_str(text))
     }
 

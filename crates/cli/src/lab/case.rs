@@ -1,4 +1,4 @@
-//! One job, everybody who did it, and what that took.
+//! One job, the contenders that did it, and their figures.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What is measured of each run. Less is better.
+/// What is measured of each run. Lower is better.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metric {
-    /// In JSON and CSV: `time`.
+    /// The name in JSON and CSV: `time`.
     pub key: String,
-    /// Over a table's column and along an axis: `time per step`.
+    /// The label of a table's column and of an axis: `time per step`.
     pub label: String,
     pub unit: Unit,
-    /// Tables show no spread and no ratio: for what is the same each time, or says little as a quotient.
+    /// Tables show no spread and no ratio: for figures that are the same each time, or whose ratio means little.
     #[serde(default)]
     pub plain: bool,
 }
@@ -26,7 +26,7 @@ impl Metric {
         Metric { key: key.to_owned(), label: label.to_owned(), unit, plain: false }
     }
 
-    /// Shown as one number, its median.
+    /// Shows only the median.
     pub fn plain(mut self) -> Self {
         self.plain = true;
         self
@@ -36,39 +36,39 @@ impl Metric {
 /// One job with all its contenders.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
-    /// In JSON, CSV and names of files: `1MiB`.
+    /// The name in JSON, CSV and names of files: `1MiB`.
     pub key: String,
-    /// Over the table.
+    /// The title of the table.
     pub title: String,
     pub metrics: Vec<Metric>,
-    /// Whom the ratios are to.
+    /// The contender the ratios are to.
     pub baseline: String,
-    /// Rounds that were asked for; a partial case has fewer.
+    /// The rounds that were requested; a partial case has fewer.
     pub rounds: u32,
-    /// Ctrl-C came before the end.
+    /// It was interrupted before the end.
     pub partial: bool,
     pub rows: Vec<Row>,
 }
 
-/// One contender.
+/// One contender's figures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     pub contender: String,
-    /// One for each metric; `None` where nobody told. None at all if it did not run.
+    /// One for each metric; `None` where the system does not report it. Empty if the contender did not run.
     pub figures: Vec<Option<Figure>>,
-    /// Of what it computed, in hexadecimal.
+    /// The checksum of what it computed, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
     /// Why it did not run to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// It was to run, and something went wrong; else a reason says why it was not to.
+    /// It ran and failed; if this is false, a reason says why it was not run.
     #[serde(default)]
     pub failed: bool,
 }
 
-/// Of one contender: its samples, one a round from the first.
-pub(super) struct Collected {
+/// The samples of one contender, one for each round.
+pub(super) struct ContenderSamples {
     pub contender: String,
     pub samples: Vec<Sample>,
     pub reason: Option<String>,
@@ -76,47 +76,50 @@ pub(super) struct Collected {
 }
 
 impl Case {
-    /// A contender's figure.
+    /// A contender's figure for a metric.
     pub fn figure(&self, contender: &str, metric: &str) -> Option<&Figure> {
         let row = self.rows.iter().find(|row| row.contender == contender)?;
         row.figures.get(self.metric(metric)?)?.as_ref()
     }
 
-    /// Its median.
+    /// The median of that figure.
     pub fn median(&self, contender: &str, metric: &str) -> Option<f64> {
         self.figure(contender, metric).map(|figure| figure.median)
     }
 
-    /// One contender against another than the baseline, of the rounds that both ran.
+    /// The ratio of one contender to any other, over the rounds that both ran.
     pub fn ratio(&self, contender: &str, to: &str, metric: &str) -> Option<Ratio> {
         let (own, base) = (self.figure(contender, metric)?, self.figure(to, metric)?);
         let pairs: Vec<_> = own.samples.iter().copied().zip(base.samples.iter().copied()).collect();
         Ratio::of(to, &pairs)
     }
 
-    /// Where a metric stands among the figures of each row.
+    /// The index of a metric among the figures of each row.
     pub fn metric(&self, key: &str) -> Option<usize> {
         self.metrics.iter().position(|metric| metric.key == key)
     }
 
-    /// From what was collected.
-    pub(super) fn collected(mut self, rows: impl IntoIterator<Item = Collected>) -> Result<Self, Failure> {
-        for Collected { contender, samples, reason, failed } in rows {
+    /// Computes the rows from the with_samples samples.
+    pub(super) fn with_samples(
+        mut self,
+        rows: impl IntoIterator<Item = ContenderSamples>,
+    ) -> Result<Self, Failure> {
+        for ContenderSamples { contender, samples, reason, failed } in rows {
             let checksum = one_checksum(&self.key, &contender, &samples)?;
             let figures = if samples.is_empty() { Vec::new() } else { self.figures(&samples) };
             let checksum = checksum.map(|sum| format!("{sum:016x}"));
             self.rows.push(Row { contender, figures, checksum, reason, failed });
         }
-        self.agree()?;
+        self.check_results()?;
         let keys: Vec<_> = self.metrics.iter().map(|metric| metric.key.clone()).collect();
-        for at in 0..self.rows.len() {
-            let name = self.rows[at].contender.clone();
+        for index in 0..self.rows.len() {
+            let name = self.rows[index].contender.clone();
             if name == self.baseline {
                 continue;
             }
             for (column, key) in keys.iter().enumerate() {
                 let ratio = self.ratio(&name, &self.baseline, key);
-                if let Some(Some(figure)) = self.rows[at].figures.get_mut(column) {
+                if let Some(Some(figure)) = self.rows[index].figures.get_mut(column) {
                     figure.ratio = ratio;
                 }
             }
@@ -132,14 +135,14 @@ impl Case {
         (0..self.metrics.len()).map(of).collect()
     }
 
-    /// What was computed must not depend on who computed it.
-    fn agree(&self) -> Result<(), Failure> {
+    /// Checks that all contenders computed the same.
+    fn check_results(&self) -> Result<(), Failure> {
         let mut sums = self.rows.iter().filter_map(|row| Some((&row.contender, row.checksum.as_ref()?)));
         let Some((first, sum)) = sums.next() else { return Ok(()) };
         match sums.find(|(_, other)| *other != sum) {
             None => Ok(()),
-            Some((other, differs)) => Err(Failure::during(format!(
-                "{}: {other} computed {differs}, {first} {sum}: the results must be equal",
+            Some((other, differing)) => Err(Failure::runtime(format!(
+                "{}: {other} computed {differing}, {first} {sum}: the results must be equal",
                 self.key
             ))),
         }
@@ -149,7 +152,7 @@ impl Case {
 fn one_checksum(case: &str, contender: &str, samples: &[Sample]) -> Result<Option<u64>, Failure> {
     let Some(first) = samples.first() else { return Ok(None) };
     if samples.iter().any(|sample| sample.checksum != first.checksum) {
-        return Err(Failure::during(format!("{case}: {contender} did not compute the same each time")));
+        return Err(Failure::runtime(format!("{case}: {contender} did not compute the same in each round")));
     }
     Ok(first.checksum)
 }
@@ -170,29 +173,30 @@ mod tests {
         }
     }
 
-    fn row(name: &str, samples: Vec<Sample>) -> Collected {
-        Collected { contender: name.into(), samples, reason: None, failed: false }
+    fn row(name: &str, samples: Vec<Sample>) -> ContenderSamples {
+        ContenderSamples { contender: name.into(), samples, reason: None, failed: false }
     }
 
     #[test]
     fn ratios_are_to_the_baseline() {
         let runs = |time: f64| vec![Sample::of_some([Some(time), None]); 3];
-        let failed = Collected { reason: Some("no memory".into()), failed: true, ..row("c", Vec::new()) };
-        let case = case().collected(vec![row("a", runs(10.0)), row("b", runs(25.0)), failed]).unwrap();
+        let failed =
+            ContenderSamples { reason: Some("no memory".into()), failed: true, ..row("c", Vec::new()) };
+        let case = case().with_samples(vec![row("a", runs(10.0)), row("b", runs(25.0)), failed]).unwrap();
         assert_eq!(case.figure("a", "time").unwrap().ratio, None);
         assert_eq!(case.figure("b", "time").unwrap().ratio.as_ref().unwrap().times, 2.5);
-        assert_eq!(case.median("b", "rss"), None, "nobody told");
+        assert_eq!(case.median("b", "rss"), None, "not reported");
         assert!(case.rows[2].figures.is_empty());
         assert_eq!(case.ratio("a", "b", "time").unwrap().times, 0.4);
     }
 
     #[test]
     fn results_must_be_equal() {
-        let runs = |sum| vec![Sample::of([1.0, 1.0]).checked(sum); 2];
-        assert!(case().collected(vec![row("a", runs(7)), row("b", runs(7))]).is_ok());
-        let error = case().collected(vec![row("a", runs(7)), row("b", runs(8))]).unwrap_err();
+        let runs = |sum| vec![Sample::of([1.0, 1.0]).with_checksum(sum); 2];
+        assert!(case().with_samples(vec![row("a", runs(7)), row("b", runs(7))]).is_ok());
+        let error = case().with_samples(vec![row("a", runs(7)), row("b", runs(8))]).unwrap_err();
         assert!(error.message.contains("b computed 0000000000000008"), "{}", error.message);
-        let mixed = vec![Sample::of([1.0, 1.0]).checked(1), Sample::of([1.0, 1.0]).checked(2)];
-        assert!(case().collected(vec![row("a", mixed)]).is_err());
+        let mixed = vec![Sample::of([1.0, 1.0]).with_checksum(1), Sample::of([1.0, 1.0]).with_checksum(2)];
+        assert!(case().with_samples(vec![row("a", mixed)]).is_err());
     }
 }

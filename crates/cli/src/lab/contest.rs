@@ -1,16 +1,16 @@
-//! Contenders in turn, round after round.
+//! Runs contenders in turn, round after round.
 
 use std::fmt::Display;
 
 use super::{
-    case::{Case, Collected, Metric},
+    case::{Case, ContenderSamples, Metric},
     options::LabArgs,
     progress::Progress,
     sample::Sample,
 };
 use crate::{failure::Failure, interrupt, warm};
 
-/// What the contests of one bench share: how often each contender runs, and the progress of all.
+/// What the contests of one bench share: the number of rounds, and the progress.
 pub struct Lab {
     runs: u32,
     warmup: u32,
@@ -18,37 +18,37 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// `runs` and `warmup` are what the command line may overrule; `contenders`: of all contests together, which
-    /// is what progress counts.
+    /// `runs` and `warmup` are the defaults, which the command line overrides; `contenders` is the number of contenders of
+    /// all contests, from which progress is computed.
     pub fn new(bench: &str, args: &LabArgs, runs: u32, warmup: u32, contenders: usize) -> Self {
         let runs = args.runs.unwrap_or(runs);
         let warmup = args.warmup.unwrap_or(warmup);
-        let all = contenders as u64 * u64::from(runs + warmup);
-        Lab { runs, warmup, progress: Progress::new(bench, all) }
+        let total = contenders as u64 * u64::from(runs + warmup);
+        Lab { runs, warmup, progress: Progress::new(bench, total) }
     }
 }
 
-/// How the machine is made ready. On a virtual machine the first use of a page of memory may cost ten times what
-/// is to be measured.
+/// How the machine is warmed up. On a virtual machine the first use of a page of memory can cost ten times what is to be
+/// measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Warming {
-    /// So many bytes once, before the first round: for contenders that keep or reuse what they took.
+    /// This many bytes once, before the first round: for contenders that keep or reuse their memory.
     Once(usize),
-    /// So many bytes before every run: for runs that take memory from the system anew.
+    /// This many bytes before every run: for runs that get their memory from the system each time.
     EachRun(usize),
 }
 
-type Run<'a> = Box<dyn FnMut() -> Result<Sample, String> + 'a>;
+type RunFn<'a> = Box<dyn FnMut() -> Result<Sample, String> + 'a>;
 
 struct Contender<'a> {
     name: String,
-    /// `None` for one that is only named.
-    run: Option<Run<'a>>,
+    /// `None` for a contender that cannot run.
+    run: Option<RunFn<'a>>,
     samples: Vec<Sample>,
     reason: Option<String>,
 }
 
-/// The same job for several contenders. The first one that can do it is the baseline unless another is named.
+/// The same job for several contenders. The first one that can run is the baseline unless another is named.
 pub struct Contest<'a> {
     key: String,
     title: String,
@@ -59,38 +59,38 @@ pub struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// `key` is for JSON and CSV, `title` stands over the table.
+    /// `key` is the name in JSON and CSV, `title` that of the table.
     pub fn new(key: impl Display, title: impl Display, metrics: Vec<Metric>, warming: Warming) -> Self {
         let (key, title) = (key.to_string(), title.to_string());
         Contest { key, title, metrics, baseline: None, warming, contenders: Vec::new() }
     }
 
-    /// Whom the ratios are to.
+    /// Sets the contender the ratios are to.
     pub fn baseline(&mut self, name: &str) {
         self.baseline = Some(name.to_owned());
     }
 
-    /// Somebody who does the job once each time it is called, and measures itself. An error is told in the row of
-    /// this contender, who then does not run any more; the others do.
+    /// Adds a contender: a closure that does the job once and measures itself. An error is shown in the row of this
+    /// contender, which is not run again; the others are.
     pub fn contender(&mut self, name: impl Display, run: impl FnMut() -> Result<Sample, String> + 'a) {
         self.push(name, Some(Box::new(run)), None);
     }
 
-    /// Somebody who cannot do it, and why.
+    /// Adds a contender that cannot do the job, with the reason.
     pub fn absent(&mut self, name: impl Display, reason: impl Display) {
         self.push(name, None, Some(reason.to_string()));
     }
 
-    fn push(&mut self, name: impl Display, run: Option<Run<'a>>, reason: Option<String>) {
+    fn push(&mut self, name: impl Display, run: Option<RunFn<'a>>, reason: Option<String>) {
         self.contenders.push(Contender { name: name.to_string(), run, samples: Vec::new(), reason });
     }
 
-    /// Those who run.
+    /// The number of contenders that run.
     pub fn len(&self) -> usize {
         self.contenders.iter().filter(|contender| contender.run.is_some()).count()
     }
 
-    /// All rounds, or those before a Ctrl-C.
+    /// Runs all rounds, or those before a Ctrl-C.
     pub fn run(mut self, lab: &Lab) -> Result<Case, Failure> {
         let first = self.contenders.iter().find(|contender| contender.run.is_some());
         let first = first.map(|contender| contender.name.clone());
@@ -111,7 +111,7 @@ impl<'a> Contest<'a> {
             partial: interrupt::requested(),
             rows: Vec::new(),
         };
-        case.collected(self.contenders.into_iter().map(|contender| Collected {
+        case.with_samples(self.contenders.into_iter().map(|contender| ContenderSamples {
             failed: contender.run.is_some() && contender.reason.is_some(),
             contender: contender.name,
             samples: contender.samples,
@@ -119,7 +119,7 @@ impl<'a> Contest<'a> {
         }))
     }
 
-    /// Another begins each time, so that nobody always runs behind the same neighbour.
+    /// Runs every contender once. Each round starts with the next one, so that the order rotates.
     fn round(&mut self, lab: &Lab, round: u32) -> Result<(), Failure> {
         let count = self.contenders.len();
         for turn in 0..count {
@@ -133,14 +133,14 @@ impl<'a> Contest<'a> {
                     warm::memory_for(bytes as u64)?;
                 }
                 lab.progress.show(&format!("{}: {}", self.key, contender.name));
-                let done = run();
-                // What was cut short is no sample, and a child that Ctrl-C ended has not failed.
-                if interrupt::requested() || (done.is_err() && interrupt::settled()) {
+                let result = run();
+                // A run that was cut short is no sample, and a child that Ctrl-C ended has not failed.
+                if interrupt::requested() || (result.is_err() && interrupt::requested_soon()) {
                     return Ok(());
                 }
-                match done {
+                match result {
                     Ok(sample) => {
-                        fits(&self.key, &contender.name, &self.metrics, &sample)?;
+                        check_sample(&self.key, &contender.name, &self.metrics, &sample)?;
                         if round >= lab.warmup {
                             contender.samples.push(sample);
                         }
@@ -157,15 +157,17 @@ impl<'a> Contest<'a> {
     }
 }
 
-/// A figure for each metric, each of them a number and none below zero: all else is a mistake of the bench.
-fn fits(case: &str, contender: &str, metrics: &[Metric], sample: &Sample) -> Result<(), Failure> {
+/// Checks that there is a finite figure that is not negative for each metric; anything else is an error of the bench.
+fn check_sample(case: &str, contender: &str, metrics: &[Metric], sample: &Sample) -> Result<(), Failure> {
     if sample.figures.len() != metrics.len() {
-        let (got, wanted) = (sample.figures.len(), metrics.len());
-        return Err(Failure::during(format!("{case}: {contender} gave {got} figures of {wanted}")));
+        let (count, expected) = (sample.figures.len(), metrics.len());
+        return Err(Failure::runtime(format!(
+            "{case}: {contender} returned {count} figures instead of {expected}"
+        )));
     }
     for (figure, metric) in sample.figures.iter().zip(metrics) {
         if let Some(figure) = figure.filter(|figure| !(figure.is_finite() && *figure >= 0.0)) {
-            return Err(Failure::during(format!("{case}: {contender}: {} is {figure}", metric.key)));
+            return Err(Failure::runtime(format!("{case}: {contender}: {} is {figure}", metric.key)));
         }
     }
     Ok(())
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_fails_stops_alone() {
+    fn a_contender_that_fails_stops_alone() {
         let mut contest = contest();
         let mut calls = 0;
         contest.contender("ok", || Ok(Sample::of([2.0])));
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_figure_is_refused() {
+    fn invalid_figures_are_refused() {
         for wrong in [vec![], vec![f64::NAN], vec![-1.0], vec![f64::INFINITY], vec![1.0, 2.0]] {
             let mut contest = contest();
             contest.contender("a", move || Ok(Sample::of(wrong.clone())));

@@ -1,8 +1,8 @@
-//! Figures for spreadsheets: a line for each contender and metric.
+//! Figures as CSV: a line for each contender and metric.
 
 use super::{findings::Findings, sample::Ratio};
 
-const HEAD: [&str; 15] = [
+const HEADER: [&str; 15] = [
     "bench",
     "case",
     "contender",
@@ -20,10 +20,10 @@ const HEAD: [&str; 15] = [
     "partial",
 ];
 
-/// With a head, as RFC 4180 has it.
-pub fn of(findings: &Findings) -> Result<String, csv::Error> {
+/// Findings as CSV (RFC 4180), with a header line.
+pub fn format(findings: &Findings) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEAD)?;
+    writer.write_record(HEADER)?;
     for case in &findings.cases {
         for row in &case.rows {
             for (metric, figure) in case.metrics.iter().zip(&row.figures) {
@@ -31,7 +31,7 @@ pub fn of(findings: &Findings) -> Result<String, csv::Error> {
                 let ratio = figure.ratio.as_ref();
                 let number =
                     |of: fn(&Ratio) -> f64| ratio.map_or(String::new(), |ratio| of(ratio).to_string());
-                let record: [&str; HEAD.len()] = [
+                let record: [&str; HEADER.len()] = [
                     &findings.bench,
                     &case.key,
                     &row.contender,

@@ -1,4 +1,4 @@
-//! From findings to stdout and files.
+//! Writes findings to stdout and files.
 
 use std::{
     fs::{self, OpenOptions},
@@ -12,9 +12,9 @@ use crate::{
     output,
 };
 
-/// Refuses files that cannot be written, before anything is measured.
+/// Refuses output files that cannot be written, before anything is measured.
 pub fn check(args: &LabArgs) -> Result<(), Failure> {
-    let cannot = |path: &Path, error| Failure::asked(format!("cannot write {}: {error}", path.display()));
+    let cannot = |path: &Path, error| Failure::refused(format!("cannot write {}: {error}", path.display()));
     for file in [args.json.as_ref().and_then(Option::as_ref), args.csv.as_ref()].into_iter().flatten() {
         let opened = OpenOptions::new().create(true).append(true).open(file);
         opened.map_err(|error| cannot(file, error))?;
@@ -26,13 +26,13 @@ pub fn check(args: &LabArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes and prints what was asked for; the status says whether Ctrl-C cut it short. A contender's failure is told in
-/// its row, and is the command's in the end.
+/// Writes and prints the requested formats; the status says whether Ctrl-C cut the bench short. A contender's failure is
+/// shown in its row, and makes the command fail at the end.
 pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failure> {
     if findings.partial && !findings.has_figures() {
         return Err(Failure::interrupted());
     }
-    // A disk that is full by now must not cost what was measured: it is printed all the same.
+    // If a file cannot be written, the result is printed all the same, so that it is not lost.
     let written = write_files(&mut findings, args);
     let text = match &args.json {
         Some(None) => json(&findings)?,
@@ -41,7 +41,7 @@ pub fn deliver(mut findings: Findings, args: &LabArgs) -> Result<ExitCode, Failu
     let status = output::print(&text, ExitCode::from(if findings.partial { INTERRUPTED } else { 0 }))?;
     written?;
     match findings.failures() {
-        Some(failures) if !findings.partial => Err(Failure::during(failures)),
+        Some(failures) if !findings.partial => Err(Failure::runtime(failures)),
         _ => Ok(status),
     }
 }
@@ -55,7 +55,7 @@ fn write_files(findings: &mut Findings, args: &LabArgs) -> Result<(), Failure> {
         }
     }
     if let Some(file) = &args.csv {
-        write(file, &csv::of(findings).map_err(Failure::during)?)?;
+        write(file, &csv::format(findings).map_err(Failure::runtime)?)?;
     }
     match &args.json {
         Some(Some(file)) => write(file, &(json(findings)? + "\n")),
@@ -64,10 +64,10 @@ fn write_files(findings: &mut Findings, args: &LabArgs) -> Result<(), Failure> {
 }
 
 fn json(findings: &Findings) -> Result<String, Failure> {
-    serde_json::to_string_pretty(findings).map_err(Failure::during)
+    serde_json::to_string_pretty(findings).map_err(Failure::runtime)
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
     fs::write(file, text)
-        .map_err(|error| Failure::during(format!("cannot write {}: {error}", file.display())))
+        .map_err(|error| Failure::runtime(format!("cannot write {}: {error}", file.display())))
 }

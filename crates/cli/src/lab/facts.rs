@@ -1,4 +1,4 @@
-//! What figures depend on besides the code: told with every result.
+//! What figures depend on besides the code: shown with every result.
 
 use std::{
     fs, thread,
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{machine, size::human};
 
-/// The machine, and what ran on it.
+/// The build and the machine it ran on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Of this program.
+    /// The version of this program.
     pub version: String,
-    /// That it was built from, if it was in a checkout; `-dirty` if that had changed.
+    /// The commit it was built from, if in a checkout; with `-dirty` if the tree had changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Debug code is no measure of anything.
+    /// Whether it was built with optimisation.
     pub optimised: bool,
-    /// How regions grow in this build.
+    /// The engine by which regions grow in this build.
     pub engine: String,
     /// `Linux 6.18.0`.
     pub kernel: String,
@@ -28,18 +28,18 @@ pub struct Facts {
     pub architecture: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
-    /// That this process may use.
+    /// The number this process can use.
     pub cores: usize,
-    /// Bytes of memory that the machine has.
+    /// The machine's memory, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Bytes that could be had when this began.
+    /// Bytes available at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<u64>,
     /// `always`, `madvise` or `never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huge_pages: Option<String>,
-    /// Over a minute, when this began: with more than nothing to do, figures are larger than they should be.
+    /// The load average over a minute at the start: other work makes figures larger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
     /// Seconds since 1970.
@@ -47,7 +47,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// As they are now.
+    /// Gathers the facts.
     pub fn gather() -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let system = uname().ok();
@@ -57,13 +57,13 @@ impl Facts {
         let release = of(system.as_ref().map(|system| system.release()));
         let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-        let chosen = |text: String| Some(text.split(['[', ']']).nth(1)?.to_owned());
+        let selected = |text: String| Some(text.split(['[', ']']).nth(1)?.to_owned());
         Facts {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: option_env!("HIGHWATER_COMMIT").map(Into::into),
             optimised: !cfg!(debug_assertions),
             engine: highwater::engine().to_string(),
-            // What stands behind the number names the machine's distributor or host.
+            // What follows the number names the distribution or the host.
             kernel: format!(
                 "{} {}",
                 of(system.as_ref().map(|system| system.sysname())),
@@ -72,15 +72,15 @@ impl Facts {
             architecture: std::env::consts::ARCH.into(),
             cpu: cpu.map(|(_, name)| name.trim().to_owned()),
             cores: thread::available_parallelism().map_or(1, usize::from),
-            memory: read("/proc/meminfo").and_then(|text| machine::field(&text, "MemTotal")),
+            memory: machine::meminfo().and_then(|text| machine::field(&text, "MemTotal")),
             available: machine::available().map(|available| available.bytes),
-            huge_pages: read("/sys/kernel/mm/transparent_hugepage/enabled").and_then(chosen),
+            huge_pages: read("/sys/kernel/mm/transparent_hugepage/enabled").and_then(selected),
             load: read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
             unix_time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         }
     }
 
-    /// In one line.
+    /// The facts in one line.
     pub fn line(&self) -> String {
         let mut parts = vec![format!(
             "highwater {}{}, {} engine",
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_what_counts() {
+    fn the_line_has_the_essential_facts() {
         let facts = Facts::gather();
         assert!(facts.cores > 0 && facts.unix_time > 0);
         let line = facts.line();

@@ -1,40 +1,40 @@
-//! What a bench found out.
+//! The result of a bench.
 
 use serde::{Deserialize, Serialize};
 
 use super::{case::Case, chart::Picture, facts::Facts, text};
 use crate::interrupt;
 
-/// The result of a bench as data: it is written as JSON, as CSV and as tables, and goes into reports.
+/// The result of a bench as data: it is written as JSON, as CSV and as tables, and used in reports.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Findings {
-    /// `growth`.
+    /// The bench: `growth`.
     pub bench: String,
-    /// What was asked of whom, in a line.
+    /// What was measured, in a line.
     pub title: String,
     /// The command that repeats it.
     pub command: String,
-    /// Ctrl-C came before the end: what follows is true of the part that was done.
+    /// It was interrupted before the end: the rest describes the part that was done.
     pub partial: bool,
-    /// Small sizes: not to compare.
+    /// Small sizes, not for comparison.
     pub quick: bool,
     pub machine: Facts,
     pub cases: Vec<Case>,
-    /// What the figures say, in sentences drawn from them.
+    /// Sentences computed from the figures.
     pub words: Vec<String>,
-    /// What only this bench tells, in words of its own.
+    /// Data of this bench only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<serde_json::Value>,
-    /// Names of the files of charts that were written.
+    /// Names of the chart files that were written.
     #[serde(default)]
     pub charts: Vec<String>,
-    /// What is drawn; not in JSON, which has the figures.
+    /// The charts; not in JSON, which has the figures.
     #[serde(skip)]
     pub pictures: Vec<Picture>,
 }
 
 impl Findings {
-    /// Without figures yet.
+    /// Findings without figures yet.
     pub fn new(bench: &str, title: &str, command: String, quick: bool) -> Self {
         Findings {
             bench: bench.to_owned(),
@@ -51,7 +51,7 @@ impl Findings {
         }
     }
 
-    /// Adds one that has been measured, or as much of it as was.
+    /// Adds a case that has been measured, in whole or in part.
     pub fn push(&mut self, case: Case) {
         self.partial |= case.partial || interrupt::requested();
         if case.rows.iter().any(|row| !row.figures.is_empty() || (row.reason.is_some() && !case.partial)) {
@@ -64,7 +64,7 @@ impl Findings {
         self.cases.iter().flat_map(|case| &case.rows).any(|row| !row.figures.is_empty())
     }
 
-    /// Those who were to run and failed, and why; `None` if nobody did.
+    /// The contenders that failed, and why; `None` if none did.
     pub fn failures(&self) -> Option<String> {
         let failed = self.cases.iter().flat_map(|case| {
             let rows = case.rows.iter().filter(|row| row.failed);
@@ -77,7 +77,7 @@ impl Findings {
         (!failed.is_empty()).then(|| failed.join("; "))
     }
 
-    /// For people to read.
+    /// The findings as text with tables.
     pub fn tables(&self) -> String {
         let mut parts = Vec::new();
         if self.partial {
@@ -87,7 +87,7 @@ impl Findings {
             parts.push("QUICK: small sizes and few rounds, to see that it works, not to compare".to_owned());
         }
         parts.push(format!("{}\n{}", self.title, self.machine.line()));
-        parts.extend(self.cases.iter().map(text::of_case));
+        parts.extend(self.cases.iter().map(text::case_tables));
         if !self.cases.is_empty() {
             parts.push(text::LEGEND.to_owned());
         }

@@ -1,9 +1,9 @@
-//! Fair measurement: what all of the `bench` commands have in common.
+//! Fair measurement: what all `bench` subcommands have in common.
 //!
-//! A [`Contest`] lets contenders do the same job in turn, round after round, on a warmed machine, and makes a
-//! [`Case`] of it: samples, ratios to one of them, and the word "tie" where the spread is larger than the
-//! difference. Cases, the machine's [`Facts`] and pictures are the [`Findings`] of a bench, which are printed,
-//! written as JSON and CSV, and labelled if Ctrl-C cut them short.
+//! A [`Contest`] runs contenders that do the same job in turn, round after round, on a warmed machine. Its result is a
+//! [`Case`]: samples, ratios to one of the contenders, and a tie where the spread is larger than the difference. Cases, the
+//! machine's [`Facts`] and charts are the [`Findings`] of a bench, which are printed, written as JSON and CSV, and labelled
+//! if Ctrl-C cut them short.
 
 mod alloc;
 mod case;
@@ -21,7 +21,7 @@ pub mod text;
 pub mod unit;
 
 pub use self::{
-    alloc::Alloc,
+    alloc::BenchAlloc,
     case::{Case, Metric},
     contest::{Contest, Lab, Warming},
     deliver::{check, deliver},

@@ -1,18 +1,18 @@
-//! What all benches take.
+//! The options of all benches.
 
 use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-/// Options of every bench; flatten it into the bench's own.
+/// Options of every bench, to be flattened into the bench's own.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Measuring")]
 pub struct LabArgs {
-    /// Rounds that count; in each, everybody runs once [default: depends on the bench]
+    /// Measured rounds; each contender runs once in each [default: depends on the bench]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
     pub runs: Option<u32>,
 
-    /// Rounds before them that do not count [default: depends on the bench]
+    /// Warm-up rounds before them, which are not measured [default: depends on the bench]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(0..=10_000))]
     pub warmup: Option<u32>,
 
@@ -24,17 +24,17 @@ pub struct LabArgs {
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 
-    /// Draw charts (SVG) into this directory, which is made if need be
+    /// Draw charts (SVG) into this directory, which is created if need be
     #[arg(long, value_name = "DIR")]
     pub charts: Option<PathBuf>,
 
-    /// Small sizes and few rounds: to see that it works, not to compare
+    /// Use small sizes and few rounds: to see that it works, not to compare
     #[arg(long)]
     pub quick: bool,
 }
 
 impl LabArgs {
-    /// `full`, or `quick` where it is to be quick.
+    /// `full`, or `quick` with `--quick`.
     pub fn size<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }

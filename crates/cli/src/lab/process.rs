@@ -1,4 +1,4 @@
-//! Contenders in processes of their own: only these have a peak and faults of their own.
+//! Runs contenders in separate processes, so that peak memory and faults are their own.
 
 use std::{
     env,
@@ -12,61 +12,61 @@ use serde::de::DeserializeOwned;
 
 use crate::{interrupt, launch};
 
-/// Of what a child says of its failure, in bytes.
-const LONGEST: u64 = 64 << 10;
+/// How many bytes of a child's stderr are read at most.
+const MAX_STDERR: u64 = 64 << 10;
 
-/// A child that has ended. Linux lets its peak begin with what a fork of this process has: measure nothing below that.
+/// A child that has ended. On Linux its peak starts with the memory of a fork of this process: smaller peaks cannot be
+/// measured.
 #[derive(Debug)]
-pub struct Ended {
-    pub how: launch::Ended,
-    /// What it printed, if that was piped to us.
+pub struct ChildOutput {
+    pub outcome: launch::ProcessOutcome,
+    /// What it printed, if its stdout was a pipe to this process.
     pub stdout: String,
 }
 
-/// This very command again.
-pub fn again<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Command> {
+/// A command that runs this executable again.
+pub fn this_command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.args(args).stdin(Stdio::null());
     Ok(command)
 }
 
-/// Runs it to its end, with its stdout piped to us if `piped`; a Ctrl-C is passed on to it.
-pub fn run(command: &mut Command, piped: bool) -> io::Result<Ended> {
+/// Runs it to its end, with its stdout piped to this process if `piped`; Ctrl-C is forwarded to it.
+pub fn run(command: &mut Command, piped: bool) -> io::Result<ChildOutput> {
     if piped {
         command.stdout(Stdio::piped());
     }
     let mut started = launch::start(command)?;
-    interrupt::pass_on_to(Some(started.id()));
+    interrupt::forward_to(Some(started.id()));
     let mut bytes = Vec::new();
-    // Its end is also the end of the pipe, unless somebody inherited that.
+    // The pipe ends with the child, unless another process inherited it.
     let read = started.stdout().map(|mut stdout| stdout.read_to_end(&mut bytes)).transpose();
-    let how = started.wait(|| interrupt::pass_on_to(None))?;
+    let outcome = started.wait(|| interrupt::forward_to(None))?;
     read?;
-    Ok(Ended { how, stdout: String::from_utf8_lossy(&bytes).into_owned() })
+    Ok(ChildOutput { outcome, stdout: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
-/// Runs it; it must go well and print one value as JSON. What went wrong instead is told in a line, with the last one
-/// that it said of it.
+/// Runs it; it must succeed and print one JSON value. An error is one line, with the last line the child wrote to stderr.
 pub fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T, String> {
-    // Without a place for that it goes where ours goes.
-    let said = tempfile::tempfile().and_then(|file| Ok((file.try_clone()?, file))).ok();
-    let said = said.map(|(end, file)| {
+    // Without a temporary file its stderr is that of this process.
+    let stderr = tempfile::tempfile().and_then(|file| Ok((file.try_clone()?, file))).ok();
+    let stderr = stderr.map(|(end, file)| {
         command.stderr(end);
         file
     });
-    let ended = run(command, true).map_err(|error| format!("cannot start: {error}"))?;
-    if !ended.how.status.success() {
-        let why = said.map(last_line).filter(|line| !line.is_empty());
-        let why = why.map_or(String::new(), |line| format!(" ({line})"));
-        return Err(format!("ended with {}{why}", ended.how.status));
+    let output = run(command, true).map_err(|error| format!("cannot start: {error}"))?;
+    if !output.outcome.status.success() {
+        let line = stderr.map(last_line).filter(|line| !line.is_empty());
+        let line = line.map_or(String::new(), |line| format!(" ({line})"));
+        return Err(format!("ended with {}{line}", output.outcome.status));
     }
-    serde_json::from_str(&ended.stdout).map_err(|error| format!("said {:?}: {error}", ended.stdout))
+    serde_json::from_str(&output.stdout).map_err(|error| format!("printed {:?}: {error}", output.stdout))
 }
 
-/// Without the `error: ` in front.
+/// The last line of the file, without `error: ` in front.
 fn last_line(mut file: File) -> String {
     let mut bytes = Vec::new();
-    let read = file.rewind().and_then(|()| file.take(LONGEST).read_to_end(&mut bytes));
+    let read = file.rewind().and_then(|()| file.take(MAX_STDERR).read_to_end(&mut bytes));
     let text = String::from_utf8_lossy(&bytes);
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).filter(|_| read.is_ok());
     let last = last.unwrap_or_default().trim();
@@ -79,23 +79,23 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_a_child_used() {
-        let ended = run(Command::new("sh").args(["-c", "echo said; exit 3"]), true).unwrap();
-        assert_eq!((ended.how.status.code(), ended.stdout.as_str()), (Some(3), "said\n"));
-        let usage = ended.how.usage;
-        assert!(ended.how.wall > Duration::ZERO && usage.peak_resident > 0);
+    fn the_usage_of_a_child() {
+        let output = run(Command::new("sh").args(["-c", "echo said; exit 3"]), true).unwrap();
+        assert_eq!((output.outcome.status.code(), output.stdout.as_str()), (Some(3), "said\n"));
+        let usage = output.outcome.usage;
+        assert!(output.outcome.wall > Duration::ZERO && usage.peak_resident > 0);
         assert!(usage.minor_faults + usage.major_faults > 0);
     }
 
     #[test]
-    fn one_value_or_a_line() {
+    fn a_child_prints_one_value_or_fails_in_a_line() {
         let value: u32 = json(Command::new("echo").arg("17")).unwrap();
         assert_eq!(value, 17);
         assert!(json::<u32>(Command::new("echo").arg("no number")).unwrap_err().contains("no number"));
         assert!(json::<u32>(&mut Command::new("false")).unwrap_err().contains("exit status: 1"));
-        let why =
+        let error =
             json::<u32>(Command::new("sh").args(["-c", "echo first >&2; echo error: last >&2; exit 4"]));
-        assert_eq!(why.unwrap_err(), "ended with exit status: 4 (last)");
+        assert_eq!(error.unwrap_err(), "ended with exit status: 4 (last)");
         assert!(json::<u32>(&mut Command::new("/no/such/program")).unwrap_err().contains("cannot start"));
     }
 }

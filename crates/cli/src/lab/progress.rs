@@ -1,4 +1,4 @@
-//! How far a bench is, for who waits for it: a bar on a terminal, lines elsewhere.
+//! The progress of a bench: a bar on a terminal, lines elsewhere.
 
 use std::{
     cell::Cell,
@@ -10,13 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
 
-/// Between two lines where there is no terminal.
-const LINE: Duration = Duration::from_secs(2);
+/// Time between two lines if stderr is not a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// So many runs, one after the other.
+/// Progress over a number of runs.
 pub struct Progress {
     name: String,
-    all: u64,
+    total: u64,
     done: Cell<u64>,
     start: Instant,
     last: Cell<Option<Instant>>,
@@ -24,9 +24,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of `all` runs.
-    pub fn new(name: &str, all: u64) -> Self {
-        let bar = (all > 0 && io::stderr().is_terminal()).then(|| ProgressBar::new(all));
+    /// For `total` runs.
+    pub fn new(name: &str, total: u64) -> Self {
+        let bar = (total > 0 && io::stderr().is_terminal()).then(|| ProgressBar::new(total));
         if let Some(bar) = &bar {
             if let Ok(style) =
                 ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len}  {eta} left  {msg}")
@@ -36,22 +36,27 @@ impl Progress {
             bar.set_prefix(name.to_owned());
         }
         let (done, last) = (Cell::new(0), Cell::new(None));
-        Progress { name: name.to_owned(), all, done, start: Instant::now(), last, bar }
+        Progress { name: name.to_owned(), total, done, start: Instant::now(), last, bar }
     }
 
-    /// What runs now.
+    /// Shows what runs now.
     pub fn show(&self, what: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(what.to_owned()),
-            None if self.all > 0 && self.last.get().is_none_or(|last| last.elapsed() >= LINE) => {
+            None if self.total > 0 && self.last.get().is_none_or(|last| last.elapsed() >= LINE_INTERVAL) => {
                 self.last.set(Some(Instant::now()));
-                output::note(&format!("{}: {} of {} runs, now {what}", self.name, self.done.get(), self.all));
+                output::note(&format!(
+                    "{}: {} of {} runs, now {what}",
+                    self.name,
+                    self.done.get(),
+                    self.total
+                ));
             }
             None => {}
         }
     }
 
-    /// One run is done.
+    /// Counts one run as done.
     pub fn step(&self) {
         self.done.set(self.done.get() + 1);
         if let Some(bar) = &self.bar {
@@ -64,9 +69,9 @@ impl Drop for Progress {
     fn drop(&mut self) {
         match &self.bar {
             Some(bar) => bar.finish_and_clear(),
-            None if self.all > 0 => {
-                let (done, all, time) = (self.done.get(), self.all, self.start.elapsed());
-                output::note(&format!("{}: {done} of {all} runs, {time:.1?}", self.name));
+            None if self.total > 0 => {
+                let (done, total, time) = (self.done.get(), self.total, self.start.elapsed());
+                output::note(&format!("{}: {done} of {total} runs, {time:.1?}", self.name));
             }
             None => {}
         }

@@ -1,8 +1,8 @@
-//! From samples to figures, and from two figures to a verdict.
+//! Samples, the figures computed from them, and the verdict on a ratio of two figures.
 
 use serde::{Deserialize, Serialize};
 
-/// What one run of a contender came to: a figure for each metric of its contest, and what it computed.
+/// The result of one run of a contender: a figure for each metric of its contest, and a checksum of what it computed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     pub(super) figures: Vec<Option<f64>>,
@@ -10,18 +10,18 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// In the order of the contest's metrics.
+    /// Figures in the order of the contest's metrics.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         Self::of_some(figures.into_iter().map(Some))
     }
 
-    /// The same, where the system may not tell everything.
+    /// The same, where the system may not report every figure.
     pub fn of_some(figures: impl IntoIterator<Item = Option<f64>>) -> Self {
         Sample { figures: figures.into_iter().collect(), checksum: None }
     }
 
-    /// What was computed: all contenders must come to the same.
-    pub fn checked(mut self, checksum: u64) -> Self {
+    /// Sets the checksum of what was computed: all contenders must have the same.
+    pub fn with_checksum(mut self, checksum: u64) -> Self {
         self.checksum = Some(checksum);
         self
     }
@@ -33,9 +33,9 @@ pub struct Figure {
     pub min: f64,
     pub median: f64,
     pub max: f64,
-    /// One for each round, in their order.
+    /// One for each round, in order.
     pub samples: Vec<f64>,
-    /// To the contest's baseline; the baseline itself has none.
+    /// The ratio to the contest's baseline; the baseline itself has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<Ratio>,
 }
@@ -50,36 +50,37 @@ impl Figure {
     }
 }
 
-/// A contender's figures over the baseline's, round by round: two runs of one round had the same machine.
+/// A contender's figures divided by the baseline's, round by round, so that both ran under the same conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// The baseline.
     pub to: String,
-    /// The median over the rounds: below 1, the contender is better than the baseline.
+    /// The median over the rounds; below 1 the contender is better than the baseline.
     pub times: f64,
-    /// A quarter of the rounds are below this,
+    /// The first quartile of the rounds,
     pub low: f64,
-    /// and a quarter above this.
+    /// and the third.
     pub high: f64,
     pub verdict: Verdict,
 }
 
-/// Whether a ratio says anything.
+/// Whether a ratio shows a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The contender takes less than the baseline.
+    /// The contender uses less than the baseline.
     Less,
-    /// It takes more.
+    /// It uses more.
     More,
-    /// The spread is larger than the difference: that of all rounds where they are few, else of their middle half.
+    /// The spread is larger than the difference. It is the range of all rounds if there are few, else the interquartile
+    /// range.
     Tie,
-    /// One or two rounds have no spread worth the name.
+    /// One or two rounds are too few to measure a spread.
     TooFewRuns,
 }
 
 impl Verdict {
-    /// As JSON and CSV have it.
+    /// The name in JSON and CSV.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Less => "less",
@@ -89,7 +90,7 @@ impl Verdict {
         }
     }
 
-    /// What stands behind a ratio in a sentence.
+    /// What follows a ratio in a sentence.
     pub fn doubt(self) -> &'static str {
         match self {
             Verdict::TooFewRuns => " (too few rounds to be sure)",
@@ -97,7 +98,7 @@ impl Verdict {
         }
     }
 
-    /// What stands behind a ratio; nothing where the ratio speaks for itself.
+    /// What follows a ratio in a table; empty if the difference is clear.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Less | Verdict::More => "",
@@ -107,16 +108,16 @@ impl Verdict {
     }
 }
 
-/// Rounds below which there is no verdict.
-const FEWEST: usize = 3;
-/// Rounds below which there are no quarters to speak of, and the spread is that of all of them. (Of two contenders that
-/// are the same, the middle half of 3 or 5 rounds would call a difference in one case of four or six.)
-const FEW: usize = 7;
-/// What would be printed as 1.00 is no difference, however small its spread.
-const NOTHING: f64 = 0.005;
+/// Fewest rounds for a verdict.
+const MIN_ROUNDS: usize = 3;
+/// Fewest rounds for which the spread is the interquartile range; with fewer it is the range of all of them. (With 3 or 5
+/// rounds the interquartile range would find a difference between two equal contenders in one case in four or six.)
+const MIN_ROUNDS_FOR_QUARTILES: usize = 7;
+/// A ratio closer to 1 than this is printed as 1.00, and is a tie however small its spread.
+const MIN_DIFFERENCE: f64 = 0.005;
 
 impl Ratio {
-    /// Of samples of the same rounds; `None` where nothing can be divided.
+    /// The ratio of pairs of samples, one pair for each round; `None` if a quotient is not finite.
     pub fn of(to: &str, pairs: &[(f64, f64)]) -> Option<Self> {
         let mut ratios: Vec<f64> =
             pairs.iter().map(|(own, base)| own / base).filter(|ratio| ratio.is_finite()).collect();
@@ -126,11 +127,11 @@ impl Ratio {
         ratios.sort_by(f64::total_cmp);
         let [low, times, high] = [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part));
         let difference = (times - 1.0).abs();
-        let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-        let spread = if ratios.len() < FEW { most - least } else { high - low };
-        let verdict = if ratios.len() < FEWEST {
+        let (min, max) = (ratios[0], ratios[ratios.len() - 1]);
+        let spread = if ratios.len() < MIN_ROUNDS_FOR_QUARTILES { max - min } else { high - low };
+        let verdict = if ratios.len() < MIN_ROUNDS {
             Verdict::TooFewRuns
-        } else if difference <= spread || difference < NOTHING {
+        } else if difference <= spread || difference < MIN_DIFFERENCE {
             Verdict::Tie
         } else if times < 1.0 {
             Verdict::Less
@@ -141,11 +142,11 @@ impl Ratio {
     }
 }
 
-/// Of samples in order, with what lies between two of them drawn straight.
+/// A quantile of sorted samples, with linear interpolation.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
-    let place = part * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    below + (above - below) * place.fract()
+    let position = part * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+    below + (above - below) * position.fract()
 }
 
 #[cfg(test)]
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_is_the_middle_and_the_ends() {
+    fn a_figure_has_median_min_and_max() {
         let figure = Figure::of(vec![3.0, 1.0, 10.0]).unwrap();
         assert_eq!((figure.min, figure.median, figure.max), (1.0, 3.0, 10.0));
         assert_eq!(figure.samples, [3.0, 1.0, 10.0], "in the order they were taken");
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_beyond_the_spread() {
+    fn a_difference_larger_than_the_spread() {
         assert_eq!(verdict(&[2.0, 2.1, 1.9], &[1.0, 1.0, 1.0]), Verdict::More);
         assert_eq!(verdict(&[0.5, 0.51, 0.49], &[1.0, 1.0, 1.0]), Verdict::Less);
         let twice = ratio(&[2.0, 4.0, 6.0], &[1.0, 2.0, 3.0]).unwrap();
@@ -178,26 +179,34 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_beyond_the_difference_is_a_tie() {
+    fn a_spread_larger_than_the_difference_is_a_tie() {
         assert_eq!(verdict(&[0.8, 1.05, 1.4], &[1.0, 1.0, 1.0]), Verdict::Tie);
         assert_eq!(verdict(&[1.0, 1.0, 1.0], &[1.0, 1.0, 1.0]), Verdict::Tie);
         assert_eq!(verdict(&[1001.0; 5], &[1000.0; 5]), Verdict::Tie, "1.00");
     }
 
     #[test]
-    fn few_rounds_must_agree() {
+    fn few_rounds_must_all_agree() {
         let base = [1.0; 7];
-        assert_eq!(verdict(&[0.9, 1.2, 1.21, 1.22, 1.3], &base[..5]), Verdict::Tie, "one says the opposite");
+        assert_eq!(
+            verdict(&[0.9, 1.2, 1.21, 1.22, 1.3], &base[..5]),
+            Verdict::Tie,
+            "one round shows the opposite"
+        );
         assert_eq!(verdict(&[1.3, 1.4, 1.41, 1.42, 1.5], &base[..5]), Verdict::More);
-        assert_eq!(verdict(&[0.9, 1.2, 1.2, 1.21, 1.22, 1.22, 1.3], &base), Verdict::More, "its middle half");
+        assert_eq!(
+            verdict(&[0.9, 1.2, 1.2, 1.21, 1.22, 1.22, 1.3], &base),
+            Verdict::More,
+            "its interquartile range"
+        );
     }
 
     #[test]
-    fn too_little_to_say() {
+    fn too_few_rounds_have_no_verdict() {
         assert_eq!(verdict(&[9.0], &[1.0]), Verdict::TooFewRuns);
         assert_eq!(verdict(&[9.0, 9.0], &[1.0, 1.0]), Verdict::TooFewRuns);
         assert_eq!(ratio(&[], &[]), None);
-        assert_eq!(ratio(&[1.0, 1.0], &[1.0, 0.0]), None, "nothing is no baseline");
+        assert_eq!(ratio(&[1.0, 1.0], &[1.0, 0.0]), None, "zero is no baseline");
         assert_eq!(ratio(&[0.0], &[0.0]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Tables for people to read.
+//! Findings as tables.
 
 use std::time::Duration;
 
@@ -8,40 +8,41 @@ use indicatif::HumanCount;
 use super::{
     case::Case,
     sample::{Figure, Verdict},
-    unit::{Unit, three},
+    unit::{Unit, three_digits},
 };
 
-/// Below the tables of a bench.
+/// The legend below the tables of a bench.
 pub const LEGEND: &str = "median (min .. max) over the rounds; x: times the baseline's, the median of the rounds' \
-own ratios; less is better.\ntie: these ratios (from 7 rounds on, their middle half) spread wider than their distance from 1; \
-?: fewer than 3 rounds, so no verdict; -: nobody tells.";
+own ratios; lower is better.\ntie: these ratios (with 7 rounds or more, their interquartile range) spread wider than their distance from 1; \
+?: fewer than 3 rounds, so no verdict; -: not reported.";
 
-/// The most metrics with their spread in one table; where there are more, each table has two.
-const ABREAST: usize = 3;
+/// How many metrics with a spread one table can have; if there are more, each table has two.
+const MAX_WIDE_METRICS: usize = 3;
 
-/// A contender a line, two columns for each metric.
-pub fn of_case(case: &Case) -> String {
+/// The tables of a case: a row for each contender, two columns for each metric.
+pub fn case_tables(case: &Case) -> String {
     let rounds =
         if case.rounds == 1 { "1 round".into() } else { format!("{} interleaved rounds", case.rounds) };
     let partial = if case.partial { "PARTIAL, " } else { "" };
     let count = case.metrics.len();
     let wide = case.metrics.iter().filter(|metric| !metric.plain).count();
-    let abreast = if wide > ABREAST { 2 } else { count.max(1) };
-    let tables = (0..count.max(1)).step_by(abreast).map(|from| table(case, from..count.min(from + abreast)));
+    let per_table = if wide > MAX_WIDE_METRICS { 2 } else { count.max(1) };
+    let tables =
+        (0..count.max(1)).step_by(per_table).map(|from| table(case, from..count.min(from + per_table)));
     let tables: Vec<_> = tables.map(|table| table.to_string()).collect();
     format!("{} ({partial}{rounds})\n{}", case.title, tables.join("\n"))
 }
 
-/// Of some of its metrics.
+/// The table of some of its metrics.
 fn table(case: &Case, columns: std::ops::Range<usize>) -> Table {
     let mut table = new();
-    let mut head = vec![String::new()];
+    let mut header = vec![String::new()];
     for metric in &case.metrics[columns.clone()] {
-        head.push(metric.label.clone());
-        head.extend((!metric.plain).then(|| "x".into()));
+        header.push(metric.label.clone());
+        header.extend((!metric.plain).then(|| "x".into()));
     }
-    let width = head.len();
-    table.set_header(head);
+    let width = header.len();
+    table.set_header(header);
     for row in &case.rows {
         let mut cells = vec![row.contender.clone()];
         if row.contender == case.baseline {
@@ -67,28 +68,28 @@ fn table(case: &Case, columns: std::ops::Range<usize>) -> Table {
     table
 }
 
-/// The median, and the ends where they differ from it.
+/// The median, and min and max if they differ.
 fn spread(figure: &Figure, unit: Unit) -> String {
     let [min, median, max] = [figure.min, figure.median, figure.max].map(|value| unit.show(value));
     if min == max { median } else { format!("{median} ({min} .. {max})") }
 }
 
-/// `1.25`, `1.02 tie`.
+/// The ratio with its verdict: `1.25`, `1.02 tie`.
 fn times(figure: &Figure) -> String {
     let Some(ratio) = &figure.ratio else { return String::new() };
     let number =
-        if ratio.verdict == Verdict::Tie { format!("{:.2}", ratio.times) } else { three(ratio.times) };
+        if ratio.verdict == Verdict::Tie { format!("{:.2}", ratio.times) } else { three_digits(ratio.times) };
     format!("{number} {}", ratio.verdict.word()).trim_end().to_owned()
 }
 
-/// An empty table in the style of all.
+/// An empty table in the style of all tables of the command.
 pub fn new() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table
 }
 
-/// Numbers stand below each other.
+/// Aligns columns of numbers to the right.
 pub fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {
@@ -97,12 +98,12 @@ pub fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
     }
 }
 
-/// With a comma at every thousand.
+/// A count with thousands separators.
 pub fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// In a unit that fits.
+/// A time in a suitable unit.
 pub fn time(ns: u64) -> String {
     format!("{:.2?}", Duration::from_nanos(ns))
 }

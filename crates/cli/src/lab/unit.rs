@@ -1,9 +1,9 @@
-//! What figures are in, and how they are shown.
+//! The units of figures, and how figures are shown.
 
 use indicatif::{BinaryBytes, HumanCount};
 use serde::{Deserialize, Serialize};
 
-/// What a figure is in. Of all of them, less is better.
+/// The unit of a figure. In all of them, lower is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -13,7 +13,7 @@ pub enum Unit {
     Bytes,
     /// A number of things.
     Count,
-    /// A quotient of two figures.
+    /// A ratio of two figures.
     Times,
 }
 
@@ -27,10 +27,10 @@ const BYTES: [(&str, f64); 5] = [
     ("GiB", KIB * KIB * KIB),
     ("TiB", KIB * KIB * KIB * KIB),
 ];
-const COUNTS: [(&str, f64); 4] = [("", 1.0), ("thousand", 1e3), ("million", 1e6), ("thousand million", 1e9)];
+const COUNTS: [(&str, f64); 4] = [("", 1.0), ("thousand", 1e3), ("million", 1e6), ("billion", 1e9)];
 
 impl Unit {
-    /// As results call it.
+    /// The name in results.
     pub fn name(self) -> &'static str {
         match self {
             Unit::Ns => "ns",
@@ -40,30 +40,30 @@ impl Unit {
         }
     }
 
-    /// For people to read: three digits that count, and a unit that fits.
+    /// A figure with three_digits significant digits and a suitable unit.
     pub fn show(self, value: f64) -> String {
         match self {
             Unit::Ns => {
                 let Scale { name, size } = self.scale(value);
-                format!("{} {name}", three(value / size))
+                format!("{} {name}", three_digits(value / size))
             }
             Unit::Bytes => BinaryBytes(value.max(0.0).round() as u64).to_string(),
             Unit::Count if value.fract() == 0.0 || value >= 1000.0 => {
                 HumanCount(value.max(0.0).round() as u64).to_string()
             }
-            Unit::Count | Unit::Times => three(value),
+            Unit::Count | Unit::Times => three_digits(value),
         }
     }
 
-    /// What an axis that reaches up to `most` is labelled in.
-    pub fn scale(self, most: f64) -> Scale {
+    /// The unit for an axis that goes up to `max`.
+    pub fn scale(self, max: f64) -> Scale {
         let units: &[(&'static str, f64)] = match self {
             Unit::Ns => &TIMES,
             Unit::Bytes => &BYTES,
             Unit::Count => &COUNTS,
             Unit::Times => &[("times", 1.0)],
         };
-        let (name, size) = *units.iter().rev().find(|(_, size)| most >= *size).unwrap_or(&units[0]);
+        let (name, size) = *units.iter().rev().find(|(_, size)| max >= *size).unwrap_or(&units[0]);
         Scale { name, size }
     }
 }
@@ -73,7 +73,7 @@ impl Unit {
 pub struct Scale {
     /// `ms`, `MiB`; empty for plain numbers.
     pub name: &'static str,
-    /// What one of it is in the figure's own unit.
+    /// Its size in the figure's own unit.
     pub size: f64,
 }
 
@@ -84,8 +84,8 @@ impl Scale {
     }
 }
 
-/// Three digits that count, and none behind the point that are zero.
-pub fn three(value: f64) -> String {
+/// A number with three significant digits.
+pub fn three_digits(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
@@ -96,7 +96,7 @@ pub fn three(value: f64) -> String {
     }
 }
 
-/// As many decimals as tell neighbours on an axis apart, and none that are zero.
+/// A number for an axis: up to three decimals, without trailing zeros.
 pub fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_for_people() {
+    fn figures_have_three_digits_and_a_unit() {
         assert_eq!(Unit::Ns.show(1.5), "1.50 ns");
         assert_eq!(Unit::Ns.show(1_234_567.0), "1.23 ms");
         assert_eq!(Unit::Ns.show(61e9), "1.02 min");

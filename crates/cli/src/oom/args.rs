@@ -5,47 +5,47 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{
-    cells::{What, Who},
-    plan::Plan,
+    cells::{LimitKind, OomSubject},
+    plan::OomPlan,
 };
 use crate::{failure::Failure, machine, size};
 
 const LONG: &str = "\
-Lets memory run out, and shows how that ends.
+Runs out of memory in many ways, and shows how each ends.
 
-Each cell of a matrix is a child process: somebody allocates 64 KiB after 64 KiB and writes all of it, until \
---size is reached or something that was limited to --memory has run out. Shown are how the child ended, how many \
-bytes it had by then, how long that took, the cause that was named, and whether that is what this library promises.";
+Each cell of a matrix is a child process: an allocator allocates blocks of 64 KiB and writes them, until --size is \
+reached or a resource limited to --memory has run out. The output shows how the child ended, how many bytes it had \
+by then, how long that took, the cause that was named, and whether this is what the library guarantees.";
 
 const AFTER: &str = "\
 Endings:
   catchable error    a call returned an error (or null)
-  panic              a call panicked: the refusal of a check in ordinary code
+panic              a call panicked: a growth was refused in ordinary code
   report and abort   a commit was refused inside a fault: the report, then SIGABRT
   SIGKILL by the OOM killer, SIGBUS, SIGSEGV, abort (without a report)
-  hang               it was killed after --timeout, or used up its CPU time
-  completed          all of --size was there, and its contents were right
+hang               the child was killed after --timeout, or used up its CPU time
+completed          all of --size was allocated, and its contents were correct
 
-malloc, Vec and bumpalo are used through the calls that return errors; arenas through those that do not, because \
-those are the ones that grow by fault, unless --try is given. Nothing is promised for what is not an arena, and for \
-arenas in a cgroup without headroom (upfront, fault). The build without the fault engine is judged only where a \
-region's own limit or an injection refuses.
+malloc, Vec and bumpalo are used by the calls that return errors. Arenas are used by the calls that do not, because \
+only those grow by faults; --try uses the calls that return errors. There are guarantees only for arenas, and none \
+for arenas without headroom in a cgroup (upfront, fault). In a build without the fault engine only a region's own \
+limit and injection are judged.
 
-rlimit-as refuses addresses: the reservation is made smaller until it fits, and its end is what is met. disk is a \
-tmpfs (with an overlay on it for spill, which takes no tmpfs) in a mount namespace of the child; region is the \
-arena's limit or bumpalo's allocation limit. overcommit runs only where vm.overcommit_memory is 2 and --size is more \
-than can still be promised, and only if asked for by name (--limit overcommit), since all others on the machine are \
-refused meanwhile. What this machine cannot do says why.
+With rlimit-as, the reservation is made smaller until it fits, and the arena reaches its end. disk is a tmpfs (with \
+an overlay on it for spill, which does not accept a tmpfs) in a mount namespace of the child. region is the arena's \
+limit or bumpalo's allocation limit. overcommit runs only if vm.overcommit_memory is 2, --size is more than the \
+kernel can still commit, and it is requested by name (--limit overcommit), since all other processes on the machine \
+are refused memory meanwhile. A cell that cannot run on this machine shows the reason.
 
-Every child has limits: of address space (four times --size, and 1 GiB), of CPU time and of time; it leaves no core \
-dump and dies with this process. The whole run ends after 15 minutes at the latest. cgroups are made below that of \
-this process and removed; so they are after Ctrl-C.
+Every child is limited in address space (four times --size, plus 1 GiB), CPU time and run time; it writes no core \
+dump and dies with this process. The whole run takes 15 minutes at most. cgroups are made below that of this process \
+and removed again, also after Ctrl-C.
 
 Environment:
-  HIGHWATER_INJECT   refuses growth in the children's arenas, and in those of `highwater grow`:
-                     nth=3 the third admission, after=10 all after the tenth, above=1MiB all that are larger,
-                     rate=1000,seed=7 so many of a million; with ,cause=rlimit-data (or any other cause's name)
-                     the refusal says that it was this
+  HIGHWATER_INJECT   injects refusals in the children's arenas, and in those of `highwater grow`:
+                     nth=3 refuses the third admission, after=10 all after the tenth, above=1MiB all that are
+                     larger, and rate=1000,seed=7 a random 1000 in a million; with ,cause=rlimit-data (or the
+                     name of any other cause) the refusal names this cause
 
 Examples:
   highwater oom
@@ -53,42 +53,42 @@ Examples:
   highwater oom --limit rlimit-data,region --try --json
   highwater oom --svg oom.svg
 
-Exit status: 0 every cell that could run ended as promised, 1 one did not, 2 refused (bad arguments), 130 \
-interrupted by Ctrl-C, after showing what there was.";
+Exit status: 0 every cell that could run ended as guaranteed; 1 a cell did not; 2 refused (bad arguments); 130 \
+interrupted by Ctrl-C, after showing the result so far.";
 
-/// Run out of memory in every way, and show how that ends.
+/// Run out of memory in many ways, and show how each ends.
 #[derive(Args)]
 #[command(long_about = LONG, after_long_help = AFTER, after_help = "Example:\n  highwater oom --only malloc,headroom --limit rlimit-data,cgroup")]
 pub struct OomArgs {
-    /// Who allocates [default: all]
+    /// Only these allocators [default: all]
     #[arg(long, value_name = "WHO", value_enum, value_delimiter = ',')]
-    pub only: Vec<Who>,
+    pub only: Vec<OomSubject>,
 
-    /// What runs out [default: all]
+    /// Only these limits [default: all]
     #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
-    pub limit: Vec<What>,
+    pub limit: Vec<LimitKind>,
 
     /// How much each child tries to allocate
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size::parse_positive)]
     pub size: usize,
 
-    /// How much it is given, of what runs out
+    /// How much each child gets of the limited resource
     #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = size::parse_positive)]
     pub memory: usize,
 
-    /// Use the arenas' calls that return errors
+    /// Use those calls of arenas that return errors
     #[arg(long = "try")]
     pub tries: bool,
 
-    /// Seconds after which a child is killed
+    /// Kill a child after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
 
-    /// Where `spill` puts its file [default: the directory for temporary files]
+    /// Directory for the file of `spill` [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     pub spill_dir: Option<PathBuf>,
 
-    /// Draw the matrix
+    /// Draw the matrix as SVG
     #[arg(long, value_name = "FILE.svg")]
     pub svg: Option<PathBuf>,
 
@@ -96,51 +96,58 @@ pub struct OomArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Be the child: do what this says.
-    #[arg(long, hide = true, value_name = "PLAN", value_parser = Plan::parse)]
-    pub child: Option<Plan>,
+    /// Internal: the child that does this.
+    #[arg(long, hide = true, value_name = "PLAN", value_parser = OomPlan::parse)]
+    pub child: Option<OomPlan>,
 }
 
-/// With less there is no room for what a process needs besides.
-const LEAST: usize = 16 << 20;
-/// More takes long and shows nothing that less does not.
-const MOST: usize = 64 << 30;
+/// With less, a process does not have enough for its other needs.
+const MIN_MEMORY: usize = 16 << 20;
+/// More takes longer and shows nothing new.
+const MAX_SIZE: usize = 64 << 30;
 
 impl OomArgs {
-    /// Whether the figures go together, and with this machine.
+    /// Checks that the sizes fit each other and this machine.
     pub fn check(&self) -> Result<(), Failure> {
         let show = |bytes: usize| size::human(bytes as u64);
         let (size, memory) = (self.size, self.memory);
-        if memory < LEAST {
-            return Err(Failure::asked(format!("--memory {}: at least {}", show(memory), show(LEAST))));
+        if memory < MIN_MEMORY {
+            return Err(Failure::refused(format!(
+                "--memory {}: the min is {}",
+                show(memory),
+                show(MIN_MEMORY)
+            )));
         }
-        if size > MOST {
-            return Err(Failure::asked(format!("--size {}: at most {}", show(size), show(MOST))));
+        if size > MAX_SIZE {
+            return Err(Failure::refused(format!("--size {}: the max is {}", show(size), show(MAX_SIZE))));
         }
         if size < memory.saturating_mul(2) {
-            let why = format!("--size {} is less than twice --memory {}", show(size), show(memory));
-            return Err(Failure::asked(format!("{why}, so not everything would run out")));
+            let reason = format!("--size {} is less than twice --memory {}", show(size), show(memory));
+            return Err(Failure::refused(format!("{reason}, so not every limit would be reached")));
         }
         match machine::available() {
-            Some(available) if size as u64 > available.bytes / 2 => Err(Failure::asked(format!(
+            Some(available) if size as u64 > available.bytes / 2 => Err(Failure::refused(format!(
                 "--size {} is more than half of the {} that {} has available",
                 show(size),
                 size::human(available.bytes),
-                available.of
+                available.source
             ))),
             _ => Ok(()),
         }
     }
 
-    /// The longest a child may take.
-    pub fn patience(&self) -> Duration {
+    /// The time limit of a child.
+    pub fn child_timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 
-    /// The cells that were asked for, in the table's order.
-    pub fn cells(&self) -> Vec<(Who, What)> {
-        let asked = |who: &Who| self.only.is_empty() || self.only.contains(who);
-        let limits = What::ALL.into_iter().filter(|what| self.limit.is_empty() || self.limit.contains(what));
-        limits.flat_map(|what| Who::ALL.into_iter().filter(asked).map(move |who| (who, what))).collect()
+    /// The selected cells, in the order of the table.
+    pub fn cells(&self) -> Vec<(OomSubject, LimitKind)> {
+        let selected = |who: &OomSubject| self.only.is_empty() || self.only.contains(who);
+        let limits =
+            LimitKind::ALL.into_iter().filter(|what| self.limit.is_empty() || self.limit.contains(what));
+        limits
+            .flat_map(|what| OomSubject::ALL.into_iter().filter(selected).map(move |who| (who, what)))
+            .collect()
     }
 }

@@ -1,145 +1,156 @@
-//! The cells of the matrix: who allocates, what runs out, and what is promised of the two together.
+//! The cells of the matrix: allocators, limits, and what the library guarantees for each combination.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Who allocates.
+/// The allocator that runs out of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Who {
-    /// The C library's `malloc`, block by block
+pub enum OomSubject {
+    /// The C library's `malloc`
     Malloc,
     /// A `Vec<u8>` that grows by `try_reserve`
     Vec,
     /// `bumpalo::Bump` through `try_alloc_layout`
     Bumpalo,
-    /// An arena of which everything is accessible from the start
+    /// An arena that is committed completely at the start
     Upfront,
-    /// An arena that grows by fault and asks nobody what is left
+    /// An arena that grows by faults, without headroom
     Fault,
-    /// The same with headroom, which is the default
+    /// The same with headroom, the default
     Headroom,
-    /// The same that goes on in a file when memory is refused
+    /// The same, which continues in a file when memory is refused
     Spill,
 }
 
-/// What runs out.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum LimitKind {
     /// Address space
     RlimitAs,
     /// Private writable memory
     RlimitData,
     /// The memory cgroup of the process
     Cgroup,
-    /// The byte limit that the arena was given
+    /// The byte limit of the arena
     Region,
-    /// What the kernel promises, where vm.overcommit_memory is 2
+    /// The kernel's commit limit, if vm.overcommit_memory is 2
     Overcommit,
-    /// A small file system that the memory lives on
+    /// A small file system that backs the memory
     Disk,
-    /// Nothing: one refusal is made up
+    /// No limit: an injected refusal
     Injection,
 }
 
-impl Who {
+impl OomSubject {
     /// All of them, in the order of the table.
-    pub const ALL: [Who; 7] =
-        [Who::Malloc, Who::Vec, Who::Bumpalo, Who::Upfront, Who::Fault, Who::Headroom, Who::Spill];
+    pub const ALL: [OomSubject; 7] = [
+        OomSubject::Malloc,
+        OomSubject::Vec,
+        OomSubject::Bumpalo,
+        OomSubject::Upfront,
+        OomSubject::Fault,
+        OomSubject::Headroom,
+        OomSubject::Spill,
+    ];
 
-    /// As it is written on the command line and in results.
+    /// The name on the command line and in results.
     pub fn name(self) -> &'static str {
         match self {
-            Who::Malloc => "malloc",
-            Who::Vec => "vec",
-            Who::Bumpalo => "bumpalo",
-            Who::Upfront => "upfront",
-            Who::Fault => "fault",
-            Who::Headroom => "headroom",
-            Who::Spill => "spill",
+            OomSubject::Malloc => "malloc",
+            OomSubject::Vec => "vec",
+            OomSubject::Bumpalo => "bumpalo",
+            OomSubject::Upfront => "upfront",
+            OomSubject::Fault => "fault",
+            OomSubject::Headroom => "headroom",
+            OomSubject::Spill => "spill",
         }
     }
 
     /// Whether it is an arena of this library.
     pub fn is_arena(self) -> bool {
-        !matches!(self, Who::Malloc | Who::Vec | Who::Bumpalo)
+        !matches!(self, OomSubject::Malloc | OomSubject::Vec | OomSubject::Bumpalo)
     }
 }
 
-impl What {
+impl LimitKind {
     /// All of them, in the order of the table.
-    pub const ALL: [What; 7] = [
-        What::RlimitAs,
-        What::RlimitData,
-        What::Cgroup,
-        What::Region,
-        What::Overcommit,
-        What::Disk,
-        What::Injection,
+    pub const ALL: [LimitKind; 7] = [
+        LimitKind::RlimitAs,
+        LimitKind::RlimitData,
+        LimitKind::Cgroup,
+        LimitKind::Region,
+        LimitKind::Overcommit,
+        LimitKind::Disk,
+        LimitKind::Injection,
     ];
 
-    /// As it is written on the command line and in results.
+    /// The name on the command line and in results.
     pub fn name(self) -> &'static str {
         match self {
-            What::RlimitAs => "rlimit-as",
-            What::RlimitData => "rlimit-data",
-            What::Cgroup => "cgroup",
-            What::Region => "region",
-            What::Overcommit => "overcommit",
-            What::Disk => "disk",
-            What::Injection => "injection",
+            LimitKind::RlimitAs => "rlimit-as",
+            LimitKind::RlimitData => "rlimit-data",
+            LimitKind::Cgroup => "cgroup",
+            LimitKind::Region => "region",
+            LimitKind::Overcommit => "overcommit",
+            LimitKind::Disk => "disk",
+            LimitKind::Injection => "injection",
         }
     }
 }
 
-/// Why the two do not meet, where they cannot.
-pub fn inapplicable(who: Who, what: What) -> Option<&'static str> {
+/// Why a combination is not applicable, if it is not.
+pub fn inapplicable(who: OomSubject, what: LimitKind) -> Option<&'static str> {
     match (who, what) {
-        (Who::Malloc | Who::Vec, What::Region) => Some("it has no limit of its own"),
-        (Who::Malloc | Who::Vec | Who::Bumpalo, What::Disk) => Some("it does not live on files"),
-        (Who::Malloc | Who::Vec | Who::Bumpalo, What::Injection) => Some("injection is for regions"),
-        (Who::Upfront, What::Injection) => Some("what is accessible from the start asks for no growth"),
+        (OomSubject::Malloc | OomSubject::Vec, LimitKind::Region) => Some("it has no limit of its own"),
+        (OomSubject::Malloc | OomSubject::Vec | OomSubject::Bumpalo, LimitKind::Disk) => {
+            Some("its memory is not backed by files")
+        }
+        (OomSubject::Malloc | OomSubject::Vec | OomSubject::Bumpalo, LimitKind::Injection) => {
+            Some("injection is only for regions")
+        }
+        (OomSubject::Upfront, LimitKind::Injection) => Some("it is committed at the start and never grows"),
         _ => None,
     }
 }
 
-/// What this library promises.
+/// What this library guarantees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
-    /// Nothing: others' allocators, and what was switched off.
+pub enum Guarantee {
+    /// Nothing: other allocators, and arenas with a protection switched off.
     Nothing,
-    /// The work is done in spite of it.
+    /// The work is completed in spite of the limit.
     Completion,
     /// A refusal that names one of these causes.
     Refusal(&'static [&'static str]),
 }
 
-/// The promise for a cell. Where addresses run out (`rlimit-as`, and for `upfront` everything that is counted when
-/// memory is mapped) the reservation is what gets smaller, and its end is what is met.
-pub fn promise(who: Who, what: What, has_faults: bool) -> Promise {
-    use Promise::{Completion, Nothing, Refusal};
+/// The guarantee for a cell. If address space runs out (`rlimit-as`, and for `upfront` everything that is counted when
+/// memory is mapped) the reservation is made smaller, and the arena reaches its end.
+pub fn guarantee(who: OomSubject, what: LimitKind, has_faults: bool) -> Guarantee {
+    use Guarantee::{Completion, Nothing, Refusal};
     if !who.is_arena() || inapplicable(who, what).is_some() {
         return Nothing;
     }
     match (what, who) {
-        // Not every engine can.
-        (_, Who::Spill) if !has_faults => Nothing,
-        (What::Region, _) => Refusal(&["region-limit"]),
-        (What::Injection, Who::Fault | Who::Headroom) => Refusal(&["injected"]),
-        // Without the fault engine memory may be the global allocator's, which makes no promises.
+        // Not every engine supports it.
+        (_, OomSubject::Spill) if !has_faults => Nothing,
+        (LimitKind::Region, _) => Refusal(&["region-limit"]),
+        (LimitKind::Injection, OomSubject::Fault | OomSubject::Headroom) => Refusal(&["injected"]),
+        // Without the fault engine memory may come from the global allocator, which guarantees nothing.
         _ if !has_faults => Nothing,
-        (What::RlimitAs, _) => Refusal(&["rlimit-as", "reservation-exhausted"]),
-        (What::RlimitData, Who::Upfront) => Refusal(&["rlimit-data", "reservation-exhausted"]),
-        (What::Overcommit, Who::Upfront) => Refusal(&["overcommit", "reservation-exhausted"]),
-        // Nobody asks what is left, and the kernel kills.
-        (What::Cgroup, Who::Upfront | Who::Fault) => Nothing,
-        (What::Disk, _) => Refusal(&["disk-full"]),
-        (_, Who::Spill) => Completion,
-        (What::RlimitData, _) => Refusal(&["rlimit-data"]),
-        (What::Cgroup, _) => Refusal(&["cgroup-limit"]),
-        (What::Overcommit, _) => Refusal(&["overcommit"]),
-        (What::Injection, _) => Nothing,
+        (LimitKind::RlimitAs, _) => Refusal(&["rlimit-as", "reservation-exhausted"]),
+        (LimitKind::RlimitData, OomSubject::Upfront) => Refusal(&["rlimit-data", "reservation-exhausted"]),
+        (LimitKind::Overcommit, OomSubject::Upfront) => Refusal(&["overcommit", "reservation-exhausted"]),
+        // Without headroom the OOM killer acts before the library can refuse.
+        (LimitKind::Cgroup, OomSubject::Upfront | OomSubject::Fault) => Nothing,
+        (LimitKind::Disk, _) => Refusal(&["disk-full"]),
+        (_, OomSubject::Spill) => Completion,
+        (LimitKind::RlimitData, _) => Refusal(&["rlimit-data"]),
+        (LimitKind::Cgroup, _) => Refusal(&["cgroup-limit"]),
+        (LimitKind::Overcommit, _) => Refusal(&["overcommit"]),
+        (LimitKind::Injection, _) => Nothing,
     }
 }
 
@@ -149,30 +160,33 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_command_line() {
-        for who in Who::ALL {
-            assert_eq!(Who::from_str(who.name(), false), Ok(who));
+        for who in OomSubject::ALL {
+            assert_eq!(OomSubject::from_str(who.name(), false), Ok(who));
             assert_eq!(serde_json::to_value(who).unwrap(), who.name());
         }
-        for what in What::ALL {
-            assert_eq!(What::from_str(what.name(), false), Ok(what));
+        for what in LimitKind::ALL {
+            assert_eq!(LimitKind::from_str(what.name(), false), Ok(what));
             assert_eq!(serde_json::to_value(what).unwrap(), what.name());
         }
         assert_eq!(
-            (Who::ALL.len(), What::ALL.len()),
-            (Who::value_variants().len(), What::value_variants().len())
+            (OomSubject::ALL.len(), LimitKind::ALL.len()),
+            (OomSubject::value_variants().len(), LimitKind::value_variants().len())
         );
     }
 
     #[test]
-    fn promises_are_for_arenas_with_headroom() {
-        for what in What::ALL {
-            assert_eq!(promise(Who::Malloc, what, true), Promise::Nothing);
-            if inapplicable(Who::Headroom, what).is_none() {
-                assert!(matches!(promise(Who::Headroom, what, true), Promise::Refusal(_)), "{what:?}");
+    fn guarantees_are_for_arenas_with_headroom() {
+        for what in LimitKind::ALL {
+            assert_eq!(guarantee(OomSubject::Malloc, what, true), Guarantee::Nothing);
+            if inapplicable(OomSubject::Headroom, what).is_none() {
+                assert!(
+                    matches!(guarantee(OomSubject::Headroom, what, true), Guarantee::Refusal(_)),
+                    "{what:?}"
+                );
             }
         }
-        assert_eq!(promise(Who::Fault, What::Cgroup, true), Promise::Nothing);
-        assert_eq!(promise(Who::Spill, What::Cgroup, true), Promise::Completion);
-        assert_eq!(promise(Who::Headroom, What::Cgroup, false), Promise::Nothing);
+        assert_eq!(guarantee(OomSubject::Fault, LimitKind::Cgroup, true), Guarantee::Nothing);
+        assert_eq!(guarantee(OomSubject::Spill, LimitKind::Cgroup, true), Guarantee::Completion);
+        assert_eq!(guarantee(OomSubject::Headroom, LimitKind::Cgroup, false), Guarantee::Nothing);
     }
 }

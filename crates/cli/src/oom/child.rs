@@ -1,4 +1,4 @@
-//! Running a child, and watching how far it comes.
+//! Runs a child and follows its progress.
 
 use std::{
     env,
@@ -14,32 +14,36 @@ use std::{
 
 use highwater::stats::now_ns;
 
-use super::plan::{Plan, Told};
+use super::plan::{ChildReport, OomPlan};
 use crate::interrupt;
 
-/// Between two looks.
+/// The interval of checks.
 const TICK: Duration = Duration::from_millis(2);
-/// No report is longer.
-const MOST_STDERR: u64 = 1 << 20;
+/// A max for stderr; no report is longer.
+const MAX_STDERR: u64 = 1 << 20;
 
-/// What is known of a child that has ended.
+/// The output of a child that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct OomChildOutput {
     pub status: ExitStatus,
-    /// What it had by then, as far as it told.
+    /// The bytes it had allocated, as far as it printed them.
     pub bytes: u64,
     /// From the first allocation to the end.
     pub elapsed: Duration,
-    pub told: Option<Told>,
+    pub report: Option<ChildReport>,
     pub stderr: String,
-    /// It was killed because it took too long.
+    /// It was killed after the time limit.
     pub is_overdue: bool,
-    /// The OOM killer was there, if that is known.
+    /// Whether the OOM killer killed it, if that is known.
     pub oom_killed: Option<bool>,
 }
 
-/// Runs one to its end, at most for so long; `None` if Ctrl-C was pressed meanwhile.
-pub fn run(plan: &Plan, patience: Duration, mut seen: impl FnMut(u64)) -> Result<Option<Ended>, String> {
+/// Runs a child to its end or to the time limit; `None` if Ctrl-C was pressed meanwhile.
+pub fn run(
+    plan: &OomPlan,
+    timeout: Duration,
+    mut on_progress: impl FnMut(u64),
+) -> Result<Option<OomChildOutput>, String> {
     let cannot = |error| format!("cannot start a child: {error}");
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
     let start = Instant::now();
@@ -51,81 +55,89 @@ pub fn run(plan: &Plan, patience: Duration, mut seen: impl FnMut(u64)) -> Result
         .spawn()
         .map_err(cannot)?;
     let bytes = Arc::new(AtomicU64::new(0));
-    let listener = child.stdout.take().map(|stdout| listen(stdout, Arc::clone(&bytes)));
-    let stderr = child.stderr.take().map(collect);
-    let (status, is_overdue) = wait(&mut child, start + patience, || seen(bytes.load(Relaxed)));
-    let heard = listener.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let reader = child.stdout.take().map(|stdout| read_stdout(stdout, Arc::clone(&bytes)));
+    let stderr = child.stderr.take().map(read_stderr);
+    let (status, is_overdue) = wait(&mut child, start + timeout, || on_progress(bytes.load(Relaxed)));
+    let progress = reader.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let stderr = stderr.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let Some(status) = status else { return Ok(None) };
-    // Without last words its end is that of the pipe.
-    let ended = if heard.told.is_some() { heard.last_ns } else { heard.closed_ns };
-    let elapsed = match heard.began_ns {
-        Some(began) => Duration::from_nanos(ended.saturating_sub(began)),
+    // Without a report it ended when the pipe was closed.
+    let ended = if progress.report.is_some() { progress.last_ns } else { progress.closed_ns };
+    let elapsed = match progress.started_ns {
+        Some(started) => Duration::from_nanos(ended.saturating_sub(started)),
         None => start.elapsed(),
     };
     let bytes = bytes.load(Relaxed);
-    Ok(Some(Ended { status, bytes, elapsed, told: heard.told, stderr, is_overdue, oom_killed: None }))
+    Ok(Some(OomChildOutput {
+        status,
+        bytes,
+        elapsed,
+        report: progress.report,
+        stderr,
+        is_overdue,
+        oom_killed: None,
+    }))
 }
 
-/// Waits, and kills what takes too long or is not wanted any more; then there is no status.
+/// Waits for the child; kills it after the time limit, or after Ctrl-C, and then returns no status.
 fn wait(child: &mut Child, end: Instant, mut tick: impl FnMut()) -> (Option<ExitStatus>, bool) {
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             return (Some(status), false);
         }
-        let (is_unwanted, is_overdue) = (interrupt::requested(), Instant::now() >= end);
-        if is_unwanted || is_overdue {
-            // It may have ended by itself.
+        let (is_cancelled, is_overdue) = (interrupt::requested(), Instant::now() >= end);
+        if is_cancelled || is_overdue {
+            // The child may have ended by itself.
             let _ = child.kill();
             let status = child.wait().ok();
-            return (status.filter(|_| !is_unwanted), is_overdue);
+            return (status.filter(|_| !is_cancelled), is_overdue);
         }
         tick();
         thread::sleep(TICK);
     }
 }
 
-/// What was heard on a child's stdout. Times are monotonic, and the same clock is everybody's.
+/// What a child has printed on stdout. Times are of the monotonic clock, which all processes share.
 #[derive(Default)]
-struct Heard {
-    began_ns: Option<u64>,
+struct ChildProgress {
+    started_ns: Option<u64>,
     last_ns: u64,
     closed_ns: u64,
-    told: Option<Told>,
+    report: Option<ChildReport>,
 }
 
-impl Heard {
-    /// Two numbers say how far it is and when, JSON how it ended.
-    fn line(&mut self, line: &str) -> Option<u64> {
+impl ChildProgress {
+    /// Reads a line: two numbers are the bytes so far and the time; JSON is the final report.
+    fn read_line(&mut self, line: &str) -> Option<u64> {
         if let Some((bytes, ns)) = line.split_once(' ')
             && let (Ok(bytes), Ok(ns)) = (bytes.parse(), ns.parse())
         {
-            self.began_ns.get_or_insert(ns);
+            self.started_ns.get_or_insert(ns);
             self.last_ns = ns;
             return Some(bytes);
         }
-        self.told = serde_json::from_str(line).ok().or(self.told.take());
+        self.report = serde_json::from_str(line).ok().or(self.report.take());
         None
     }
 }
 
-fn listen(stdout: ChildStdout, bytes: Arc<AtomicU64>) -> JoinHandle<Heard> {
+fn read_stdout(stdout: ChildStdout, bytes: Arc<AtomicU64>) -> JoinHandle<ChildProgress> {
     thread::spawn(move || {
-        let mut heard = Heard::default();
+        let mut progress = ChildProgress::default();
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(reached) = heard.line(&line) {
+            if let Some(reached) = progress.read_line(&line) {
                 bytes.store(reached, Relaxed);
             }
         }
-        heard.closed_ns = now_ns();
-        heard
+        progress.closed_ns = now_ns();
+        progress
     })
 }
 
-fn collect(pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+fn read_stderr(pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let mut pipe = pipe.take(MOST_STDERR);
+        let mut pipe = pipe.take(MAX_STDERR);
         let _ = pipe.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
@@ -134,19 +146,20 @@ fn collect(pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oom::plan::End;
+    use crate::oom::plan::ChildEnd;
 
     #[test]
     fn lines_of_a_child() {
-        let mut heard = Heard::default();
-        assert_eq!(heard.line("0 100"), Some(0));
-        assert_eq!(heard.line("65536 300"), Some(65536));
-        assert_eq!(heard.line("memory allocation failed"), None);
-        assert!(heard.told.is_none());
-        assert_eq!(heard.line("{\"end\":\"panic\",\"cause\":\"region-limit\"}"), None);
-        assert_eq!(heard.line("655"), None, "cut short by SIGKILL");
-        assert_eq!((heard.began_ns, heard.last_ns), (Some(100), 300));
-        let told = Told { end: End::Panic, cause: Some("region-limit".into()), message: String::new() };
-        assert_eq!(heard.told, Some(told));
+        let mut progress = ChildProgress::default();
+        assert_eq!(progress.read_line("0 100"), Some(0));
+        assert_eq!(progress.read_line("65536 300"), Some(65536));
+        assert_eq!(progress.read_line("memory allocation failed"), None);
+        assert!(progress.report.is_none());
+        assert_eq!(progress.read_line("{\"end\":\"panic\",\"cause\":\"region-limit\"}"), None);
+        assert_eq!(progress.read_line("655"), None, "cut short by SIGKILL");
+        assert_eq!((progress.started_ns, progress.last_ns), (Some(100), 300));
+        let report =
+            ChildReport { end: ChildEnd::Panic, cause: Some("region-limit".into()), message: String::new() };
+        assert_eq!(progress.report, Some(report));
     }
 }

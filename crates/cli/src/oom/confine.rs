@@ -1,67 +1,67 @@
-//! The child's limits: those that keep it harmless, and the one that it is to meet.
+//! Sets the child's limits: those that keep it harmless, and the one it is to reach.
 
 use std::{env, fs, path::PathBuf, process};
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use super::{
-    cells::{What, Who},
-    plan::Plan,
+    cells::{LimitKind, OomSubject},
+    plan::OomPlan,
 };
 use crate::guard::page_size;
 
-/// Address space beyond what is asked for, for arenas' reservations and whatever a process needs.
+/// Address space beyond what is requested, for the reservations of arenas and other needs of a process.
 const BACKSTOP: u64 = 1 << 30;
 
-/// Sets them, and says where a file may be put now.
-pub fn confine(plan: &Plan) -> Result<PathBuf, String> {
+/// Sets the limits. Returns the directory for files.
+pub fn confine(plan: &OomPlan) -> Result<PathBuf, String> {
     die_with(plan.parent)?;
-    // A core dump of what is expected is of use to nobody.
+    // An expected crash needs no core dump.
     lower(Resource::RLIMIT_CORE, 0)?;
     lower(Resource::RLIMIT_CPU, plan.seconds + 1)?;
     let dir = match plan.what {
-        What::Disk => small_disk(plan)?,
+        LimitKind::Disk => small_disk(plan)?,
         _ => plan.spill_dir.clone(),
     };
     if let Some(procs) = &plan.cgroup {
         fs::write(procs, process::id().to_string())
             .map_err(|error| format!("cannot enter {}: {error}", procs.display()))?;
     }
-    let used = Used::now().ok_or("/proc/self/statm cannot be read")?;
+    let used = UsedMemory::now().ok_or("/proc/self/statm cannot be read")?;
     let memory = plan.memory as u64;
     let backstop = (plan.size as u64).saturating_mul(4).saturating_add(BACKSTOP);
     lower(
         Resource::RLIMIT_AS,
-        used.address_space + if plan.what == What::RlimitAs { memory } else { backstop },
+        used.address_space + if plan.what == LimitKind::RlimitAs { memory } else { backstop },
     )?;
-    if plan.what == What::RlimitData {
+    if plan.what == LimitKind::RlimitData {
         lower(Resource::RLIMIT_DATA, used.data + memory)?;
     }
     Ok(dir)
 }
 
-/// Lowers a limit, for good; one that is lower already stays.
-fn lower(resource: Resource, most: u64) -> Result<(), String> {
+/// Lowers a soft and hard limit; a limit that is lower already stays.
+fn lower(resource: Resource, limit: u64) -> Result<(), String> {
     let cannot = |error| format!("cannot limit {resource:?}: {error}");
     let (_, hard) = getrlimit(resource).map_err(cannot)?;
     // rlim_t is signed on some systems.
-    let most = rlim_t::try_from(most).unwrap_or(rlim_t::MAX).min(hard);
-    setrlimit(resource, most, most).map_err(cannot)
+    let limit = rlim_t::try_from(limit).unwrap_or(rlim_t::MAX).min(hard);
+    setrlimit(resource, limit, limit).map_err(cannot)
 }
 
-/// What the process has of what is limited, in bytes.
-struct Used {
+/// The memory of this process that the limits count, in bytes.
+struct UsedMemory {
     address_space: u64,
     data: u64,
 }
 
-impl Used {
+impl UsedMemory {
     fn now() -> Option<Self> {
         let text = fs::read_to_string("/proc/self/statm").ok()?;
         let mut pages = text.split_whitespace().map(|pages| pages.parse::<u64>().ok());
         let (size, data) = (pages.next()??, pages.nth(4)??);
         let page = page_size() as u64;
-        Some(Used { address_space: size * page, data: data * page })
+        Some(UsedMemory { address_space: size * page, data: data * page })
     }
 }
 
@@ -70,18 +70,18 @@ fn die_with(parent: u32) -> Result<(), String> {
     use nix::sys::{prctl, signal::Signal};
 
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| format!("cannot die with the parent: {error}"))?;
-    // It may have died before.
+    // The parent may have died before the call.
     if std::os::unix::process::parent_id() == parent { Ok(()) } else { process::exit(1) }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn die_with(_parent: u32) -> Result<(), String> {
-    Err("only Linux lets a process die with its parent".into())
+    Err("only Linux can end a process when its parent dies".into())
 }
 
-/// A file system of `memory` bytes that only this process sees, and that ends with it.
+/// Mounts a file system of `memory` bytes that only this process sees, and that is removed when it ends.
 #[cfg(target_os = "linux")]
-fn small_disk(plan: &Plan) -> Result<PathBuf, String> {
+fn small_disk(plan: &OomPlan) -> Result<PathBuf, String> {
     use nix::{
         mount::{MsFlags, mount},
         sched::{CloneFlags, unshare},
@@ -89,18 +89,18 @@ fn small_disk(plan: &Plan) -> Result<PathBuf, String> {
 
     const NONE: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS)
-        .map_err(|error| format!("cannot have a mount namespace (it takes root): {error}"))?;
-    // What is mounted here must not be seen outside.
+        .map_err(|error| format!("cannot create a mount namespace (this needs root): {error}"))?;
+    // Mounts must not propagate out of the namespace.
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .map_err(|error| format!("cannot keep mounts private: {error}"))?;
     let root = env::temp_dir();
     let options = format!("size={},mode=0700", plan.memory);
     mount(Some("tmpfs"), &root, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
         .map_err(|error| format!("cannot mount a tmpfs: {error}"))?;
-    if plan.who != Who::Spill {
+    if plan.who != OomSubject::Spill {
         return Ok(root);
     }
-    // A directory in memory is refused there, with good reason; what stands on one is not recognised.
+    // The library refuses to spill to a tmpfs, since that is memory; it does not recognise an overlay on one.
     let names = ["lower", "upper", "work", "merged"];
     for name in names {
         fs::create_dir(root.join(name)).map_err(|error| format!("cannot make a directory: {error}"))?;
@@ -114,6 +114,6 @@ fn small_disk(plan: &Plan) -> Result<PathBuf, String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn small_disk(_plan: &Plan) -> Result<PathBuf, String> {
+fn small_disk(_plan: &OomPlan) -> Result<PathBuf, String> {
     Err("only Linux has mount namespaces".into())
 }

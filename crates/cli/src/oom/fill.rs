@@ -1,4 +1,4 @@
-//! The child: allocates and writes, block by block, and says how far it is.
+//! The child: allocates and writes blocks, and prints its progress.
 
 use std::{
     alloc::Layout,
@@ -16,89 +16,92 @@ use highwater::{
 };
 
 use super::{
-    cells::{What, Who},
-    confine, naming,
-    plan::{End, Plan, Told},
+    cause,
+    cells::{LimitKind, OomSubject},
+    confine,
+    plan::{ChildEnd, ChildReport, OomPlan},
 };
 use crate::{failure::Failure, inject};
 
-/// What is allocated at a time.
-const BLOCK: usize = 64 << 10;
-static BLOCK_BYTES: [u8; BLOCK] = [0xa5; BLOCK];
-/// The steps of arenas where a refusal is made up, so that it is known where.
+/// The size of a block.
+const BLOCK_LEN: usize = 64 << 10;
+static BLOCK_BYTES: [u8; BLOCK_LEN] = [0xa5; BLOCK_LEN];
+/// The growth step of arenas with an injected refusal, so that its place is known.
 const STEP: usize = 1 << 20;
 
-/// Does it, and says on stdout what came of it, if anything is left that can.
-pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
+/// Does the work, and prints the report on stdout if the process survives.
+pub fn run(plan: &OomPlan) -> Result<ExitCode, Failure> {
     inject::from_environment()?;
     oom::set_report_format(ReportFormat::Json);
-    // What a panic says is told on stdout.
+    // The message of a panic is part of the report.
     panic::set_hook(Box::new(|_| {}));
-    let told = match confine::confine(plan) {
+    let report = match confine::confine(plan) {
         Ok(dir) => work(plan, &dir),
-        Err(why) => Told::of(End::Cannot, why),
+        Err(error) => ChildReport::of(ChildEnd::SetupFailed, error),
     };
-    let text = serde_json::to_string(&told).map_err(Failure::during)?;
-    say(format_args!("{text}"));
+    let text = serde_json::to_string(&report).map_err(Failure::runtime)?;
+    print_line(format_args!("{text}"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was allocated is freed when this returns: a text takes memory too.
-fn work(plan: &Plan, dir: &Path) -> Told {
+/// Does the work. Everything is freed when this returns, because formatting the report needs memory.
+fn work(plan: &OomPlan, dir: &Path) -> ChildReport {
     match plan.who {
-        Who::Malloc => malloc(plan),
-        Who::Vec => vec(plan),
-        Who::Bumpalo => bumpalo(plan),
-        Who::Upfront | Who::Fault | Who::Headroom | Who::Spill => arena(plan, dir),
+        OomSubject::Malloc => malloc(plan),
+        OomSubject::Vec => vec(plan),
+        OomSubject::Bumpalo => bumpalo(plan),
+        OomSubject::Upfront | OomSubject::Fault | OomSubject::Headroom | OomSubject::Spill => {
+            arena(plan, dir)
+        }
     }
 }
 
-/// How many bytes there are by now, and the monotonic time.
-fn reach(bytes: usize) {
-    say(format_args!("{bytes} {}", now_ns()));
+/// Prints the bytes allocated so far, and the monotonic time.
+fn print_progress(bytes: usize) {
+    print_line(format_args!("{bytes} {}", now_ns()));
 }
 
-/// A line on stdout, without allocating. A parent that does not listen any more is gone, and with it this process.
-fn say(line: std::fmt::Arguments<'_>) {
+/// Prints a line on stdout without allocating. An error is ignored: if the parent is gone, so is this process.
+fn print_line(line: std::fmt::Arguments<'_>) {
     use std::io::Write as _;
 
     let mut bytes = [0; 4096];
     let mut rest = &mut bytes[..];
-    // What is longer loses its end; the line end is what must be there.
+    // A longer line is cut off, and still ends with a newline.
     let _ = rest.write_fmt(line);
     let len = (4096 - rest.len()).min(4095);
     bytes[len] = b'\n';
-    // SAFETY: the bytes are readable, and no other thread closes the descriptor.
+    // SAFETY: the first `len + 1` bytes of the buffer are initialised, and write has no other preconditions.
     unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), len + 1) };
 }
 
-/// The numbers of the blocks.
-fn blocks(plan: &Plan) -> std::ops::Range<usize> {
-    0..plan.size.div_ceil(BLOCK)
+/// The indices of the blocks.
+fn blocks(plan: &OomPlan) -> std::ops::Range<usize> {
+    0..plan.size.div_ceil(BLOCK_LEN)
 }
 
-fn malloc(plan: &Plan) -> Told {
+fn malloc(plan: &OomPlan) -> ChildReport {
     let mut last: *mut *mut u8 = std::ptr::null_mut();
-    let mut end = Told::of(End::Completed, "");
-    reach(0);
+    let mut end = ChildReport::of(ChildEnd::Completed, "");
+    print_progress(0);
     for block in blocks(plan) {
         // SAFETY: malloc has no preconditions.
-        let bytes = unsafe { libc::malloc(BLOCK) }.cast::<u8>();
+        let bytes = unsafe { libc::malloc(BLOCK_LEN) }.cast::<u8>();
         if bytes.is_null() {
-            reach(block * BLOCK);
-            end = Told::of(End::Error, "malloc returned null");
+            print_progress(block * BLOCK_LEN);
+            end = ChildReport::of(ChildEnd::Error, "malloc returned null");
             break;
         }
-        // SAFETY: the block is ours and as long as that; a list runs through the blocks' first words, which malloc aligns.
+        // SAFETY: the block is new and `BLOCK_LEN` bytes long, and malloc aligns its first word for a pointer.
         unsafe {
-            bytes.copy_from_nonoverlapping(BLOCK_BYTES.as_ptr(), BLOCK);
+            bytes.copy_from_nonoverlapping(BLOCK_BYTES.as_ptr(), BLOCK_LEN);
             bytes.cast::<*mut u8>().write(last.cast());
         }
         last = bytes.cast();
-        reach((block + 1) * BLOCK);
+        print_progress((block + 1) * BLOCK_LEN);
     }
     while !last.is_null() {
-        // SAFETY: every block is in the list once and is freed after its word was read.
+        // SAFETY: every block is in the list once, and is freed after its first word has been read.
         unsafe {
             let next = last.read();
             libc::free(last.cast());
@@ -108,58 +111,60 @@ fn malloc(plan: &Plan) -> Told {
     end
 }
 
-fn vec(plan: &Plan) -> Told {
+fn vec(plan: &OomPlan) -> ChildReport {
     let mut bytes: Vec<u8> = Vec::new();
-    reach(0);
+    print_progress(0);
     for block in blocks(plan) {
-        if let Err(error) = bytes.try_reserve(BLOCK) {
-            reach(block * BLOCK);
+        if let Err(error) = bytes.try_reserve(BLOCK_LEN) {
+            print_progress(block * BLOCK_LEN);
             drop(bytes);
-            return Told::of(End::Error, error);
+            return ChildReport::of(ChildEnd::Error, error);
         }
         bytes.extend_from_slice(&BLOCK_BYTES);
-        reach((block + 1) * BLOCK);
+        print_progress((block + 1) * BLOCK_LEN);
     }
-    Told::of(End::Completed, "")
+    ChildReport::of(ChildEnd::Completed, "")
 }
 
-fn bumpalo(plan: &Plan) -> Told {
+fn bumpalo(plan: &OomPlan) -> ChildReport {
     let bump = Bump::new();
-    if plan.what == What::Region {
+    if plan.what == LimitKind::Region {
         bump.set_allocation_limit(Some(plan.memory));
     }
-    reach(0);
+    print_progress(0);
     for block in blocks(plan) {
-        match bump.try_alloc_layout(Layout::new::<[u8; BLOCK]>()) {
-            // SAFETY: the block is as long as that and nobody else's.
-            Ok(bytes) => unsafe { bytes.copy_from_nonoverlapping(NonNull::from(&BLOCK_BYTES).cast(), BLOCK) },
+        match bump.try_alloc_layout(Layout::new::<[u8; BLOCK_LEN]>()) {
+            // SAFETY: the block is new and `BLOCK_LEN` bytes long.
+            Ok(bytes) => unsafe {
+                bytes.copy_from_nonoverlapping(NonNull::from(&BLOCK_BYTES).cast(), BLOCK_LEN)
+            },
             Err(error) => {
-                reach(block * BLOCK);
+                print_progress(block * BLOCK_LEN);
                 drop(bump);
-                return Told::of(End::Error, error);
+                return ChildReport::of(ChildEnd::Error, error);
             }
         }
-        reach((block + 1) * BLOCK);
+        print_progress((block + 1) * BLOCK_LEN);
     }
-    Told::of(End::Completed, "")
+    ChildReport::of(ChildEnd::Completed, "")
 }
 
-/// An arena as the plan wants it.
-fn build(plan: &Plan, dir: &Path) -> Result<Arena, highwater::BuildError> {
+/// Builds the arena of the plan.
+fn build(plan: &OomPlan, dir: &Path) -> Result<Arena, highwater::BuildError> {
     let mut builder = Arena::builder().name(plan.who.name()).reserve(plan.size.saturating_mul(2));
     builder = match plan.who {
-        Who::Upfront => builder.growth(Growth::Upfront),
-        Who::Fault => builder.headroom(Headroom::Off),
-        Who::Spill => builder.headroom(Headroom::Auto).on_refusal(Response::Spill(dir.to_path_buf())),
+        OomSubject::Upfront => builder.growth(Growth::Upfront),
+        OomSubject::Fault => builder.headroom(Headroom::Off),
+        OomSubject::Spill => builder.headroom(Headroom::Auto).on_refusal(Response::Spill(dir.to_path_buf())),
         _ => builder.headroom(Headroom::Auto),
     };
     builder = match (plan.what, plan.who) {
-        (What::Region, _) => builder.limit(plan.memory),
-        // In memory first, and soon not any more.
-        (What::Disk, Who::Spill) => builder.growth(Growth::Fixed(STEP)).inject(Injection::nth(8)),
-        (What::Disk, _) => builder.backing(Backing::Temp(dir.to_path_buf())),
-        (What::Injection, Who::Upfront) => builder,
-        (What::Injection, _) => {
+        (LimitKind::Region, _) => builder.limit(plan.memory),
+        // It starts in memory and soon continues in the file.
+        (LimitKind::Disk, OomSubject::Spill) => builder.growth(Growth::Fixed(STEP)).inject(Injection::nth(8)),
+        (LimitKind::Disk, _) => builder.backing(Backing::Temp(dir.to_path_buf())),
+        (LimitKind::Injection, OomSubject::Upfront) => builder,
+        (LimitKind::Injection, _) => {
             let nth = (plan.memory / STEP) as u64;
             builder.growth(Growth::Fixed(STEP)).inject(Injection::nth(nth))
         }
@@ -168,64 +173,71 @@ fn build(plan: &Plan, dir: &Path) -> Result<Arena, highwater::BuildError> {
     builder.try_build()
 }
 
-fn refused(error: &OutOfMemory) -> Told {
+fn refusal_report(error: &OutOfMemory) -> ChildReport {
     let cause = Some(error.cause().name().to_owned());
-    Told { end: End::Error, cause, message: error.to_string() }
+    ChildReport { end: ChildEnd::Error, cause, message: error.to_string() }
 }
 
-fn arena(plan: &Plan, dir: &Path) -> Told {
-    reach(0);
+fn arena(plan: &OomPlan, dir: &Path) -> ChildReport {
+    print_progress(0);
     let arena = match build(plan, dir) {
         Ok(arena) => arena,
         Err(error) => {
-            reach(0);
+            print_progress(0);
             let message = error.to_string();
-            return Told { message, ..refused(&OutOfMemory::from(error)) };
+            return ChildReport { message, ..refusal_report(&OutOfMemory::from(error)) };
         }
     };
-    // Room for all of them now: later there may be none.
+    // The capacity for all of them is allocated now: later there may be no memory.
     let mut done: Vec<&[u8]> = Vec::with_capacity(blocks(plan).len());
-    let mut ended = None;
+    let mut stopped = None;
     for block in blocks(plan) {
         let allocated = if plan.tries {
-            arena.try_alloc_slice_copy(&BLOCK_BYTES).map_err(Ended::Refused)
+            arena.try_alloc_slice_copy(&BLOCK_BYTES).map_err(StopReason::Refused)
         } else {
             panic::catch_unwind(AssertUnwindSafe(|| arena.alloc_slice_copy(&BLOCK_BYTES)))
-                .map_err(Ended::Panicked)
+                .map_err(StopReason::Panicked)
         };
         match allocated {
             Ok(bytes) => {
                 bytes[..8].copy_from_slice(&(block as u64).to_ne_bytes());
                 done.push(bytes);
             }
-            Err(why) => {
-                reach(block * BLOCK);
-                ended = Some(why);
+            Err(reason) => {
+                print_progress(block * BLOCK_LEN);
+                stopped = Some(reason);
                 break;
             }
         }
-        reach((block + 1) * BLOCK);
+        print_progress((block + 1) * BLOCK_LEN);
     }
-    // Nothing is lost on a refusal.
+    // A refusal must not damage existing blocks.
     let damaged = done
         .iter()
         .zip(0_u64..)
         .position(|(bytes, block)| bytes[..8] != block.to_ne_bytes() || bytes[8..] != BLOCK_BYTES[8..]);
     drop(done);
     drop(arena);
-    match (damaged, ended) {
-        (Some(block), _) => Told::of(End::Damaged, format_args!("block {block} is not what was written")),
-        (None, None) => Told::of(End::Completed, ""),
-        (None, Some(Ended::Refused(error))) => refused(&error),
-        (None, Some(Ended::Panicked(payload))) => {
+    match (damaged, stopped) {
+        (Some(block), _) => ChildReport::of(
+            ChildEnd::Damaged,
+            format_args!("block {block} does not have the contents that were written"),
+        ),
+        (None, None) => ChildReport::of(ChildEnd::Completed, ""),
+        (None, Some(StopReason::Refused(error))) => refusal_report(&error),
+        (None, Some(StopReason::Panicked(payload))) => {
             let message = payload.downcast_ref::<String>().map_or("", String::as_str).to_owned();
-            Told { end: End::Panic, cause: naming::cause(&message).map(str::to_owned), message }
+            ChildReport {
+                end: ChildEnd::Panic,
+                cause: cause::of_message(&message).map(str::to_owned),
+                message,
+            }
         }
     }
 }
 
-/// Why there is no next block.
-enum Ended {
+/// Why the next block could not be allocated.
+enum StopReason {
     Refused(OutOfMemory),
     Panicked(Box<dyn std::any::Any + Send>),
 }

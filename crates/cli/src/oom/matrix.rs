@@ -1,34 +1,34 @@
-//! The whole result.
+//! The result of a run.
 
 use serde::Serialize;
 
-use super::outcome::{Outcome, Verdict};
+use super::outcome::{CellOutcome, PromiseVerdict};
 
-/// All cells of a run. Sizes are bytes.
+/// The matrix of all cells. Sizes are bytes.
 #[derive(Serialize)]
-pub struct Matrix {
+pub struct OomMatrix {
     pub command: &'static str,
     pub engine: String,
     /// How much each child tried to allocate.
     pub size: u64,
-    /// How much it was given.
+    /// How much of the limited resource it had.
     pub memory: u64,
     /// Arenas were used through the calls that return errors.
     #[serde(rename = "try")]
     pub tries: bool,
-    /// Seconds that each child had.
+    /// The time limit of each child, in seconds.
     pub timeout: u64,
     /// Not all cells were done.
     pub partial: bool,
-    /// Everything that could run ended as promised.
+    /// Every cell that could run ended as guaranteed.
     pub as_promised: bool,
-    pub cells: Vec<Outcome>,
+    pub cells: Vec<CellOutcome>,
 }
 
-impl Matrix {
-    /// Adds one.
-    pub fn push(&mut self, cell: Outcome) {
-        self.as_promised &= cell.verdict != Verdict::NotAsPromised;
+impl OomMatrix {
+    /// Adds a cell.
+    pub fn push(&mut self, cell: CellOutcome) {
+        self.as_promised &= cell.verdict != PromiseVerdict::NotAsPromised;
         self.cells.push(cell);
     }
 }

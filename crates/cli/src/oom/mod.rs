@@ -1,14 +1,14 @@
-//! `highwater oom`: run out of memory in every way, and show how that ends.
+//! `highwater oom`: run out of memory in many ways, and show how each ends.
 
 pub mod args;
+mod cause;
 mod cells;
+mod cgroup;
 mod chart;
 mod child;
 mod confine;
 mod fill;
-mod group;
 mod matrix;
-mod naming;
 mod outcome;
 mod plan;
 mod progress;
@@ -25,43 +25,43 @@ use highwater::Engine;
 
 use self::{
     args::OomArgs,
-    cells::{What, Who, inapplicable, promise},
-    group::Group,
-    matrix::Matrix,
-    outcome::{How, Outcome},
-    plan::Plan,
-    progress::Progress,
+    cells::{LimitKind, OomSubject, guarantee, inapplicable},
+    cgroup::MemoryCgroup,
+    matrix::OomMatrix,
+    outcome::{CellOutcome, Ending},
+    plan::OomPlan,
+    progress::OomProgress,
 };
 use crate::{
     failure::{Failure, INTERRUPTED},
     inject,
-    interrupt::{self, Second},
+    interrupt::{self, SecondCtrlC},
     machine, output,
 };
 
-/// The longest a run may take.
-const WHOLE: Duration = Duration::from_secs(15 * 60);
-/// What is left free on the disk of a file that arenas spill into.
-const SPARE: u64 = 256 << 20;
+/// The time limit of a run.
+const RUN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// How much is left free on the disk of a file that arenas spill into.
+const DISK_RESERVE: u64 = 256 << 20;
 
-/// Does what the command line says.
+/// Runs the subcommand.
 pub fn run(args: &OomArgs) -> Result<ExitCode, Failure> {
     if let Some(plan) = &args.child {
         return fill::run(plan);
     }
     args.check()?;
-    inject::asked()?;
+    inject::requested()?;
     let spill_dir = spill_dir(args)?;
-    // A second Ctrl-C has nothing to add: what was made is being removed.
-    interrupt::install(Second::IsIgnored)?;
-    let matrix = all(args, &spill_dir);
-    let broken: Vec<_> = matrix.cells.iter().filter_map(Outcome::failure).collect();
+    // A second Ctrl-C is ignored, so that cgroups are removed.
+    interrupt::install(SecondCtrlC::Ignore)?;
+    let matrix = run_all(args, &spill_dir);
+    let broken: Vec<_> = matrix.cells.iter().filter_map(CellOutcome::failure).collect();
     if let Some(file) = &args.svg {
         chart::draw(file, &matrix)
-            .map_err(|error| Failure::during(format!("cannot draw {}: {error}", file.display())))?;
+            .map_err(|error| Failure::runtime(format!("cannot draw {}: {error}", file.display())))?;
     }
     let text = if args.json {
-        serde_json::to_string_pretty(&matrix).map_err(Failure::during)?
+        serde_json::to_string_pretty(&matrix).map_err(Failure::runtime)?
     } else {
         table::of(&matrix)
     };
@@ -69,7 +69,7 @@ pub fn run(args: &OomArgs) -> Result<ExitCode, Failure> {
     if interrupt::requested() {
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    if broken.is_empty() { Ok(status) } else { Err(Failure::during(broken.join("; "))) }
+    if broken.is_empty() { Ok(status) } else { Err(Failure::runtime(broken.join("; "))) }
 }
 
 fn spill_dir(args: &OomArgs) -> Result<PathBuf, Failure> {
@@ -77,11 +77,11 @@ fn spill_dir(args: &OomArgs) -> Result<PathBuf, Failure> {
     dir.canonicalize()
         .ok()
         .filter(|dir| dir.is_dir())
-        .ok_or_else(|| Failure::asked(format!("--spill-dir {}: no such directory", dir.display())))
+        .ok_or_else(|| Failure::refused(format!("--spill-dir {}: no such directory", dir.display())))
 }
 
-fn all(args: &OomArgs, spill_dir: &Path) -> Matrix {
-    let mut matrix = Matrix {
+fn run_all(args: &OomArgs, spill_dir: &Path) -> OomMatrix {
+    let mut matrix = OomMatrix {
         command: "oom",
         engine: highwater::engine().to_string(),
         size: args.size as u64,
@@ -93,15 +93,15 @@ fn all(args: &OomArgs, spill_dir: &Path) -> Matrix {
         cells: Vec::new(),
     };
     let cells = args.cells();
-    let progress = Progress::new(cells.len());
-    let end = Instant::now() + WHOLE;
+    let progress = OomProgress::new(cells.len());
+    let end = Instant::now() + RUN_TIMEOUT;
     for (who, what) in cells {
         if interrupt::requested() || Instant::now() >= end {
             matrix.partial = true;
             break;
         }
-        let patience = args.patience().min(end.saturating_duration_since(Instant::now()));
-        match one(args, who, what, patience, spill_dir, &progress) {
+        let timeout = args.child_timeout().min(end.saturating_duration_since(Instant::now()));
+        match run_cell(args, who, what, timeout, spill_dir, &progress) {
             Some(outcome) => matrix.push(outcome),
             None => matrix.partial = true,
         }
@@ -110,28 +110,28 @@ fn all(args: &OomArgs, spill_dir: &Path) -> Matrix {
     matrix
 }
 
-/// One cell; `None` if Ctrl-C was pressed meanwhile.
-fn one(
+/// Runs one cell; `None` if Ctrl-C was pressed meanwhile.
+fn run_cell(
     args: &OomArgs,
-    who: Who,
-    what: What,
-    patience: Duration,
+    who: OomSubject,
+    what: LimitKind,
+    timeout: Duration,
     spill_dir: &Path,
-    progress: &Progress,
-) -> Option<Outcome> {
-    let without = |how, reason: String| Some(Outcome::without(who, what, how, reason));
-    if let Some(why) = inapplicable(who, what) {
-        return without(How::NotApplicable, why.to_owned());
+    progress: &OomProgress,
+) -> Option<CellOutcome> {
+    let without = |how, reason: String| Some(CellOutcome::without(who, what, how, reason));
+    if let Some(reason) = inapplicable(who, what) {
+        return without(Ending::NotApplicable, reason.to_owned());
     }
-    if let Err(why) = possible(args, who, what, spill_dir) {
-        return without(How::CannotBeDoneHere, why);
+    if let Err(reason) = check_possible(args, who, what, spill_dir) {
+        return without(Ending::CannotBeDoneHere, reason);
     }
     progress.show(who, what, 0);
-    let group = match (what == What::Cgroup).then(|| Group::make(args.memory)).transpose() {
+    let group = match (what == LimitKind::Cgroup).then(|| MemoryCgroup::make(args.memory)).transpose() {
         Ok(group) => group,
-        Err(why) => return without(How::CannotBeDoneHere, why),
+        Err(reason) => return without(Ending::CannotBeDoneHere, reason),
     };
-    let plan = Plan {
+    let plan = OomPlan {
         who,
         what,
         size: args.size,
@@ -139,63 +139,66 @@ fn one(
         tries: args.tries,
         seconds: args.timeout,
         parent: process::id(),
-        cgroup: group.as_ref().map(Group::procs),
+        cgroup: group.as_ref().map(MemoryCgroup::procs),
         spill_dir: spill_dir.to_owned(),
     };
-    let mut ended = match child::run(&plan, patience, |bytes| progress.show(who, what, bytes)) {
-        Ok(ended) => ended?,
-        Err(why) => return without(How::CannotBeDoneHere, why),
+    let mut output = match child::run(&plan, timeout, |bytes| progress.show(who, what, bytes)) {
+        Ok(output) => output?,
+        Err(reason) => return without(Ending::CannotBeDoneHere, reason),
     };
-    ended.oom_killed = group.and_then(|group| group.kills()).map(|kills| kills > 0);
-    let promise = promise(who, what, highwater::engine() == Engine::Fault);
-    Some(Outcome::of(who, what, promise, args.tries, &ended))
+    output.oom_killed = group.and_then(|group| group.kills()).map(|kills| kills > 0);
+    let guarantee = guarantee(who, what, highwater::engine() == Engine::Fault);
+    Some(CellOutcome::of(who, what, guarantee, args.tries, &output))
 }
 
-/// What can be known before a child is started.
-fn possible(args: &OomArgs, who: Who, what: What, spill_dir: &Path) -> Result<(), String> {
+/// Checks what can be known before a child is started.
+fn check_possible(args: &OomArgs, who: OomSubject, what: LimitKind, spill_dir: &Path) -> Result<(), String> {
     if !cfg!(target_os = "linux") {
-        return Err("only Linux has all that keeps a child harmless".into());
+        return Err("only Linux has everything that keeps a child harmless".into());
     }
-    if who == Who::Spill && !matches!(what, What::Disk | What::Region) {
-        on_a_disk(spill_dir, args.size as u64)?;
+    if who == OomSubject::Spill && !matches!(what, LimitKind::Disk | LimitKind::Region) {
+        check_spill_dir(spill_dir, args.size as u64)?;
     }
-    if what == What::Overcommit { strict(args) } else { Ok(()) }
+    if what == LimitKind::Overcommit { check_overcommit(args) } else { Ok(()) }
 }
 
-/// Whether a file of so many bytes has room there, and is not in memory again.
-fn on_a_disk(dir: &Path, bytes: u64) -> Result<(), String> {
+/// Checks that a file of this size fits in the directory, and that the directory is not in memory.
+fn check_spill_dir(dir: &Path, bytes: u64) -> Result<(), String> {
     #[cfg(target_os = "linux")]
     {
         use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
         let kind = statfs(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         if kind.filesystem_type() == TMPFS_MAGIC {
-            return Err(format!("{} is in memory (--spill-dir names another)", dir.display()));
+            return Err(format!("{} is in memory (choose another with --spill-dir)", dir.display()));
         }
     }
     match machine::free_disk(dir) {
-        Some(free) if free < bytes.saturating_add(SPARE) => {
-            Err(format!("{} has too little room (--spill-dir names another)", dir.display()))
+        Some(free) if free < bytes.saturating_add(DISK_RESERVE) => {
+            Err(format!("{} has too little space (choose another with --spill-dir)", dir.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Whether the kernel keeps to what it can promise, and the end of that can be met.
-fn strict(args: &OomArgs) -> Result<(), String> {
+/// Checks that the kernel has a strict commit limit that --size exceeds.
+fn check_overcommit(args: &OomArgs) -> Result<(), String> {
     let mode = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
     if mode.trim() != "2" {
         let mode = if mode.is_empty() { "unknown" } else { mode.trim() };
-        return Err(format!("vm.overcommit_memory is {mode}, not 2, and is not changed"));
+        return Err(format!("vm.overcommit_memory is {mode}, not 2, and this command does not change it"));
     }
-    if !args.limit.contains(&What::Overcommit) {
-        return Err("everybody on this machine would be refused meanwhile; --limit overcommit does it".into());
+    if !args.limit.contains(&LimitKind::Overcommit) {
+        return Err(
+            "every process on this machine would be refused memory meanwhile; --limit overcommit runs it"
+                .into(),
+        );
     }
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name| machine::field(&meminfo, name).ok_or("/proc/meminfo cannot be read");
+    let meminfo = machine::meminfo().ok_or("/proc/meminfo cannot be read")?;
+    let field = |name| machine::field(&meminfo, name).ok_or("/proc/meminfo has no commit limit");
     let left = field("CommitLimit")?.saturating_sub(field("Committed_AS")?);
     if left < args.size as u64 {
         return Ok(());
     }
-    Err(format!("{} can still be promised, which is more than --size", crate::size::human(left)))
+    Err(format!("the kernel can still commit {}, which is more than --size", crate::size::human(left)))
 }

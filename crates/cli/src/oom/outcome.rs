@@ -1,4 +1,4 @@
-//! How a cell ended, and whether that is what was promised.
+//! How a cell ended, and whether that is as guaranteed.
 
 use std::os::unix::process::ExitStatusExt as _;
 
@@ -6,141 +6,149 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 
 use super::{
-    cells::{Promise, What, Who},
-    child::Ended,
-    naming,
-    plan::End,
+    cause,
+    cells::{Guarantee, LimitKind, OomSubject},
+    child::OomChildOutput,
+    plan::ChildEnd,
 };
 use crate::failure::one_line;
 
-/// How it ended.
+/// How a cell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub enum Ending {
     Completed,
     CatchableError,
     Panic,
     ReportAndAbort,
-    /// Without a report.
+    /// An abort without a report.
     Abort,
     OomKiller,
-    /// SIGKILL by nobody knows whom.
+    /// SIGKILL from an unknown sender.
     Killed,
     Sigbus,
     Sigsegv,
     Hang,
-    /// What was written is not what was read.
+    /// The contents were not those that were written.
     Damaged,
-    /// Some other way, which the reason tells.
+    /// Another way, given in the reason.
     Otherwise,
     NotApplicable,
     CannotBeDoneHere,
 }
 
-impl How {
-    /// For people.
-    pub fn words(self) -> &'static str {
+impl Ending {
+    /// The ending in words.
+    pub fn describe(self) -> &'static str {
         match self {
-            How::Completed => "completed",
-            How::CatchableError => "catchable error",
-            How::Panic => "panic",
-            How::ReportAndAbort => "report and abort",
-            How::Abort => "abort",
-            How::OomKiller => "SIGKILL (OOM killer)",
-            How::Killed => "SIGKILL",
-            How::Sigbus => "SIGBUS",
-            How::Sigsegv => "SIGSEGV",
-            How::Hang => "hang",
-            How::Damaged => "contents damaged",
-            How::Otherwise => "otherwise",
-            How::NotApplicable => "not applicable",
-            How::CannotBeDoneHere => "cannot be done here",
+            Ending::Completed => "completed",
+            Ending::CatchableError => "catchable error",
+            Ending::Panic => "panic",
+            Ending::ReportAndAbort => "report and abort",
+            Ending::Abort => "abort",
+            Ending::OomKiller => "SIGKILL (OOM killer)",
+            Ending::Killed => "SIGKILL",
+            Ending::Sigbus => "SIGBUS",
+            Ending::Sigsegv => "SIGSEGV",
+            Ending::Hang => "hang",
+            Ending::Damaged => "contents damaged",
+            Ending::Otherwise => "otherwise",
+            Ending::NotApplicable => "not applicable",
+            Ending::CannotBeDoneHere => "cannot be done here",
         }
     }
 
-    /// Whether there was a child that did its work.
+    /// Whether a child ran.
     pub fn has_run(self) -> bool {
-        !matches!(self, How::NotApplicable | How::CannotBeDoneHere)
+        !matches!(self, Ending::NotApplicable | Ending::CannotBeDoneHere)
     }
 
     fn is_refusal(self) -> bool {
-        matches!(self, How::CatchableError | How::Panic | How::ReportAndAbort)
+        matches!(self, Ending::CatchableError | Ending::Panic | Ending::ReportAndAbort)
     }
 }
 
-/// Beside what was promised.
+/// Whether an ending is as guaranteed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum PromiseVerdict {
     AsPromised,
     NotAsPromised,
-    /// There is nothing to compare with.
+    /// The library guarantees nothing for this cell.
     NoPromise,
 }
 
 /// One cell of the matrix.
 #[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    pub who: Who,
-    pub what: What,
-    pub how: How,
-    /// Why it did not run, or what is known besides.
+pub struct CellOutcome {
+    pub who: OomSubject,
+    pub what: LimitKind,
+    /// (`how` in JSON.)
+    #[serde(rename = "how")]
+    pub ending: Ending,
+    /// Why it did not run, or further information.
     pub reason: Option<String>,
-    /// What it had by then.
+    /// The bytes it had allocated at the end.
     pub bytes: Option<u64>,
     pub elapsed_ns: Option<u64>,
     /// The cause that was named.
     pub cause: Option<String>,
-    /// Whether that is the right one, where one was to be named.
+    /// Whether that is the expected one, if a cause is guaranteed.
     pub named_correctly: Option<bool>,
     /// The first line of the report, or the error's text.
     pub message: Option<String>,
-    pub verdict: Verdict,
+    pub verdict: PromiseVerdict,
 }
 
-impl Outcome {
-    /// One that did not run.
-    pub fn without(who: Who, what: What, how: How, reason: impl Into<String>) -> Self {
-        Outcome {
+impl CellOutcome {
+    /// A cell that did not run.
+    pub fn without(who: OomSubject, what: LimitKind, ending: Ending, reason: impl Into<String>) -> Self {
+        CellOutcome {
             who,
             what,
-            how,
+            ending,
             reason: Some(one_line(&reason.into())),
             bytes: None,
             elapsed_ns: None,
             cause: None,
             named_correctly: None,
             message: None,
-            verdict: Verdict::NoPromise,
+            verdict: PromiseVerdict::NoPromise,
         }
     }
 
-    /// One that did. With `tries` a refusal has to be an error.
-    pub fn of(who: Who, what: What, promise: Promise, tries: bool, ended: &Ended) -> Self {
-        let report = naming::report(&ended.stderr);
-        let how = how(ended, report.is_some());
-        let told = ended.told.clone();
+    /// A cell that ran. With `tries` a refusal must be an error.
+    pub fn of(
+        who: OomSubject,
+        what: LimitKind,
+        guarantee: Guarantee,
+        tries: bool,
+        output: &OomChildOutput,
+    ) -> Self {
+        let report = cause::find_report(&output.stderr);
+        let ending = ending(output, report.is_some());
+        let child_report = output.report.clone();
         let text = |value: &str| Some(value.to_owned()).filter(|text| !text.is_empty());
-        let (cause, message) = match (&report, told) {
-            (Some(report), _) if how == How::ReportAndAbort => {
+        let (cause, message) = match (&report, child_report) {
+            (Some(report), _) if ending == Ending::ReportAndAbort => {
                 let of = |key: &str| report[key].as_str().and_then(text);
                 (of("cause"), of("message"))
             }
-            (_, Some(told)) => (told.cause, text(&told.message)),
-            (_, None) => (None, text(&one_line(&ended.stderr))),
+            (_, Some(child)) => (child.cause, text(&child.message)),
+            (_, None) => (None, text(&one_line(&output.stderr))),
         };
-        if how == How::CannotBeDoneHere {
-            return Self::without(who, what, how, message.unwrap_or_default());
+        if ending == Ending::CannotBeDoneHere {
+            return Self::without(who, what, ending, message.unwrap_or_default());
         }
-        let (verdict, named_correctly) = judge(promise, how, cause.as_deref(), tries);
-        let reason = (how == How::Otherwise).then(|| ended.status.to_string());
-        Outcome {
+        let (verdict, named_correctly) = judge(guarantee, ending, cause.as_deref(), tries);
+        let reason = (ending == Ending::Otherwise).then(|| output.status.to_string());
+        CellOutcome {
             who,
             what,
-            how,
+            ending,
             reason,
-            bytes: Some(ended.bytes),
-            elapsed_ns: u64::try_from(ended.elapsed.as_nanos()).ok(),
+            bytes: Some(output.bytes),
+            elapsed_ns: u64::try_from(output.elapsed.as_nanos()).ok(),
             cause,
             named_correctly,
             message,
@@ -148,49 +156,54 @@ impl Outcome {
         }
     }
 
-    /// What is wrong, in one line.
+    /// The failure in one line, if the cell did not end as guaranteed.
     pub fn failure(&self) -> Option<String> {
-        (self.verdict == Verdict::NotAsPromised).then(|| {
+        (self.verdict == PromiseVerdict::NotAsPromised).then(|| {
             let cause = self.cause.as_ref().map_or(String::new(), |cause| format!(" ({cause})"));
             let message = self.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
             let (what, who) = (self.what.name(), self.who.name());
-            format!("{what}, {who}: not as promised: {}{cause}{message}", self.how.words())
+            format!("{what}, {who}: not as guaranteed: {}{cause}{message}", self.ending.describe())
         })
     }
 }
 
-fn how(ended: &Ended, has_report: bool) -> How {
-    if ended.is_overdue {
-        return How::Hang;
+fn ending(output: &OomChildOutput, has_report: bool) -> Ending {
+    if output.is_overdue {
+        return Ending::Hang;
     }
-    let signal = ended.status.signal().and_then(|signal| Signal::try_from(signal).ok());
-    match (signal, ended.told.as_ref().map(|told| told.end)) {
-        (Some(Signal::SIGABRT), _) if has_report => How::ReportAndAbort,
-        (Some(Signal::SIGABRT), _) => How::Abort,
-        (Some(Signal::SIGKILL), _) if ended.oom_killed == Some(true) => How::OomKiller,
-        (Some(Signal::SIGKILL), _) => How::Killed,
-        (Some(Signal::SIGBUS), _) => How::Sigbus,
-        (Some(Signal::SIGSEGV), _) => How::Sigsegv,
-        (Some(Signal::SIGXCPU), _) => How::Hang,
-        (None, Some(end)) if ended.status.success() => match end {
-            End::Completed => How::Completed,
-            End::Error => How::CatchableError,
-            End::Panic => How::Panic,
-            End::Damaged => How::Damaged,
-            End::Cannot => How::CannotBeDoneHere,
+    let signal = output.status.signal().and_then(|signal| Signal::try_from(signal).ok());
+    match (signal, output.report.as_ref().map(|report| report.end)) {
+        (Some(Signal::SIGABRT), _) if has_report => Ending::ReportAndAbort,
+        (Some(Signal::SIGABRT), _) => Ending::Abort,
+        (Some(Signal::SIGKILL), _) if output.oom_killed == Some(true) => Ending::OomKiller,
+        (Some(Signal::SIGKILL), _) => Ending::Killed,
+        (Some(Signal::SIGBUS), _) => Ending::Sigbus,
+        (Some(Signal::SIGSEGV), _) => Ending::Sigsegv,
+        (Some(Signal::SIGXCPU), _) => Ending::Hang,
+        (None, Some(end)) if output.status.success() => match end {
+            ChildEnd::Completed => Ending::Completed,
+            ChildEnd::Error => Ending::CatchableError,
+            ChildEnd::Panic => Ending::Panic,
+            ChildEnd::Damaged => Ending::Damaged,
+            ChildEnd::SetupFailed => Ending::CannotBeDoneHere,
         },
-        _ => How::Otherwise,
+        _ => Ending::Otherwise,
     }
 }
 
-fn judge(promise: Promise, how: How, cause: Option<&str>, tries: bool) -> (Verdict, Option<bool>) {
-    let verdict = |is_kept| if is_kept { Verdict::AsPromised } else { Verdict::NotAsPromised };
-    match promise {
-        Promise::Nothing => (Verdict::NoPromise, None),
-        Promise::Completion => (verdict(how == How::Completed), None),
-        Promise::Refusal(causes) => {
+fn judge(
+    guarantee: Guarantee,
+    ending: Ending,
+    cause: Option<&str>,
+    tries: bool,
+) -> (PromiseVerdict, Option<bool>) {
+    let verdict = |kept| if kept { PromiseVerdict::AsPromised } else { PromiseVerdict::NotAsPromised };
+    match guarantee {
+        Guarantee::Nothing => (PromiseVerdict::NoPromise, None),
+        Guarantee::Completion => (verdict(ending == Ending::Completed), None),
+        Guarantee::Refusal(causes) => {
             let is_named = cause.is_some_and(|cause| causes.contains(&cause));
-            let is_refusal = if tries { how == How::CatchableError } else { how.is_refusal() };
+            let is_refusal = if tries { ending == Ending::CatchableError } else { ending.is_refusal() };
             (verdict(is_refusal && is_named), Some(is_named))
         }
     }
@@ -201,96 +214,108 @@ mod tests {
     use std::{process::ExitStatus, time::Duration};
 
     use super::*;
-    use crate::oom::plan::Told;
+    use crate::oom::plan::ChildReport;
 
-    fn ended(signal: i32) -> Ended {
-        Ended {
+    fn child_output(signal: i32) -> OomChildOutput {
+        OomChildOutput {
             status: ExitStatus::from_raw(signal),
             bytes: 7,
             elapsed: Duration::from_micros(3),
-            told: None,
+            report: None,
             stderr: String::new(),
             is_overdue: false,
             oom_killed: None,
         }
     }
 
-    fn of(ended: &Ended) -> Outcome {
-        let promise = Promise::Refusal(&["rlimit-data"]);
-        Outcome::of(Who::Headroom, What::RlimitData, promise, false, ended)
+    fn of(output: &OomChildOutput) -> CellOutcome {
+        let guarantee = Guarantee::Refusal(&["rlimit-data"]);
+        CellOutcome::of(OomSubject::Headroom, LimitKind::RlimitData, guarantee, false, output)
     }
 
-    fn told(end: End, cause: Option<&str>) -> Ended {
-        let told = Told { end, cause: cause.map(str::to_owned), message: "why".into() };
-        Ended { told: Some(told), ..ended(0) }
+    fn with_report(end: ChildEnd, cause: Option<&str>) -> OomChildOutput {
+        let report = ChildReport { end, cause: cause.map(str::to_owned), message: "why".into() };
+        OomChildOutput { report: Some(report), ..child_output(0) }
     }
 
     const REPORT: &str = "noise\n{\"highwater\":\"oom\",\"cause\":\"rlimit-data\",\"message\":\"arena\"}\n";
 
     #[test]
-    fn a_report_and_the_right_cause_are_as_promised() {
-        let outcome = of(&Ended { stderr: REPORT.into(), ..ended(libc::SIGABRT) });
-        assert_eq!((outcome.how, outcome.verdict), (How::ReportAndAbort, Verdict::AsPromised));
+    fn a_report_with_the_expected_cause_is_as_guaranteed() {
+        let outcome = of(&OomChildOutput { stderr: REPORT.into(), ..child_output(libc::SIGABRT) });
+        assert_eq!((outcome.ending, outcome.verdict), (Ending::ReportAndAbort, PromiseVerdict::AsPromised));
         assert_eq!((outcome.cause.as_deref(), outcome.named_correctly), (Some("rlimit-data"), Some(true)));
         assert_eq!((outcome.message.as_deref(), outcome.bytes), (Some("arena"), Some(7)));
         assert_eq!(outcome.failure(), None);
     }
 
     #[test]
-    fn every_way_to_end_has_a_name() {
-        for (signal, how) in [
-            (libc::SIGABRT, How::Abort),
-            (libc::SIGKILL, How::Killed),
-            (libc::SIGBUS, How::Sigbus),
-            (libc::SIGSEGV, How::Sigsegv),
-            (libc::SIGXCPU, How::Hang),
-            (libc::SIGTERM, How::Otherwise),
-            (3 << 8, How::Otherwise),
-            (0, How::Otherwise),
+    fn every_ending_has_a_name() {
+        for (signal, ending) in [
+            (libc::SIGABRT, Ending::Abort),
+            (libc::SIGKILL, Ending::Killed),
+            (libc::SIGBUS, Ending::Sigbus),
+            (libc::SIGSEGV, Ending::Sigsegv),
+            (libc::SIGXCPU, Ending::Hang),
+            (libc::SIGTERM, Ending::Otherwise),
+            (3 << 8, Ending::Otherwise),
+            (0, Ending::Otherwise),
         ] {
-            let outcome = of(&ended(signal));
-            assert_eq!((outcome.how, outcome.verdict), (how, Verdict::NotAsPromised));
-            assert!(outcome.failure().unwrap().starts_with("rlimit-data, headroom: not as promised: "));
+            let outcome = of(&child_output(signal));
+            assert_eq!((outcome.ending, outcome.verdict), (ending, PromiseVerdict::NotAsPromised));
+            assert!(outcome.failure().unwrap().starts_with("rlimit-data, headroom: not as guaranteed: "));
         }
-        assert_eq!(of(&Ended { oom_killed: Some(true), ..ended(libc::SIGKILL) }).how, How::OomKiller);
-        assert_eq!(of(&Ended { is_overdue: true, ..ended(libc::SIGKILL) }).how, How::Hang);
-        for (end, how) in [
-            (End::Completed, How::Completed),
-            (End::Error, How::CatchableError),
-            (End::Panic, How::Panic),
-            (End::Damaged, How::Damaged),
-            (End::Cannot, How::CannotBeDoneHere),
+        assert_eq!(
+            of(&OomChildOutput { oom_killed: Some(true), ..child_output(libc::SIGKILL) }).ending,
+            Ending::OomKiller
+        );
+        assert_eq!(
+            of(&OomChildOutput { is_overdue: true, ..child_output(libc::SIGKILL) }).ending,
+            Ending::Hang
+        );
+        for (end, ending) in [
+            (ChildEnd::Completed, Ending::Completed),
+            (ChildEnd::Error, Ending::CatchableError),
+            (ChildEnd::Panic, Ending::Panic),
+            (ChildEnd::Damaged, Ending::Damaged),
+            (ChildEnd::SetupFailed, Ending::CannotBeDoneHere),
         ] {
-            assert_eq!(of(&told(end, None)).how, how);
+            assert_eq!(of(&with_report(end, None)).ending, ending);
         }
     }
 
     #[test]
-    fn a_wrong_cause_is_not_as_promised() {
-        let outcome = of(&told(End::Error, Some("kernel")));
-        assert_eq!((outcome.verdict, outcome.named_correctly), (Verdict::NotAsPromised, Some(false)));
+    fn a_wrong_cause_is_not_as_guaranteed() {
+        let outcome = of(&with_report(ChildEnd::Error, Some("kernel")));
+        assert_eq!((outcome.verdict, outcome.named_correctly), (PromiseVerdict::NotAsPromised, Some(false)));
         assert!(outcome.failure().unwrap().ends_with("catchable error (kernel): why"));
-        assert_eq!(of(&told(End::Error, Some("rlimit-data"))).verdict, Verdict::AsPromised);
+        assert_eq!(
+            of(&with_report(ChildEnd::Error, Some("rlimit-data"))).verdict,
+            PromiseVerdict::AsPromised
+        );
     }
 
     #[test]
-    fn what_could_not_run_is_not_judged() {
-        let outcome = of(&told(End::Cannot, None));
-        assert_eq!((outcome.verdict, outcome.bytes), (Verdict::NoPromise, None));
+    fn cells_that_could_not_run_are_not_judged() {
+        let outcome = of(&with_report(ChildEnd::SetupFailed, None));
+        assert_eq!((outcome.verdict, outcome.bytes), (PromiseVerdict::NoPromise, None));
         assert_eq!(outcome.reason.as_deref(), Some("why"));
     }
 
     #[test]
-    fn each_promise_has_its_measure() {
-        let refusal = Promise::Refusal(&["a"]);
-        let kept = |promise, how, cause, tries| judge(promise, how, cause, tries).0;
-        assert_eq!(kept(refusal, How::Panic, Some("a"), false), Verdict::AsPromised);
-        assert_eq!(kept(refusal, How::Panic, Some("a"), true), Verdict::NotAsPromised);
-        assert_eq!(kept(refusal, How::CatchableError, Some("a"), true), Verdict::AsPromised);
-        assert_eq!(kept(refusal, How::OomKiller, None, false), Verdict::NotAsPromised);
-        assert_eq!(kept(refusal, How::Completed, None, false), Verdict::NotAsPromised);
-        assert_eq!(kept(Promise::Completion, How::Completed, None, true), Verdict::AsPromised);
-        assert_eq!(kept(Promise::Completion, How::Panic, Some("a"), false), Verdict::NotAsPromised);
-        assert_eq!(kept(Promise::Nothing, How::OomKiller, None, false), Verdict::NoPromise);
+    fn endings_are_judged_by_the_guarantee() {
+        let refusal = Guarantee::Refusal(&["a"]);
+        let kept = |guarantee, ending, cause, tries| judge(guarantee, ending, cause, tries).0;
+        assert_eq!(kept(refusal, Ending::Panic, Some("a"), false), PromiseVerdict::AsPromised);
+        assert_eq!(kept(refusal, Ending::Panic, Some("a"), true), PromiseVerdict::NotAsPromised);
+        assert_eq!(kept(refusal, Ending::CatchableError, Some("a"), true), PromiseVerdict::AsPromised);
+        assert_eq!(kept(refusal, Ending::OomKiller, None, false), PromiseVerdict::NotAsPromised);
+        assert_eq!(kept(refusal, Ending::Completed, None, false), PromiseVerdict::NotAsPromised);
+        assert_eq!(kept(Guarantee::Completion, Ending::Completed, None, true), PromiseVerdict::AsPromised);
+        assert_eq!(
+            kept(Guarantee::Completion, Ending::Panic, Some("a"), false),
+            PromiseVerdict::NotAsPromised
+        );
+        assert_eq!(kept(Guarantee::Nothing, Ending::OomKiller, None, false), PromiseVerdict::NoPromise);
     }
 }

@@ -1,72 +1,72 @@
-//! What one child is to do, and what it says about that.
+//! The plan of one child, and its report.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{What, Who};
+use super::cells::{LimitKind, OomSubject};
 
-/// One cell. The child gets it as JSON.
+/// The plan of one cell. The child gets it as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    pub who: Who,
-    pub what: What,
+pub struct OomPlan {
+    pub who: OomSubject,
+    pub what: LimitKind,
     /// How much to allocate, in bytes.
     pub size: usize,
-    /// How much there is of what runs out, in bytes.
+    /// How much it gets of the limited resource, in bytes.
     pub memory: usize,
     /// Use the arena's calls that return errors.
     pub tries: bool,
-    /// The most CPU time.
+    /// The limit of CPU time.
     pub seconds: u64,
-    /// The process without which the child has no business.
+    /// The process with which the child dies.
     pub parent: u32,
-    /// The file that puts a process into the cgroup.
+    /// The file that moves a process into the cgroup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<PathBuf>,
-    /// Where a file may be put.
+    /// The directory for files.
     pub spill_dir: PathBuf,
 }
 
-impl Plan {
-    /// The child's own argument.
-    pub fn parse(text: &str) -> Result<Plan, String> {
+impl OomPlan {
+    /// Parses the argument of the child.
+    pub fn parse(text: &str) -> Result<OomPlan, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 }
 
-/// How the work came to its end, as seen from inside.
+/// How the work of a child ended, as it reports itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// All bytes are there.
+pub enum ChildEnd {
+    /// Everything was allocated.
     Completed,
     /// A call returned an error.
     Error,
     /// A call panicked.
     Panic,
-    /// What was written is not what was read.
+    /// The contents were not those that were written.
     Damaged,
-    /// The scene could not be set.
-    Cannot,
+    /// The limits could not be set up.
+    SetupFailed,
 }
 
-/// The child's last words, where it has the chance: one line of JSON on stdout, after a line for each step with the
+/// The final report of a child that was not killed: one line of JSON on stdout, after a line for each step with the
 /// bytes so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    pub end: End,
-    /// The name of the cause, where one was named.
+pub struct ChildReport {
+    pub end: ChildEnd,
+    /// The name of the cause, if one was named.
     #[serde(default)]
     pub cause: Option<String>,
     #[serde(default)]
     pub message: String,
 }
 
-impl Told {
-    /// Without a cause.
-    pub fn of(end: End, message: impl ToString) -> Self {
-        Told { end, cause: None, message: message.to_string() }
+impl ChildReport {
+    /// A report without a cause.
+    pub fn of(end: ChildEnd, message: impl ToString) -> Self {
+        ChildReport { end, cause: None, message: message.to_string() }
     }
 }
 
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn the_child_reads_what_the_parent_writes() {
-        let plan = Plan {
-            who: Who::Headroom,
-            what: What::Cgroup,
+        let plan = OomPlan {
+            who: OomSubject::Headroom,
+            what: LimitKind::Cgroup,
             size: 2,
             memory: 1,
             tries: true,
@@ -87,7 +87,7 @@ mod tests {
             cgroup: Some("/sys".into()),
             spill_dir: "/tmp".into(),
         };
-        assert_eq!(Plan::parse(&serde_json::to_string(&plan).unwrap()), Ok(plan));
-        assert!(Plan::parse("{}").is_err());
+        assert_eq!(OomPlan::parse(&serde_json::to_string(&plan).unwrap()), Ok(plan));
+        assert!(OomPlan::parse("{}").is_err());
     }
 }

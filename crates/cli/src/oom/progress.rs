@@ -1,19 +1,19 @@
-//! How far the run is, for who waits for it: a bar on a terminal, nothing elsewhere.
+//! The progress of a run: a bar on a terminal, nothing elsewhere.
 
 use std::io::{self, IsTerminal as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::cells::{What, Who};
+use super::cells::{LimitKind, OomSubject};
 use crate::size;
 
-/// The bar.
-pub struct Progress {
+/// The progress bar.
+pub struct OomProgress {
     bar: Option<ProgressBar>,
 }
 
-impl Progress {
-    /// For so many cells.
+impl OomProgress {
+    /// A bar for a number of cells.
     pub fn new(cells: usize) -> Self {
         let bar = io::stderr().is_terminal().then(|| ProgressBar::new(cells as u64));
         if let Some(bar) = &bar
@@ -24,14 +24,14 @@ impl Progress {
         Self { bar }
     }
 
-    /// A cell has so many bytes.
-    pub fn show(&self, who: Who, what: What, bytes: u64) {
+    /// Shows how many bytes a cell has.
+    pub fn show(&self, who: OomSubject, what: LimitKind, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}, {}: {}", what.name(), who.name(), size::human(bytes)));
         }
     }
 
-    /// A cell is done.
+    /// Counts one cell as done.
     pub fn next(&self) {
         if let Some(bar) = &self.bar {
             bar.inc(1);
@@ -39,7 +39,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for OomProgress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

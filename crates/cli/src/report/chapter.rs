@@ -1,85 +1,90 @@
-//! What is known of a section when the page is written.
+//! The chapter of a section on the page.
 
 use serde::Serialize;
 
-use super::sections::Measured;
+use super::measurement::SectionResult;
 use crate::{failure::Failure, lab::Findings};
 
-/// A section's part of the page.
+/// A section with its outcome.
 #[derive(Serialize)]
 pub struct Chapter {
-    /// Of the section.
+    /// The key of the section.
     pub key: &'static str,
-    /// Of the section.
+    /// Its title.
     pub title: &'static str,
-    /// Of the section.
+    /// What it is about.
     #[serde(skip)]
     pub about: &'static str,
-    /// What came of it.
+    /// Its outcome.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: ChapterOutcome,
 }
 
-/// How a section went.
+/// The outcome of a section.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Outcome {
-    /// With figures, of a part at least.
-    Found {
-        /// With pictures.
+pub enum ChapterOutcome {
+    /// It has figures, at least of a part.
+    #[serde(rename = "found")]
+    Measured {
+        /// The findings with their charts.
         findings: Box<Findings>,
-        /// It was stopped when its time was up.
+        /// It was stopped at its time limit.
         stopped: bool,
     },
     /// It could not be measured.
     Failed {
-        /// In a line.
-        why: String,
+        /// The reason, in one line. (`why` in JSON.)
+        #[serde(rename = "why")]
+        reason: String,
     },
-    /// Nobody tried.
+    /// It was not measured.
     LeftOut {
-        /// In a line.
-        why: String,
+        /// The reason, in one line. (`why` in JSON.)
+        #[serde(rename = "why")]
+        reason: String,
     },
 }
 
-impl Outcome {
-    /// From what measuring it gave.
-    pub fn of(measured: Result<Option<Measured>, Failure>, interrupted: bool) -> Self {
+impl ChapterOutcome {
+    /// The outcome of a measurement.
+    pub fn of(measured: Result<Option<SectionResult>, Failure>, interrupted: bool) -> Self {
         match measured {
             Ok(Some(measured)) if interrupted && !measured.findings.has_figures() => Self::interrupted(),
-            Ok(Some(Measured { findings, stopped })) => Self::Found { findings: Box::new(findings), stopped },
-            Ok(None) => Self::LeftOut { why: "there was no time left for it (--budget)".into() },
+            Ok(Some(SectionResult { findings, stopped })) => {
+                Self::Measured { findings: Box::new(findings), stopped }
+            }
+            Ok(None) => Self::LeftOut { reason: "there was no time left for it (--budget)".into() },
             Err(_) if interrupted => Self::interrupted(),
-            Err(failure) => Self::Failed { why: failure.message },
+            Err(failure) => Self::Failed { reason: failure.message },
         }
     }
 
-    /// Ctrl-C came first.
+    /// A section that was not started before Ctrl-C.
     pub fn interrupted() -> Self {
-        Self::LeftOut { why: "interrupted by Ctrl-C before there was anything to show".into() }
+        Self::LeftOut { reason: "interrupted by Ctrl-C before there was anything to show".into() }
     }
 
-    /// It was not measured to its end.
+    /// Whether it was not measured to its end.
     pub fn is_partial(&self) -> bool {
         match self {
-            Self::Found { findings, stopped } => *stopped || findings.partial,
+            Self::Measured { findings, stopped } => *stopped || findings.partial,
             Self::Failed { .. } | Self::LeftOut { .. } => true,
         }
     }
 
-    /// What the page says about that.
+    /// The notice on the page about what is missing.
     pub fn shortcoming(&self) -> Option<String> {
         match self {
-            Self::Found { stopped: true, .. } => {
+            Self::Measured { stopped: true, .. } => {
                 Some("PARTIAL: stopped when its share of the time was up".into())
             }
-            Self::Found { findings, .. } if findings.partial => {
+            Self::Measured { findings, .. } if findings.partial => {
                 Some("PARTIAL: interrupted; what follows is the part that was done".into())
             }
-            Self::Found { .. } => None,
-            Self::Failed { why } => Some(format!("It failed: {why}")),
-            Self::LeftOut { why } => Some(format!("Left out: {why}")),
+            Self::Measured { .. } => None,
+            Self::Failed { reason } => Some(format!("It failed: {reason}")),
+            Self::LeftOut { reason } => Some(format!("Left out: {reason}")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A bench as a process of its own, which is stopped when it takes too long.
+//! Runs a bench in a separate process, and stops it at its time limit.
 
 use std::{
     fs,
@@ -18,29 +18,29 @@ use nix::{
     unistd::Pid,
 };
 
-use super::sections::Measured;
+use super::measurement::SectionResult;
 use crate::{
     failure::{Failure, INTERRUPTED},
     interrupt,
     lab::{Findings, chart::Picture, process},
 };
 
-/// Between two looks.
+/// The interval of checks.
 const TICK: Duration = Duration::from_millis(20);
-/// What one that was told to stop gets to write down what it has.
+/// How long a bench that was stopped may take to write its result.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Runs it and reads what it found.
-pub fn run(words: &[String], limit: Duration) -> Result<Measured, Failure> {
-    let line = format!("highwater {}", words.join(" "));
-    let cannot = |why: &dyn std::fmt::Display| Failure::during(format!("{line}: {why}"));
+/// Runs a bench and reads its findings.
+pub fn run(arguments: &[String], limit: Duration) -> Result<SectionResult, Failure> {
+    let line = format!("highwater {}", arguments.join(" "));
+    let cannot = |why: &dyn std::fmt::Display| Failure::runtime(format!("{line}: {why}"));
     let dir = tempfile::tempdir().map_err(|error| cannot(&error))?;
-    let mut child = process::again(words)
+    let mut child = process::this_command(arguments)
         .and_then(|mut command| {
             command.arg("--charts").arg(dir.path()).arg("--json").stdout(Stdio::piped()).spawn()
         })
         .map_err(|error| cannot(&error))?;
-    interrupt::pass_on_to(Some(child.id()));
+    interrupt::forward_to(Some(child.id()));
     let reader = child.stdout.take().map(|mut stdout| {
         thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -48,12 +48,12 @@ pub fn run(words: &[String], limit: Duration) -> Result<Measured, Failure> {
         })
     });
     let stopped = wait(&mut child, limit);
-    interrupt::pass_on_to(None);
+    interrupt::forward_to(None);
     let status = child.wait().map_err(|error| cannot(&error))?;
     let bytes = reader.and_then(|reader| reader.join().ok()).and_then(Result::ok).unwrap_or_default();
     match status.code() {
         Some(0) => {}
-        // With a part of the result, or with nothing.
+        // Interrupted with a part of the result.
         Some(code) if code == i32::from(INTERRUPTED) && !bytes.is_empty() => {}
         Some(code) if code == i32::from(INTERRUPTED) && stopped => {
             return Err(cannot(&"stopped after its time, before there was anything to show"));
@@ -66,10 +66,10 @@ pub fn run(words: &[String], limit: Duration) -> Result<Measured, Failure> {
     for name in &findings.charts {
         findings.pictures.push(picture(dir.path(), name).map_err(|error| cannot(&error))?);
     }
-    Ok(Measured { findings, stopped })
+    Ok(SectionResult { findings, stopped })
 }
 
-/// Until it has ended, by itself or because its time was up; it stays to be reaped, so its number is its own.
+/// Waits until the child has ended, and stops it at the time limit. It is not reaped yet, so its id is not reused.
 fn wait(child: &mut Child, limit: Duration) -> bool {
     let start = Instant::now();
     let id = Pid::from_raw(child.id().cast_signed());

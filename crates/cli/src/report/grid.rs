@@ -1,26 +1,26 @@
-//! A case as rows and columns, for every kind of page.
+//! A case as rows and columns, for all formats of the page.
 
-use crate::lab::{Case, Figure, Unit, Verdict, unit::three};
+use crate::lab::{Case, Figure, Unit, Verdict, unit::three_digits};
 
 /// A table.
 pub struct Grid {
-    /// What it is of, with how often and against whom.
+    /// The case, with the number of rounds and the baseline.
     pub caption: String,
-    /// The first column has no name.
-    pub head: Vec<String>,
-    /// As wide as the head; the first is the contender.
+    /// The header; the first column has no name.
+    pub header: Vec<String>,
+    /// As wide as the header; the first cell is the contender.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Grid {
-    /// Two columns for each metric that anybody has: the figure with its ends, and the ratio.
+    /// Two columns for each metric that has a figure: the figure with min and max, and the ratio.
     pub fn of(case: &Case) -> Self {
         let known: Vec<usize> = (0..case.metrics.len())
             .filter(|column| case.rows.iter().any(|row| matches!(row.figures.get(*column), Some(Some(_)))))
             .collect();
-        let mut head = vec![String::new()];
+        let mut header = vec![String::new()];
         for column in &known {
-            head.extend([case.metrics[*column].label.clone(), "x".into()]);
+            header.extend([case.metrics[*column].label.clone(), "x".into()]);
         }
         let rows = case.rows.iter().map(|row| {
             let mut cells = vec![name(&row.contender, &case.baseline, row.reason.as_deref())];
@@ -39,7 +39,7 @@ impl Grid {
                 if case.partial { "PARTIAL, of " } else { "" },
                 case.baseline
             ),
-            head,
+            header,
             rows: rows.collect(),
         }
     }
@@ -53,7 +53,7 @@ fn name(contender: &str, baseline: &str, reason: Option<&str>) -> String {
     }
 }
 
-/// `12.1 ns (11.9–12.4)`, the ends only where they differ.
+/// `12.1 ns (11.9–12.4)`; min and max only if they differ.
 fn spread(figure: &Figure, unit: Unit) -> String {
     let [min, median, max] = [figure.min, figure.median, figure.max].map(|value| unit.show(value));
     if min == max { median } else { format!("{median} ({min} – {max})") }
@@ -63,6 +63,6 @@ fn times(figure: &Figure) -> String {
     let Some(ratio) = &figure.ratio else { return String::new() };
     let word = ratio.verdict.word();
     let number =
-        if ratio.verdict == Verdict::Tie { format!("{:.2}", ratio.times) } else { three(ratio.times) };
+        if ratio.verdict == Verdict::Tie { format!("{:.2}", ratio.times) } else { three_digits(ratio.times) };
     format!("{number} {word}").trim_end().to_owned()
 }

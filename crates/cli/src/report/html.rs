@@ -1,42 +1,42 @@
-//! The page: XHTML that every browser reads as HTML, too.
+//! The page: XHTML that browsers also read as HTML.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{
-    chapter::{Chapter, Outcome},
+    chapter::{Chapter, ChapterOutcome},
     grid::Grid,
     xml::Xml,
 };
 use crate::lab::{Facts, Findings};
 
 const STYLE: &str = include_str!("style.css");
-/// Nothing is fetched, nothing runs.
+/// The page loads nothing and runs nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// What stands on top of all.
-pub struct Head<'h> {
-    /// The command that this was.
+/// The header of the page.
+pub struct PageHeader<'h> {
+    /// The command line.
     pub command: &'h str,
-    /// When it began.
+    /// The machine, at the start.
     pub machine: &'h Facts,
     /// Small sizes.
     pub quick: bool,
     /// Ctrl-C was pressed.
     pub interrupted: bool,
-    /// Sections that are still to come.
-    pub to_come: usize,
+    /// The number of sections that are still to be measured.
+    pub pending: usize,
 }
 
-/// All of it.
-pub fn page(head: &Head<'_>, chapters: &[Chapter]) -> String {
+/// The whole page.
+pub fn page(head: &PageHeader<'_>, chapters: &[Chapter]) -> String {
     let mut xml = Xml::default();
     xml.open("html", &[("xmlns", "http://www.w3.org/1999/xhtml"), ("lang", "en"), ("xml:lang", "en")]);
     xml.open("head", &[]);
     xml.empty("meta", &[("charset", "UTF-8")]);
     xml.empty("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]);
     xml.empty("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
-    xml.element("title", &[], "highwater: what was measured");
-    // It has no character that would be escaped: a browser takes style as it is.
+    xml.element("title", &[], "highwater: measurements");
+    // The style has no characters to escape: a browser that reads HTML does not unescape it.
     xml.element("style", &[], STYLE);
     xml.close();
     xml.open("body", &[]);
@@ -48,12 +48,12 @@ pub fn page(head: &Head<'_>, chapters: &[Chapter]) -> String {
     format!("<!DOCTYPE html>\n{}", xml.end())
 }
 
-fn top(xml: &mut Xml, head: &Head<'_>, chapters: &[Chapter]) {
-    xml.element("h1", &[], "highwater: what was measured");
+fn top(xml: &mut Xml, head: &PageHeader<'_>, chapters: &[Chapter]) {
+    xml.element("h1", &[], "highwater: measurements");
     for notice in notices(head, chapters) {
         xml.element("p", &[("class", "notice")], &notice);
     }
-    xml.element("p", &[], "Memory that grows by being touched, beside its peers, on this machine:");
+    xml.element("p", &[], "Memory that grows by being touched, compared with its peers, on this machine:");
     xml.open("div", &[("class", "scroll")]);
     xml.open("table", &[("class", "facts")]);
     xml.open("tbody", &[]);
@@ -66,7 +66,7 @@ fn top(xml: &mut Xml, head: &Head<'_>, chapters: &[Chapter]) {
     for _ in 0..3 {
         xml.close();
     }
-    xml.element("p", &[], "All of it again:");
+    xml.element("p", &[], "This page is repeated by:");
     command(xml, head.command);
     xml.open("nav", &[]);
     xml.open("ul", &[]);
@@ -82,15 +82,15 @@ fn top(xml: &mut Xml, head: &Head<'_>, chapters: &[Chapter]) {
     }
 }
 
-/// What everybody must know before reading on.
-pub fn notices(head: &Head<'_>, chapters: &[Chapter]) -> Vec<String> {
+/// The notices at the top of the page.
+pub fn notices(head: &PageHeader<'_>, chapters: &[Chapter]) -> Vec<String> {
     let mut notices = Vec::new();
     let partial: Vec<_> =
         chapters.iter().filter(|chapter| chapter.outcome.is_partial()).map(|chapter| chapter.key).collect();
     if head.interrupted {
         notices.push("PARTIAL: interrupted by Ctrl-C; what follows is the part that was done.".into());
-    } else if head.to_come > 0 {
-        notices.push(format!("PARTIAL: {} sections are still being measured.", head.to_come));
+    } else if head.pending > 0 {
+        notices.push(format!("PARTIAL: {} sections are still being measured.", head.pending));
     } else if !partial.is_empty() {
         notices.push(format!("PARTIAL: not all of {} was measured.", partial.join(", ")));
     }
@@ -98,18 +98,18 @@ pub fn notices(head: &Head<'_>, chapters: &[Chapter]) -> Vec<String> {
         notices.push("QUICK: small sizes and one round, to see that it works, not to compare.".into());
     }
     if !head.machine.optimised {
-        notices.push("NOT OPTIMISED: a debugging build is no measure of anything.".into());
+        notices.push("NOT OPTIMISED: the figures of a debug build are meaningless.".into());
     }
     if let Some(load) = head.machine.load.filter(|load| *load >= 0.5) {
         notices.push(format!(
-            "LOAD {load:.2}: the machine had other work when this began, so figures are larger and spread wider than \
-             they should."
+            "LOAD {load:.2}: the machine had other work at the start, so figures are larger and spread wider than \
+             they should be."
         ));
     }
     notices
 }
 
-/// The machine, a fact a line.
+/// The facts about the machine, one for each row.
 pub fn facts(machine: &Facts) -> Vec<(&'static str, String)> {
     let commit = machine.commit.as_ref().map_or(String::new(), |commit| format!(", built from {commit}"));
     let mut facts = vec![
@@ -127,13 +127,13 @@ pub fn facts(machine: &Facts) -> Vec<(&'static str, String)> {
     if let Some(bytes) = machine.memory {
         let free = machine
             .available
-            .map_or(String::new(), |bytes| format!(", of which {} could be had", crate::size::human(bytes)));
+            .map_or(String::new(), |bytes| format!(", of which {} was available", crate::size::human(bytes)));
         facts.push(("memory", format!("{}{free}", crate::size::human(bytes))));
     }
     facts.extend(machine.huge_pages.clone().map(|mode| ("transparent huge pages", mode)));
-    facts.extend(machine.load.map(|load| ("load over a minute, when it began", format!("{load:.2}"))));
-    let began = UNIX_EPOCH + Duration::from_secs(machine.unix_time);
-    facts.push(("began", humantime::format_rfc3339_seconds(began).to_string()));
+    facts.extend(machine.load.map(|load| ("load average (1 minute) at the start", format!("{load:.2}"))));
+    let started = UNIX_EPOCH + Duration::from_secs(machine.unix_time);
+    facts.push(("started", humantime::format_rfc3339_seconds(started).to_string()));
     facts
 }
 
@@ -144,19 +144,19 @@ fn section(xml: &mut Xml, chapter: &Chapter) {
     if let Some(shortcoming) = chapter.outcome.shortcoming() {
         xml.element("p", &[("class", "notice")], &shortcoming);
     }
-    if let Outcome::Found { findings, .. } = &chapter.outcome {
-        found(xml, findings);
+    if let ChapterOutcome::Measured { findings, .. } = &chapter.outcome {
+        results(xml, findings);
     }
     xml.close();
 }
 
-fn found(xml: &mut Xml, findings: &Findings) {
+fn results(xml: &mut Xml, findings: &Findings) {
     xml.element("p", &[], &format!("{}.", findings.title));
     command(xml, &findings.command);
     if !findings.words.is_empty() {
         xml.open("ul", &[]);
-        for word in &findings.words {
-            xml.element("li", &[], word);
+        for sentence in &findings.words {
+            xml.element("li", &[], sentence);
         }
         xml.close();
     }
@@ -176,7 +176,7 @@ fn table(xml: &mut Xml, grid: &Grid) {
     xml.element("caption", &[], &grid.caption);
     xml.open("thead", &[]);
     xml.open("tr", &[]);
-    for cell in &grid.head {
+    for cell in &grid.header {
         xml.element("th", &[("scope", "col")], cell);
     }
     xml.close();
@@ -203,17 +203,15 @@ fn command(xml: &mut Xml, line: &str) {
     xml.close();
 }
 
-/// How figures come about, in one place for all kinds of pages.
+/// How to read the figures, for all formats of the page.
 pub const READING: [&str; 4] = [
-    "A figure is the median over the rounds, with the least and the most in brackets. In a round everybody runs once, \
-     one after the other, in an order that rotates; before runs that take memory from the system anew, as much memory \
-     is touched and given back, since on a virtual machine the first use of a page may cost ten times what is measured.",
-    "x is how many times the baseline's figure it is: the median of the rounds' own ratios. Below 1 is less, and less \
-     is better.",
-    "tie: these ratios (from 7 rounds on, their middle half) spread wider than their distance from 1, so nothing is \
-     said about who is better. \
-     ?: fewer than 3 rounds, so no verdict.",
-    "Peak RSS is the most memory that the process ever had, and includes the program itself.",
+    "A figure is the median of the rounds, with min and max in brackets. In a round each contender runs once, in an order \
+     that rotates. Before runs that get their memory from the system, as much memory is touched and released, since on \
+     a virtual machine the first use of a page can cost ten times what is measured.",
+    "x is the ratio to the baseline's figure: the median of the rounds' own ratios. Lower is better.",
+    "tie: these ratios (with 7 rounds or more, their interquartile range) spread wider than their distance from 1, so \
+     neither is better. ?: fewer than 3 rounds, so no verdict.",
+    "Peak RSS is the peak of the process's resident memory, and includes the program itself.",
 ];
 
 fn reading(xml: &mut Xml) {

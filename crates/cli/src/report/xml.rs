@@ -1,85 +1,94 @@
-//! Elements that are well-formed whatever is in them.
+//! Writes XML that is well-formed whatever its texts are.
 
-/// A piece of XML that is being written.
-#[derive(Default)]
+use std::io::Write as _;
+
+use quick_xml::{
+    Writer,
+    events::{BytesEnd, BytesStart, BytesText, Event},
+};
+
+/// XML that is being written. (Writing to a `Vec` cannot fail, so errors are ignored.)
 pub struct Xml {
-    text: String,
+    writer: Writer<Vec<u8>>,
     open: Vec<&'static str>,
 }
 
+impl Default for Xml {
+    fn default() -> Self {
+        Self { writer: Writer::new(Vec::new()), open: Vec::new() }
+    }
+}
+
 impl Xml {
-    /// `<name key="value">` …
+    /// `<name key="value">`
     pub fn open(&mut self, name: &'static str, attributes: &[(&str, &str)]) {
-        self.start(name, attributes);
-        self.text.push('>');
+        self.event(Event::Start(start(name, attributes)));
         self.open.push(name);
     }
 
-    /// … and the end of the innermost that is open.
+    /// The end of the innermost open element.
     pub fn close(&mut self) {
         if let Some(name) = self.open.pop() {
-            self.text.push_str(&format!("</{name}>\n"));
+            self.event(Event::End(BytesEnd::new(name)));
+            self.line_end();
         }
     }
 
-    /// One without anything in it.
+    /// An element without content.
     pub fn empty(&mut self, name: &'static str, attributes: &[(&str, &str)]) {
-        self.start(name, attributes);
-        self.text.push_str("/>\n");
+        self.event(Event::Empty(start(name, attributes)));
+        self.line_end();
     }
 
-    /// One with text in it.
+    /// An element that contains text.
     pub fn element(&mut self, name: &'static str, attributes: &[(&str, &str)], text: &str) {
         self.open(name, attributes);
         self.text(text);
         self.close();
     }
 
-    /// Between elements.
+    /// Text.
     pub fn text(&mut self, text: &str) {
-        self.text.push_str(&escaped(text));
+        self.event(Event::Text(BytesText::new(&clean(text))));
     }
 
-    /// A document of its own, which must be well-formed: what stands before its root element is left out.
+    /// The root element of a well-formed document, without its declarations.
     pub fn document(&mut self, document: &str, root: &str) {
         let start = document.find(&format!("<{root}")).unwrap_or(0);
-        self.text.push_str(document[start..].trim_end());
-        self.text.push('\n');
+        self.event(Event::Text(BytesText::from_escaped(document[start..].trim_end())));
+        self.line_end();
     }
 
-    /// All of it, every element closed.
+    /// The whole text, with every element closed.
     pub fn end(mut self) -> String {
         while !self.open.is_empty() {
             self.close();
         }
-        self.text
+        String::from_utf8_lossy(&self.writer.into_inner()).into_owned()
     }
 
-    fn start(&mut self, name: &str, attributes: &[(&str, &str)]) {
-        self.text.push('<');
-        self.text.push_str(name);
-        for (key, value) in attributes {
-            self.text.push_str(&format!(" {key}=\"{}\"", escaped(value)));
-        }
+    fn event(&mut self, event: Event<'_>) {
+        let _ = self.writer.write_event(event);
+    }
+
+    fn line_end(&mut self) {
+        let _ = self.writer.get_mut().write_all(b"\n");
     }
 }
 
-/// For element and attribute values; what no document may contain is replaced.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' => out.push(letter),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            _ if letter.is_control() => out.push('\u{fffd}'),
-            _ => out.push(letter),
-        }
+fn start<'n>(name: &'n str, attributes: &[(&str, &str)]) -> BytesStart<'n> {
+    let mut start = BytesStart::new(name);
+    for (key, value) in attributes {
+        start.push_attribute((*key, clean(value).as_str()));
     }
-    out
+    start
+}
+
+/// Replaces the characters that no XML document can contain.
+fn clean(text: &str) -> String {
+    let is_allowed =
+        |c: char| matches!(c, '\t' | '\n') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
+    text.chars().map(|c| if is_allowed(c) { c } else { '\u{fffd}' }).collect()
 }
 
 #[cfg(test)]
@@ -90,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn well_formed_whatever_it_says(text in ".*", value in any::<String>()) {
+        fn well_formed_whatever_the_texts_are(text in ".*", value in any::<String>()) {
             let mut xml = Xml::default();
             xml.open("a", &[("key", &value)]);
             xml.element("b", &[], &text);
@@ -98,14 +107,14 @@ mod tests {
             xml.text(&value);
             let xml = xml.end();
             let document = roxmltree::Document::parse(&xml).unwrap();
-            let told = document.descendants().find(|node| node.has_tag_name("b")).unwrap();
+            let element = document.descendants().find(|node| node.has_tag_name("b")).unwrap();
             let clean = text.chars().all(|letter| !letter.is_control() && letter < '\u{fffe}');
-            prop_assert!(!clean || told.text().unwrap_or_default() == text);
+            prop_assert!(!clean || element.text().unwrap_or_default() == text);
         }
     }
 
     #[test]
-    fn documents_within() {
+    fn embedded_documents() {
         let mut xml = Xml::default();
         xml.open("p", &[]);
         xml.document("<?xml version=\"1.0\"?>\n<svg><g/></svg>\n", "svg");

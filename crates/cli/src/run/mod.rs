@@ -17,32 +17,32 @@ use serde::Serialize;
 
 use self::{
     args::RunArgs,
-    records::{Merged, Process, Records},
+    records::{Merged, ProcessRecord, Records},
 };
 use crate::{
-    allocators::{self, Policy},
+    allocators::{self, MallocPolicy},
     failure::Failure,
-    launch::{self, Ended},
+    launch::{self, ProcessOutcome},
     output,
 };
 
-/// How long those that still run when the command has ended are waited for.
-const MOMENT: Duration = Duration::from_millis(100);
+/// How long to wait for processes that are still running when the command has ended.
+const GRACE: Duration = Duration::from_millis(100);
 
-/// What is told of a run.
+/// The report of a run, as JSON has it.
 #[derive(Debug, Serialize)]
-struct Told {
+struct RunReport {
     command: &'static str,
-    /// As it was given.
+    /// The command line that was run.
     program: Vec<String>,
-    policy: Policy,
+    policy: MallocPolicy,
     library: String,
     /// What the program exited with, or which signal killed it.
     status: Option<i32>,
     signal: Option<i32>,
     ended: String,
     wall_ns: u64,
-    /// Of the program and of all that it waited for, as the kernel has it.
+    /// Of the program and all its descendants that were waited for, as counted by the kernel.
     user_ns: u64,
     system_ns: u64,
     minor_faults: u64,
@@ -51,28 +51,28 @@ struct Told {
     /// Records that could not be read.
     unreadable: usize,
     merged: Merged,
-    processes: Vec<Process>,
+    processes: Vec<ProcessRecord>,
 }
 
-/// Does what the command line says.
+/// Runs the subcommand.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let policy = policy(args)?;
     let library = allocators::library(args.malloc_lib.as_deref())?;
     let [program, words @ ..] = args.command.as_slice() else {
-        return Err(Failure::asked("nothing to run"));
+        return Err(Failure::refused("nothing to run"));
     };
     if let Some(Some(file)) = &args.json {
-        // Before anything runs.
+        // The file is checked before anything runs.
         let opened = fs::OpenOptions::new().create(true).append(true).open(file);
-        opened.map_err(|error| Failure::asked(format!("cannot write {}: {error}", file.display())))?;
+        opened.map_err(|error| Failure::refused(format!("cannot write {}: {error}", file.display())))?;
     }
-    // From here on a signal does not end this process, which would leave the directory.
+    // From here on a signal does not end this process, which would leave the directory behind.
     signals::install()?;
     let records = tempfile::Builder::new()
         .prefix("highwater-run-")
         .tempdir()
         .and_then(|dir| Ok((dir.path().canonicalize()?, dir)))
-        .map_err(|error| Failure::during(format!("cannot make a directory for the records: {error}")))?;
+        .map_err(|error| Failure::runtime(format!("cannot make a directory for the records: {error}")))?;
 
     let mut command = Command::new(program);
     command.args(words).env("HIGHWATER_MALLOC", policy.as_str()).env("HIGHWATER_STATS", &records.0);
@@ -86,79 +86,86 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         Ok(started) => started,
         Err(error) => {
             let message = format!("cannot run {}: {error}", program.display());
-            return Err(Failure { status: launch::status_of_start(&error), message });
+            return Err(Failure { status: launch::start_error_status(&error), message });
         }
     };
-    signals::pass_on_to(Some(started.id()));
-    let ended = started.wait(|| signals::pass_on_to(None));
-    let ended = ended.map_err(|error| Failure::during(format!("cannot wait for the command: {error}")))?;
-    let records = settled(&records.0)
-        .map_err(|error| Failure::during(format!("cannot read the records of the run: {error}")))?;
-    let told = told(args, policy, library.display().to_string(), &ended, records);
-    tell(args, &told)?;
-    Ok(ExitCode::from(launch::status(ended.status)))
+    signals::forward_to(Some(started.id()));
+    let outcome = started.wait(|| signals::forward_to(None));
+    let outcome =
+        outcome.map_err(|error| Failure::runtime(format!("cannot wait for the command: {error}")))?;
+    let records = read_records(&records.0)
+        .map_err(|error| Failure::runtime(format!("cannot read the records of the run: {error}")))?;
+    let report = report(args, policy, library.display().to_string(), &outcome, records);
+    write_report(args, &report)?;
+    Ok(ExitCode::from(launch::status(outcome.status)))
 }
 
-/// The records, when the last processes of the run have had a moment to end as well.
-fn settled(dir: &Path) -> io::Result<Records> {
-    let end = Instant::now() + MOMENT;
+/// Reads the records, after the last processes of the run have had a short time to end as well.
+fn read_records(dir: &Path) -> io::Result<Records> {
+    let end = Instant::now() + GRACE;
     loop {
         let records = Records::read(dir)?;
         if records.merged().running == 0 || Instant::now() >= end {
             return Ok(records);
         }
-        thread::sleep(MOMENT / 20);
+        thread::sleep(GRACE / 20);
     }
 }
 
-/// What was asked for, or what the environment says.
-fn policy(args: &RunArgs) -> Result<Policy, Failure> {
+/// The policy of the command line, or else of the environment.
+fn policy(args: &RunArgs) -> Result<MallocPolicy, Failure> {
     if let Some(policy) = &args.policy {
         return Ok(policy.clone());
     }
     match env::var("HIGHWATER_MALLOC") {
         Ok(text) if !text.is_empty() => {
-            text.parse().map_err(|why| Failure::asked(format!("HIGHWATER_MALLOC: {why}")))
+            text.parse().map_err(|reason| Failure::refused(format!("HIGHWATER_MALLOC: {reason}")))
         }
-        _ => Ok(Policy::general()),
+        _ => Ok(MallocPolicy::general()),
     }
 }
 
-fn told(args: &RunArgs, policy: Policy, library: String, ended: &Ended, records: Records) -> Told {
+fn report(
+    args: &RunArgs,
+    policy: MallocPolicy,
+    library: String,
+    outcome: &ProcessOutcome,
+    records: Records,
+) -> RunReport {
     use std::os::unix::process::ExitStatusExt as _;
 
     let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    Told {
+    RunReport {
         command: "run",
         program: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         policy,
         library,
-        status: ended.status.code(),
-        signal: ended.status.signal(),
-        ended: launch::words(ended.status),
-        wall_ns: ns(ended.wall),
-        user_ns: ns(ended.usage.user),
-        system_ns: ns(ended.usage.system),
-        minor_faults: ended.usage.minor_faults,
-        major_faults: ended.usage.major_faults,
-        peak_resident: ended.usage.peak_resident,
+        status: outcome.status.code(),
+        signal: outcome.status.signal(),
+        ended: launch::describe(outcome.status),
+        wall_ns: ns(outcome.wall),
+        user_ns: ns(outcome.usage.user),
+        system_ns: ns(outcome.usage.system),
+        minor_faults: outcome.usage.minor_faults,
+        major_faults: outcome.usage.major_faults,
+        peak_resident: outcome.usage.peak_resident,
         unreadable: records.unreadable,
         merged: records.merged(),
         processes: records.processes,
     }
 }
 
-/// On stderr, since stdout is the command's.
-fn tell(args: &RunArgs, told: &Told) -> Result<(), Failure> {
+/// Writes the report to stderr, since stdout belongs to the command, or to a file.
+fn write_report(args: &RunArgs, report: &RunReport) -> Result<(), Failure> {
     let Some(file) = &args.json else {
-        output::note(&table::of(told));
+        output::note(&table::of(report));
         return Ok(());
     };
-    let text = serde_json::to_string_pretty(told).map_err(Failure::during)?;
+    let text = serde_json::to_string_pretty(report).map_err(Failure::runtime)?;
     let Some(file) = file else {
         output::note(&text);
         return Ok(());
     };
     fs::write(file, text + "\n")
-        .map_err(|error| Failure::during(format!("cannot write {}: {error}", file.display())))
+        .map_err(|error| Failure::runtime(format!("cannot write {}: {error}", file.display())))
 }

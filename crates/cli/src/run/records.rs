@@ -1,4 +1,4 @@
-//! What the processes of a run left behind, and what that is together.
+//! The records that the processes of a run leave, and their totals.
 
 use std::{collections::HashMap, fs, io, path::Path};
 
@@ -8,49 +8,48 @@ use serde::Serialize;
 
 use crate::allocators::policy;
 
-/// How the record of a process ends.
+/// How a process of a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// With its exit handlers.
+pub enum ProcessEnd {
+    /// It ran its exit handlers.
     Exited,
-    /// The process went on with another program, which has a record of its own.
+    /// It executed another program, which has a record of its own.
     Replaced,
-    /// The process still runs.
+    /// It is still running.
     Running,
-    /// Without a last word: it was killed, or ended without exit handlers.
+    /// It was killed, or ended without its exit handlers.
     CutShort,
 }
 
-impl End {
-    /// For people.
+impl ProcessEnd {
+    /// In words, for the table.
     pub fn words(self) -> &'static str {
         match self {
             Self::Exited => "exited",
             Self::Replaced => "became another",
-            Self::Running => "still runs",
+            Self::Running => "still running",
             Self::CutShort => "cut short",
         }
     }
 }
 
-/// A process, or one of the programs that it was. Sizes are bytes.
+/// A process, or one of the programs it executed. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Process {
+pub struct ProcessRecord {
     pub name: String,
     pub process: u64,
     pub parent: u64,
-    pub end: End,
+    pub end: ProcessEnd,
     pub policy: &'static str,
     #[serde(flatten)]
     pub figures: Figures,
-    /// On the monotonic clock.
+    /// Times of the monotonic clock.
     pub started_ns: u64,
     pub written_ns: u64,
 }
 
-/// What is told of a process, and of all of them. What a process tells only at its end is not known of one that was cut
-/// short.
+/// The figures of one process or of all. A figure that a process records only at its end is `None` if it was cut short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Figures {
     pub growths: u64,
@@ -72,11 +71,11 @@ impl Figures {
         combined(self.minor_faults, self.major_faults, u64::saturating_add)
     }
 
-    /// Counts and ends add up, peaks do not: of those the larger.
-    fn and(self, other: Self) -> Self {
+    /// Combines two: counts and final sizes add up; of peaks the larger is kept.
+    fn combine(self, other: Self) -> Self {
         let (a, b) = (self, other);
         let sum = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::saturating_add);
-        let most = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::max);
+        let max = |of: fn(&Self) -> Option<u64>| combined(of(&a), of(&b), u64::max);
         Self {
             growths: a.growths.saturating_add(b.growths),
             refusals: a.refusals.saturating_add(b.refusals),
@@ -85,15 +84,15 @@ impl Figures {
             peak_committed: a.peak_committed.max(b.peak_committed),
             live_blocks: sum(|figures| figures.live_blocks),
             live_bytes: sum(|figures| figures.live_bytes),
-            peak_live_bytes: most(|figures| figures.peak_live_bytes),
+            peak_live_bytes: max(|figures| figures.peak_live_bytes),
             minor_faults: sum(|figures| figures.minor_faults),
             major_faults: sum(|figures| figures.major_faults),
-            peak_resident: most(|figures| figures.peak_resident),
+            peak_resident: max(|figures| figures.peak_resident),
         }
     }
 }
 
-/// Of what is known.
+/// Combines what is known of the two.
 fn combined(a: Option<u64>, b: Option<u64>, of: fn(u64, u64) -> u64) -> Option<u64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(of(a, b)),
@@ -101,35 +100,35 @@ fn combined(a: Option<u64>, b: Option<u64>, of: fn(u64, u64) -> u64) -> Option<u
     }
 }
 
-/// All of them.
+/// The totals of all processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Merged {
-    /// How many records there are, and how many of each end.
+    /// The number of records, and of processes by how they ended.
     pub records: usize,
     pub exited: usize,
     pub replaced: usize,
     pub running: usize,
     pub cut_short: usize,
-    /// What can be added up is added up; peaks are the largest process's.
+    /// Counts are added up; peaks are those of the largest process.
     #[serde(flatten)]
     pub figures: Figures,
-    /// The most that the peaks of processes that lived at the same time add up to: all of them together had no more, as
-    /// far as they told.
+    /// The largest sum of the peaks of processes that lived at the same time: an upper bound for what all of them had
+    /// together, as far as they recorded it.
     pub peak_committed_together: u64,
-    /// The same of what was live.
+    /// The same for live bytes.
     pub peak_live_bytes_together: u64,
 }
 
 /// The records of a directory, the oldest first.
 #[derive(Debug, Default)]
 pub struct Records {
-    pub processes: Vec<Process>,
-    /// Files that are not whole, or of another version of the library.
+    pub processes: Vec<ProcessRecord>,
+    /// Files that are incomplete, or of another version of the library.
     pub unreadable: usize,
 }
 
 impl Records {
-    /// Reads all there are.
+    /// Reads all records of a directory.
     pub fn read(dir: &Path) -> io::Result<Self> {
         let mut records = Vec::new();
         let mut unreadable = 0;
@@ -146,35 +145,35 @@ impl Records {
         Ok(Self { processes: processes(&records, is_alive), unreadable })
     }
 
-    /// All together.
+    /// The totals.
     pub fn merged(&self) -> Merged {
         let count = |end| self.processes.iter().filter(|process| process.end == end).count();
         Merged {
             records: self.processes.len(),
-            exited: count(End::Exited),
-            replaced: count(End::Replaced),
-            running: count(End::Running),
-            cut_short: count(End::CutShort),
+            exited: count(ProcessEnd::Exited),
+            replaced: count(ProcessEnd::Replaced),
+            running: count(ProcessEnd::Running),
+            cut_short: count(ProcessEnd::CutShort),
             figures: sum(&self.processes),
-            peak_committed_together: together(&self.processes, |figures| Some(figures.peak_committed)),
-            peak_live_bytes_together: together(&self.processes, |figures| figures.peak_live_bytes),
+            peak_committed_together: largest_sum(&self.processes, |figures| Some(figures.peak_committed)),
+            peak_live_bytes_together: largest_sum(&self.processes, |figures| figures.peak_live_bytes),
         }
     }
 }
 
-/// A process that has ended and was not waited for does not run.
+/// Whether a process is running; a zombie is not.
 fn is_alive(process: u64) -> bool {
     let Ok(id) = i32::try_from(process) else { return false };
     let is_there = id > 0 && matches!(kill(Pid::from_raw(id), None), Ok(()) | Err(Errno::EPERM));
     is_there && !fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| is_zombie(&stat))
 }
 
-/// `123 (name) Z 1 …`, where a name may be anything.
+/// Reads the state from `/proc/PID/stat`: `123 (name) Z 1 …`, where the name can contain anything.
 fn is_zombie(stat: &str) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
-fn processes(records: &[Record], is_alive: impl Fn(u64) -> bool) -> Vec<Process> {
+fn processes(records: &[Record], is_alive: impl Fn(u64) -> bool) -> Vec<ProcessRecord> {
     let mut starts: HashMap<u64, u64> = HashMap::new();
     for record in records {
         let started = starts.entry(record.get(Field::Process)).or_default();
@@ -185,21 +184,21 @@ fn processes(records: &[Record], is_alive: impl Fn(u64) -> bool) -> Vec<Process>
     processes
 }
 
-fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) -> bool) -> Process {
+fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) -> bool) -> ProcessRecord {
     let get = |field| record.get(field);
-    let is_over = get(Field::State) == 2;
-    let last = |field| Some(get(field)).filter(|figure| is_over || *figure > 0);
+    let exited = get(Field::State) == 2;
+    let last = |field| Some(get(field)).filter(|figure| exited || *figure > 0);
     let id = get(Field::Process);
-    let end = if is_over {
-        End::Exited
+    let end = if exited {
+        ProcessEnd::Exited
     } else if starts.get(&id).is_some_and(|started| *started > get(Field::Started)) {
-        End::Replaced
+        ProcessEnd::Replaced
     } else if is_alive(id) {
-        End::Running
+        ProcessEnd::Running
     } else {
-        End::CutShort
+        ProcessEnd::CutShort
     };
-    Process {
+    ProcessRecord {
         name: String::from_utf8_lossy(&record.name()).into_owned(),
         process: id,
         parent: get(Field::Parent),
@@ -226,13 +225,13 @@ fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) 
     }
 }
 
-/// All together.
-pub fn sum(processes: &[Process]) -> Figures {
-    processes.iter().map(|process| process.figures).fold(Figures::default(), Figures::and)
+/// The figures of these processes, combined.
+pub fn sum(processes: &[ProcessRecord]) -> Figures {
+    processes.iter().map(|process| process.figures).fold(Figures::default(), Figures::combine)
 }
 
-fn together(processes: &[Process], peak: impl Fn(&Figures) -> Option<u64>) -> u64 {
-    // It can only be largest when one begins.
+fn largest_sum(processes: &[ProcessRecord], peak: impl Fn(&Figures) -> Option<u64>) -> u64 {
+    // The sum is largest at a moment when some process starts.
     let at = |now: u64| {
         let live =
             processes.iter().filter(|process| (process.started_ns..=process.written_ns).contains(&now));
@@ -245,7 +244,7 @@ fn together(processes: &[Process], peak: impl Fn(&Figures) -> Option<u64>) -> u6
 mod tests {
     use super::*;
 
-    /// Of process `id`, from and to these times, with such a peak.
+    /// A record of process `id`, from and to these times, with this peak.
     fn record(id: u64, state: u64, times: (u64, u64), peak: u64) -> Record {
         let record = Record::default();
         record.begin(b"cc1plus");
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn how_each_ended() {
+    fn ends_of_processes() {
         let records = [
             record(9, 2, (50, 60), 1),
             record(7, 1, (10, 15), 1),
@@ -275,14 +274,19 @@ mod tests {
         ];
         let processes = processes(&records, |id| id == 8);
         let ends: Vec<_> = processes.iter().map(|process| (process.process, process.end)).collect();
-        let expected =
-            [(6, End::CutShort), (7, End::Replaced), (8, End::Running), (7, End::Exited), (9, End::Exited)];
+        let expected = [
+            (6, ProcessEnd::CutShort),
+            (7, ProcessEnd::Replaced),
+            (8, ProcessEnd::Running),
+            (7, ProcessEnd::Exited),
+            (9, ProcessEnd::Exited),
+        ];
         assert_eq!(ends, expected);
         assert!(processes.iter().all(|process| process.policy == "general" && process.name == "cc1plus"));
     }
 
     #[test]
-    fn all_together() {
+    fn totals() {
         let records = [
             record(1, 2, (0, 100), 10),
             record(2, 2, (10, 20), 7),
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_none() {
+    fn unreadable_files_are_counted() {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
         file("highwater-1-a.rec", &record(1, 2, (1, 2), 3).to_bytes());
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_told_is_not_nothing() {
+    fn figures_that_were_not_recorded_are_unknown() {
         let cut = record(1, 1, (1, 2), 0);
         let figures = processes(&[cut], |_| false)[0].figures;
         assert_eq!((figures.peak_live_bytes, figures.faults(), figures.live_blocks), (None, None, Some(3)));
@@ -321,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_ended() {
+    fn zombies_are_not_alive() {
         assert!(is_zombie("12 (a) b) Z 1 2 3"));
         assert!(!is_zombie("12 (Z) S 1 2 3"));
         assert!(is_alive(std::process::id().into()));
@@ -329,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_the_future() {
+    fn an_unknown_policy() {
         let strange = record(1, 2, (1, 2), 3);
         strange.set(Field::Policy, 99);
         assert_eq!(processes(&[strange], |_| false)[0].policy, "unknown");

@@ -1,4 +1,4 @@
-//! Signals that are sent to the wrapper go on to the program.
+//! Forwards signals that are sent to the wrapper to the program.
 
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
@@ -6,31 +6,31 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 use crate::failure::Failure;
 
-/// What may be meant for the program. Those of the terminal reach it as well, since it is in the same group.
-const PASSED_ON: [Signal; 6] =
+/// The signals that are forwarded. The program also gets the terminal's signals, since it is in the same process group.
+const FORWARDED: [Signal; 6] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
 static CHILD: AtomicI32 = AtomicI32::new(0);
-/// One that came before there was a child.
+/// A signal that came before there was a child.
 static EARLY: AtomicI32 = AtomicI32::new(0);
 
-/// From here on the wrapper lives until the program has ended.
+/// Installs the handlers: from here on signals do not end the wrapper before the program.
 pub fn install() -> Result<(), Failure> {
     let action = SigAction::new(
-        SigHandler::SigAction(pass_on),
+        SigHandler::SigAction(forward),
         SaFlags::SA_RESTART | SaFlags::SA_SIGINFO,
         SigSet::empty(),
     );
-    for signal in PASSED_ON {
-        // SAFETY: the handler makes atomic accesses and calls `kill`, which a handler may.
+    for signal in FORWARDED {
+        // SAFETY: the handler only accesses atomics and calls `kill`, which is async-signal-safe.
         unsafe { sigaction(signal, &action) }
-            .map_err(|error| Failure::during(format!("cannot listen for {signal}: {error}")))?;
+            .map_err(|error| Failure::runtime(format!("cannot handle {signal}: {error}")))?;
     }
     Ok(())
 }
 
-/// To whom they go; `None` when its number may soon be another's.
-pub fn pass_on_to(child: Option<u32>) {
+/// Sets the process that signals are forwarded to; `None` before its id can be reused.
+pub fn forward_to(child: Option<u32>) {
     let id = child.and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
     CHILD.store(id, SeqCst);
     let early = EARLY.swap(0, SeqCst);
@@ -39,10 +39,10 @@ pub fn pass_on_to(child: Option<u32>) {
     }
 }
 
-extern "C" fn pass_on(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: with SA_SIGINFO the kernel hands over a valid one.
+extern "C" fn forward(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the handler is installed with SA_SIGINFO, so the kernel passes a valid `siginfo_t`.
     let code = unsafe { (*info).si_code };
-    // Above zero it is the kernel that sends it, to the whole group: the program has had it.
+    // A positive code means that the kernel sent it to the whole group: the program has it already.
     if code > 0 {
         return;
     }
@@ -53,6 +53,6 @@ extern "C" fn pass_on(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_v
 }
 
 fn send(child: i32, signal: i32) {
-    // SAFETY: a signal to a process that is ours and has not been waited for.
+    // SAFETY: `kill` has no memory preconditions; the id is that of a child not yet waited for, so it is not reused.
     unsafe { libc::kill(child, signal) };
 }

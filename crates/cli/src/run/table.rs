@@ -1,49 +1,50 @@
-//! A run's processes for people to read.
+//! The processes of a run as a table.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 use super::{
-    Told,
-    records::{Figures, Merged, Process, sum},
+    RunReport,
+    records::{Figures, Merged, ProcessRecord, sum},
 };
 use crate::{failure::short, size::human};
 
-/// Processes that have a line of their own.
+/// How plural processes have a row of their own.
 const SHOWN: usize = 16;
-/// All that is told.
-pub fn of(told: &Told) -> String {
+
+/// The whole report as text.
+pub fn of(report: &RunReport) -> String {
     let mut text = format!(
         "\nhighwater run: {} ended with {} after {:.2?} (user {:.2?}, system {:.2?}; {} page faults, largest process \
          {})\n",
-        short(&told.program.join(" ")),
-        told.ended,
-        Duration::from_nanos(told.wall_ns),
-        Duration::from_nanos(told.user_ns),
-        Duration::from_nanos(told.system_ns),
-        told.minor_faults.saturating_add(told.major_faults),
-        human(told.peak_resident),
+        short(&report.program.join(" ")),
+        report.ended,
+        Duration::from_nanos(report.wall_ns),
+        Duration::from_nanos(report.user_ns),
+        Duration::from_nanos(report.system_ns),
+        report.minor_faults.saturating_add(report.major_faults),
+        human(report.peak_resident),
     );
-    if told.processes.is_empty() {
+    if report.processes.is_empty() {
         text.push_str(
-            "no process left a record: the command is statically linked or setuid, brings its own malloc, or ended \
+            "no process left a record: the command is statically linked or setuid, has its own malloc, or ended \
              before it allocated",
         );
     } else {
-        text.push_str(&format!("{}\n", table(told)));
-        text.push_str(&count(&told.merged, &told.processes));
+        text.push_str(&format!("{}\n", table(report)));
+        text.push_str(&summary(&report.merged, &report.processes));
     }
-    if told.unreadable > 0 {
+    if report.unreadable > 0 {
         text.push_str(&format!(
-            "\n{} could not be read (of another version, or not begun)",
-            many(told.unreadable, "record")
+            "\n{} could not be read (of another version, or empty)",
+            plural(report.unreadable, "record")
         ));
     }
     text
 }
 
-fn table(told: &Told) -> Table {
+fn table(report: &RunReport) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([
@@ -52,10 +53,10 @@ fn table(told: &Told) -> Table {
         "end",
         "growth steps",
         "committed",
-        "at most",
+        "peak",
         "live blocks at the end",
         "their bytes",
-        "at most",
+        "peak",
         "page faults",
         "peak RSS",
     ]);
@@ -64,24 +65,24 @@ fn table(told: &Told) -> Table {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    // The largest, in the order in which they began.
-    let mut largest: Vec<_> = (0..told.processes.len()).collect();
-    largest.sort_by_key(|&index| std::cmp::Reverse(told.processes[index].figures.peak_committed));
+    // The largest ones, in the order in which they started.
+    let mut largest: Vec<_> = (0..report.processes.len()).collect();
+    largest.sort_by_key(|&index| std::cmp::Reverse(report.processes[index].figures.peak_committed));
     let shown: BTreeSet<_> = largest.into_iter().take(SHOWN).collect();
-    let (mut own, mut others) = (Vec::new(), Vec::new());
-    for (index, process) in told.processes.iter().enumerate() {
-        if shown.contains(&index) { &mut own } else { &mut others }.push(process.clone());
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
+    for (index, process) in report.processes.iter().enumerate() {
+        if shown.contains(&index) { &mut rows } else { &mut others }.push(process.clone());
     }
-    for process in &own {
+    for process in &rows {
         let name = format!("{} {}", process.name, process.process);
         table.add_row(row(name, process.policy, process.end.words(), &process.figures));
     }
     if !others.is_empty() {
         table.add_row(row(format!("{} others", others.len()), "", "", &sum(&others)));
     }
-    if told.processes.len() > 1 {
-        let name = format!("all {}", told.processes.len());
-        table.add_row(row(name, "", "", &told.merged.figures));
+    if report.processes.len() > 1 {
+        let name = format!("all {}", report.processes.len());
+        table.add_row(row(name, "", "", &report.merged.figures));
     }
     table
 }
@@ -106,14 +107,14 @@ fn row(name: String, policy: &str, end: &str, figures: &Figures) -> [String; 11]
     ]
 }
 
-/// What only a process that exits tells is not known of others.
+/// A figure that is recorded only at the exit of a process is unknown for others.
 fn known(figure: Option<u64>, show: impl Fn(u64) -> String) -> String {
     figure.map_or("unknown".into(), show)
 }
 
-fn count(merged: &Merged, processes: &[Process]) -> String {
+fn summary(merged: &Merged, processes: &[ProcessRecord]) -> String {
     let ids: BTreeSet<_> = processes.iter().map(|process| process.process).collect();
-    let mut text = format!("{} left {}", many(ids.len(), "process"), many(merged.records, "record"));
+    let mut text = format!("{} left {}", plural(ids.len(), "process"), plural(merged.records, "record"));
     let counts = [
         (merged.exited, "exited"),
         (merged.replaced, "became another program (exec), which has a record of its own"),
@@ -128,8 +129,8 @@ fn count(merged: &Merged, processes: &[Process]) -> String {
     text.push_str(&format!(": {}", counts.join(", ")));
     if processes.len() > 1 {
         text.push_str(&format!(
-            "\nin the last line counts are added up and peaks are the largest process's; all that lived at the same \
-             time had at most {} live and {} committed, as far as they told",
+            "\nin the last line counts are added up and peaks are those of the largest process; all processes that ran at \
+             the same time had at most {} live and {} committed, as far as they recorded it",
             human(merged.peak_live_bytes_together),
             human(merged.peak_committed_together),
         ));
@@ -137,9 +138,9 @@ fn count(merged: &Merged, processes: &[Process]) -> String {
     text
 }
 
-fn many(count: usize, what: &str) -> String {
-    let plural = if what.ends_with('s') { "es" } else { "s" };
-    format!("{count} {what}{}", if count == 1 { "" } else { plural })
+fn plural(count: usize, what: &str) -> String {
+    let ending = if what.ends_with('s') { "es" } else { "s" };
+    format!("{count} {what}{}", if count == 1 { "" } else { ending })
 }
 
 #[cfg(test)]
@@ -147,10 +148,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words() {
-        assert_eq!(many(1, "process"), "1 process");
-        assert_eq!(many(2, "process"), "2 processes");
-        assert_eq!(many(0, "record"), "0 records");
+    fn plurals_and_short_names() {
+        assert_eq!(plural(1, "process"), "1 process");
+        assert_eq!(plural(2, "process"), "2 processes");
+        assert_eq!(plural(0, "record"), "0 records");
         assert_eq!(short("a\nb"), "a b");
         assert_eq!(short(&"ä".repeat(61)), format!("{}…", "ä".repeat(60)));
     }

@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     lab::{
         Case, Unit,
-        chart::{Axis, Line, Lines, Picture},
+        chart::{Axis, ChartLine, LineChart, Picture},
     },
 };
 
@@ -61,18 +61,18 @@ pub fn by_step(case: &Case, ways: &[Way]) -> Result<Vec<Picture>, Failure> {
     for (metric, what) in METRICS {
         let of_family = |(name, way): &Family| {
             let point = |step: &usize| Some((*step as f64, median(case, way(*step), metric)?));
-            Line { name: (*name).to_owned(), points: steps.iter().filter_map(point).collect() }
+            ChartLine { name: (*name).to_owned(), points: steps.iter().filter_map(point).collect() }
         };
         let level = |way: &Way| {
             let at = median(case, *way, metric)?;
-            Some(Line {
+            Some(ChartLine {
                 name: format!("({})", way.name()),
                 points: vec![(first as f64, at), (last as f64, at)],
             })
         };
         let lines = FAMILIES.iter().map(of_family).filter(|line| !line.points.is_empty());
         let lines: Vec<_> = lines.chain(LEVEL.iter().filter_map(level)).collect();
-        let chart = Lines {
+        let chart = LineChart {
             name: format!("{metric}-by-step"),
             title: format!("{}: {what} by the size of a step{}", case.title, partial(case.partial)),
             subtitle: format!(
@@ -96,7 +96,7 @@ pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Vec<Pict
             let point = |(case, size): (&Case, &usize)| {
                 Some((*size as f64, median(case, way, metric)? / (*size as f64 / 1024.0)))
             };
-            Line { name: way.name(), points: cases.iter().zip(sizes).filter_map(point).collect() }
+            ChartLine { name: way.name(), points: cases.iter().zip(sizes).filter_map(point).collect() }
         };
         let lines = traced().into_iter().filter(|way| ways.contains(way)).map(line);
         let lines: Vec<_> = lines.filter(|line| line.points.len() > 1).collect();
@@ -104,7 +104,7 @@ pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Vec<Pict
             continue;
         }
         let is_partial = cases.iter().any(|case| case.partial);
-        let chart = Lines {
+        let chart = LineChart {
             name: format!("{metric}-by-size"),
             title: format!("Filling memory word by word: {what} by size{}", partial(is_partial)),
             subtitle: format!("medians of {} runs, for each KiB of the size", cases[0].rounds),
@@ -119,14 +119,14 @@ pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Vec<Pict
 
 /// Memory against time.
 pub fn over_time(size: usize, traces: &[(Way, Trace)]) -> Result<Option<Picture>, Failure> {
-    let line = |(way, trace): &(Way, Trace)| Line {
+    let line = |(way, trace): &(Way, Trace)| ChartLine {
         name: way.name(),
         points: trace.iter().map(|(ns, rss)| (*ns as f64, *rss as f64)).collect(),
     };
     if traces.is_empty() {
         return Ok(None);
     }
-    let chart = Lines {
+    let chart = LineChart {
         name: "rss-over-time".into(),
         title: format!("Filling {} word by word: memory over time", step_name(size)),
         subtitle: "one run each, beside the measured ones: the process's resident memory after each 128th of the size"

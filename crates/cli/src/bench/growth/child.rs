@@ -59,7 +59,7 @@ pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
         Engine::Malloc => malloc(plan)?,
         _ => region(plan)?,
     };
-    output::print(&serde_json::to_string(&told).map_err(Failure::during)?, ExitCode::SUCCESS)
+    output::print(&serde_json::to_string(&told).map_err(Failure::runtime)?, ExitCode::SUCCESS)
 }
 
 /// The clocks, and where they stood.
@@ -146,9 +146,9 @@ fn region(plan: &Plan) -> Result<Told, Failure> {
         let huge_pages = if plan.way.huge { HugePages::Advise } else { HugePages::Never };
         builder = builder.populate(plan.way.populate).huge_pages(huge_pages);
     }
-    let region = builder.try_build().map_err(Failure::during)?;
+    let region = builder.try_build().map_err(Failure::runtime)?;
     if region.limit() < plan.size {
-        return Err(Failure::during(format!("only {} bytes could be reserved", region.limit())));
+        return Err(Failure::runtime(format!("only {} bytes could be reserved", region.limit())));
     }
     let base = black_box(region.as_ptr().cast::<u64>());
     let mut refused = None;
@@ -182,7 +182,7 @@ fn region(plan: &Plan) -> Result<Told, Failure> {
         }),
     };
     if let Some(refusal) = refused {
-        return Err(Failure::during(refusal));
+        return Err(Failure::runtime(refusal));
     }
     let stats = region.stats();
     // SAFETY: so many words were written, from the base on.
@@ -220,7 +220,7 @@ fn malloc(plan: &Plan) -> Result<Told, Failure> {
     // SAFETY: any size may be asked for.
     let block = black_box(unsafe { libc::malloc(plan.size) }.cast::<u64>());
     if ptr::eq(block, ptr::null()) {
-        return Err(Failure::during(format!("malloc gives no {} bytes", plan.size)));
+        return Err(Failure::runtime(format!("malloc gives no {} bytes", plan.size)));
     }
     let told = Clock::around(plan, |places| {
         for place in places {

@@ -83,16 +83,18 @@ impl GrowthArgs {
         sizes.sort_unstable();
         sizes.dedup();
         if let Some(size) = sizes.iter().find(|size| !size.is_multiple_of(4096)) {
-            return Err(Failure::asked(format!("--sizes {size}: not a whole number of pages of 4096 bytes")));
+            return Err(Failure::refused(format!(
+                "--sizes {size}: not a whole number of pages of 4096 bytes"
+            )));
         }
         let largest = sizes.last().copied().unwrap_or_default() as u64;
         match machine::available() {
             // What a vector takes while it moves, and what stays free.
-            Some(available) if available.bytes / 5 * 2 < largest => Err(Failure::asked(format!(
+            Some(available) if available.bytes / 5 * 2 < largest => Err(Failure::refused(format!(
                 "filling {} in every way takes up to 2.5 times as much: more than the {} {} has available",
                 human(largest),
                 human(available.bytes),
-                available.of
+                available.source
             ))),
             _ => Ok(sizes),
         }
@@ -104,7 +106,7 @@ impl GrowthArgs {
             ways.retain(|way| self.only.iter().any(|text| way.name().contains(text.as_str())));
         }
         if ways.is_empty() {
-            return Err(Failure::asked(format!(
+            return Err(Failure::refused(format!(
                 "--only {}: no way has that in its name",
                 self.only.join(", ")
             )));
@@ -177,7 +179,8 @@ fn contest<'a>(size: usize, ways: &[Way], quick: bool) -> Contest<'a> {
 
 fn one(plan: Plan) -> Result<Told, String> {
     let text = serde_json::to_string(&plan).map_err(|error| error.to_string())?;
-    let mut command = process::again(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
+    let mut command =
+        process::this_command(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
     process::json(&mut command)
 }
 
@@ -191,7 +194,7 @@ fn sample(told: Told) -> Sample {
         told.peak_rss.and_then(number),
         number(told.overshoot),
     ];
-    Sample::of_some(figures).checked(told.checksum)
+    Sample::of_some(figures).with_checksum(told.checksum)
 }
 
 /// Memory over time, of some that differ, in a run for each that is not among the figures: of those that can do it.

@@ -4,7 +4,7 @@ use super::{
     median,
     way::{Engine, Way, step_name},
 };
-use crate::lab::{Case, Unit, Verdict, unit::three};
+use crate::lab::{Case, Unit, Verdict, unit::three_digits};
 
 const METRIC: &str = "cpu";
 /// A larger step that saves less than this share of the time is not worth its memory.
@@ -77,7 +77,9 @@ fn against(case: &Case, way: Way, best: Way) -> Option<String> {
     let ratio = case.ratio(&way.name(), &best.name(), METRIC)?;
     Some(match ratio.verdict {
         Verdict::Tie => format!("{} ties with it", way.name()),
-        verdict => format!("{} takes {} times that{}", way.name(), three(ratio.times), verdict.doubt()),
+        verdict => {
+            format!("{} takes {} times that{}", way.name(), three_digits(ratio.times), verdict.doubt())
+        }
     })
 }
 

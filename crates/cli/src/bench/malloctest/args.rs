@@ -99,10 +99,10 @@ impl MalloctestArgs {
     pub fn shape(&self) -> Result<Shape, Failure> {
         let (lower, upper) = (self.lower, self.upper);
         if lower >= upper {
-            return Err(Failure::asked(format!("LOWER {lower} is not below UPPER {upper}")));
+            return Err(Failure::refused(format!("LOWER {lower} is not below UPPER {upper}")));
         }
         let upper = u32::try_from(upper)
-            .map_err(|_| Failure::asked(format!("UPPER {upper}: blocks are smaller than 4 GiB here")))?;
+            .map_err(|_| Failure::refused(format!("UPPER {upper}: blocks are smaller than 4 GiB here")))?;
         let shape = Shape {
             threads: self.threads.into(),
             repeats: self.repeats.unwrap_or(self.lab.size(20, 3)) as usize,
@@ -118,8 +118,8 @@ impl MalloctestArgs {
             return Ok(shape);
         }
         let had = available.map_or(String::new(), |available| {
-            format!(", and {} has {} available", available.of, human(available.bytes))
+            format!(", and {} has {} available", available.source, human(available.bytes))
         });
-        Err(Failure::asked(format!("about {} would be allocated at the same time{had}", human(needed))))
+        Err(Failure::refused(format!("about {} would be allocated at the same time{had}", human(needed))))
     }
 }

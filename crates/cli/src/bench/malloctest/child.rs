@@ -40,7 +40,7 @@ pub fn run(args: &ChildArgs) -> Result<ExitCode, Failure> {
         Subject::Bumpalo => work::run::<Bump>(shape, write),
         Subject::Nobody => work::run::<Nobody>(shape, write),
     };
-    let measured = measured.map_err(Failure::during)?;
+    let measured = measured.map_err(Failure::runtime)?;
     let told = Told {
         malloc_from,
         repeat_ns: measured.repeat_ns,
@@ -53,7 +53,7 @@ pub fn run(args: &ChildArgs) -> Result<ExitCode, Failure> {
         asked: measured.asked,
         verified: measured.verified,
     };
-    output::print(&serde_json::to_string(&told).map_err(Failure::during)?, ExitCode::SUCCESS)
+    output::print(&serde_json::to_string(&told).map_err(Failure::runtime)?, ExitCode::SUCCESS)
 }
 
 /// The object in whose code the `malloc` is that this process calls.

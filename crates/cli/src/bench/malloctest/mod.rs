@@ -20,7 +20,7 @@ use self::{
     results::metrics,
 };
 use crate::{
-    allocators::{self, Allocator, Found},
+    allocators::{self, Allocator, AllocatorSet},
     failure::Failure,
     lab::{Contest, Findings, Lab, Warming, process},
 };
@@ -40,7 +40,7 @@ const SYSTEM: &str = "system";
 pub fn measure(args: &MalloctestArgs) -> Result<Findings, Failure> {
     let shape = args.shape()?;
     let found = find(args)?;
-    found.tell();
+    found.print_missing();
     let plan = |subject| Plan { shape, write: args.write, subject };
     // Of everybody's last run: how long each repeat took.
     let repeats = RefCell::new(Repeats::new());
@@ -76,7 +76,7 @@ pub fn measure(args: &MalloctestArgs) -> Result<Findings, Failure> {
 type Repeats = BTreeMap<String, Vec<u64>>;
 
 /// The system's allocator first, since ratios are to it. Ours only where it is, unless it was asked for.
-fn find(args: &MalloctestArgs) -> Result<Found, Failure> {
+fn find(args: &MalloctestArgs) -> Result<AllocatorSet, Failure> {
     let mut names = vec![SYSTEM.to_owned()];
     let mut missing = None;
     match &args.allocators {
@@ -98,7 +98,7 @@ fn find(args: &MalloctestArgs) -> Result<Found, Failure> {
 /// One run in a process of its own.
 fn one(plan: &Plan, allocator: Option<&Allocator>) -> Result<Told, String> {
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
-    let mut command = process::again([SUBCOMMAND, &text]).map_err(|error| error.to_string())?;
+    let mut command = process::this_command([SUBCOMMAND, &text]).map_err(|error| error.to_string())?;
     if let Some(allocator) = allocator {
         allocator.prepare(&mut command);
     }

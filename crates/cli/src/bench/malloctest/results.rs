@@ -6,12 +6,12 @@ use super::{
     plan::{Plan, Shape, Told, Write},
 };
 use crate::{
-    allocators::{Allocator, Kind},
+    allocators::{Allocator, AllocatorKind},
     failure::Failure,
     lab::{
         Case, Findings, Metric, Sample, Unit, Verdict,
-        chart::{Axis, Bars, Line, Lines, Picture},
-        unit::three,
+        chart::{Axis, BarChart, ChartLine, LineChart, Picture},
+        unit::three_digits,
     },
 };
 
@@ -36,7 +36,7 @@ pub fn sample(plan: &Plan, told: &Told) -> Result<Sample, String> {
         told.peak_rss.map(|bytes| bytes as f64),
         Some(told.page_faults as f64),
     ];
-    Ok(Sample::of_some(figures).checked(told.asked))
+    Ok(Sample::of_some(figures).with_checksum(told.asked))
 }
 
 /// All that is told about the runs.
@@ -90,7 +90,7 @@ fn command(shape: &Shape, args: &MalloctestArgs) -> String {
 fn pictures(case: &Case, repeats: &Repeats, shape: &Shape) -> Result<Vec<Picture>, Failure> {
     let mut pictures = Vec::new();
     let title = format!("malloctest {shape}: execution time");
-    if let Some(mut bars) = Bars::of_cases("time", &title, [case], "pair", false) {
+    if let Some(mut bars) = BarChart::of_cases("time", &title, [case], "pair", false) {
         bars.what = "execution time of a thread".into();
         let pairs = (shape.repeats * shape.iterations) as f64;
         for bar in bars.groups.iter_mut().flat_map(|group| &mut group.bars) {
@@ -100,7 +100,7 @@ fn pictures(case: &Case, repeats: &Repeats, shape: &Shape) -> Result<Vec<Picture
         pictures.push(bars.draw()?);
     }
     let title = format!("malloctest {shape}: peak memory");
-    if let Some(bars) = Bars::of_cases("peak-rss", &title, [case], "peak-rss", false) {
+    if let Some(bars) = BarChart::of_cases("peak-rss", &title, [case], "peak-rss", false) {
         pictures.push(bars.draw()?);
     }
     if shape.repeats > 1 && !repeats.is_empty() {
@@ -110,13 +110,13 @@ fn pictures(case: &Case, repeats: &Repeats, shape: &Shape) -> Result<Vec<Picture
 }
 
 /// What the first repeat pays for, and what the others find.
-fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> Lines {
+fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> LineChart {
     let line = |name: &String| {
         let times = repeats.get(name)?.iter().enumerate();
         let points = times.map(|(at, ns)| ((at + 1) as f64, *ns as f64 / shape.iterations as f64));
-        Some(Line { name: name.clone(), points: points.collect() })
+        Some(ChartLine { name: name.clone(), points: points.collect() })
     };
-    Lines {
+    LineChart {
         name: "by-repeat".into(),
         title: format!("malloctest {shape}: each repeat"),
         subtitle: "everybody's last run; from the first thread's start to the last one's end, over the blocks of one"
@@ -129,7 +129,7 @@ fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> Lines {
 
 fn words(case: &Case, write: Write, allocators: &[Allocator]) -> Vec<String> {
     let mut words = Vec::new();
-    let is_ours = |allocator: &&Allocator| matches!(allocator.kind, Kind::Highwater(_));
+    let is_ours = |allocator: &&Allocator| matches!(allocator.kind, AllocatorKind::Highwater(_));
     let others = allocators.iter().filter(|allocator| !is_ours(allocator));
     let versions: Vec<_> = others.map(|other| format!("{} is {}", other.name, other.version)).collect();
     words.push(format!("{}.", versions.join(", ")));
@@ -171,11 +171,13 @@ fn against(case: &Case, name: &str, peer: &str) -> Option<String> {
     let time = case.ratio(name, peer, "pair")?;
     let said = match time.verdict {
         Verdict::Tie => format!("a tie with {peer}"),
-        Verdict::TooFewRuns => format!("{} times {peer}'s (too few runs to be sure)", three(time.times)),
-        Verdict::Less | Verdict::More => format!("{} times {peer}'s", three(time.times)),
+        Verdict::TooFewRuns => {
+            format!("{} times {peer}'s (too few runs to be sure)", three_digits(time.times))
+        }
+        Verdict::Less | Verdict::More => format!("{} times {peer}'s", three_digits(time.times)),
     };
-    let memory = case
-        .ratio(name, peer, "peak-rss")
-        .map_or(String::new(), |memory| format!(", with {} times its peak memory", three(memory.times)));
+    let memory = case.ratio(name, peer, "peak-rss").map_or(String::new(), |memory| {
+        format!(", with {} times its peak memory", three_digits(memory.times))
+    });
     Some(format!("{name}: {} a pair, {said}{memory}.", Unit::Ns.show(case.median(name, "pair")?)))
 }

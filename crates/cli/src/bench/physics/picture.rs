@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     lab::chart::{
         Picture,
-        canvas::{Area, At, Drawn, NORMAL, SMALL, TITLE, picture, write},
+        canvas::{Anchor, Canvas, DrawResult, NORMAL, SMALL, TITLE, picture, write},
         style::Style,
     },
 };
@@ -51,8 +51,8 @@ pub fn motion() -> Result<Picture, Failure> {
              the box is {} radii wide and high",
             problem.laws.size / RADIUS
         );
-        write(area, title, (MARGIN, 22), TITLE, At::Start, 1.0)?;
-        write(area, &subtitle, (MARGIN, 46), SMALL, At::Start, 0.75)?;
+        write(area, title, (MARGIN, 22), TITLE, Anchor::Start, 1.0)?;
+        write(area, &subtitle, (MARGIN, 46), SMALL, Anchor::Start, 0.75)?;
         for (number, moment) in moments(&problem).iter().enumerate() {
             let number = i32::try_from(number)?;
             let left = MARGIN + number % ACROSS * (PANEL + GAP);
@@ -82,13 +82,13 @@ fn moments(problem: &Problem) -> Vec<Moment> {
     moments
 }
 
-fn panel(area: &Area<'_>, problem: &Problem, moment: &Moment, (left, top): Point) -> Drawn {
+fn panel(area: &Canvas<'_>, problem: &Problem, moment: &Moment, (left, top): Point) -> DrawResult {
     let scale = f64::from(PANEL) / problem.laws.size;
     let place = |body: &Body<Vec<f64>>| {
         let (x, y) = (body.at[0] * scale, body.at[1] * scale);
         (left + x.round() as i32, top + PANEL - y.round() as i32)
     };
-    write(area, &format!("{} s", moment.seconds), (left, top - 14), NORMAL, At::Start, 1.0)?;
+    write(area, &format!("{} s", moment.seconds), (left, top - 14), NORMAL, Anchor::Start, 1.0)?;
     area.draw(&Rectangle::new([(left, top), (left + PANEL, top + PANEL)], BLACK.mix(0.7)))?;
     for (number, body) in moment.bodies.iter().enumerate() {
         let way = moment.trail.iter().map(|bodies| place(&bodies[number])).chain([place(body)]);
@@ -107,7 +107,7 @@ fn panel(area: &Area<'_>, problem: &Problem, moment: &Moment, (left, top): Point
         area.draw(&Circle::new(at, radius, WHITE.filled()))?;
         area.draw(&Circle::new(at, radius, Style(number).colour().mix(0.25).filled()))?;
         area.draw(&Circle::new(at, radius, Style(number).colour().stroke_width(2)))?;
-        write(area, &(number + 1).to_string(), at, SMALL, At::Middle, 1.0)?;
+        write(area, &(number + 1).to_string(), at, SMALL, Anchor::Middle, 1.0)?;
     }
     Ok(())
 }

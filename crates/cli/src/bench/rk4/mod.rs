@@ -33,7 +33,7 @@ Examples:
 pub fn measure(args: &Rk4Args) -> Result<Findings, Failure> {
     let title = "Runge-Kutta with vectors and matrices that are returned";
     if let Some(odd) = args.versus.lengths.iter().find(|length| *length % 2 != 0) {
-        return Err(Failure::asked(format!(
+        return Err(Failure::refused(format!(
             "--lengths {odd}: a state has two numbers for each mass, so it is even"
         )));
     }

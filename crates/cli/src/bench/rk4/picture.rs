@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     lab::{
         Unit,
-        chart::{Axis, Line, Lines, Picture},
+        chart::{Axis, ChartLine, LineChart, Picture},
     },
 };
 
@@ -23,7 +23,7 @@ const EVERY: usize = 10;
 pub fn trajectory() -> Result<Picture, Failure> {
     let problem = Problem::new(2 * MASSES, 0.01, 0.0, 0.01, |i| if i % 2 == 0 { 0.35 } else { 0.0 });
     let mut lines: Vec<_> =
-        (1..=MASSES).map(|mass| Line { name: format!("mass {mass}"), points: Vec::new() }).collect();
+        (1..=MASSES).map(|mass| ChartLine { name: format!("mass {mass}"), points: Vec::new() }).collect();
     let (mut one, mut other) = (Arena::new(), Arena::new());
     let mut state = problem.start.clone();
     let mut steps = 0;
@@ -39,7 +39,7 @@ pub fn trajectory() -> Result<Picture, Failure> {
         steps += EVERY;
     }
     lines.reverse();
-    Lines {
+    LineChart {
         name: "trajectory".into(),
         title: "A chain of masses, pulled at its free end and let go".into(),
         subtitle: "the ODE's trajectory: each mass's distance from the wall; every spring begins 1.35 times as long as at rest"

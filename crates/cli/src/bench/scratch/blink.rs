@@ -5,7 +5,7 @@ use std::{alloc::Layout, ptr::NonNull};
 use allocator_api2::alloc::{AllocError, Allocator};
 use blink_alloc::{Blink, BlinkAlloc};
 
-use crate::lab::Alloc;
+use crate::lab::BenchAlloc;
 
 /// Its own implementation of `Allocator` is that of another version of the trait's crate; this one passes on.
 #[derive(Clone, Copy)]
@@ -18,14 +18,14 @@ impl<'a> Blinking<'a> {
     }
 }
 
-impl<'a> Alloc<'a> for Blinking<'a> {
+impl<'a> BenchAlloc<'a> for Blinking<'a> {
     #[inline]
-    fn put<T>(&self, value: T) -> &'a mut T {
+    fn alloc_value<T>(&self, value: T) -> &'a mut T {
         self.0.put_no_drop(value)
     }
 
     #[inline]
-    fn put_str(&self, text: &str) -> &'a str {
+    fn alloc_text(&self, text: &str) -> &'a str {
         self.0.copy_str(text)
     }
 

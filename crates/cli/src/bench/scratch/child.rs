@@ -86,7 +86,7 @@ pub fn run(plan: &Plan) -> Result<std::process::ExitCode, Failure> {
         What::Maps => on(plan, &Maps { values: plan.size }),
         What::Requests => on(plan, &Requests),
     };
-    let text = serde_json::to_string(&told).map_err(Failure::during)?;
+    let text = serde_json::to_string(&told).map_err(Failure::runtime)?;
     output::print(&text, std::process::ExitCode::SUCCESS)
 }
 

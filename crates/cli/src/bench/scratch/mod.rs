@@ -17,8 +17,8 @@ use crate::{
     failure::Failure,
     interrupt,
     lab::{
-        Case, Contest, Findings, Lab, LabArgs, Metric, Sample, Unit, Verdict, Warming, chart::Bars, process,
-        unit::three,
+        Case, Contest, Findings, Lab, LabArgs, Metric, Sample, Unit, Verdict, Warming, chart::BarChart,
+        process, unit::three_digits,
     },
 };
 
@@ -110,7 +110,7 @@ pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
         let title =
             format!("{title}: build, use, throw away{}", if findings.partial { " (partial)" } else { "" });
         findings.pictures.extend(
-            Bars::of_cases(metric, &title, &findings.cases, metric, true)
+            BarChart::of_cases(metric, &title, &findings.cases, metric, true)
                 .map(|bars| bars.draw())
                 .transpose()?,
         );
@@ -141,11 +141,12 @@ fn contest<'a>(what: What, quick: bool) -> Contest<'a> {
 
 fn one(plan: &Plan) -> Result<Sample, String> {
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
-    let mut command = process::again(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
+    let mut command =
+        process::this_command(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
     let told: Told = process::json(&mut command)?;
     let each = |ns: u64| Some(ns as f64 / plan.cycles as f64);
     let figures = [each(told.ns), each(told.cpu_ns), told.peak_rss.map(|bytes| bytes as f64)];
-    Ok(Sample::of_some(figures).checked(told.checksum))
+    Ok(Sample::of_some(figures).with_checksum(told.checksum))
 }
 
 /// Who was the fastest, and how far behind the others are.
@@ -163,7 +164,12 @@ fn words(case: &Case) -> Option<String> {
         Some(match ratio.verdict {
             Verdict::Tie => format!("{} ties with it", who.name()),
             verdict => {
-                format!("{} takes {} times its time{}", who.name(), three(ratio.times), verdict.doubt())
+                format!(
+                    "{} takes {} times its time{}",
+                    who.name(),
+                    three_digits(ratio.times),
+                    verdict.doubt()
+                )
             }
         })
     };

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use allocator_api2::alloc::{Allocator, Global};
 
-use crate::lab::Alloc;
+use crate::lab::BenchAlloc;
 
 /// An arena, or the heap: in an arena values are borrowed and end with its reset, on the heap each is owned and freed
 /// when its owner is dropped.
@@ -21,18 +21,18 @@ pub trait Place<'a>: Allocator + Copy {
     fn text(self, text: &str) -> Self::Text;
 }
 
-impl<'a, A: Alloc<'a> + Allocator + Copy> Place<'a> for A {
+impl<'a, A: BenchAlloc<'a> + Allocator + Copy> Place<'a> for A {
     type Own<T: 'a> = &'a mut T;
     type Text = &'a str;
 
     #[inline]
     fn own<T: 'a>(self, value: T) -> &'a mut T {
-        self.put(value)
+        self.alloc_value(value)
     }
 
     #[inline]
     fn text(self, text: &str) -> &'a str {
-        self.put_str(text)
+        self.alloc_text(text)
     }
 }
 

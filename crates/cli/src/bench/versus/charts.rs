@@ -8,14 +8,14 @@ use crate::{
     failure::Failure,
     lab::{
         Findings, Unit,
-        chart::{Axis, Line, Lines, Picture},
+        chart::{Axis, ChartLine, LineChart, Picture},
     },
 };
 
 /// Time by length, and ratios by length; none without figures.
 pub fn of(findings: &Findings) -> Result<Vec<Picture>, Failure> {
     let subtitle = "median of the rounds; both axes in equal factors";
-    let times = Lines {
+    let times = LineChart {
         name: "time-by-length".into(),
         title: findings.title.clone(),
         subtitle: subtitle.into(),
@@ -23,7 +23,7 @@ pub fn of(findings: &Findings) -> Result<Vec<Picture>, Failure> {
         y: Axis::log("processor time per step", Unit::Ns),
         lines: times(findings),
     };
-    let quotients = Lines {
+    let quotients = LineChart {
         name: "ratio-by-length".into(),
         title: format!("{}: ratios", findings.title),
         subtitle:
@@ -37,20 +37,20 @@ pub fn of(findings: &Findings) -> Result<Vec<Picture>, Failure> {
     drawn.map(|chart| chart.draw()).collect()
 }
 
-fn times(findings: &Findings) -> Vec<Line> {
+fn times(findings: &Findings) -> Vec<ChartLine> {
     let mut lines = Vec::new();
     for language in LANGUAGES {
         for contender in [ARENA, MALLOC, CONSTANT_ARENA, STACK] {
             let of = |case: &_| Some((length_of(case, language)? as f64, case.median(contender, TIME)?));
             let points = findings.cases.iter().filter_map(of).collect();
-            lines.push(Line { name: format!("{language}: {contender}"), points });
+            lines.push(ChartLine { name: format!("{language}: {contender}"), points });
         }
     }
     lines.retain(|line| !line.points.is_empty());
     lines
 }
 
-fn quotients(findings: &Findings) -> Vec<Line> {
+fn quotients(findings: &Findings) -> Vec<ChartLine> {
     let mut lines = Vec::new();
     for language in LANGUAGES {
         for (contender, to, name) in
@@ -58,7 +58,7 @@ fn quotients(findings: &Findings) -> Vec<Line> {
         {
             let points = ratios(findings, language, contender, to);
             let points = points.iter().map(|(length, ratio)| (*length as f64, ratio.times)).collect();
-            lines.push(Line { name: format!("{language}: {name}"), points });
+            lines.push(ChartLine { name: format!("{language}: {name}"), points });
         }
     }
     lines.retain(|line| !line.points.is_empty());

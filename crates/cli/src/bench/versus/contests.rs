@@ -66,7 +66,7 @@ pub fn of_length<J: Job>(
         findings.push(in_c(&job, length, steps, workshop, &c).run(lab)?);
     }
     let (Some(rust), Some(c)) = (rust.take(), c.take()) else { return Ok(None) };
-    compare(&rust, &c).map(Some).map_err(|said| Failure::during(format!("{} {length}: {said}", J::NAME)))
+    compare(&rust, &c).map(Some).map_err(|said| Failure::runtime(format!("{} {length}: {said}", J::NAME)))
 }
 
 fn new_contest<'a>(language: &str, length: usize, steps: usize) -> Contest<'a> {
@@ -144,7 +144,7 @@ fn in_c<'a, J: Job>(
 fn sample(took: f64, steps: usize, found: Vec<f64>, result: &Found) -> Sample {
     let sum = fingerprint(&found);
     result.replace(Some(found));
-    Sample::of([took / steps as f64]).checked(sum)
+    Sample::of([took / steps as f64]).with_checksum(sum)
 }
 
 /// FNV-1a of the bits: a short name of a result.

@@ -21,14 +21,14 @@ use crate::{
 /// Lengths of vectors, and those of them that are also measured as constants.
 const LENGTHS: [usize; 10] = [2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192];
 const QUICK: [usize; 2] = [4, 64];
-const MOST: u64 = 1 << 17;
+const MAX_TICKS: u64 = 1 << 17;
 
 /// Options of both benches.
 #[derive(Args, Clone, Debug, Default)]
 pub struct VersusArgs {
     /// Numbers in a vector, several with commas between them [default: 2 to 8192]; 2, 4, 8, 16, 32 and 64 are also
     /// measured as constants
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = RangedU64ValueParser::<u64>::new().range(2..=MOST))]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = RangedU64ValueParser::<u64>::new().range(2..=MAX_TICKS))]
     pub lengths: Vec<u64>,
 
     /// Steps of a run [default: as many as take some ten milliseconds]

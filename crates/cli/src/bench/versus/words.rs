@@ -4,7 +4,7 @@ use super::{
     super::c::Workshop,
     contests::{ARENA, CONSTANT_ARENA, LANGUAGES, MALLOC, STACK, TIME, key},
 };
-use crate::lab::{Case, Findings, Ratio, Verdict, unit::three};
+use crate::lab::{Case, Findings, Ratio, Verdict, unit::three_digits};
 
 /// A sentence for each comparison that was made.
 pub fn of(findings: &Findings, workshop: &Result<Workshop, String>, agreed: &[bool]) -> Vec<String> {
@@ -71,7 +71,7 @@ fn list(ratios: &[(usize, Ratio)]) -> String {
             Verdict::Less | Verdict::More => "",
         };
         let what = if i == 0 { "length " } else { "" };
-        format!("{} times ({what}{length}{verdict})", three(ratio.times))
+        format!("{} times ({what}{length}{verdict})", three_digits(ratio.times))
     });
     each.collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,11 @@
-//! Where things lie along an axis, and what stands there.
+//! The scale of an axis and its ticks.
 
 use crate::lab::unit::{Scale, Unit, plain};
 
-/// Ticks that an axis has at most.
-const MOST: usize = 9;
+/// How many ticks an axis has at most.
+const MAX_TICKS: usize = 9;
 
-/// From values to a share of the axis, 0 to 1.
+/// Maps values to a position along the axis, from 0 to 1.
 #[derive(Clone, Debug)]
 pub struct Range {
     from: f64,
@@ -17,7 +17,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Round steps; begins at zero (or below, if values are) unless it is to begin anywhere.
+    /// A linear axis with round steps. With `zero_based` it starts at zero, or below if values are negative.
     pub fn linear(what: &str, unit: Unit, values: impl Iterator<Item = f64>, zero_based: bool) -> Self {
         let (mut low, mut high) = ends(values);
         if zero_based {
@@ -27,7 +27,7 @@ impl Range {
             high = low + if low == 0.0 { 1.0 } else { low.abs() };
         }
         let scale = unit.scale(high.abs().max(low.abs()));
-        let step = round_step((high - low) / scale.size / (MOST - 3) as f64) * scale.size;
+        let step = round_step((high - low) / scale.size / (MAX_TICKS - 3) as f64) * scale.size;
         let (first, last) = ((low / step).floor(), (high / step).ceil());
         let count = (last - first).round() as i64;
         let ticks = (0..=count).map(|n| {
@@ -38,7 +38,7 @@ impl Range {
         Self { from: first * step, to: last * step, is_log: false, ticks, label: scale.label(what) }
     }
 
-    /// Equal distances for equal factors. What is not above zero has no place.
+    /// A logarithmic axis. Values that are not positive are left out.
     pub fn log(what: &str, unit: Unit, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = ends(values.filter(|value| *value > 0.0));
         let low = if low > 0.0 { low } else { 1.0 };
@@ -53,22 +53,22 @@ impl Range {
         Self { from, to, is_log: true, ticks, label: format!("{what}, logarithmic") }
     }
 
-    /// Where a value lies; what lies outside is at the end.
-    pub fn share(&self, value: f64) -> f64 {
-        let share = if self.is_log {
+    /// The position of a value; values outside are clamped to the ends.
+    pub fn position(&self, value: f64) -> f64 {
+        let position = if self.is_log {
             (value.max(f64::MIN_POSITIVE) / self.from).ln() / (self.to / self.from).ln()
         } else {
             (value - self.from) / (self.to - self.from)
         };
-        share.clamp(0.0, 1.0)
+        position.clamp(0.0, 1.0)
     }
 
-    /// Whether it does not lie beyond the end.
-    pub fn has_room_for(&self, value: f64) -> bool {
+    /// Whether the axis reaches as far as the value.
+    pub fn reaches(&self, value: f64) -> bool {
         value <= self.to
     }
 
-    /// Whether it has a place at all.
+    /// Whether the value can be shown on the axis.
     pub fn has(&self, value: f64) -> bool {
         value.is_finite() && (!self.is_log || value > 0.0)
     }
@@ -81,23 +81,23 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     ends.unwrap_or((0.0, 0.0))
 }
 
-/// 1, 2 or 5 times a power of ten, and not below `least`.
-fn round_step(least: f64) -> f64 {
-    let power = 10_f64.powf(least.log10().floor());
+/// The smallest 1, 2 or 5 times a power of ten that is not below `min`.
+fn round_step(min: f64) -> f64 {
+    let power = 10_f64.powf(min.log10().floor());
     [1.0, 2.0, 5.0]
         .map(|factor| factor * power)
         .into_iter()
-        .find(|step| *step >= least * 0.999_999)
+        .find(|step| *step >= min * 0.999_999)
         .unwrap_or(10.0 * power)
 }
 
-/// From the one not above `low` to the one not below `high`; always two.
+/// Powers of two from one not above `low` to one not below `high`; at least two.
 fn powers_of_two(low: f64, high: f64) -> Vec<f64> {
     let (first, last) = (low.log2().floor() as i32, high.log2().ceil() as i32);
     (first..=last.max(first + 1)).map(|power| 2_f64.powi(power)).collect()
 }
 
-/// 1, 2 and 5 times powers of ten; powers alone where that are many.
+/// 1, 2 and 5 times powers of ten; only the powers if these would be too many.
 fn decades(low: f64, high: f64) -> Vec<f64> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let fine: Vec<f64> = (first..=last.max(first + 1))
@@ -105,15 +105,15 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
         .collect();
     let begin = fine.iter().rposition(|tick| *tick <= low * 1.000_001).unwrap_or(0);
     let end = fine.iter().position(|tick| *tick >= high * 0.999_999).unwrap_or(fine.len() - 1).max(begin + 1);
-    if end - begin < MOST {
+    if end - begin < MAX_TICKS {
         return fine[begin..=end].to_vec();
     }
     (first..=last.max(first + 1)).map(|power| 10_f64.powi(power)).collect()
 }
 
-/// Every so many of them, with the first.
+/// One in N of the ticks, starting with the first, so that there are at most [`MAX_TICKS`].
 fn thinned(ticks: Vec<f64>) -> Vec<f64> {
-    let every = ticks.len().div_ceil(MOST);
+    let every = ticks.len().div_ceil(MAX_TICKS);
     ticks.into_iter().step_by(every).collect()
 }
 
@@ -128,24 +128,24 @@ mod tests {
     }
 
     #[test]
-    fn round_numbers_from_zero() {
+    fn linear_axes_have_round_numbers_from_zero() {
         let range = Range::linear("time", Unit::Ns, [2.9e6, 11e6].into_iter(), true);
         assert_eq!(labels(&range), ["0", "2", "4", "6", "8", "10", "12"]);
         assert_eq!(range.label, "time (ms)");
-        assert_eq!((range.share(0.0), range.share(6e6), range.share(12e6)), (0.0, 0.5, 1.0));
+        assert_eq!((range.position(0.0), range.position(6e6), range.position(12e6)), (0.0, 0.5, 1.0));
     }
 
     #[test]
-    fn powers_for_bytes() {
+    fn logarithmic_axes_of_bytes_have_powers_of_two() {
         let range = Range::log("step", Unit::Bytes, [4096.0, 67_108_864.0].into_iter());
         assert_eq!(labels(&range)[..3], ["4 KiB", "16 KiB", "64 KiB"]);
         assert_eq!(labels(&range).last(), Some(&"64 MiB"));
-        assert!((range.share(65536.0) - 4.0 / 14.0).abs() < 1e-9);
+        assert!((range.position(65536.0) - 4.0 / 14.0).abs() < 1e-9);
         assert!(!range.has(0.0));
     }
 
     #[test]
-    fn decades_for_times() {
+    fn logarithmic_axes_of_times_have_decades() {
         let range = Range::log("time", Unit::Ns, [150.0, 900.0].into_iter());
         assert_eq!(labels(&range), ["100 ns", "200 ns", "500 ns", "1 µs"]);
         let range = Range::log("time", Unit::Ns, [1.0, 2e6].into_iter());
@@ -154,17 +154,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_has_a_place(values in prop::collection::vec(0.0..1e15_f64, 0..20), is_log: bool, bytes: bool) {
+        fn every_value_has_a_position(values in prop::collection::vec(0.0..1e15_f64, 0..20), is_log: bool, bytes: bool) {
             let unit = if bytes { Unit::Bytes } else { Unit::Ns };
             let of = values.iter().copied();
             let range = if is_log { Range::log("x", unit, of) } else { Range::linear("x", unit, of, true) };
-            prop_assert!((2..=MOST + 2).contains(&range.ticks.len()), "{:?}", range.ticks);
+            prop_assert!((2..=MAX_TICKS + 2).contains(&range.ticks.len()), "{:?}", range.ticks);
             for pair in range.ticks.windows(2) {
                 prop_assert!(pair[0].0 < pair[1].0);
             }
             for value in values.into_iter().filter(|value| range.has(*value)) {
                 prop_assert!(value >= range.from * 0.999_999 && value <= range.to * 1.000_001, "{value} in {range:?}");
-                prop_assert!((0.0..=1.0).contains(&range.share(value)));
+                prop_assert!((0.0..=1.0).contains(&range.position(value)));
             }
         }
     }

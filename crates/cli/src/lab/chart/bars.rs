@@ -1,9 +1,9 @@
-//! Groups of bars, each with its name before it and its figure behind it, from zero.
+//! Charts of bars in groups: each bar starts at zero, with its name on its left and its figure on its right.
 
 use super::{
     Picture,
     axis::Range,
-    canvas::{Area, At, Drawn, NORMAL, SMALL, TITLE, cut, picture, rule, width, write},
+    canvas::{Anchor, Canvas, DrawResult, NORMAL, SMALL, TITLE, line, picture, text_width, truncate, write},
     style::Style,
 };
 use crate::{
@@ -11,57 +11,57 @@ use crate::{
     lab::{
         case::Case,
         sample::Verdict,
-        unit::{Unit, three},
+        unit::{Unit, three_digits},
     },
 };
 
 const WIDTH: i32 = 960;
 const TOP: i32 = 64;
 const BAR: i32 = 16;
-const PITCH: i32 = 22;
+const ROW: i32 = 22;
 const GROUP_HEAD: i32 = 30;
 const AXIS: i32 = 46;
 const MARGIN: i32 = 16;
-/// The most that names get.
-const NAMES: i32 = 280;
-/// An axis ends at so many times the longest bar, however far single runs went.
-const REACH: f64 = 1.6;
+/// Maximum text_width for names.
+const MAX_NAME_WIDTH: i32 = 280;
+/// An axis ends at this many times the longest bar at most, however far single runs reach.
+const MAX_OVERSHOOT: f64 = 1.6;
 
-/// A chart of bars.
+/// A bar chart.
 #[derive(Clone, Debug)]
-pub struct Bars {
+pub struct BarChart {
     pub name: String,
     pub title: String,
     pub subtitle: String,
     /// What the axis shows: `time per step`.
     pub what: String,
     pub unit: Unit,
-    pub groups: Vec<Group>,
-    /// Each group has an axis of its own, for groups of very different sizes.
+    pub groups: Vec<BarGroup>,
+    /// Each group has an axis of its own, for groups with figures of very different sizes.
     pub own_axes: bool,
 }
 
-/// Bars that are compared.
+/// Bars that are compared with each other.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct BarGroup {
     pub name: String,
     pub bars: Vec<Bar>,
 }
 
-/// One of them.
+/// One bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// Equal names look the same in all groups.
+    /// Bars of the same name have the same style in all groups.
     pub name: String,
     pub value: f64,
-    /// The least and the most, drawn as a whisker.
+    /// Min and max, drawn as a whisker.
     pub ends: (f64, f64),
-    /// Behind the figure: `2.50 x`.
+    /// Printed after the figure: `2.50 x`.
     pub note: String,
 }
 
-impl Bars {
-    /// A metric of some cases, a group for each; `None` where none has it.
+impl BarChart {
+    /// A chart of one metric of some cases, with a group for each; `None` if no case has it.
     pub fn of_cases<'c>(
         name: &str,
         title: &str,
@@ -69,7 +69,7 @@ impl Bars {
         metric: &str,
         own_axes: bool,
     ) -> Option<Self> {
-        let mut bars = Bars {
+        let mut bars = BarChart {
             name: name.to_owned(),
             title: title.to_owned(),
             subtitle: String::new(),
@@ -92,36 +92,50 @@ impl Bars {
             }
             partial |= case.partial;
             bars.subtitle = format!(
-                "medians, with the least and the most of {} runs; x: times {}'s; less is better{}",
+                "medians, with min and max of {} runs; x: times {}'s; lower is better{}",
                 case.rounds,
                 case.baseline,
                 if partial { "; PARTIAL: interrupted" } else { "" }
             );
-            bars.groups.push(Group { name: case.title.clone(), bars: group });
+            bars.groups.push(BarGroup { name: case.title.clone(), bars: group });
         }
         (!bars.groups.is_empty()).then_some(bars)
     }
 
-    /// Draws it.
+    /// Draws the chart.
     pub fn draw(&self) -> Result<Picture, Failure> {
         let axes = if self.own_axes { self.groups.len() } else { 1 };
         let bars: usize = self.groups.iter().map(|group| group.bars.len()).sum();
         let height = TOP
             + GROUP_HEAD * count(self.groups.len())
-            + PITCH * count(bars)
+            + ROW * count(bars)
             + (AXIS + 8) * count(axes)
             + MARGIN;
-        picture(&self.name, &self.title, (WIDTH, height), |area| self.on(area))
+        picture(&self.name, &self.title, (WIDTH, height), |canvas| self.draw_on(canvas))
     }
 
-    fn on(&self, area: &Area<'_>) -> Drawn {
-        write(area, &cut(&self.title, TITLE, WIDTH - 2 * MARGIN), (MARGIN, 22), TITLE, At::Start, 1.0)?;
-        write(area, &cut(&self.subtitle, SMALL, WIDTH - 2 * MARGIN), (MARGIN, 46), SMALL, At::Start, 0.75)?;
+    fn draw_on(&self, canvas: &Canvas<'_>) -> DrawResult {
+        write(
+            canvas,
+            &truncate(&self.title, TITLE, WIDTH - 2 * MARGIN),
+            (MARGIN, 22),
+            TITLE,
+            Anchor::Start,
+            1.0,
+        )?;
+        write(
+            canvas,
+            &truncate(&self.subtitle, SMALL, WIDTH - 2 * MARGIN),
+            (MARGIN, 46),
+            SMALL,
+            Anchor::Start,
+            0.75,
+        )?;
         let all = || self.groups.iter().flat_map(|group| &group.bars);
-        let names = all().map(|bar| width(&bar.name, NORMAL)).max().unwrap_or(0).min(NAMES);
-        let notes = all().map(|bar| width(&self.figure(bar), SMALL)).max().unwrap_or(0);
-        // What goes further than its axis says so.
-        let notes = notes + width(", up to 1.23 min", SMALL);
+        let names = all().map(|bar| text_width(&bar.name, NORMAL)).max().unwrap_or(0).min(MAX_NAME_WIDTH);
+        let notes = all().map(|bar| text_width(&self.figure(bar), SMALL)).max().unwrap_or(0);
+        // A bar whose max is beyond the axis says so.
+        let notes = notes + text_width(", up to 1.23 min", SMALL);
         let frame = (MARGIN + names + 10, WIDTH - MARGIN - notes - 12);
         let mut series: Vec<&str> = Vec::new();
         let shared = self.range(all());
@@ -132,22 +146,22 @@ impl Bars {
                 top = y;
             }
             write(
-                area,
-                &cut(&group.name, NORMAL, WIDTH - 2 * MARGIN),
+                canvas,
+                &truncate(&group.name, NORMAL, WIDTH - 2 * MARGIN),
                 (MARGIN, y + 14),
                 NORMAL,
-                At::Start,
+                Anchor::Start,
                 1.0,
             )?;
             y += GROUP_HEAD;
             let last = number + 1 == self.groups.len();
-            // The lines of the axis lie below the bars.
+            // The grid lines are drawn below the bars.
             if self.own_axes {
-                grid(area, &range, frame, (top + GROUP_HEAD - 4, y + PITCH * count(group.bars.len())))?;
+                grid(canvas, &range, frame, (top + GROUP_HEAD - 4, y + ROW * count(group.bars.len())))?;
             } else if number == 0 {
                 let bars: usize = self.groups.iter().map(|group| group.bars.len()).sum();
-                let bottom = top + GROUP_HEAD * count(self.groups.len()) + PITCH * count(bars);
-                grid(area, &range, frame, (top + GROUP_HEAD - 4, bottom))?;
+                let bottom = top + GROUP_HEAD * count(self.groups.len()) + ROW * count(bars);
+                grid(canvas, &range, frame, (top + GROUP_HEAD - 4, bottom))?;
             }
             for bar in &group.bars {
                 let known = series.iter().position(|name| *name == bar.name);
@@ -155,8 +169,8 @@ impl Bars {
                 if known.is_none() {
                     series.push(&bar.name);
                 }
-                self.bar(area, bar, style, &range, frame, y)?;
-                y += PITCH;
+                self.bar(canvas, bar, style, &range, frame, y)?;
+                y += ROW;
             }
             if self.own_axes || last {
                 y += AXIS + 8;
@@ -166,41 +180,48 @@ impl Bars {
     }
 
     fn range<'b>(&self, bars: impl Iterator<Item = &'b Bar>) -> Range {
-        let (longest, furthest) = bars.fold((0.0_f64, 0.0_f64), |(longest, furthest), bar| {
-            (longest.max(bar.value), furthest.max(bar.ends.1))
+        let (longest, max_end) = bars.fold((0.0_f64, 0.0_f64), |(longest, max_end), bar| {
+            (longest.max(bar.value), max_end.max(bar.ends.1))
         });
-        let most = if longest > 0.0 { furthest.min(longest * REACH).max(longest) } else { furthest };
-        Range::linear(&self.what, self.unit, [most].into_iter(), true)
+        let end = if longest > 0.0 { max_end.min(longest * MAX_OVERSHOOT).max(longest) } else { max_end };
+        Range::linear(&self.what, self.unit, [end].into_iter(), true)
     }
 
     fn bar(
         &self,
-        area: &Area<'_>,
+        canvas: &Canvas<'_>,
         bar: &Bar,
         style: Style,
         range: &Range,
         (left, right): (i32, i32),
         y: i32,
-    ) -> Drawn {
-        let at = |value: f64| left + (range.share(value) * f64::from(right - left)).round() as i32;
-        let middle = y + PITCH / 2;
-        write(area, &cut(&bar.name, NORMAL, left - MARGIN - 8), (left - 8, middle), NORMAL, At::End, 1.0)?;
-        style.bar(area, [(left, middle - BAR / 2), (at(bar.value), middle + BAR / 2)])?;
-        let (least, most) = (at(bar.ends.0), at(bar.ends.1));
+    ) -> DrawResult {
+        let at = |value: f64| left + (range.position(value) * f64::from(right - left)).round() as i32;
+        let middle = y + ROW / 2;
+        write(
+            canvas,
+            &truncate(&bar.name, NORMAL, left - MARGIN - 8),
+            (left - 8, middle),
+            NORMAL,
+            Anchor::End,
+            1.0,
+        )?;
+        style.bar(canvas, [(left, middle - BAR / 2), (at(bar.value), middle + BAR / 2)])?;
+        let (min, max) = (at(bar.ends.0), at(bar.ends.1));
         let mut figure = self.figure(bar);
-        if most > least {
-            rule(area, (least, middle), (most, middle), 1.0)?;
-            rule(area, (least, middle - 4), (least, middle + 4), 1.0)?;
-            if range.has_room_for(bar.ends.1) {
-                rule(area, (most, middle - 4), (most, middle + 4), 1.0)?;
+        if max > min {
+            line(canvas, (min, middle), (max, middle), 1.0)?;
+            line(canvas, (min, middle - 4), (min, middle + 4), 1.0)?;
+            if range.reaches(bar.ends.1) {
+                line(canvas, (max, middle - 4), (max, middle + 4), 1.0)?;
             } else {
-                // An arrow: it goes on.
-                rule(area, (most - 6, middle - 4), (most, middle), 1.0)?;
-                rule(area, (most - 6, middle + 4), (most, middle), 1.0)?;
+                // An arrow head: the whisker continues.
+                line(canvas, (max - 6, middle - 4), (max, middle), 1.0)?;
+                line(canvas, (max - 6, middle + 4), (max, middle), 1.0)?;
                 figure = format!("{figure}, up to {}", self.unit.show(bar.ends.1));
             }
         }
-        write(area, &figure, (most.max(at(bar.value)) + 8, middle), SMALL, At::Start, 0.85)
+        write(canvas, &figure, (max.max(at(bar.value)) + 8, middle), SMALL, Anchor::Start, 0.85)
     }
 
     fn figure(&self, bar: &Bar) -> String {
@@ -212,21 +233,26 @@ impl Bars {
 fn bar(figure: &crate::lab::Figure, name: &str) -> Option<Bar> {
     let note = figure.ratio.as_ref().map_or(String::new(), |ratio| match ratio.verdict {
         Verdict::Tie => "tie".into(),
-        verdict => format!("{} x {}", three(ratio.times), verdict.word()).trim_end().to_owned(),
+        verdict => format!("{} x {}", three_digits(ratio.times), verdict.word()).trim_end().to_owned(),
     });
     Some(Bar { name: name.to_owned(), value: figure.median, ends: (figure.min, figure.max), note })
 }
 
-/// The axis' lines from top to bottom, and below them what they stand for.
-fn grid(area: &Area<'_>, range: &Range, (left, right): (i32, i32), (top, bottom): (i32, i32)) -> Drawn {
+/// Draws the grid lines of the axis, with their labels below.
+fn grid(
+    canvas: &Canvas<'_>,
+    range: &Range,
+    (left, right): (i32, i32),
+    (top, bottom): (i32, i32),
+) -> DrawResult {
     for (value, label) in &range.ticks {
-        let x = left + (range.share(*value) * f64::from(right - left)).round() as i32;
-        rule(area, (x, top), (x, bottom), if *value == 0.0 { 0.6 } else { 0.15 })?;
-        write(area, label, (x, bottom + 12), SMALL, At::Middle, 0.85)?;
+        let x = left + (range.position(*value) * f64::from(right - left)).round() as i32;
+        line(canvas, (x, top), (x, bottom), if *value == 0.0 { 0.6 } else { 0.15 })?;
+        write(canvas, label, (x, bottom + 12), SMALL, Anchor::Middle, 0.85)?;
     }
-    write(area, &range.label, (left + (right - left) / 2, bottom + 32), NORMAL, At::Middle, 1.0)
+    write(canvas, &range.label, (left + (right - left) / 2, bottom + 32), NORMAL, Anchor::Middle, 1.0)
 }
 
 fn count(number: usize) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX / PITCH)
+    i32::try_from(number).unwrap_or(i32::MAX / ROW)
 }

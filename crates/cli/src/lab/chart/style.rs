@@ -1,15 +1,13 @@
-//! What tells series apart: colours after Okabe and Ito, and for each a hatching, a mark and a dash.
+//! The styles that distinguish series: colours by Okabe and Ito, each with a hatching, a mark and a dash pattern.
 
 use plotters::{
-    coord::Shift,
     element::{Cross, DashedPathElement, TriangleMarker},
     prelude::*,
 };
 
-use super::canvas::Drawn;
+use super::canvas::{Canvas, DrawResult};
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Point = (i32, i32);
+type PixelPoint = (i32, i32);
 
 /// Distinguishable with any colour vision, and on white (their yellow is not).
 pub const COLOURS: [RGBColor; 8] = [
@@ -23,12 +21,12 @@ pub const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
 ];
 
-/// Lengths of dash and gap, in pixels; no gap is a full line.
+/// Lengths of dash and gap, in pixels; without a gap the line is solid.
 const DASHES: [(i32, i32); 5] = [(1, 0), (9, 4), (3, 3), (15, 5), (2, 6)];
 const MARKS: usize = 7;
 const HATCHINGS: usize = 8;
 
-/// How one series looks.
+/// The style of one series, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style(pub usize);
 
@@ -37,42 +35,42 @@ impl Style {
         COLOURS[self.0 % COLOURS.len()]
     }
 
-    /// A line with its dash.
-    pub fn path(self, area: &Area<'_>, points: Vec<Point>) -> Drawn {
+    /// Draws a line with its dash pattern.
+    pub fn path(self, canvas: &Canvas<'_>, points: Vec<PixelPoint>) -> DrawResult {
         let line = self.colour().stroke_width(2);
         match DASHES[self.0 % DASHES.len()] {
-            (_, 0) => area.draw(&PathElement::new(points, line))?,
-            (dash, gap) => area.draw(&DashedPathElement::new(points, dash, gap, line))?,
+            (_, 0) => canvas.draw(&PathElement::new(points, line))?,
+            (dash, gap) => canvas.draw(&DashedPathElement::new(points, dash, gap, line))?,
         }
         Ok(())
     }
 
-    /// A point's mark.
-    pub fn mark(self, area: &Area<'_>, at: Point) -> Drawn {
+    /// Draws the mark of a point.
+    pub fn mark(self, canvas: &Canvas<'_>, at: PixelPoint) -> DrawResult {
         let (x, y) = at;
         let (line, filled) = (self.colour().stroke_width(2), self.colour().filled());
         match self.0 % MARKS {
-            0 => area.draw(&Circle::new(at, 4, filled))?,
-            1 => area.draw(&Cross::new(at, 4, line))?,
-            2 => area.draw(&TriangleMarker::new(at, 6, filled))?,
-            3 => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], filled))?,
-            4 => area.draw(&Circle::new(at, 4, line))?,
+            0 => canvas.draw(&Circle::new(at, 4, filled))?,
+            1 => canvas.draw(&Cross::new(at, 4, line))?,
+            2 => canvas.draw(&TriangleMarker::new(at, 6, filled))?,
+            3 => canvas.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], filled))?,
+            4 => canvas.draw(&Circle::new(at, 4, line))?,
             5 => {
                 let corners = vec![(x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)];
-                area.draw(&Polygon::new(corners, filled))?;
+                canvas.draw(&Polygon::new(corners, filled))?;
             }
-            _ => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], line))?,
+            _ => canvas.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], line))?,
         }
         Ok(())
     }
 
-    /// A bar: full, hatched or empty, with a border.
-    pub fn bar(self, area: &Area<'_>, [from, to]: [Point; 2]) -> Drawn {
+    /// Draws a bar: filled, hatched or empty, with a border.
+    pub fn bar(self, canvas: &Canvas<'_>, [from, to]: [PixelPoint; 2]) -> DrawResult {
         let colour = self.colour();
         let line = colour.stroke_width(1);
         let hatching = self.0 % HATCHINGS;
-        let ground = if hatching == 0 { 0.85 } else { 0.18 };
-        area.draw(&Rectangle::new([from, to], colour.mix(ground).filled()))?;
+        let opacity = if hatching == 0 { 0.85 } else { 0.18 };
+        canvas.draw(&Rectangle::new([from, to], colour.mix(opacity).filled()))?;
         let slopes: &[Slope] = match hatching {
             0 | 7 => &[],
             1 => &[Slope::Up],
@@ -84,17 +82,17 @@ impl Style {
         };
         for slope in slopes {
             for path in joined(slope.lines(from, to)) {
-                area.draw(&PathElement::new(path, line))?;
+                canvas.draw(&PathElement::new(path, line))?;
             }
         }
-        area.draw(&Rectangle::new([from, to], line))?;
+        canvas.draw(&Rectangle::new([from, to], line))?;
         Ok(())
     }
 }
 
-/// The same lines in as few paths as can be, to and fro: what joins two of them lies on the bar's border.
-fn joined(lines: Vec<[Point; 2]>) -> Vec<Vec<Point>> {
-    let mut paths: Vec<Vec<Point>> = Vec::new();
+/// Joins the lines to as few paths as possible, back and forth: the connecting pieces lie on the bar's border.
+fn joined(lines: Vec<[PixelPoint; 2]>) -> Vec<Vec<PixelPoint>> {
+    let mut paths: Vec<Vec<PixelPoint>> = Vec::new();
     for (number, [first, last]) in lines.into_iter().enumerate() {
         let ends = if number % 2 == 0 { [first, last] } else { [last, first] };
         match paths.last_mut() {
@@ -107,8 +105,8 @@ fn joined(lines: Vec<[Point; 2]>) -> Vec<Vec<Point>> {
     paths
 }
 
-/// Pixels between the lines of a hatching.
-const APART: i32 = 6;
+/// Distance between the lines of a hatching, in pixels.
+const HATCHING_DISTANCE: i32 = 6;
 
 #[derive(Clone, Copy)]
 enum Slope {
@@ -120,13 +118,13 @@ enum Slope {
 
 impl Slope {
     /// The lines of a hatching, within a rectangle.
-    fn lines(self, (left, top): Point, (right, bottom): Point) -> Vec<[Point; 2]> {
+    fn lines(self, (left, top): PixelPoint, (right, bottom): PixelPoint) -> Vec<[PixelPoint; 2]> {
         let (width, height) = (right - left, bottom - top);
-        let every = |end: i32| (1..).map(|n| n * APART).take_while(move |at| *at < end);
+        let every = |end: i32| (1..).map(|n| n * HATCHING_DISTANCE).take_while(move |at| *at < end);
         match self {
             Slope::Level => every(height).map(|y| [(left, top + y), (right, top + y)]).collect(),
             Slope::Upright => every(width).map(|x| [(left + x, top), (left + x, bottom)]).collect(),
-            // Where x + y (or x + height - y) is the same, cut off at both ends.
+            // Lines on which x + y (or x + height - y) is constant, clipped at both ends.
             Slope::Up | Slope::Down => every(width + height)
                 .map(|sum| {
                     let (first, last) = ((sum - height).max(0), sum.min(width));
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_of_many_look_the_same() {
+    fn styles_are_distinct() {
         let look = |n: usize| (n % COLOURS.len(), n % DASHES.len(), n % MARKS);
         for n in 0..40 {
             for other in 0..n {

@@ -50,7 +50,9 @@ impl What {
         match self {
             What::Trees => format!("Trees: {} nodes a cycle, built, walked, thrown away", Trees::nodes(size)),
             What::Strings => format!("Strings: {size} words a cycle copied, and joined to lines"),
-            What::Maps => format!("Hash maps: {size} values a cycle put into growing lists of a growing map"),
+            What::Maps => {
+                format!("Hash maps: {size} values a cycle put into growing lists of a growing map")
+            }
             What::Requests => {
                 format!("Request scopes: {} allocations a cycle, then a reset", Requests::ALLOCATIONS)
             }

@@ -1,19 +1,19 @@
-//! Whether somebody opened a file, however soon they were gone.
+//! Watches whether a file is opened.
 
 use std::path::Path;
 
 #[cfg(target_os = "linux")]
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-/// A file that is watched.
+/// A watch on a file.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenWatch {
     #[cfg(target_os = "linux")]
     events: Inotify,
 }
 
-impl Opened {
-    /// `None` where the system does not tell.
+impl OpenWatch {
+    /// Starts the watch. `None` if the system has no such notification.
     #[cfg(target_os = "linux")]
     pub fn watch(file: &Path) -> Option<Self> {
         let events = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
@@ -21,14 +21,14 @@ impl Opened {
         Some(Self { events })
     }
 
-    /// `None` where the system does not tell.
+    /// Starts the watch. `None` if the system has no such notification.
     #[cfg(not(target_os = "linux"))]
     pub fn watch(_: &Path) -> Option<Self> {
         None
     }
 
-    /// Whether it was opened since this was asked last.
-    pub fn since(&self) -> bool {
+    /// Whether it was opened since the last call.
+    pub fn was_opened(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.events.read_events().is_ok_and(|events| !events.is_empty());
         #[cfg(not(target_os = "linux"))]

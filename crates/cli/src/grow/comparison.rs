@@ -1,21 +1,21 @@
-//! The same job on everyone, each in a process of its own.
+//! Runs the same job on every candidate, each in a separate process.
 
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
 
 use super::{
-    aim::Aim,
-    args::{Allocator, GrowArgs},
-    child::{self, Ended},
+    args::{CandidateKind, GrowArgs},
+    child::{self, ChildOutcome},
     json, preflight,
-    report::{self, Comparison, Failed, Ratio},
+    report::{self, Comparison, FailedRun, RatioToHighwater},
     table, warm_up,
+    workload::Workload,
 };
 use crate::{failure::Failure, interrupt, output};
 
-/// All in turn; highwater's failure is the command's, that of another is told and passed over.
-pub fn run(aim: &Aim, args: &GrowArgs) -> Result<ExitCode, Failure> {
+/// Runs all candidates in turn. If highwater fails the command fails; the failure of a peer is only reported.
+pub fn run(workload: &Workload, args: &GrowArgs) -> Result<ExitCode, Failure> {
     let mut all = Comparison {
         command: "grow",
         partial: false,
@@ -23,38 +23,38 @@ pub fn run(aim: &Aim, args: &GrowArgs) -> Result<ExitCode, Failure> {
         ratios: Vec::new(),
         failed: Vec::new(),
     };
-    let warmed = preflight::needs_of_all(aim, true);
-    for allocator in Allocator::value_variants() {
+    let bytes = preflight::estimate_in_total(workload, true);
+    for allocator in CandidateKind::value_variants() {
         if !interrupt::requested() {
-            warm_up(*allocator, aim, warmed)?;
+            warm_up(*allocator, workload, bytes)?;
         }
         if interrupt::requested() {
             all.partial = true;
             break;
         }
         match child::measure(*allocator)? {
-            Ended::Well(run) => {
+            ChildOutcome::Completed(run) => {
                 all.partial |= run.partial;
                 all.runs.push(*run);
             }
-            Ended::Badly { status: Some(status), .. } if *allocator == Allocator::Highwater => {
-                // It has said why.
+            ChildOutcome::Failed { status: Some(status), .. } if *allocator == CandidateKind::Highwater => {
+                // It has printed the reason.
                 return Ok(ExitCode::from(status));
             }
-            Ended::Badly { .. } if interrupt::requested() => {
+            ChildOutcome::Failed { .. } if interrupt::requested() => {
                 all.partial = true;
                 break;
             }
-            Ended::Badly { reason, .. } => {
+            ChildOutcome::Failed { reason, .. } => {
                 output::note(&format!("{}: {reason}", allocator.name()));
-                all.failed.push(Failed { allocator: allocator.name(), reason });
+                all.failed.push(FailedRun { allocator: allocator.name(), reason });
             }
         }
     }
     if let Some((first, others)) = all.runs.split_first()
-        && first.allocator == Allocator::Highwater.name()
+        && first.allocator == CandidateKind::Highwater.name()
     {
-        all.ratios = others.iter().filter_map(|other| Ratio::of(other, first)).collect();
+        all.ratios = others.iter().filter_map(|other| RatioToHighwater::of(other, first)).collect();
     }
     if all.runs.is_empty() && all.partial {
         return Err(Failure::interrupted());

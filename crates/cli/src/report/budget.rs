@@ -1,49 +1,50 @@
-//! How often each section runs, so that all together take about as long as they may.
+//! Decides how many rounds each section runs, so that all of them fit in the time budget.
 
 use std::time::{Duration, Instant};
 
 use super::{
     args::ReportArgs,
-    sections::{Asked, Measured, Section},
+    measurement::{SectionRequest, SectionResult},
+    sections::Section,
 };
 use crate::{failure::Failure, interrupt};
 
-/// Rounds below which there is no verdict.
-const FEWEST: u32 = 3;
-/// Rounds beyond which nothing is learned.
-const MOST: u32 = 9;
-/// Rounds that benches have before those that count, at most.
-const BEFORE: u32 = 1;
+/// Fewest rounds for a verdict.
+const MIN_ROUNDS: u32 = 3;
+/// More rounds would not help.
+const MAX_ROUNDS: u32 = 9;
+/// Warm-up rounds of a bench at most.
+const MAX_WARMUP: u32 = 1;
 
-/// The time there is.
+/// The time budget.
 pub struct Budget {
     end: Instant,
 }
 
 impl Budget {
-    /// From now on.
+    /// A budget that starts now.
     pub fn new(all: Duration) -> Self {
         Self { end: Instant::now() + all }
     }
 
-    /// What one of so many sections may take, of what is left; `None` if that is nothing.
+    /// The share of one of the remaining sections; `None` if no time is left.
     fn share(&self, sections: usize) -> Option<Duration> {
         let left = self.end.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| left / u32::try_from(sections.max(1)).unwrap_or(u32::MAX))
     }
 }
 
-/// Measures a section: one round to see how long that takes, then as many as there is time for. `None` if there is
-/// no time at all.
+/// Measures a section: one round to see how long that takes, then as many as there is time for. `None` if no time is
+/// left.
 pub fn measure(
     section: &Section,
     args: &ReportArgs,
     budget: &Budget,
     sections_left: usize,
-) -> Result<Option<Measured>, Failure> {
+) -> Result<Option<SectionResult>, Failure> {
     let Some(share) = budget.share(sections_left) else { return Ok(None) };
     let start = Instant::now();
-    let one = Asked {
+    let one = SectionRequest {
         runs: 1,
         warmup: Some(0),
         quick: args.quick,
@@ -58,15 +59,15 @@ pub fn measure(
     match affordable(share.saturating_sub(took), took) {
         0 => Ok(Some(first)),
         runs => {
-            match section.measure(&Asked { runs, warmup: None, ..one }) {
-                // A beginning that was cut short is less than what is there already.
+            match section.measure(&SectionRequest { runs, warmup: None, ..one }) {
+                // A run that was cut short before its first round has less than the first result.
                 Ok(more) if more.findings.has_figures() => Ok(Some(more)),
                 Ok(_) => Ok(Some(first)),
                 Err(failure) => {
                     first
                         .findings
                         .words
-                        .push(format!("One round only, since more of them failed: {}", failure.message));
+                        .push(format!("Only one round, because running more failed: {}", failure.message));
                     Ok(Some(first))
                 }
             }
@@ -74,12 +75,12 @@ pub fn measure(
     }
 }
 
-/// How many rounds fit, of which one took so long: enough for a verdict, or none.
+/// How many rounds fit, given the time of one: enough for a verdict, or 0.
 fn affordable(left: Duration, took: Duration) -> u32 {
     let fit = left.as_nanos() / took.as_nanos().max(1);
-    match u32::try_from(fit).unwrap_or(u32::MAX).saturating_sub(BEFORE) {
-        runs if runs < FEWEST => 0,
-        runs => runs.min(MOST),
+    match u32::try_from(fit).unwrap_or(u32::MAX).saturating_sub(MAX_WARMUP) {
+        runs if runs < MIN_ROUNDS => 0,
+        runs => runs.min(MAX_ROUNDS),
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_shared() {
+    fn the_remaining_time_is_shared() {
         let budget = Budget::new(Duration::from_secs(600));
         let share = budget.share(6).unwrap();
         assert!(share > Duration::from_secs(90) && share <= Duration::from_secs(100), "{share:?}");

@@ -1,9 +1,9 @@
-//! What the figures of a comparison say, in sentences.
+//! Sentences about the figures of a comparison.
 
-use crate::lab::{Case, Verdict, unit::three};
+use crate::lab::{Case, Verdict, unit::three_digits};
 
-/// A sentence for each of these metrics that there is a verdict about.
-pub fn of(case: &Case, metrics: &[&str]) -> Vec<String> {
+/// A sentence for each of these metrics that has a verdict.
+pub fn of_case(case: &Case, metrics: &[&str]) -> Vec<String> {
     metrics.iter().filter_map(|metric| sentence(case, metric)).collect()
 }
 
@@ -15,18 +15,18 @@ fn sentence(case: &Case, key: &str) -> Option<String> {
         .filter_map(|row| Some((row.contender.as_str(), case.figure(&row.contender, key)?.ratio.as_ref()?)))
         .collect();
     ratios.sort_by(|a, b| a.1.times.total_cmp(&b.1.times));
-    let of = |verdict: Verdict, words: &str| {
+    let list = |verdict: Verdict, words: &str| {
         let all: Vec<_> = ratios.iter().filter(|(_, ratio)| ratio.verdict == verdict).collect();
         let name = |(name, ratio): &&(&str, &crate::lab::Ratio)| match verdict {
             Verdict::Tie => (*name).to_owned(),
-            _ => format!("{name} ({} x)", three(ratio.times)),
+            _ => format!("{name} ({} x)", three_digits(ratio.times)),
         };
         (!all.is_empty()).then(|| format!("{words} {}", all.iter().map(name).collect::<Vec<_>>().join(", ")))
     };
     let parts: Vec<_> = [
-        of(Verdict::Less, &format!("less than {}:", case.baseline)),
-        of(Verdict::Tie, "tie:"),
-        of(Verdict::More, "more:"),
+        list(Verdict::Less, &format!("less than {}:", case.baseline)),
+        list(Verdict::Tie, "tie:"),
+        list(Verdict::More, "more:"),
     ]
     .into_iter()
     .flatten()

@@ -1,9 +1,9 @@
-//! Which cause a text names. A panic has no more than its text.
+//! Finds the cause that a message names. (A panic has only its message.)
 
 use serde_json::Value;
 
-/// What comes after the figures, in the first line of a report, and the cause that it names.
-const WORDS: [(&str, &str); 16] = [
+/// How the reason in the first line of a report starts, after the figures, and the cause it stands for.
+const PHRASES: [(&str, &str); 16] = [
     ("reservation of ", "reservation-exhausted"),
     ("region limit ", "region-limit"),
     ("process limit ", "process-limit"),
@@ -23,15 +23,15 @@ const WORDS: [(&str, &str); 16] = [
 ];
 
 /// The cause that the first line of a report names.
-pub fn cause(line: &str) -> Option<&'static str> {
-    // A name may contain anything, so the figures are looked for from behind.
+pub fn of_message(line: &str) -> Option<&'static str> {
+    // A name can contain anything, so the figures are searched for from the end.
     let (_, figures) = line.rsplit_once(", reserved ")?;
     let (_, reason) = figures.split_once(": ")?;
-    WORDS.iter().find(|(words, _)| reason.starts_with(words)).map(|(_, cause)| *cause)
+    PHRASES.iter().find(|(phrase, _)| reason.starts_with(phrase)).map(|(_, cause)| *cause)
 }
 
-/// The report among what a child wrote on stderr; others may have written there too.
-pub fn report(stderr: &str) -> Option<Value> {
+/// The report in a child's stderr, which may contain other lines.
+pub fn find_report(stderr: &str) -> Option<Value> {
     stderr
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -45,23 +45,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_the_library_are_understood() {
+    fn messages_of_the_library_name_their_cause() {
         for injected in Cause::ALL {
             let injection = Injection::nth(1).cause(injected);
             let arena = Arena::builder().name(", reserved 1: disk full").inject(injection).build();
             let error = arena.try_alloc_slice_fill_copy(1 << 20, 1_u8).unwrap_err();
-            assert_eq!(cause(&error.to_string()), Some(injected.name()), "{error}");
+            assert_eq!(of_message(&error.to_string()), Some(injected.name()), "{error}");
             assert_eq!(
-                report(&format!("noise\n{}\n{{}}\n", error.report().to_json())).unwrap()["cause"],
+                find_report(&format!("noise\n{}\n{{}}\n", error.report().to_json())).unwrap()["cause"],
                 injected.name()
             );
         }
     }
 
     #[test]
-    fn other_texts_name_nothing() {
-        assert_eq!(cause("index out of bounds"), None);
-        assert_eq!(cause("x, reserved 1 GiB: nobody knows"), None);
-        assert_eq!(report("memory allocation of 65536 bytes failed\n{\"kind\":\"overflow\"}"), None);
+    fn other_messages_name_no_cause() {
+        assert_eq!(of_message("index out of bounds"), None);
+        assert_eq!(of_message("x, reserved 1 GiB: unknown reason"), None);
+        assert_eq!(find_report("memory allocation of 65536 bytes failed\n{\"kind\":\"overflow\"}"), None);
     }
 }

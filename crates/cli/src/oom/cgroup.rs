@@ -1,4 +1,4 @@
-//! A memory cgroup for one child, below the one of this process or beside it. Removed when it is dropped.
+//! A memory cgroup for one child, below that of this process or beside it. It is removed when it is dropped.
 
 use std::{
     fs,
@@ -7,82 +7,82 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What directories of ours are called, with the id of the process behind it.
+/// The prefix of the directories' names, before the id of the process that made them.
 const PREFIX: &str = "highwater-oom-";
-/// A cgroup cannot be removed while its last process is being taken apart.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to retry removing a cgroup, which fails until the kernel has finished the exit of its last process.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One that was made.
-pub struct Group {
+/// A memory cgroup.
+pub struct MemoryCgroup {
     dir: PathBuf,
-    /// Where the kills are counted.
+    /// The file that counts OOM kills.
     events: &'static str,
 }
 
-/// What the files of a version are called.
-struct Version {
+/// The file names of a cgroup version.
+struct CgroupVersion {
     limit: &'static str,
-    /// The same with swap counted (version 1), or swap alone (version 2).
+    /// The limit of memory and swap together (version 1), or of swap alone (version 2).
     swap: &'static str,
     events: &'static str,
-    is_first: bool,
+    is_v1: bool,
 }
 
-const V1: Version = Version {
+const V1: CgroupVersion = CgroupVersion {
     limit: "memory.limit_in_bytes",
     swap: "memory.memsw.limit_in_bytes",
     events: "memory.oom_control",
-    is_first: true,
+    is_v1: true,
 };
-const V2: Version =
-    Version { limit: "memory.max", swap: "memory.swap.max", events: "memory.events", is_first: false };
+const V2: CgroupVersion =
+    CgroupVersion { limit: "memory.max", swap: "memory.swap.max", events: "memory.events", is_v1: false };
 
-impl Group {
-    /// One with room for so many bytes, and no swap where that can be said.
+impl MemoryCgroup {
+    /// Makes a cgroup with a limit of `bytes`, and without swap if the kernel can limit it.
     pub fn make(bytes: usize) -> Result<Self, String> {
         let memberships = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let (own, version) = own(Path::new("/sys/fs/cgroup"), &memberships)
+        let (current, version) = current_cgroup(Path::new("/sys/fs/cgroup"), &memberships)
             .ok_or("this process is in no memory cgroup that is mounted here")?;
-        sweep(&own);
-        // In version 2 a cgroup with processes has no children with limits; its parent may have.
-        let beside = if version.is_first { None } else { own.parent() };
-        let mut why = String::new();
-        for above in [Some(own.as_path()), beside].into_iter().flatten() {
-            match Self::below(above, &version, bytes) {
+        remove_stale(&current);
+        // In version 2 a cgroup that has processes cannot have children with limits, but its parent may.
+        let beside = if version.is_v1 { None } else { current.parent() };
+        let mut last_error = String::new();
+        for parent in [Some(current.as_path()), beside].into_iter().flatten() {
+            match Self::make_in(parent, &version, bytes) {
                 Ok(group) => return Ok(group),
-                Err(error) => why = error,
+                Err(error) => last_error = error,
             }
         }
-        Err(why)
+        Err(last_error)
     }
 
-    fn below(above: &Path, version: &Version, bytes: usize) -> Result<Self, String> {
-        let dir = above.join(format!("{PREFIX}{}", process::id()));
+    fn make_in(parent: &Path, version: &CgroupVersion, bytes: usize) -> Result<Self, String> {
+        let dir = parent.join(format!("{PREFIX}{}", process::id()));
         fs::create_dir(&dir)
-            .map_err(|error| format!("cannot make a cgroup in {}: {error}", above.display()))?;
-        let group = Group { dir, events: version.events };
+            .map_err(|error| format!("cannot make a cgroup in {}: {error}", parent.display()))?;
+        let group = MemoryCgroup { dir, events: version.events };
         fs::write(group.dir.join(version.limit), bytes.to_string())
-            .map_err(|error| format!("cannot limit a cgroup in {}: {error}", above.display()))?;
-        let swap = if version.is_first { bytes.to_string() } else { "0".to_owned() };
-        // Not every kernel counts swap; without swap there is nothing to be counted.
+            .map_err(|error| format!("cannot limit a cgroup in {}: {error}", parent.display()))?;
+        let swap = if version.is_v1 { bytes.to_string() } else { "0".to_owned() };
+        // Not every kernel can limit swap; the error is ignored.
         let _ = fs::write(group.dir.join(version.swap), swap);
         Ok(group)
     }
 
-    /// The file that takes a process in.
+    /// The file that moves a process into the cgroup.
     pub fn procs(&self) -> PathBuf {
         self.dir.join("cgroup.procs")
     }
 
-    /// How many processes the OOM killer has killed in it.
+    /// The number of OOM kills in it.
     pub fn kills(&self) -> Option<u64> {
         kills(&fs::read_to_string(self.dir.join(self.events)).ok()?)
     }
 }
 
-impl Drop for Group {
+impl Drop for MemoryCgroup {
     fn drop(&mut self) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + REMOVE_TIMEOUT;
         while fs::remove_dir(&self.dir).is_err() && self.dir.exists() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
         }
@@ -94,8 +94,8 @@ fn kills(events: &str) -> Option<u64> {
 }
 
 /// The memory cgroup of this process.
-fn own(mount: &Path, memberships: &str) -> Option<(PathBuf, Version)> {
-    let found = memberships.lines().filter_map(|line| {
+fn current_cgroup(mount: &Path, memberships: &str) -> Option<(PathBuf, CgroupVersion)> {
+    let cgroups = memberships.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
         let is_memory = controllers.split(',').any(|name| name == "memory");
@@ -104,21 +104,21 @@ fn own(mount: &Path, memberships: &str) -> Option<(PathBuf, Version)> {
             _ if is_memory => (mount.join("memory").join(path), V1),
             _ => return None,
         };
-        // The unified hierarchy may be there without the memory controller, beside the one of version 1.
-        let is_there = if version.is_first {
+        // The unified hierarchy may be mounted without the memory controller, beside the hierarchy of version 1.
+        let exists = if version.is_v1 {
             dir.join(version.limit).exists()
         } else {
             fs::read_to_string(dir.join("cgroup.controllers"))
                 .is_ok_and(|text| text.split(' ').any(|c| c.trim() == "memory"))
         };
-        is_there.then_some((dir, version))
+        exists.then_some((dir, version))
     });
-    found.min_by_key(|(_, version)| !version.is_first)
+    cgroups.min_by_key(|(_, version)| !version.is_v1)
 }
 
-/// Removes what runs that were killed have left behind.
-fn sweep(above: &Path) {
-    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
+/// Removes cgroups that killed runs have left.
+fn remove_stale(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse::<u32>().ok());
         if id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists()) {
@@ -139,29 +139,32 @@ mod tests {
     }
 
     #[test]
-    fn the_own_one_is_found() {
+    fn the_cgroup_of_this_process_is_found() {
         let root = tempfile::tempdir().unwrap();
         let v1 = root.path().join("memory/jobs/7");
         fs::create_dir_all(&v1).unwrap();
-        assert!(own(root.path(), "4:memory:/jobs/7\n0::/\n").is_none(), "without a limit it is none");
+        assert!(
+            current_cgroup(root.path(), "4:memory:/jobs/7\n0::/\n").is_none(),
+            "without a limit file it is not a memory cgroup"
+        );
         fs::write(v1.join(V1.limit), "1").unwrap();
-        assert_eq!(own(root.path(), "4:memory:/jobs/7\n0::/\n").unwrap().0, v1);
+        assert_eq!(current_cgroup(root.path(), "4:memory:/jobs/7\n0::/\n").unwrap().0, v1);
         let v2 = root.path().join("slice");
         fs::create_dir_all(&v2).unwrap();
         fs::write(v2.join("cgroup.controllers"), "cpu memory\n").unwrap();
-        assert_eq!(own(root.path(), "0::/slice\n").unwrap().0, v2);
-        assert!(own(root.path(), "nonsense\n3:cpu:/\n").is_none());
+        assert_eq!(current_cgroup(root.path(), "0::/slice\n").unwrap().0, v2);
+        assert!(current_cgroup(root.path(), "nonsense\n3:cpu:/\n").is_none());
     }
 
     #[test]
-    fn what_was_left_behind_is_removed() {
+    fn stale_cgroups_are_removed() {
         let root = tempfile::tempdir().unwrap();
         // No process has that id.
         let (old, live) = (format!("{PREFIX}4294967295"), format!("{PREFIX}{}", process::id()));
         for name in [&old, &live] {
             fs::create_dir(root.path().join(name)).unwrap();
         }
-        sweep(root.path());
+        remove_stale(root.path());
         assert!(!root.path().join(old).exists());
         assert!(!Path::new("/proc/self").exists() || root.path().join(live).exists());
     }
