@@ -61,7 +61,36 @@ pub fn peak_rss() -> Option<u64> {
 
 /// This process's resident memory now, in bytes.
 pub fn rss() -> Option<u64> {
-    field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS")
+    ProcessMemory::of(Path::new("/proc/self")).map(|memory| memory.resident)
+}
+
+/// The memory of a process by its `statm`, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessMemory {
+    pub address_space: u64,
+    pub resident: u64,
+    /// Data and stack: what `RLIMIT_DATA` counts.
+    pub data: u64,
+}
+
+impl ProcessMemory {
+    /// Of a process by its directory: `/proc/self`, `/proc/PID`.
+    pub fn of(process: &Path) -> Option<Self> {
+        Self::parse(&fs::read_to_string(process.join("statm")).ok()?, page_size() as u64)
+    }
+
+    fn parse(statm: &str, page: u64) -> Option<Self> {
+        let mut sizes = statm.split_whitespace().map(|pages| pages.parse::<u64>().ok()?.checked_mul(page));
+        let (address_space, resident, data) = (sizes.next()??, sizes.next()??, sizes.nth(3)??);
+        Some(Self { address_space, resident, data })
+    }
+}
+
+/// The page size in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(page).unwrap_or(4096)
 }
 
 /// Page faults the kernel has served for this process so far.
@@ -137,6 +166,14 @@ mod tests {
         assert_eq!(field(text, "MemAvailable"), Some(12 * 1024));
         assert_eq!(field(text, "Mem"), None);
         assert_eq!(field(text, "Broken"), None);
+    }
+
+    #[test]
+    fn sizes_of_statm_are_pages() {
+        let memory = ProcessMemory::parse("1000 25 10 1 0 100 0\n", 4096);
+        let expected = ProcessMemory { address_space: 1000 * 4096, resident: 25 * 4096, data: 100 * 4096 };
+        assert_eq!(memory, Some(expected));
+        assert_eq!(ProcessMemory::parse("1000 25\n", 4096), None);
     }
 
     #[test]

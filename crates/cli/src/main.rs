@@ -16,6 +16,7 @@ mod machine;
 mod man;
 mod oom;
 mod output;
+mod random;
 mod report;
 mod run;
 mod shell;

@@ -1,22 +1,25 @@
-//! Sizes as people write them.
+//! Parses sizes.
 //!
 //! `K`, `M`, `G`, `T`, `P`, `E` and `KiB`, `MiB`, … are powers of 1024; `kB`, `MB`, … are powers of
-//! 1000. Case does not matter, underscores part digits, a fraction is rounded down to a whole byte.
+//! 1000. Case does not matter, underscores separate digits, and fractions are rounded down to whole bytes.
+//!
+//! This is not `parse-size`, which has one base for both `K` and `kB`, and one error for all that is not a size: `grow`
+//! must distinguish a path from an invalid size.
 
 use std::fmt;
 
 use indicatif::BinaryBytes;
 
-/// Why a text is no size.
+/// Why a text is not a valid size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SizeError {
-    /// Nothing but white space.
+    /// Only white space.
     Empty,
-    /// Not written like one; it may be a path.
+    /// It does not have the form of a size; it may be a path.
     NotASize,
-    /// Well written, and below zero.
+    /// A negative size.
     Negative,
-    /// Well written, and more than an address can say.
+    /// A size that is larger than an address space.
     TooLarge,
 }
 
@@ -33,7 +36,7 @@ impl fmt::Display for SizeError {
 
 impl std::error::Error for SizeError {}
 
-/// Reads a size in bytes.
+/// Parses a size in bytes.
 pub fn parse(text: &str) -> Result<usize, SizeError> {
     let text = text.trim();
     if text.is_empty() {
@@ -48,7 +51,7 @@ pub fn parse(text: &str) -> Result<usize, SizeError> {
     magnitude(text)
 }
 
-/// The same, and nothing is not enough.
+/// Parses a size of at least one byte.
 pub fn parse_positive(text: &str) -> Result<usize, String> {
     match parse(text) {
         Ok(0) => Err("must be at least one byte".into()),
@@ -57,7 +60,7 @@ pub fn parse_positive(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A size for people to read.
+/// A size in a suitable unit.
 pub fn human(bytes: u64) -> String {
     BinaryBytes(bytes).to_string()
 }
@@ -87,20 +90,20 @@ fn magnitude(text: &str) -> Result<usize, SizeError> {
     if mantissa == 0 {
         return Ok(0);
     }
-    let places = fraction.bytes().filter(u8::is_ascii_digit).count();
-    let shift = exponent.saturating_sub(i64::try_from(places).unwrap_or(i64::MAX));
+    let decimals = fraction.bytes().filter(u8::is_ascii_digit).count();
+    let shift = exponent.saturating_sub(i64::try_from(decimals).unwrap_or(i64::MAX));
     let ten = |power: i64| u32::try_from(power).ok().and_then(|power| 10_u128.checked_pow(power));
     let bytes = mantissa.checked_mul(unit).ok_or(SizeError::TooLarge)?;
     let bytes = if shift >= 0 {
         ten(shift).and_then(|by| bytes.checked_mul(by)).ok_or(SizeError::TooLarge)?
     } else {
-        // A divisor beyond u128 leaves less than a byte.
+        // With a divisor beyond u128 the result is less than a byte.
         ten(-shift).map_or(0, |by| bytes / by)
     };
     usize::try_from(bytes).ok().filter(|&n| isize::try_from(n).is_ok()).ok_or(SizeError::TooLarge)
 }
 
-/// Digits and underscores at the front, beginning with a digit; and the rest.
+/// Splits off leading digits and underscores, which start with a digit.
 fn digits(text: &str) -> (&str, &str) {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return ("", text);
@@ -109,7 +112,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// `e6` or `E+6`; an `E` that no digit follows is a unit.
+/// Parses an exponent, `e6` or `E+6`; an `E` that no digit follows is a unit.
 fn exponent(text: &str) -> (i64, &str) {
     let Some(after) = text.strip_prefix(['e', 'E']) else { return (0, text) };
     let (sign, after) = match after.strip_prefix('-') {
@@ -120,7 +123,7 @@ fn exponent(text: &str) -> (i64, &str) {
     if number.is_empty() {
         return (0, text);
     }
-    // Digits only, so what does not parse is far beyond any size.
+    // These are digits, so an error means that the exponent is far beyond any size.
     (sign * number.replace('_', "").parse::<u32>().map_or(i64::from(u32::MAX), i64::from), rest)
 }
 
@@ -144,7 +147,7 @@ mod tests {
     use super::{SizeError::*, *};
 
     #[test]
-    fn as_people_write_them() {
+    fn valid_sizes() {
         for (text, bytes) in [
             ("0", 0),
             ("1", 1),
@@ -177,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none() {
-        for (text, why) in [
+    fn invalid_sizes() {
+        for (text, expected) in [
             ("", Empty),
             ("  ", Empty),
             ("-1", Negative),
@@ -202,12 +205,12 @@ mod tests {
             ("1e99999999999999999999", TooLarge),
             ("99999999999999999999999999999999999999999", TooLarge),
         ] {
-            assert_eq!(parse(text), Err(why), "{text:?}");
+            assert_eq!(parse(text), Err(expected), "{text:?}");
         }
     }
 
     #[test]
-    fn an_option_needs_a_byte() {
+    fn a_positive_size_has_at_least_one_byte() {
         assert!(parse_positive("0").is_err());
         assert!(parse_positive("0.0001k").is_err());
         assert_eq!(parse_positive("1"), Ok(1));
@@ -220,7 +223,7 @@ mod tests {
         }
 
         #[test]
-        fn never_panics_on_what_looks_like_one(text in "-?[0-9_.]{0,45}[eE]?[-+]?[0-9]{0,20} ?[kMGTPE]?i?B?") {
+        fn never_panics_on_what_looks_like_a_size(text in "-?[0-9_.]{0,45}[eE]?[-+]?[0-9]{0,20} ?[kMGTPE]?i?B?") {
             let _ = parse(&text);
         }
 

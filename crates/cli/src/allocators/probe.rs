@@ -67,7 +67,7 @@ fn symbol(name: &CStr) -> Option<*mut c_void> {
 }
 
 /// The file that defines a symbol.
-fn defining_file(name: &CStr) -> Option<PathBuf> {
+pub fn defining_file(name: &CStr) -> Option<PathBuf> {
     let address = symbol(name)?;
     // SAFETY: `Dl_info` consists of pointers, for which null is a valid value.
     let mut info: libc::Dl_info = unsafe { mem::zeroed() };

@@ -1,7 +1,7 @@
-//! `highwater bench`: measured comparisons, each with its peers beside it.
+//! `highwater bench`: measured comparisons with peers.
 //!
-//! A bench has a file or folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that gives
-//! its [`Findings`] as data, and a variant below.
+//! A bench has a folder here with its `Args` (which flatten [`LabArgs`]), a function `measure` that returns its
+//! [`Findings`] as data, and a variant below.
 
 mod c;
 pub mod growth;
@@ -38,23 +38,26 @@ enum Bench {
     Malloctest(Box<malloctest::MalloctestArgs>),
 }
 
-/// Does what the command line says.
+/// Runs the subcommand.
 pub fn run(args: &BenchArgs) -> Result<ExitCode, Failure> {
     match &args.bench {
-        Bench::Physics(args) => one(&args.versus.lab, || physics::measure(args)),
-        Bench::Rk4(args) => one(&args.versus.lab, || rk4::measure(args)),
+        Bench::Physics(args) => run_bench(&args.versus.lab, || physics::measure(args)),
+        Bench::Rk4(args) => run_bench(&args.versus.lab, || rk4::measure(args)),
         Bench::Growth(args) => {
-            growth::child(args).unwrap_or_else(|| one(&args.lab, || growth::measure(args)))
+            growth::child(args).unwrap_or_else(|| run_bench(&args.lab, || growth::measure(args)))
         }
         Bench::Scratch(args) => {
-            scratch::child(args).unwrap_or_else(|| one(&args.lab, || scratch::measure(args)))
+            scratch::child(args).unwrap_or_else(|| run_bench(&args.lab, || scratch::measure(args)))
         }
-        Bench::Malloctest(args) => one(&args.lab, || malloctest::measure(args)),
+        Bench::Malloctest(args) => run_bench(&args.lab, || malloctest::measure(args)),
     }
 }
 
-/// One bench from the command line: its findings are printed and written as its options say.
-fn one(args: &LabArgs, measure: impl FnOnce() -> Result<Findings, Failure>) -> Result<ExitCode, Failure> {
+/// Runs one bench, and prints and writes its findings as its options say.
+fn run_bench(
+    args: &LabArgs,
+    measure: impl FnOnce() -> Result<Findings, Failure>,
+) -> Result<ExitCode, Failure> {
     lab::check(args)?;
     interrupt::install(SecondCtrlC::Exit)?;
     lab::deliver(measure()?, args)

@@ -7,6 +7,8 @@ use std::{
     process,
 };
 
+use crate::machine::ProcessMemory;
+
 /// All descendants of this process, including orphans of a run, which become children of this process. `None` if the
 /// kernel does not list children.
 pub fn descendants(proc: &Path) -> Option<Vec<u32>> {
@@ -39,9 +41,8 @@ fn children(proc: &Path, id: u32) -> Option<Vec<u32>> {
 }
 
 /// The resident memory of a process in bytes, including shared pages.
-pub fn resident(proc: &Path, id: u32, page: u64) -> Option<u64> {
-    let text = fs::read_to_string(proc.join(id.to_string()).join("statm")).ok()?;
-    text.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(page)
+pub fn resident(proc: &Path, id: u32) -> Option<u64> {
+    ProcessMemory::of(&proc.join(id.to_string())).map(|memory| memory.resident)
 }
 
 /// The program that a process runs.
@@ -68,6 +69,7 @@ fn files(text: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::page_size;
 
     fn process(proc: &Path, id: u32, children: &str) {
         let task = proc.join(format!("{id}/task/{id}"));
@@ -93,8 +95,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("7")).unwrap();
         fs::write(dir.path().join("7/statm"), "1000 25 10 1 0 100 0\n").unwrap();
-        assert_eq!(resident(dir.path(), 7, 4096), Some(25 * 4096));
-        assert_eq!(resident(dir.path(), 8, 4096), None);
+        assert_eq!(resident(dir.path(), 7), Some(25 * page_size() as u64));
+        assert_eq!(resident(dir.path(), 8), None);
         assert_eq!(mapped(dir.path(), 7), None);
     }
 

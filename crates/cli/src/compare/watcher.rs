@@ -11,7 +11,6 @@ use std::{
 };
 
 use super::{judge::PreloadJudge, tree};
-use crate::guard;
 
 /// The interval of samples.
 pub const INTERVAL: Duration = Duration::from_millis(20);
@@ -53,7 +52,7 @@ impl RunWatcher {
 }
 
 fn watch(judge: Option<&Mutex<PreloadJudge>>, is_over: &AtomicBool) -> RunObservation {
-    let (proc, page) = (Path::new("/proc"), guard::page_size() as u64);
+    let proc = Path::new("/proc");
     // If children are listed, the peak is known to be at least 0, even for a run that ends before the first sample.
     let mut observed =
         RunObservation { peak: tree::descendants(proc).map(|_| 0), ..RunObservation::default() };
@@ -61,7 +60,7 @@ fn watch(judge: Option<&Mutex<PreloadJudge>>, is_over: &AtomicBool) -> RunObserv
     while !is_over.load(Relaxed) {
         let start = Instant::now();
         if let Some(ids) = tree::descendants(proc).filter(|ids| !ids.is_empty()) {
-            let sum: u64 = ids.iter().filter_map(|id| tree::resident(proc, *id, page)).sum();
+            let sum: u64 = ids.iter().filter_map(|id| tree::resident(proc, *id)).sum();
             observed.peak = observed.peak.max(Some(sum));
             if let Some(judge) = judge {
                 let mut judge = judge.lock().unwrap_or_else(PoisonError::into_inner);

@@ -35,7 +35,7 @@ pub trait Candidate: Sized + Send {
     }
 
     /// Bytes obtained from the system, if the allocator reports them and has no region.
-    fn held(&self) -> Option<u64> {
+    fn obtained(&self) -> Option<u64> {
         None
     }
 }

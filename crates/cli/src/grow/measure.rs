@@ -130,7 +130,7 @@ pub fn measure<C: Candidate, J: GrowJob>(
         ns_per_allocation: (totals.allocations > 0).then(|| thread_ns as f64 / totals.allocations as f64),
         asked: totals.asked,
         used: totals.used,
-        held: candidates.iter().map(Candidate::held).sum(),
+        held: candidates.iter().map(Candidate::obtained).sum(),
         region: regions.into_iter().reduce(RegionFigures::combine),
         page_faults,
         peak_rss,

@@ -20,7 +20,7 @@ impl Candidate for bumpalo::Bump {
         self
     }
 
-    fn held(&self) -> Option<u64> {
+    fn obtained(&self) -> Option<u64> {
         Some(self.allocated_bytes_including_metadata() as u64)
     }
 }
@@ -36,7 +36,7 @@ impl Candidate for bump_scope::Bump {
         self
     }
 
-    fn held(&self) -> Option<u64> {
+    fn obtained(&self) -> Option<u64> {
         Some(self.stats().size() as u64)
     }
 }

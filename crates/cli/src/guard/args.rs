@@ -5,9 +5,9 @@ use highwater::guard::Kind;
 
 use super::{
     kinds,
-    plan::{AccessKind, GuardPlan, Mechanism, ViolationResponse, page_size},
+    plan::{AccessKind, GuardPlan, Mechanism, ViolationResponse},
 };
-use crate::{failure::Failure, size};
+use crate::{failure::Failure, machine::page_size, size};
 
 /// The argument that stands for all kinds.
 pub const ALL: &str = "all";

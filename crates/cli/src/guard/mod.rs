@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use highwater::{Engine, guard::Kind};
 use serde::Serialize;
 
-pub use self::plan::page_size;
 use self::{
     args::{ALL, GuardArgs},
     outcome::GuardOutcome,

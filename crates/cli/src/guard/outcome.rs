@@ -14,7 +14,7 @@ pub struct GuardOutcome {
     expected: ExpectedReport,
     /// The child's report, if it is JSON.
     report: Option<Value>,
-    ended: ChildEnd,
+    ended: ExitSummary,
     verdict: &'static str,
     /// What differs from the expectation.
     differences: Vec<String>,
@@ -31,7 +31,7 @@ struct ExpectedReport {
 }
 
 #[derive(Serialize)]
-struct ChildEnd {
+struct ExitSummary {
     /// The signal that ended the child; `None` if it exited.
     signal: Option<String>,
     /// The exit status.
@@ -91,7 +91,7 @@ impl GuardOutcome {
             provoked: plan.clone(),
             expected,
             report,
-            ended: ChildEnd { signal, status: ended.status.code(), words },
+            ended: ExitSummary { signal, status: ended.status.code(), words },
             verdict,
             differences,
             text: ended.stderr,

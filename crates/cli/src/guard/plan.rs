@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::kinds;
+use crate::machine::page_size;
 
 /// The reach of the arena: how far past the frontier a touch is growth.
 pub const REACH: usize = 1 << 20;
@@ -154,13 +155,6 @@ impl GuardPlan {
 struct Slack {
     before: usize,
     behind: usize,
-}
-
-/// The page size in bytes.
-pub fn page_size() -> usize {
-    // SAFETY: sysconf has no preconditions.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(page).unwrap_or(4096)
 }
 
 #[cfg(test)]

@@ -17,9 +17,9 @@ use nix::sys::resource::{Resource, setrlimit};
 use super::{
     hook, kinds,
     layout::{Accessibility, Layout, signed},
-    plan::{AccessKind, GuardPlan, Mechanism, REACH, ViolationResponse, page_size},
+    plan::{AccessKind, GuardPlan, Mechanism, REACH, ViolationResponse},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, machine::page_size};
 
 /// Provokes the violation. If this returns, no guard was touched.
 pub fn provoke(plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {

@@ -178,7 +178,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::lab::{Unit, Verdict};
+    use crate::lab::{RatioVerdict, Unit};
 
     fn lab(runs: u32, warmup: u32) -> Lab {
         Lab { runs, warmup, progress: Progress::new("test", 0) }
@@ -241,7 +241,7 @@ mod tests {
         contest.baseline("b");
         let case = contest.run(&lab(5, 0)).unwrap();
         let ratio = case.figure("a", "time").unwrap().ratio.as_ref().unwrap();
-        assert_eq!((ratio.to.as_str(), ratio.times, ratio.verdict), ("b", 2.0, Verdict::More));
+        assert_eq!((ratio.to.as_str(), ratio.times, ratio.verdict), ("b", 2.0, RatioVerdict::More));
         assert_eq!(case.figure("b", "time").unwrap().ratio, None);
     }
 }

@@ -61,13 +61,13 @@ pub struct Ratio {
     pub low: f64,
     /// and the third.
     pub high: f64,
-    pub verdict: Verdict,
+    pub verdict: RatioVerdict,
 }
 
 /// Whether a ratio shows a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum RatioVerdict {
     /// The contender uses less than the baseline.
     Less,
     /// It uses more.
@@ -79,31 +79,31 @@ pub enum Verdict {
     TooFewRuns,
 }
 
-impl Verdict {
+impl RatioVerdict {
     /// The name in JSON and CSV.
     pub fn name(self) -> &'static str {
         match self {
-            Verdict::Less => "less",
-            Verdict::More => "more",
-            Verdict::Tie => "tie",
-            Verdict::TooFewRuns => "too-few-runs",
+            RatioVerdict::Less => "less",
+            RatioVerdict::More => "more",
+            RatioVerdict::Tie => "tie",
+            RatioVerdict::TooFewRuns => "too-few-runs",
         }
     }
 
     /// What follows a ratio in a sentence.
     pub fn doubt(self) -> &'static str {
         match self {
-            Verdict::TooFewRuns => " (too few rounds to be sure)",
-            Verdict::Less | Verdict::More | Verdict::Tie => "",
+            RatioVerdict::TooFewRuns => " (too few rounds to be sure)",
+            RatioVerdict::Less | RatioVerdict::More | RatioVerdict::Tie => "",
         }
     }
 
     /// What follows a ratio in a table; empty if the difference is clear.
     pub fn word(self) -> &'static str {
         match self {
-            Verdict::Less | Verdict::More => "",
-            Verdict::Tie => "tie",
-            Verdict::TooFewRuns => "?",
+            RatioVerdict::Less | RatioVerdict::More => "",
+            RatioVerdict::Tie => "tie",
+            RatioVerdict::TooFewRuns => "?",
         }
     }
 }
@@ -130,13 +130,13 @@ impl Ratio {
         let (min, max) = (ratios[0], ratios[ratios.len() - 1]);
         let spread = if ratios.len() < MIN_ROUNDS_FOR_QUARTILES { max - min } else { high - low };
         let verdict = if ratios.len() < MIN_ROUNDS {
-            Verdict::TooFewRuns
+            RatioVerdict::TooFewRuns
         } else if difference <= spread || difference < MIN_DIFFERENCE {
-            Verdict::Tie
+            RatioVerdict::Tie
         } else if times < 1.0 {
-            Verdict::Less
+            RatioVerdict::Less
         } else {
-            Verdict::More
+            RatioVerdict::More
         };
         Some(Ratio { to: to.to_owned(), times, low, high, verdict })
     }
@@ -157,7 +157,7 @@ mod tests {
         Ratio::of("base", &own.iter().copied().zip(base.iter().copied()).collect::<Vec<_>>())
     }
 
-    fn verdict(own: &[f64], base: &[f64]) -> Verdict {
+    fn verdict(own: &[f64], base: &[f64]) -> RatioVerdict {
         ratio(own, base).unwrap().verdict
     }
 
@@ -172,17 +172,17 @@ mod tests {
 
     #[test]
     fn a_difference_larger_than_the_spread() {
-        assert_eq!(verdict(&[2.0, 2.1, 1.9], &[1.0, 1.0, 1.0]), Verdict::More);
-        assert_eq!(verdict(&[0.5, 0.51, 0.49], &[1.0, 1.0, 1.0]), Verdict::Less);
+        assert_eq!(verdict(&[2.0, 2.1, 1.9], &[1.0, 1.0, 1.0]), RatioVerdict::More);
+        assert_eq!(verdict(&[0.5, 0.51, 0.49], &[1.0, 1.0, 1.0]), RatioVerdict::Less);
         let twice = ratio(&[2.0, 4.0, 6.0], &[1.0, 2.0, 3.0]).unwrap();
         assert_eq!((twice.low, twice.times, twice.high), (2.0, 2.0, 2.0), "round by round");
     }
 
     #[test]
     fn a_spread_larger_than_the_difference_is_a_tie() {
-        assert_eq!(verdict(&[0.8, 1.05, 1.4], &[1.0, 1.0, 1.0]), Verdict::Tie);
-        assert_eq!(verdict(&[1.0, 1.0, 1.0], &[1.0, 1.0, 1.0]), Verdict::Tie);
-        assert_eq!(verdict(&[1001.0; 5], &[1000.0; 5]), Verdict::Tie, "1.00");
+        assert_eq!(verdict(&[0.8, 1.05, 1.4], &[1.0, 1.0, 1.0]), RatioVerdict::Tie);
+        assert_eq!(verdict(&[1.0, 1.0, 1.0], &[1.0, 1.0, 1.0]), RatioVerdict::Tie);
+        assert_eq!(verdict(&[1001.0; 5], &[1000.0; 5]), RatioVerdict::Tie, "1.00");
     }
 
     #[test]
@@ -190,21 +190,21 @@ mod tests {
         let base = [1.0; 7];
         assert_eq!(
             verdict(&[0.9, 1.2, 1.21, 1.22, 1.3], &base[..5]),
-            Verdict::Tie,
+            RatioVerdict::Tie,
             "one round shows the opposite"
         );
-        assert_eq!(verdict(&[1.3, 1.4, 1.41, 1.42, 1.5], &base[..5]), Verdict::More);
+        assert_eq!(verdict(&[1.3, 1.4, 1.41, 1.42, 1.5], &base[..5]), RatioVerdict::More);
         assert_eq!(
             verdict(&[0.9, 1.2, 1.2, 1.21, 1.22, 1.22, 1.3], &base),
-            Verdict::More,
+            RatioVerdict::More,
             "its interquartile range"
         );
     }
 
     #[test]
     fn too_few_rounds_have_no_verdict() {
-        assert_eq!(verdict(&[9.0], &[1.0]), Verdict::TooFewRuns);
-        assert_eq!(verdict(&[9.0, 9.0], &[1.0, 1.0]), Verdict::TooFewRuns);
+        assert_eq!(verdict(&[9.0], &[1.0]), RatioVerdict::TooFewRuns);
+        assert_eq!(verdict(&[9.0, 9.0], &[1.0, 1.0]), RatioVerdict::TooFewRuns);
         assert_eq!(ratio(&[], &[]), None);
         assert_eq!(ratio(&[1.0, 1.0], &[1.0, 0.0]), None, "zero is no baseline");
         assert_eq!(ratio(&[0.0], &[0.0]), None);

@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 
 use super::{
     case::Case,
-    sample::{Figure, Verdict},
+    sample::{Figure, RatioVerdict},
     unit::{Unit, three_digits},
 };
 
@@ -77,8 +77,11 @@ fn spread(figure: &Figure, unit: Unit) -> String {
 /// The ratio with its verdict: `1.25`, `1.02 tie`.
 fn times(figure: &Figure) -> String {
     let Some(ratio) = &figure.ratio else { return String::new() };
-    let number =
-        if ratio.verdict == Verdict::Tie { format!("{:.2}", ratio.times) } else { three_digits(ratio.times) };
+    let number = if ratio.verdict == RatioVerdict::Tie {
+        format!("{:.2}", ratio.times)
+    } else {
+        three_digits(ratio.times)
+    };
     format!("{number} {}", ratio.verdict.word()).trim_end().to_owned()
 }
 

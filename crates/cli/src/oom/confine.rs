@@ -1,6 +1,10 @@
 //! Sets the child's limits: those that keep it harmless, and the one it is to reach.
 
-use std::{env, fs, path::PathBuf, process};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process,
+};
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
@@ -8,7 +12,7 @@ use super::{
     cells::{LimitKind, OomSubject},
     plan::OomPlan,
 };
-use crate::guard::page_size;
+use crate::machine::ProcessMemory;
 
 /// Address space beyond what is requested, for the reservations of arenas and other needs of a process.
 const BACKSTOP: u64 = 1 << 30;
@@ -27,7 +31,7 @@ pub fn confine(plan: &OomPlan) -> Result<PathBuf, String> {
         fs::write(procs, process::id().to_string())
             .map_err(|error| format!("cannot enter {}: {error}", procs.display()))?;
     }
-    let used = UsedMemory::now().ok_or("/proc/self/statm cannot be read")?;
+    let used = ProcessMemory::of(Path::new("/proc/self")).ok_or("/proc/self/statm cannot be read")?;
     let memory = plan.memory as u64;
     let backstop = (plan.size as u64).saturating_mul(4).saturating_add(BACKSTOP);
     lower(
@@ -47,22 +51,6 @@ fn lower(resource: Resource, limit: u64) -> Result<(), String> {
     // rlim_t is signed on some systems.
     let limit = rlim_t::try_from(limit).unwrap_or(rlim_t::MAX).min(hard);
     setrlimit(resource, limit, limit).map_err(cannot)
-}
-
-/// The memory of this process that the limits count, in bytes.
-struct UsedMemory {
-    address_space: u64,
-    data: u64,
-}
-
-impl UsedMemory {
-    fn now() -> Option<Self> {
-        let text = fs::read_to_string("/proc/self/statm").ok()?;
-        let mut pages = text.split_whitespace().map(|pages| pages.parse::<u64>().ok());
-        let (size, data) = (pages.next()??, pages.nth(4)??);
-        let page = page_size() as u64;
-        Some(UsedMemory { address_space: size * page, data: data * page })
-    }
 }
 
 #[cfg(target_os = "linux")]

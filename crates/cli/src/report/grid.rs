@@ -1,6 +1,6 @@
 //! A case as rows and columns, for all formats of the page.
 
-use crate::lab::{Case, Figure, Unit, Verdict, unit::three_digits};
+use crate::lab::{Case, Figure, RatioVerdict, Unit, unit::three_digits};
 
 /// A table.
 pub struct Grid {
@@ -62,7 +62,10 @@ fn spread(figure: &Figure, unit: Unit) -> String {
 fn times(figure: &Figure) -> String {
     let Some(ratio) = &figure.ratio else { return String::new() };
     let word = ratio.verdict.word();
-    let number =
-        if ratio.verdict == Verdict::Tie { format!("{:.2}", ratio.times) } else { three_digits(ratio.times) };
+    let number = if ratio.verdict == RatioVerdict::Tie {
+        format!("{:.2}", ratio.times)
+    } else {
+        three_digits(ratio.times)
+    };
     format!("{number} {word}").trim_end().to_owned()
 }

@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     interrupt,
     lab::{
-        Case, Contest, Findings, Lab, LabArgs, Metric, Sample, Unit, Verdict, Warming,
+        Case, Contest, Findings, Lab, LabArgs, Metric, RatioVerdict, Sample, Unit, Warming,
         chart::{BarChart, Picture},
         process,
         unit::three_digits,
@@ -90,11 +90,13 @@ fn sentence(case: &Case, candidate: &str) -> Option<String> {
     let (time, memory) =
         (case.ratio(candidate, CANDIDATES[0], "time")?, case.ratio(candidate, CANDIDATES[0], "peak-rss")?);
     let comparison = match time.verdict {
-        Verdict::Tie => "takes as long as highwater".to_owned(),
-        Verdict::TooFewRuns => {
+        RatioVerdict::Tie => "takes as long as highwater".to_owned(),
+        RatioVerdict::TooFewRuns => {
             format!("takes {} times highwater's time (too few runs to be sure)", three_digits(time.times))
         }
-        Verdict::Less | Verdict::More => format!("takes {} times highwater's time", three_digits(time.times)),
+        RatioVerdict::Less | RatioVerdict::More => {
+            format!("takes {} times highwater's time", three_digits(time.times))
+        }
     };
     Some(format!("{candidate} {comparison}, and {} times its memory.", three_digits(memory.times)))
 }

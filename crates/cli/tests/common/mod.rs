@@ -1,4 +1,4 @@
-//! What the end-to-end tests share.
+//! Helpers of the end-to-end tests.
 #![allow(dead_code)]
 
 use std::{
@@ -15,15 +15,15 @@ use nix::{
 };
 use serde_json::Value;
 
-/// Runs a command until `is_time`, which is shown its lines of progress, then presses Ctrl-C. What it prints; its status is
-/// that of an interrupted one.
+/// Runs a command and interrupts it by Ctrl-C when `is_time` returns true for a line of progress. Checks its status and
+/// returns its stdout.
 pub fn interrupted(command: &mut Command, mut is_time: impl FnMut(&str) -> bool) -> String {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     loop {
         line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it says how far it is");
+        assert!(progress.read_line(&mut line).unwrap() > 0, "it prints its progress");
         if is_time(&line) {
             break;
         }
@@ -31,17 +31,17 @@ pub fn interrupted(command: &mut Command, mut is_time: impl FnMut(&str) -> bool)
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     let (mut result, mut rest) = (String::new(), String::new());
     child.stdout.take().unwrap().read_to_string(&mut result).unwrap();
-    said.read_to_string(&mut rest).unwrap();
+    progress.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{line}{rest}");
     result
 }
 
-/// Whether somebody has run: the second line of progress says so.
+/// Whether a line of progress says that a run is done.
 pub fn has_run(line: &str) -> bool {
     !line.contains(": 0 of")
 }
 
-/// The command, nothing on stdin.
+/// The command, without input.
 pub fn highwater() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
     command.stdin(Stdio::null());
@@ -71,23 +71,23 @@ pub fn has_faults() -> bool {
     has
 }
 
-/// What it said on stderr.
+/// Its stderr as text.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What it said on stdout.
+/// Its stdout as text.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// It must have gone well.
+/// Checks that it succeeded.
 #[track_caller]
 pub fn succeeds(output: &Output) {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
 }
 
-/// `grow … --json`, which must go well and print one JSON value.
+/// Runs `grow … --json`, which must succeed and print one JSON value.
 #[track_caller]
 pub fn grow_json<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Value {
     let output = highwater().arg("grow").arg("--json").args(args).output().expect("the command starts");
@@ -95,25 +95,25 @@ pub fn grow_json<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Value {
     serde_json::from_slice(&output.stdout).expect("stdout is one JSON value")
 }
 
-/// It must be refused with status 2 and a line on stderr that contains `why`; gives that line.
+/// Runs `grow`, which must be refused with a line on stderr that contains `expected`; returns that line.
 #[track_caller]
-pub fn is_refused<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, why: &str) -> String {
-    refused(&grow(args), why)
+pub fn is_refused<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, expected: &str) -> String {
+    refused(&grow(args), expected)
 }
 
-/// The same of a run that is over.
+/// Checks that a command was refused: status 2, and one line on stderr that contains `expected`; returns that line.
 #[track_caller]
-pub fn refused(output: &Output, why: &str) -> String {
-    let said = stderr(output);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert_eq!(said.lines().count(), 1, "one line:\n{said}");
-    assert!(said.starts_with("error: "), "{said}");
-    assert!(said.contains(why), "{why:?} in {said}");
+pub fn refused(output: &Output, expected: &str) -> String {
+    let error = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert_eq!(error.lines().count(), 1, "one line:\n{error}");
+    assert!(error.starts_with("error: "), "{error}");
+    assert!(error.contains(expected), "{expected:?} in {error}");
     assert!(output.stdout.is_empty(), "nothing on stdout");
-    said
+    error
 }
 
-/// A number that must be there.
+/// A number in a JSON object, which must exist.
 #[track_caller]
 pub fn number(value: &Value, key: &str) -> f64 {
     let number = value[key].as_f64().unwrap_or_else(|| panic!("{key} is a number in {value}"));
@@ -121,7 +121,7 @@ pub fn number(value: &Value, key: &str) -> f64 {
     number
 }
 
-/// A number that must be there and more than nothing.
+/// A positive number in a JSON object, which must exist.
 #[track_caller]
 pub fn positive(value: &Value, key: &str) -> f64 {
     let number = number(value, key);
@@ -146,8 +146,7 @@ pub fn malloc_library() -> &'static Path {
     })
 }
 
-/// The command where this project's malloc library has been built, and without what this process' environment says about
-/// preloading.
+/// The command with this project's malloc library, and without variables about preloading in its environment.
 pub fn preloading() -> Command {
     let library = malloc_library();
     let mut command = highwater();
@@ -158,7 +157,7 @@ pub fn preloading() -> Command {
     command
 }
 
-/// The C compiler's program of a test; `None` where there is no C compiler, and then the test is skipped.
+/// Compiles a C program for a test; without a C compiler this is `None`, and the test is skipped.
 pub fn compiled(dir: &Path, name: &str, source: &str, flags: &[&str]) -> Option<PathBuf> {
     let (file, program) = (dir.join(format!("{name}.c")), dir.join(name));
     std::fs::write(&file, source).expect("the directory of a test can be written to");

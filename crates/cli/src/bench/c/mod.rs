@@ -1,19 +1,19 @@
-//! The same programs in C: their sources are in this executable, and are compiled with the system's compiler, against
-//! the C library, when they are to run.
+//! The same programs in C: their sources are embedded in this executable, and are compiled at run time with the system's
+//! compiler against the C library.
 
-mod child;
 mod library;
+mod program;
 
 use std::{ffi::OsString, fs, path::PathBuf, process::Command, process::Stdio};
 
 use clap::Args;
 use tempfile::TempDir;
 
-pub use child::Child;
+pub use program::CProgram;
 
 use crate::failure::one_line;
 
-/// What is written into the directory that is compiled in.
+/// The sources, with their file names.
 const SOURCES: [(&str, &str); 6] = [
     ("highwater.h", include_str!("sources/highwater.h")),
     ("space.h", include_str!("sources/space.h")),
@@ -24,11 +24,11 @@ const SOURCES: [(&str, &str); 6] = [
 ];
 
 /// `-ffp-contract=off`: without it gcc may fuse a multiplication and an addition in one variant and not in another, and
-/// results would differ. `-falign-loops`: all variants have the same inner loops, and where they happen to lie can
-/// decide more than where their memory comes from.
+/// results would differ. `-falign-loops`: all variants have the same inner loops, whose alignment can matter more than
+/// where the memory comes from.
 const FLAGS: [&str; 6] = ["-std=gnu11", "-O3", "-falign-loops=64", "-ffp-contract=off", "-x", "c"];
 
-/// Where the C half is made.
+/// Options for the programs in C.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "The programs in C")]
 pub struct CArgs {
@@ -36,47 +36,47 @@ pub struct CArgs {
     #[arg(long, value_name = "COMMAND")]
     pub cc: Option<OsString>,
 
-    /// `libhighwater.a` or `libhighwater.so`, or the directory it is in [default: `HIGHWATER_C_LIB`, or beside this
-    /// executable, or in ../lib, or in the target directory]
+    /// `libhighwater.a` or `libhighwater.so`, or its directory [default: `HIGHWATER_C_LIB`, or beside this executable,
+    /// or in ../lib, or in the target directory]
     #[arg(long, value_name = "PATH")]
     pub c_lib: Option<PathBuf>,
 
-    /// Leave them out
+    /// Do not measure the programs in C
     #[arg(long, conflicts_with_all = ["cc", "c_lib"])]
     pub no_c: bool,
 }
 
-/// Where the vectors of a program in C are.
+/// Where a program in C allocates its vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum CMemory {
     Arena,
     Heap,
     Stack,
 }
 
-impl Memory {
+impl CMemory {
     fn macro_name(self) -> &'static str {
         match self {
-            Memory::Arena => "SPACE_ARENA",
-            Memory::Heap => "SPACE_HEAP",
-            Memory::Stack => "SPACE_STACK",
+            CMemory::Arena => "SPACE_ARENA",
+            CMemory::Heap => "SPACE_HEAP",
+            CMemory::Stack => "SPACE_STACK",
         }
     }
 }
 
-/// A compiler, the library, and a directory of ours with the sources.
+/// A compiler, the library, and a temporary directory with the sources.
 #[derive(Debug)]
-pub struct Workshop {
+pub struct CToolchain {
     compiler: OsString,
-    /// What it calls itself, `gcc (Debian 12.2.0-14) 12.2.0`.
+    /// The compiler's version: `gcc (Debian 12.2.0-14) 12.2.0`.
     pub version: String,
     pub library: PathBuf,
     directory: TempDir,
     explicit: bool,
 }
 
-impl Workshop {
-    /// Looks for everything; the reason, in a line, if something is not there.
+impl CToolchain {
+    /// Finds compiler and library. An error is one line.
     pub fn open(args: &CArgs) -> Result<Self, String> {
         if args.no_c {
             return Err("left out by --no-c".into());
@@ -89,17 +89,17 @@ impl Workshop {
         for (name, text) in SOURCES {
             fs::write(directory.path().join(name), text).map_err(cannot)?;
         }
-        let mut workshop = Workshop { compiler, version, library, directory, explicit: false };
-        // A library of the other engine lacks the symbol that the header asks for.
-        if let Err(first) = workshop.program("rk4", Memory::Arena, None) {
-            workshop.explicit = true;
-            workshop.program("rk4", Memory::Arena, None).map_err(|_| first)?;
+        let mut toolchain = CToolchain { compiler, version, library, directory, explicit: false };
+        // A library with the other engine lacks the symbol that the header refers to.
+        if let Err(first) = toolchain.program("rk4", CMemory::Arena, None) {
+            toolchain.explicit = true;
+            toolchain.program("rk4", CMemory::Arena, None).map_err(|_| first)?;
         }
-        Ok(workshop)
+        Ok(toolchain)
     }
 
-    /// Compiles a program; with a length, for vectors of that length alone.
-    pub fn program(&self, name: &str, memory: Memory, length: Option<usize>) -> Result<PathBuf, String> {
+    /// Compiles a program; with a length, only for vectors of this length.
+    pub fn program(&self, name: &str, memory: CMemory, length: Option<usize>) -> Result<PathBuf, String> {
         let constant = length.map(|length| format!("-{length}")).unwrap_or_default();
         let program = self.directory.path().join(format!("{name}-{memory:?}{constant}"));
         if program.exists() {
@@ -114,9 +114,9 @@ impl Workshop {
             command.arg("-DHIGHWATER_EXPLICIT");
         }
         command.arg(self.directory.path().join(format!("{name}.c"))).args(["-x", "none"]);
-        if memory == Memory::Arena {
+        if memory == CMemory::Arena {
             command.arg(&self.library);
-            if self.library.extension().is_some_and(|ending| ending == "so") {
+            if self.library.extension().is_some_and(|extension| extension == "so") {
                 let mut rpath = OsString::from("-Wl,-rpath,");
                 rpath.push(self.library.parent().unwrap_or(&self.library));
                 command.arg(rpath);
@@ -128,14 +128,14 @@ impl Workshop {
         if output.status.success() {
             return Ok(program);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let wrong = said.lines().find(|line| line.contains("error") || line.contains("undefined"));
-        let wrong = one_line(wrong.or_else(|| said.lines().next()).unwrap_or("it said nothing"));
+        let messages = String::from_utf8_lossy(&output.stderr);
+        let wrong = messages.lines().find(|line| line.contains("error") || line.contains("undefined"));
+        let wrong = one_line(wrong.or_else(|| messages.lines().next()).unwrap_or("no error message"));
         Err(format!("{shown} did not compile {name}.c: {wrong}"))
     }
 }
 
-/// The first line of what a compiler says about itself.
+/// The first line of the compiler's `--version`.
 fn version(compiler: &OsString) -> Result<String, String> {
     let shown = compiler.display();
     let mut command = Command::new(compiler);
@@ -152,12 +152,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_told_in_a_line() {
-        let told = |args: CArgs| Workshop::open(&args).unwrap_err();
-        assert_eq!(told(CArgs { no_c: true, ..CArgs::default() }), "left out by --no-c");
-        let said = told(CArgs { cc: Some("/no/such/compiler".into()), ..CArgs::default() });
-        assert!(said.starts_with("no C compiler: cannot start /no/such/compiler: "), "{said}");
-        let said = told(CArgs { cc: Some("false".into()), ..CArgs::default() });
-        assert!(said.starts_with("no C compiler: false --version ended with "), "{said}");
+    fn a_missing_tool_is_an_error_in_one_line() {
+        let open_error = |args: CArgs| CToolchain::open(&args).unwrap_err();
+        assert_eq!(open_error(CArgs { no_c: true, ..CArgs::default() }), "left out by --no-c");
+        let error = open_error(CArgs { cc: Some("/no/such/compiler".into()), ..CArgs::default() });
+        assert!(error.starts_with("no C compiler: cannot start /no/such/compiler: "), "{error}");
+        let error = open_error(CArgs { cc: Some("false".into()), ..CArgs::default() });
+        assert!(error.starts_with("no C compiler: false --version ended with "), "{error}");
     }
 }

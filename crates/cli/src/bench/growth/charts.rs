@@ -1,9 +1,9 @@
-//! Pictures of growth.
+//! The charts of the growth bench.
 
 use super::{
-    child::Trace,
+    child::RssTrace,
     median,
-    way::{Engine, QUICK_STEPS, STEPS, Way, step_name},
+    strategy::{GrowthMethod, GrowthStrategy, QUICK_STEPS, STEPS, step_name},
 };
 use crate::{
     failure::Failure,
@@ -13,70 +13,72 @@ use crate::{
     },
 };
 
-/// On the wall, and of the processor, which other programs disturb less.
+/// Wall time, and processor time, which other programs affect less.
 const METRICS: [(&str, &str); 2] = [("time", "time"), ("cpu", "processor time")];
 
-/// Lines by step: what is told of them, and which they are.
-type Family = (&'static str, fn(usize) -> Way);
+/// A line over all step sizes: its name, and the strategy for a step size.
+type StepSeries = (&'static str, fn(usize) -> GrowthStrategy);
 
-const FAMILIES: [Family; 6] = [
-    ("fault, populated", |step| Way::new(Engine::Fixed(step), true, false)),
-    ("fault, page by page", |step| Way::new(Engine::Fixed(step), false, false)),
-    ("fault, populated, huge pages", |step| Way::new(Engine::Fixed(step), true, true)),
-    ("fault, huge pages", |step| Way::new(Engine::Fixed(step), false, true)),
-    ("explicit branch", |step| Way::new(Engine::Explicit(step), false, false)),
-    ("explicit branch, huge pages", |step| Way::new(Engine::Explicit(step), false, true)),
+const STEP_SERIES: [StepSeries; 6] = [
+    ("fault, populated", |step| GrowthStrategy::new(GrowthMethod::Fixed(step), true, false)),
+    ("fault, page by page", |step| GrowthStrategy::new(GrowthMethod::Fixed(step), false, false)),
+    ("fault, populated, huge pages", |step| GrowthStrategy::new(GrowthMethod::Fixed(step), true, true)),
+    ("fault, huge pages", |step| GrowthStrategy::new(GrowthMethod::Fixed(step), false, true)),
+    ("explicit branch", |step| GrowthStrategy::new(GrowthMethod::Explicit(step), false, false)),
+    ("explicit branch, huge pages", |step| GrowthStrategy::new(GrowthMethod::Explicit(step), false, true)),
 ];
 
-/// What has no step of a fixed size, for comparison.
-const LEVEL: [Way; 5] = [
-    Way::DEFAULT,
-    Way { engine: Engine::Geometric, populate: true, huge: false },
-    Way { engine: Engine::Upfront, populate: false, huge: false },
-    Way { engine: Engine::Upfront, populate: false, huge: true },
-    Way { engine: Engine::Vec, populate: false, huge: false },
+/// Strategies without a fixed step, for comparison.
+const WITHOUT_STEPS: [GrowthStrategy; 5] = [
+    GrowthStrategy::DEFAULT,
+    GrowthStrategy { engine: GrowthMethod::Geometric, populate: true, huge: false },
+    GrowthStrategy { engine: GrowthMethod::Upfront, populate: false, huge: false },
+    GrowthStrategy { engine: GrowthMethod::Upfront, populate: false, huge: true },
+    GrowthStrategy { engine: GrowthMethod::Vec, populate: false, huge: false },
 ];
 
-/// Those whose memory is drawn over time.
-pub fn traced() -> Vec<Way> {
-    let mut some = LEVEL.to_vec();
+/// The strategies whose memory is drawn over time.
+pub fn traced() -> Vec<GrowthStrategy> {
+    let mut strategies = WITHOUT_STEPS.to_vec();
     let step = 64 << 10;
-    some.push(Way::new(Engine::Fixed(step), true, false));
-    some.extend([Engine::Bumpalo, Engine::Malloc].map(|peer| Way::new(peer, false, false)));
-    some
+    strategies.push(GrowthStrategy::new(GrowthMethod::Fixed(step), true, false));
+    strategies.extend(
+        [GrowthMethod::Bumpalo, GrowthMethod::Malloc].map(|peer| GrowthStrategy::new(peer, false, false)),
+    );
+    strategies
 }
 
-/// Time against the size of a step, on the wall and of the processor.
-pub fn by_step(case: &Case, ways: &[Way]) -> Result<Vec<Picture>, Failure> {
+/// Wall and processor time by step size.
+pub fn by_step(case: &Case, strategies: &[GrowthStrategy]) -> Result<Vec<Picture>, Failure> {
     let mut steps = [STEPS.to_vec(), QUICK_STEPS.to_vec()].concat();
     steps.sort_unstable();
     steps.dedup();
     steps.retain(|step| {
-        ways.iter().any(|way| matches!(way.engine, Engine::Fixed(n) | Engine::Explicit(n) if n == *step))
+        strategies.iter().any(|strategy| matches!(strategy.engine, GrowthMethod::Fixed(n) | GrowthMethod::Explicit(n) if n == *step))
     });
     let (Some(first), Some(last)) = (steps.first().copied(), steps.last().copied()) else {
         return Ok(Vec::new());
     };
     let mut pictures = Vec::new();
     for (metric, what) in METRICS {
-        let of_family = |(name, way): &Family| {
-            let point = |step: &usize| Some((*step as f64, median(case, way(*step), metric)?));
+        let of_series = |(name, strategy): &StepSeries| {
+            let point = |step: &usize| Some((*step as f64, median(case, strategy(*step), metric)?));
             ChartLine { name: (*name).to_owned(), points: steps.iter().filter_map(point).collect() }
         };
-        let level = |way: &Way| {
-            let at = median(case, *way, metric)?;
+        let level = |strategy: &GrowthStrategy| {
+            let time = median(case, *strategy, metric)?;
             Some(ChartLine {
-                name: format!("({})", way.name()),
-                points: vec![(first as f64, at), (last as f64, at)],
+                name: format!("({})", strategy.name()),
+                points: vec![(first as f64, time), (last as f64, time)],
             })
         };
-        let lines = FAMILIES.iter().map(of_family).filter(|line| !line.points.is_empty());
-        let lines: Vec<_> = lines.chain(LEVEL.iter().filter_map(level)).collect();
+        let lines = STEP_SERIES.iter().map(of_series).filter(|line| !line.points.is_empty());
+        let lines: Vec<_> = lines.chain(WITHOUT_STEPS.iter().filter_map(level)).collect();
         let chart = LineChart {
             name: format!("{metric}-by-step"),
             title: format!("{}: {what} by the size of a step{}", case.title, partial(case.partial)),
             subtitle: format!(
-                "medians of {} runs; in brackets: what has no fixed step; both axes in equal factors",
+                "medians of {} runs; in brackets: strategies without a fixed step; both axes logarithmic",
                 case.rounds
             ),
             x: Axis::log("growth step", Unit::Bytes),
@@ -88,17 +90,21 @@ pub fn by_step(case: &Case, ways: &[Way]) -> Result<Vec<Picture>, Failure> {
     Ok(pictures)
 }
 
-/// Time of a KiB against the size that is filled, on the wall and of the processor.
-pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Vec<Picture>, Failure> {
+/// Wall and processor time for each KiB by the size that is filled.
+pub fn by_size(
+    cases: &[Case],
+    sizes: &[usize],
+    strategies: &[GrowthStrategy],
+) -> Result<Vec<Picture>, Failure> {
     let mut pictures = Vec::new();
     for (metric, what) in METRICS {
-        let line = |way: Way| {
+        let line = |strategy: GrowthStrategy| {
             let point = |(case, size): (&Case, &usize)| {
-                Some((*size as f64, median(case, way, metric)? / (*size as f64 / 1024.0)))
+                Some((*size as f64, median(case, strategy, metric)? / (*size as f64 / 1024.0)))
             };
-            ChartLine { name: way.name(), points: cases.iter().zip(sizes).filter_map(point).collect() }
+            ChartLine { name: strategy.name(), points: cases.iter().zip(sizes).filter_map(point).collect() }
         };
-        let lines = traced().into_iter().filter(|way| ways.contains(way)).map(line);
+        let lines = traced().into_iter().filter(|strategy| strategies.contains(strategy)).map(line);
         let lines: Vec<_> = lines.filter(|line| line.points.len() > 1).collect();
         if lines.is_empty() {
             continue;
@@ -117,10 +123,10 @@ pub fn by_size(cases: &[Case], sizes: &[usize], ways: &[Way]) -> Result<Vec<Pict
     Ok(pictures)
 }
 
-/// Memory against time.
-pub fn over_time(size: usize, traces: &[(Way, Trace)]) -> Result<Option<Picture>, Failure> {
-    let line = |(way, trace): &(Way, Trace)| ChartLine {
-        name: way.name(),
+/// Memory over time.
+pub fn over_time(size: usize, traces: &[(GrowthStrategy, RssTrace)]) -> Result<Option<Picture>, Failure> {
+    let line = |(strategy, trace): &(GrowthStrategy, RssTrace)| ChartLine {
+        name: strategy.name(),
         points: trace.iter().map(|(ns, rss)| (*ns as f64, *rss as f64)).collect(),
     };
     if traces.is_empty() {
@@ -129,7 +135,7 @@ pub fn over_time(size: usize, traces: &[(Way, Trace)]) -> Result<Option<Picture>
     let chart = LineChart {
         name: "rss-over-time".into(),
         title: format!("Filling {} word by word: memory over time", step_name(size)),
-        subtitle: "one run each, beside the measured ones: the process's resident memory after each 128th of the size"
+        subtitle: "one run each, in addition to the measured ones: the process's resident memory after each 128th of the size"
             .into(),
         x: Axis::linear("time since the first word", Unit::Ns),
         y: Axis::linear("resident memory", Unit::Bytes),

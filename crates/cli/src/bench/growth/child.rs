@@ -1,150 +1,143 @@
-//! One way, in a process of its own: memory is filled word by word until the size is reached.
+//! Runs one strategy in a separate process: memory is filled word by word until the size is reached.
 
-use std::{fs, hint::black_box, mem::MaybeUninit, process::ExitCode, ptr, slice, time::Instant};
+use std::{hint::black_box, mem::MaybeUninit, process::ExitCode, ptr, slice, time::Instant};
 
 use highwater::{Growth, HugePages, Region, Reserve};
 use serde::{Deserialize, Serialize};
 
-use super::way::{Engine, Way};
+use super::strategy::{GrowthMethod, GrowthStrategy};
 use crate::{failure::Failure, machine, output};
 
-/// Parts of a run; where it is traced, memory is looked at after each.
+/// The number of parts of a run; memory is sampled after each if the run is traced.
 const PARTS: usize = 128;
 const WORD: usize = size_of::<u64>();
 
-/// What a child is to do; it gets this as JSON.
+/// The plan of a child, which gets it as JSON.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Plan {
-    pub way: Way,
-    /// To be filled, in bytes.
+pub struct GrowthPlan {
+    pub strategy: GrowthStrategy,
+    /// Bytes to fill.
     pub size: usize,
-    /// How much memory the process has over time is to be told.
+    /// Whether to sample the resident memory over time.
     pub traced: bool,
 }
 
-impl Plan {
-    /// The child's own argument.
-    pub fn parse(text: &str) -> Result<Plan, String> {
+impl GrowthPlan {
+    /// Parses the argument of the child.
+    pub fn parse(text: &str) -> Result<GrowthPlan, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 }
 
-/// What it says afterwards.
+/// The report of a child.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Told {
-    /// From before the first word until after the last.
+pub struct GrowthReport {
+    /// Wall time from before the first word until after the last.
     pub ns: u64,
     /// Processor time of the same.
     pub cpu_ns: u64,
-    /// That the kernel served meanwhile.
+    /// Page faults served in that time.
     pub page_faults: u64,
-    /// Times that the frontier moved; ours only.
+    /// How often the frontier moved; this project's only.
     pub steps: Option<u64>,
-    /// Committed, or taken from the system, and not used, in bytes.
+    /// Bytes committed, or obtained from the system, and not used.
     pub overshoot: u64,
     pub peak_rss: Option<u64>,
-    /// Of all words.
+    /// The checksum of all words.
     pub checksum: u64,
-    pub trace: Trace,
+    pub trace: RssTrace,
 }
 
-/// Nanoseconds since the first word, and bytes that the process has in memory then.
-pub type Trace = Vec<(u64, u64)>;
+/// Nanoseconds since the first word, and resident bytes at that time.
+pub type RssTrace = Vec<(u64, u64)>;
 
-/// Does the plan and prints what came of it.
-pub fn run(plan: &Plan) -> Result<ExitCode, Failure> {
-    let told = match plan.way.engine {
-        Engine::Vec => vec(plan),
-        Engine::Bumpalo => bumpalo(plan),
-        Engine::Malloc => malloc(plan)?,
+/// Runs the plan and prints the report.
+pub fn run(plan: &GrowthPlan) -> Result<ExitCode, Failure> {
+    let report = match plan.strategy.engine {
+        GrowthMethod::Vec => vec(plan),
+        GrowthMethod::Bumpalo => bumpalo(plan),
+        GrowthMethod::Malloc => malloc(plan)?,
         _ => region(plan)?,
     };
-    output::print(&serde_json::to_string(&told).map_err(Failure::runtime)?, ExitCode::SUCCESS)
+    output::print(&serde_json::to_string(&report).map_err(Failure::runtime)?, ExitCode::SUCCESS)
 }
 
-/// The clocks, and where they stood.
+/// The clocks and counters at the start.
 struct Clock {
     start: Instant,
     cpu: u64,
     faults: u64,
     traced: bool,
-    trace: Trace,
+    trace: RssTrace,
 }
 
 impl Clock {
-    /// `fill` gets the words of each part, in order.
-    fn around(plan: &Plan, mut fill: impl FnMut(std::ops::Range<usize>)) -> Told {
+    /// Runs `fill` on the range of words of each part, in order.
+    fn measure(plan: &GrowthPlan, mut fill: impl FnMut(std::ops::Range<usize>)) -> GrowthReport {
         let words = plan.size / WORD;
         let trace = Vec::with_capacity(PARTS + 1);
         let (faults, cpu) = (machine::page_faults(), machine::thread_cpu_ns());
         let mut clock = Clock { start: Instant::now(), cpu, faults, traced: plan.traced, trace };
-        clock.look();
+        clock.sample();
         for part in 0..PARTS {
             fill(words * part / PARTS..words * (part + 1) / PARTS);
-            clock.look();
+            clock.sample();
         }
         clock.stop()
     }
 
-    fn look(&mut self) {
+    fn sample(&mut self) {
         if self.traced {
-            self.trace.push((self.start.elapsed().as_nanos() as u64, rss()));
+            self.trace.push((self.start.elapsed().as_nanos() as u64, machine::rss().unwrap_or(0)));
         }
     }
 
-    fn stop(self) -> Told {
-        Told {
+    fn stop(self) -> GrowthReport {
+        GrowthReport {
             ns: self.start.elapsed().as_nanos() as u64,
             cpu_ns: machine::thread_cpu_ns() - self.cpu,
             page_faults: machine::page_faults() - self.faults,
             trace: self.trace,
-            ..Told::default()
+            ..GrowthReport::default()
         }
     }
 }
 
-/// Bytes that this process has in memory now.
-fn rss() -> u64 {
-    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * 4096
-}
-
-/// What is written at a place: nothing that memory could be full of by itself.
+/// The word at an index: a pattern that fresh memory does not contain.
 #[inline]
-fn word(place: usize) -> u64 {
-    place as u64 ^ 0x5555_5555_5555_5555
+fn word(index: usize) -> u64 {
+    index as u64 ^ 0x5555_5555_5555_5555
 }
 
 fn sum(words: &[u64]) -> u64 {
     words.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
 
-impl Told {
-    fn with(mut self, steps: Option<u64>, taken: usize, plan: &Plan, checksum: u64) -> Self {
+impl GrowthReport {
+    fn with(mut self, steps: Option<u64>, obtained: usize, plan: &GrowthPlan, checksum: u64) -> Self {
         self.steps = steps;
-        self.overshoot = taken.saturating_sub(plan.size) as u64;
-        // Reading takes no memory.
+        self.overshoot = obtained.saturating_sub(plan.size) as u64;
+        // Computing the checksum used no memory.
         self.peak_rss = machine::peak_rss();
         self.checksum = checksum;
         self
     }
 }
 
-fn region(plan: &Plan) -> Result<Told, Failure> {
-    let growth = match plan.way.engine {
-        Engine::Upfront | Engine::UpfrontPhysical => Growth::Upfront,
-        Engine::Fixed(step) => Growth::Fixed(step),
+fn region(plan: &GrowthPlan) -> Result<GrowthReport, Failure> {
+    let growth = match plan.strategy.engine {
+        GrowthMethod::Upfront | GrowthMethod::UpfrontPhysical => Growth::Upfront,
+        GrowthMethod::Fixed(step) => Growth::Fixed(step),
         _ => Growth::default(),
     };
-    let reserve = match plan.way.engine {
-        Engine::UpfrontPhysical => Reserve::Physical,
+    let reserve = match plan.strategy.engine {
+        GrowthMethod::UpfrontPhysical => Reserve::Physical,
         _ => Reserve::Default,
     };
     let mut builder = Region::builder().name("growth").reserve(reserve).growth(growth);
-    if plan.way != Way::DEFAULT {
-        let huge_pages = if plan.way.huge { HugePages::Advise } else { HugePages::Never };
-        builder = builder.populate(plan.way.populate).huge_pages(huge_pages);
+    if plan.strategy != GrowthStrategy::DEFAULT {
+        let huge_pages = if plan.strategy.huge { HugePages::Advise } else { HugePages::Never };
+        builder = builder.populate(plan.strategy.populate).huge_pages(huge_pages);
     }
     let region = builder.try_build().map_err(Failure::runtime)?;
     if region.limit() < plan.size {
@@ -152,14 +145,14 @@ fn region(plan: &Plan) -> Result<Told, Failure> {
     }
     let base = black_box(region.as_ptr().cast::<u64>());
     let mut refused = None;
-    let told = match plan.way.engine {
-        Engine::Explicit(step) => {
+    let report = match plan.strategy.engine {
+        GrowthMethod::Explicit(step) => {
             let mut frontier = region.committed_bytes();
-            Clock::around(plan, |words| {
-                for place in words {
-                    let end = (place + 1) * WORD;
+            Clock::measure(plan, |words| {
+                for index in words {
+                    let end = (index + 1) * WORD;
                     if end > frontier {
-                        // (Without memory nothing more is written.)
+                        // (After a refusal nothing more is written.)
                         if refused.is_some() {
                             return;
                         }
@@ -169,15 +162,16 @@ fn region(plan: &Plan) -> Result<Told, Failure> {
                             return;
                         }
                     }
-                    // SAFETY: below the frontier, and nobody else has the region.
-                    unsafe { base.add(place).write(word(place)) };
+                    // SAFETY: the word is below the frontier, and there is no other pointer into the region.
+                    unsafe { base.add(index).write(word(index)) };
                 }
             })
         }
-        _ => Clock::around(plan, |words| {
-            for place in words {
-                // SAFETY: below the region's limit, where a write commits; nobody else has the region.
-                unsafe { base.add(place).write(word(place)) };
+        _ => Clock::measure(plan, |words| {
+            for index in words {
+                // SAFETY: the word is below the region's limit, where a write commits; there is no other pointer into
+                // the region.
+                unsafe { base.add(index).write(word(index)) };
             }
         }),
     };
@@ -185,50 +179,50 @@ fn region(plan: &Plan) -> Result<Told, Failure> {
         return Err(Failure::runtime(refusal));
     }
     let stats = region.stats();
-    // SAFETY: so many words were written, from the base on.
+    // SAFETY: `plan.size / WORD` words have been written from the base on.
     let checksum = sum(unsafe { slice::from_raw_parts(base, plan.size / WORD) });
-    Ok(told.with(Some(stats.commits), stats.committed, plan, checksum))
+    Ok(report.with(Some(stats.commits), stats.committed, plan, checksum))
 }
 
-fn vec(plan: &Plan) -> Told {
+fn vec(plan: &GrowthPlan) -> GrowthReport {
     let mut words = black_box(Vec::new());
-    let told = Clock::around(plan, |places| {
-        for place in places {
-            words.push(word(place));
+    let report = Clock::measure(plan, |indices| {
+        for index in indices {
+            words.push(word(index));
         }
     });
-    told.with(None, words.capacity() * WORD, plan, sum(&words))
+    report.with(None, words.capacity() * WORD, plan, sum(&words))
 }
 
-fn bumpalo(plan: &Plan) -> Told {
+fn bumpalo(plan: &GrowthPlan) -> GrowthReport {
     let mut bump = black_box(bumpalo::Bump::new());
-    let told = Clock::around(plan, |places| {
-        for place in places {
-            bump.alloc(word(place));
+    let report = Clock::measure(plan, |indices| {
+        for index in indices {
+            bump.alloc(word(index));
         }
     });
-    let taken = bump.allocated_bytes_including_metadata();
+    let obtained = bump.allocated_bytes_including_metadata();
     let of_chunk = |chunk: &[MaybeUninit<u8>]| {
-        // SAFETY: only `u64`s were allocated, so a chunk holds these, aligned and without gaps.
+        // SAFETY: only `u64`s were allocated, so a chunk consists of them, aligned and without gaps.
         sum(unsafe { slice::from_raw_parts(chunk.as_ptr().cast(), chunk.len() / WORD) })
     };
     let checksum = bump.iter_allocated_chunks().fold(0_u64, |all, chunk| all.wrapping_add(of_chunk(chunk)));
-    told.with(None, taken, plan, checksum)
+    report.with(None, obtained, plan, checksum)
 }
 
-fn malloc(plan: &Plan) -> Result<Told, Failure> {
-    // SAFETY: any size may be asked for.
+fn malloc(plan: &GrowthPlan) -> Result<GrowthReport, Failure> {
+    // SAFETY: malloc has no preconditions.
     let block = black_box(unsafe { libc::malloc(plan.size) }.cast::<u64>());
     if ptr::eq(block, ptr::null()) {
-        return Err(Failure::runtime(format!("malloc gives no {} bytes", plan.size)));
+        return Err(Failure::runtime(format!("malloc refused {} bytes", plan.size)));
     }
-    let told = Clock::around(plan, |places| {
-        for place in places {
-            // SAFETY: within the block, which is ours.
-            unsafe { block.add(place).write(word(place)) };
+    let report = Clock::measure(plan, |indices| {
+        for index in indices {
+            // SAFETY: the word is within the block, to which there is no other pointer.
+            unsafe { block.add(index).write(word(index)) };
         }
     });
-    // SAFETY: so many words were written, from its start on; the end of the process frees it.
+    // SAFETY: `plan.size / WORD` words have been written from its start on; the end of the process frees the block.
     let checksum = sum(unsafe { slice::from_raw_parts(block, plan.size / WORD) });
-    Ok(told.with(None, plan.size, plan, checksum))
+    Ok(report.with(None, plan.size, plan, checksum))
 }

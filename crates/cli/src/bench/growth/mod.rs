@@ -1,17 +1,17 @@
-//! `highwater bench growth`: every way in which memory can grow, by size.
+//! `highwater bench growth`: all strategies of growth, by size.
 
 mod charts;
 mod child;
-mod way;
-mod words;
+mod sentences;
+mod strategy;
 
 use std::process::ExitCode;
 
 use clap::Args;
 
 use self::{
-    child::{Plan, Told, Trace},
-    way::{QUICK_STEPS, STEPS, Way, step_name},
+    child::{GrowthPlan, GrowthReport, RssTrace},
+    strategy::{GrowthStrategy, QUICK_STEPS, STEPS, step_name},
 };
 use crate::{
     failure::Failure,
@@ -28,18 +28,18 @@ const SIZES: [usize; 4] = [MIB, 16 * MIB, 128 * MIB, 1024 * MIB];
 const QUICK_SIZES: [usize; 2] = [MIB, 4 * MIB];
 
 const LONG: &str = "\
-Fills memory word by word until a size is reached, in every way in which it can grow.
+Fills memory word by word until a size is reached, by every strategy of growth.
 
-default: what the library does where nothing is asked for. upfront: everything is accessible from the start, and the kernel pages it in (physical: with as much reserved as the \
-machine has memory). fixed, geometric: a write past the committed end faults, and a step is committed; populated: with \
-its pages. explicit: no faults; a branch before each write compares with the committed end and asks for a step more. \
-Beside them: Vec (push), bumpalo (alloc), and malloc of one block whose size is known. With huge pages: transparent \
-huge pages are asked for, where the system gives them.
+default: the library's defaults. upfront: everything is committed at the start, and the kernel pages it in (physical: \
+the reservation is as large as the machine's memory). fixed, geometric: a write past the frontier faults, and a step \
+is committed; populated: its pages are populated at once. explicit: no faults; a branch before each write compares \
+with the frontier and commits run_child more step. The peers are Vec (push), bumpalo (alloc), and malloc of run_child block of the \
+known size. huge pages: the kernel is advised to use transparent huge pages.
 
-Each run is a process of its own, on a machine that is warmed before it. Measured are the time from the first word to \
-the last, on the wall and of the processor; the kernel's page faults; how often the frontier moved; the process's peak \
-memory, all of it; and the overshoot: what was committed (or taken from the system) and not used, which for upfront is \
-the rest of the reservation, though none of it is in memory.";
+Each run is a separate process, on a machine that is warmed up before it. Measured are the wall time and processor \
+time from the first word to the last, the kernel's page faults, the number of growth steps, the process's peak memory, \
+and the overshoot: the bytes committed (or obtained from the system) and not used, which for upfront is the rest of the \
+reservation, although none of it is resident.";
 
 const AFTER: &str = "\
 Examples:
@@ -47,12 +47,12 @@ Examples:
   highwater bench growth --sizes 4MiB,16MiB --only geometric --only malloc --runs 3
   highwater bench growth --quick --only upfront --charts charts --json growth.json
 
-More than fits into the machine's memory is refused. --sizes 8GiB takes some minutes.
+Sizes that do not fit in the machine's memory are refused. --sizes 8GiB takes some minutes.
 
-Exit status: 0 done, 1 failed on the way (also where what was written is not what is read), 2 refused, 130 \
-interrupted by Ctrl-C, after showing what there was.";
+Exit status: 0 done; 1 failed on the way (also if the contents are wrong); 2 refused; 130 interrupted by Ctrl-C, after \
+showing the result so far.";
 
-/// All engines and policies of growth, and Vec, bumpalo and malloc, over several sizes.
+/// Compare growth policies, Vec, bumpalo and malloc, over several sizes.
 #[derive(Args, Default)]
 #[command(long_about = LONG, after_long_help = AFTER, after_help = "Example:\n  highwater bench growth --quick")]
 pub struct GrowthArgs {
@@ -60,20 +60,20 @@ pub struct GrowthArgs {
     #[arg(long, value_name = "SIZE,…", value_delimiter = ',', value_parser = size::parse_positive)]
     pub sizes: Vec<usize>,
 
-    /// Only ways whose names contain this; may be given several times
+    /// Only strategies whose names contain this; can be repeated
     #[arg(long, value_name = "TEXT")]
     pub only: Vec<String>,
 
-    /// Be the process that does this.
-    #[arg(long, hide = true, value_name = "JSON", value_parser = Plan::parse)]
-    child: Option<Plan>,
+    /// Internal: the child that does this.
+    #[arg(long, hide = true, value_name = "JSON", value_parser = GrowthPlan::parse)]
+    child: Option<GrowthPlan>,
 
     #[command(flatten)]
     pub lab: LabArgs,
 }
 
 impl GrowthArgs {
-    /// In whole words, the smallest first.
+    /// The sizes, the smallest first.
     fn sizes(&self) -> Result<Vec<usize>, Failure> {
         let mut sizes = match (&self.sizes[..], self.lab.quick) {
             ([], true) => QUICK_SIZES.to_vec(),
@@ -89,9 +89,9 @@ impl GrowthArgs {
         }
         let largest = sizes.last().copied().unwrap_or_default() as u64;
         match machine::available() {
-            // What a vector takes while it moves, and what stays free.
+            // A vector that moves needs more, and some memory must stay free.
             Some(available) if available.bytes / 5 * 2 < largest => Err(Failure::refused(format!(
-                "filling {} in every way takes up to 2.5 times as much: more than the {} {} has available",
+                "filling {} by every strategy takes up to 2.5 times as much: more than the {} {} has available",
                 human(largest),
                 human(available.bytes),
                 available.source
@@ -100,18 +100,19 @@ impl GrowthArgs {
         }
     }
 
-    fn ways(&self) -> Result<Vec<Way>, Failure> {
-        let mut ways = Way::all(if self.lab.quick { &QUICK_STEPS } else { &STEPS });
+    fn strategies(&self) -> Result<Vec<GrowthStrategy>, Failure> {
+        let mut strategies = GrowthStrategy::all(if self.lab.quick { &QUICK_STEPS } else { &STEPS });
         if !self.only.is_empty() {
-            ways.retain(|way| self.only.iter().any(|text| way.name().contains(text.as_str())));
+            strategies
+                .retain(|strategy| self.only.iter().any(|text| strategy.name().contains(text.as_str())));
         }
-        if ways.is_empty() {
+        if strategies.is_empty() {
             return Err(Failure::refused(format!(
-                "--only {}: no way has that in its name",
+                "--only {}: no strategy has this in its name",
                 self.only.join(", ")
             )));
         }
-        Ok(ways)
+        Ok(strategies)
     }
 
     fn command(&self) -> String {
@@ -122,18 +123,18 @@ impl GrowthArgs {
     }
 }
 
-/// The part of a child, if this is one.
+/// Runs as the child, if this process is run_child.
 pub fn child(args: &GrowthArgs) -> Option<Result<ExitCode, Failure>> {
     args.child.as_ref().map(child::run)
 }
 
-/// All of it, or as much as there was before a Ctrl-C.
+/// Measures everything, or as much as there was before Ctrl-C.
 pub fn measure(args: &GrowthArgs) -> Result<Findings, Failure> {
-    let (sizes, ways) = (args.sizes()?, args.ways()?);
-    let contests: Vec<_> = sizes.iter().map(|size| contest(*size, &ways, args.lab.quick)).collect();
+    let (sizes, strategies) = (args.sizes()?, args.strategies()?);
+    let contests: Vec<_> = sizes.iter().map(|size| contest(*size, &strategies, args.lab.quick)).collect();
     let all = contests.iter().map(Contest::len).sum();
     let lab = Lab::new("bench growth", &args.lab, args.lab.size(5, 3), 0, all);
-    let title = "Filling memory word by word, in every way in which it can grow";
+    let title = "Filling memory word by word, by every strategy of growth";
     let mut findings = Findings::new(NAME, title, args.command(), args.lab.quick);
     for contest in contests {
         findings.push(contest.run(&lab)?);
@@ -142,19 +143,19 @@ pub fn measure(args: &GrowthArgs) -> Result<Findings, Failure> {
             break;
         }
     }
-    findings.words = findings.cases.iter().flat_map(|case| words::of(case, &ways)).collect();
+    findings.words = findings.cases.iter().flat_map(|case| sentences::of_case(case, &strategies)).collect();
     if let (Some(case), Some(size)) = (findings.cases.last(), sizes.get(findings.cases.len().wrapping_sub(1)))
     {
-        let mut pictures = charts::by_step(case, &ways)?;
-        pictures.extend(charts::by_size(&findings.cases, &sizes, &ways)?);
-        pictures.extend(charts::over_time(*size, &traces(*size, &ways)?)?);
+        let mut pictures = charts::by_step(case, &strategies)?;
+        pictures.extend(charts::by_size(&findings.cases, &sizes, &strategies)?);
+        pictures.extend(charts::over_time(*size, &traces(*size, &strategies)?)?);
         findings.pictures = pictures;
     }
     findings.partial |= interrupt::requested();
     Ok(findings)
 }
 
-fn contest<'a>(size: usize, ways: &[Way], quick: bool) -> Contest<'a> {
+fn contest<'a>(size: usize, strategies: &[GrowthStrategy], quick: bool) -> Contest<'a> {
     let metrics = vec![
         Metric::new("time", "time", Unit::Ns),
         Metric::new("cpu", "processor time", Unit::Ns),
@@ -167,55 +168,57 @@ fn contest<'a>(size: usize, ways: &[Way], quick: bool) -> Contest<'a> {
     let title = format!("Filling {name} word by word");
     let warming = if quick { Warming::Once(size) } else { Warming::EachRun(size) };
     let mut contest = Contest::new(name.replace(' ', ""), title, metrics, warming);
-    for way in ways.iter().copied() {
-        if way.needs_faults() && highwater::engine() != highwater::Engine::Fault {
-            contest.absent(way.name(), "this build's engine is explicit: nothing grows by being touched");
+    for strategy in strategies.iter().copied() {
+        if strategy.needs_faults() && highwater::engine() != highwater::Engine::Fault {
+            contest.absent(strategy.name(), "this build has no fault engine");
             continue;
         }
-        contest.contender(way.name(), move || one(Plan { way, size, traced: false }).map(sample));
+        contest.contender(strategy.name(), move || {
+            run_child(GrowthPlan { strategy, size, traced: false }).map(sample)
+        });
     }
     contest
 }
 
-fn one(plan: Plan) -> Result<Told, String> {
+fn run_child(plan: GrowthPlan) -> Result<GrowthReport, String> {
     let text = serde_json::to_string(&plan).map_err(|error| error.to_string())?;
     let mut command =
         process::this_command(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
     process::json(&mut command)
 }
 
-fn sample(told: Told) -> Sample {
+fn sample(report: GrowthReport) -> Sample {
     let number = |number: u64| Some(number as f64);
     let figures = [
-        number(told.ns),
-        number(told.cpu_ns),
-        number(told.page_faults),
-        told.steps.and_then(number),
-        told.peak_rss.and_then(number),
-        number(told.overshoot),
+        number(report.ns),
+        number(report.cpu_ns),
+        number(report.page_faults),
+        report.steps.and_then(number),
+        report.peak_rss.and_then(number),
+        number(report.overshoot),
     ];
-    Sample::of_some(figures).with_checksum(told.checksum)
+    Sample::of_some(figures).with_checksum(report.checksum)
 }
 
-/// Memory over time, of some that differ, in a run for each that is not among the figures: of those that can do it.
-fn traces(size: usize, ways: &[Way]) -> Result<Vec<(Way, Trace)>, Failure> {
+/// The memory over time of some strategies, each in a run that is not one of the measured ones.
+fn traces(size: usize, strategies: &[GrowthStrategy]) -> Result<Vec<(GrowthStrategy, RssTrace)>, Failure> {
     let mut traces = Vec::new();
-    for way in charts::traced() {
-        let is_possible = !way.needs_faults() || highwater::engine() == highwater::Engine::Fault;
-        if !is_possible || !ways.contains(&way) || interrupt::requested() {
+    for strategy in charts::traced() {
+        let is_possible = !strategy.needs_faults() || highwater::engine() == highwater::Engine::Fault;
+        if !is_possible || !strategies.contains(&strategy) || interrupt::requested() {
             continue;
         }
         warm::memory_for(size as u64)?;
-        match one(Plan { way, size, traced: true }) {
-            Ok(told) if !interrupt::requested() => traces.push((way, told.trace)),
-            // It is not drawn. What is measured says of itself why it failed.
+        match run_child(GrowthPlan { strategy, size, traced: true }) {
+            Ok(report) if !interrupt::requested() => traces.push((strategy, report.trace)),
+            // It is not drawn; the measured run shows why it failed.
             _ => {}
         }
     }
     Ok(traces)
 }
 
-/// A way's median of a metric.
-fn median(case: &Case, way: Way, metric: &str) -> Option<f64> {
-    case.median(&way.name(), metric)
+/// The median of a strategy's figure.
+fn median(case: &Case, strategy: GrowthStrategy, metric: &str) -> Option<f64> {
+    case.median(&strategy.name(), metric)
 }

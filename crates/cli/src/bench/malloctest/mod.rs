@@ -1,11 +1,11 @@
-//! `highwater bench malloctest`: arrays of random blocks, filled and emptied again.
+//! `highwater bench malloctest`: arrays of random blocks, filled and emptied.
 
+mod allocator;
 mod args;
 mod child;
 mod plan;
 mod results;
 mod sizes;
-mod subject;
 mod usage;
 mod work;
 
@@ -16,7 +16,7 @@ pub use self::{
     child::{ChildArgs, SUBCOMMAND, run as child},
 };
 use self::{
-    plan::{Plan, Subject, Told},
+    plan::{AllocatorChoice, MalloctestPlan, MalloctestReport},
     results::metrics,
 };
 use crate::{
@@ -25,29 +25,29 @@ use crate::{
     lab::{Contest, Findings, Lab, Warming, process},
 };
 
-/// The contenders that are no library, as tables call them.
-const ARENAS: [(&str, Subject); 3] = [
-    ("highwater::Arena", Subject::Arena),
-    ("highwater::Scope", Subject::Scope),
-    ("bumpalo", Subject::Bumpalo),
+/// The contenders in this program, with their names in tables.
+const ARENAS: [(&str, AllocatorChoice); 3] = [
+    ("highwater::Arena", AllocatorChoice::Arena),
+    ("highwater::Scope", AllocatorChoice::Scope),
+    ("bumpalo", AllocatorChoice::Bumpalo),
 ];
-/// What remains without an allocator.
+/// The name of the contender without an allocator.
 const LOOPS: &str = "the loops alone";
-/// Whom ratios are to.
+/// The contender that ratios are to.
 const SYSTEM: &str = "system";
 
-/// Runs it on everybody.
+/// Measures all contenders.
 pub fn measure(args: &MalloctestArgs) -> Result<Findings, Failure> {
     let shape = args.shape()?;
     let found = find(args)?;
     found.print_missing();
-    let plan = |subject| Plan { shape, write: args.write, subject };
-    // Of everybody's last run: how long each repeat took.
-    let repeats = RefCell::new(Repeats::new());
-    let done = |name: &str, plan: &Plan, allocator: Option<&Allocator>| {
-        let told = one(plan, allocator)?;
-        repeats.borrow_mut().insert(name.to_owned(), told.repeat_ns.clone());
-        results::sample(plan, &told)
+    let plan = |allocator| MalloctestPlan { shape, write: args.write, allocator };
+    // The times of the repeats in the last run of each contender.
+    let repeats = RefCell::new(RepeatTimes::new());
+    let measure = |name: &str, plan: &MalloctestPlan, allocator: Option<&Allocator>| {
+        let report = run_child(plan, allocator)?;
+        repeats.borrow_mut().insert(name.to_owned(), report.repeat_ns.clone());
+        results::sample(plan, &report)
     };
     let mut contest = Contest::new(
         "malloctest",
@@ -56,31 +56,31 @@ pub fn measure(args: &MalloctestArgs) -> Result<Findings, Failure> {
         Warming::EachRun(usize::try_from(shape.live_bytes()).unwrap_or(usize::MAX)),
     );
     contest.baseline(SYSTEM);
-    // What arenas take they take from the system.
+    // Arenas run with the system's malloc.
     let system = found.allocators.iter().find(|allocator| allocator.is_system());
     for allocator in &found.allocators {
-        let plan = plan(Subject::Malloc);
-        contest.contender(&allocator.name, move || done(&allocator.name, &plan, Some(allocator)));
+        let plan = plan(AllocatorChoice::Malloc);
+        contest.contender(&allocator.name, move || measure(&allocator.name, &plan, Some(allocator)));
     }
-    for (name, subject) in ARENAS.into_iter().chain([(LOOPS, Subject::Nobody)]) {
-        let plan = plan(subject);
-        contest.contender(name, move || done(name, &plan, system));
+    for (name, choice) in ARENAS.into_iter().chain([(LOOPS, AllocatorChoice::None)]) {
+        let plan = plan(choice);
+        contest.contender(name, move || measure(name, &plan, system));
     }
     let lab = Lab::new("malloctest", &args.lab, args.lab.size(5, 2), 0, contest.len());
     let case = contest.run(&lab)?;
     let repeats = repeats.take();
-    results::of(case, &repeats, &shape, args, &found.allocators)
+    results::findings(case, &repeats, &shape, args, &found.allocators)
 }
 
-/// By contender.
-type Repeats = BTreeMap<String, Vec<u64>>;
+/// The times of the repeats, by contender.
+type RepeatTimes = BTreeMap<String, Vec<u64>>;
 
-/// The system's allocator first, since ratios are to it. Ours only where it is, unless it was asked for.
+/// Finds the allocators: the system's first, since ratios are to it. By default this project's is optional.
 fn find(args: &MalloctestArgs) -> Result<AllocatorSet, Failure> {
     let mut names = vec![SYSTEM.to_owned()];
     let mut missing = None;
     match &args.allocators {
-        Some(asked) => names.extend(asked.iter().cloned()),
+        Some(list) => names.extend(list.iter().cloned()),
         None => {
             match allocators::library(args.malloc_lib.as_deref()) {
                 Ok(_) => names.push("policies".into()),
@@ -95,27 +95,27 @@ fn find(args: &MalloctestArgs) -> Result<AllocatorSet, Failure> {
     Ok(found)
 }
 
-/// One run in a process of its own.
-fn one(plan: &Plan, allocator: Option<&Allocator>) -> Result<Told, String> {
+/// Does one run in a separate process.
+fn run_child(plan: &MalloctestPlan, allocator: Option<&Allocator>) -> Result<MalloctestReport, String> {
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
     let mut command = process::this_command([SUBCOMMAND, &text]).map_err(|error| error.to_string())?;
     if let Some(allocator) = allocator {
         allocator.prepare(&mut command);
     }
-    let told: Told = process::json(&mut command)?;
+    let report: MalloctestReport = process::json(&mut command)?;
     if let Some(library) = allocator.and_then(|allocator| allocator.library.as_deref()) {
-        came_from(library, told.malloc_from.as_deref())?;
+        check_library(library, report.malloc_from.as_deref())?;
     }
-    Ok(told)
+    Ok(report)
 }
 
-/// Whether the process ran on the library it was to run on.
-fn came_from(library: &Path, malloc: Option<&str>) -> Result<(), String> {
-    let malloc = malloc.ok_or("nobody says whose malloc the process had")?;
+/// Checks that the process ran on the preloaded library.
+fn check_library(library: &Path, malloc: Option<&str>) -> Result<(), String> {
+    let malloc = malloc.ok_or("the loader does not report which file malloc comes from")?;
     if Path::new(malloc).canonicalize().is_ok_and(|malloc| malloc == library) {
         return Ok(());
     }
-    Err(format!("the preload took no effect: malloc came from {malloc}"))
+    Err(format!("the preload took no effect: malloc comes from {malloc}"))
 }
 
 #[cfg(test)]
@@ -123,11 +123,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whose_malloc_it_was() {
+    fn another_malloc_is_an_error() {
         let own = std::env::current_exe().unwrap().canonicalize().unwrap();
-        assert_eq!(came_from(&own, own.to_str()), Ok(()));
-        let why = came_from(&own, Some("/lib/libc.so.6")).unwrap_err();
-        assert!(why.contains("no effect") && why.contains("/lib/libc.so.6"), "{why}");
-        assert!(came_from(&own, None).is_err());
+        assert_eq!(check_library(&own, own.to_str()), Ok(()));
+        let error = check_library(&own, Some("/lib/libc.so.6")).unwrap_err();
+        assert!(error.contains("no effect") && error.contains("/lib/libc.so.6"), "{error}");
+        assert!(check_library(&own, None).is_err());
     }
 }

@@ -1,38 +1,38 @@
-//! What a child is asked for, and what it tells.
+//! The plan of a child, and its report.
 
 use std::fmt::{self, Display, Formatter};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// The five figures of the benchmark.
+/// The five parameters of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
-    /// That do the same at the same time.
+pub struct WorkShape {
+    /// The number of threads that do the same at the same time.
     pub threads: usize,
-    /// Times that each of them fills an array and empties it.
+    /// How often each thread fills an array and empties it.
     pub repeats: usize,
     /// Blocks in the array.
     pub iterations: usize,
     /// The smallest block, in bytes.
     pub lower: u32,
-    /// No block is so large.
+    /// All blocks are smaller than this, in bytes.
     pub upper: u32,
 }
 
-impl Display for Shape {
+impl Display for WorkShape {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {} {} {}", self.threads, self.repeats, self.iterations, self.lower, self.upper)
     }
 }
 
-impl Shape {
-    /// Allocations of blocks in the whole run, each with its free.
+impl WorkShape {
+    /// The number of pairs of an allocation and a deallocation in the whole run.
     pub fn pairs(&self) -> u64 {
         (self.threads as u64).saturating_mul(self.repeats as u64).saturating_mul(self.iterations as u64)
     }
 
-    /// What is asked for at the same time, on average.
+    /// The bytes requested at the same time, on average.
     pub fn live_bytes(&self) -> u64 {
         let mean = (u64::from(self.lower) + u64::from(self.upper)) / 2;
         let blocks = (self.threads as u64).saturating_mul(self.iterations as u64);
@@ -40,83 +40,83 @@ impl Shape {
     }
 }
 
-/// What is done with a block before it is freed, in the time.
+/// What is written to a block before it is freed, within the measured time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Write {
-    /// It is not touched: all memory that is is the allocator's doing.
+pub enum WriteMode {
+    /// Nothing: only the allocator touches memory
     Nothing,
-    /// Its first byte.
+    /// The first byte
     First,
-    /// All of it.
+    /// Every byte
     All,
 }
 
-impl Display for Write {
+impl Display for WriteMode {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Write::Nothing => "blocks not written to",
-            Write::First => "the first byte of each block written",
-            Write::All => "all of each block written",
+            WriteMode::Nothing => "blocks not written to",
+            WriteMode::First => "the first byte of each block written",
+            WriteMode::All => "all of each block written",
         })
     }
 }
 
-/// Who allocates in the child.
+/// The allocator of the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Subject {
-    /// `malloc` and `free`, whosever they are in this process.
+pub enum AllocatorChoice {
+    /// `malloc` and `free`, of whichever library is preloaded.
     Malloc,
-    /// `highwater::Arena`, through a reference, and `reset`.
+    /// `highwater::Arena`, by reference, with `reset`.
     Arena,
-    /// A scope of it, which ends.
+    /// A scope of an arena for each repeat.
     Scope,
-    /// `bumpalo::Bump`, through a reference, and `reset`.
+    /// `bumpalo::Bump`, by reference, with `reset`.
     Bumpalo,
-    /// Nobody: the loops alone, with the addresses made up.
-    Nobody,
+    /// No allocator: only the loops, with a fixed address.
+    None,
 }
 
-/// What a child does.
+/// The plan of a child.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Plan {
-    /// Of the run.
-    pub shape: Shape,
-    /// To the blocks.
-    pub write: Write,
-    /// From whom.
-    pub subject: Subject,
+pub struct MalloctestPlan {
+    /// The shape of the work.
+    pub shape: WorkShape,
+    /// What is written to blocks.
+    pub write: WriteMode,
+    /// The allocator.
+    pub allocator: AllocatorChoice,
 }
 
-impl Plan {
-    /// From a command line.
+impl MalloctestPlan {
+    /// Parses the argument of the child.
     pub fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 }
 
-/// What a child measured, about itself.
+/// The report of a child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
-    /// The object in whose code `malloc` is, as the dynamic loader names it.
+pub struct MalloctestReport {
+    /// The file that defines `malloc`, as the dynamic loader names it.
     pub malloc_from: Option<String>,
-    /// For each repeat, from the first thread's start to the last one's end.
+    /// For each repeat, the time from the start of the first thread to the end of the last.
     pub repeat_ns: Vec<u64>,
-    /// All threads' times, added up.
+    /// The sum of the times of all threads.
     pub thread_ns: u64,
-    /// Of the process, in the repeats.
+    /// User time of the process, in the repeats.
     pub user_ns: u64,
-    /// Of the process, in the repeats.
+    /// System time of the process, in the repeats.
     pub system_ns: u64,
-    /// That the kernel served in the repeats.
+    /// Page faults in the repeats.
     pub page_faults: u64,
-    /// The most that was in memory until the last repeat ended, in bytes.
+    /// The peak of resident memory until the last repeat ended, in bytes.
     pub peak_rss: Option<u64>,
-    /// What was in memory before any work: the program.
+    /// Resident memory before any work.
     pub rss_before: Option<u64>,
     /// Bytes of all blocks of all repeats.
     pub asked: u64,
-    /// Blocks that were filled and looked at afterwards, all of them whole.
+    /// The number of blocks that were filled and checked, all of them intact.
     pub verified: u64,
 }

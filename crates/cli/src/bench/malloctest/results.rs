@@ -1,21 +1,21 @@
-//! From what the children tell to tables, charts and sentences.
+//! Makes tables, charts and sentences of the reports of the children.
 
 use super::{
-    LOOPS, Repeats,
+    LOOPS, RepeatTimes,
     args::MalloctestArgs,
-    plan::{Plan, Shape, Told, Write},
+    plan::{MalloctestPlan, MalloctestReport, WorkShape, WriteMode},
 };
 use crate::{
     allocators::{Allocator, AllocatorKind},
     failure::Failure,
     lab::{
-        Case, Findings, Metric, Sample, Unit, Verdict,
+        Case, Findings, Metric, RatioVerdict, Sample, Unit,
         chart::{Axis, BarChart, ChartLine, LineChart, Picture},
         unit::three_digits,
     },
 };
 
-/// Of each run.
+/// The metrics of each run.
 pub fn metrics() -> Vec<Metric> {
     vec![
         Metric::new("pair", "time per pair", Unit::Ns),
@@ -26,24 +26,24 @@ pub fn metrics() -> Vec<Metric> {
 }
 
 /// The figures of one run.
-pub fn sample(plan: &Plan, told: &Told) -> Result<Sample, String> {
-    if told.repeat_ns.len() != plan.shape.repeats {
-        return Err(format!("{} repeats of {} were done", told.repeat_ns.len(), plan.shape.repeats));
+pub fn sample(plan: &MalloctestPlan, report: &MalloctestReport) -> Result<Sample, String> {
+    if report.repeat_ns.len() != plan.shape.repeats {
+        return Err(format!("{} of {} repeats were done", report.repeat_ns.len(), plan.shape.repeats));
     }
     let figures = [
-        Some(told.thread_ns as f64 / plan.shape.pairs() as f64),
-        Some((told.user_ns + told.system_ns) as f64),
-        told.peak_rss.map(|bytes| bytes as f64),
-        Some(told.page_faults as f64),
+        Some(report.thread_ns as f64 / plan.shape.pairs() as f64),
+        Some((report.user_ns + report.system_ns) as f64),
+        report.peak_rss.map(|bytes| bytes as f64),
+        Some(report.page_faults as f64),
     ];
-    Ok(Sample::of_some(figures).with_checksum(told.asked))
+    Ok(Sample::of_some(figures).with_checksum(report.asked))
 }
 
-/// All that is told about the runs.
-pub fn of(
+/// The findings of all runs.
+pub fn findings(
     case: Case,
-    repeats: &Repeats,
-    shape: &Shape,
+    repeats: &RepeatTimes,
+    shape: &WorkShape,
     args: &MalloctestArgs,
     allocators: &[Allocator],
 ) -> Result<Findings, Failure> {
@@ -64,19 +64,19 @@ pub fn of(
     findings.push(case);
     if let Some(case) = findings.cases.first() {
         let pictures = pictures(case, repeats, shape)?;
-        let words = words(case, args.write, allocators);
+        let sentences = sentences(case, args.write, allocators);
         findings.pictures = pictures;
-        findings.words = words;
+        findings.words = sentences;
     }
     Ok(findings)
 }
 
-fn command(shape: &Shape, args: &MalloctestArgs) -> String {
+fn command(shape: &WorkShape, args: &MalloctestArgs) -> String {
     let mut command = format!("highwater bench malloctest {shape}");
     match args.write {
-        Write::Nothing => {}
-        Write::First => command.push_str(" --write first"),
-        Write::All => command.push_str(" --write all"),
+        WriteMode::Nothing => {}
+        WriteMode::First => command.push_str(" --write first"),
+        WriteMode::All => command.push_str(" --write all"),
     }
     if let Some(names) = &args.allocators {
         command.push_str(&format!(" --allocators {}", names.join(",")));
@@ -87,7 +87,7 @@ fn command(shape: &Shape, args: &MalloctestArgs) -> String {
     command
 }
 
-fn pictures(case: &Case, repeats: &Repeats, shape: &Shape) -> Result<Vec<Picture>, Failure> {
+fn pictures(case: &Case, repeats: &RepeatTimes, shape: &WorkShape) -> Result<Vec<Picture>, Failure> {
     let mut pictures = Vec::new();
     let title = format!("malloctest {shape}: execution time");
     if let Some(mut bars) = BarChart::of_cases("time", &title, [case], "pair", false) {
@@ -109,17 +109,17 @@ fn pictures(case: &Case, repeats: &Repeats, shape: &Shape) -> Result<Vec<Picture
     Ok(pictures)
 }
 
-/// What the first repeat pays for, and what the others find.
-fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> LineChart {
+/// The time of each repeat.
+fn by_repeat(case: &Case, repeats: &RepeatTimes, shape: &WorkShape) -> LineChart {
     let line = |name: &String| {
         let times = repeats.get(name)?.iter().enumerate();
-        let points = times.map(|(at, ns)| ((at + 1) as f64, *ns as f64 / shape.iterations as f64));
+        let points = times.map(|(repeat, ns)| ((repeat + 1) as f64, *ns as f64 / shape.iterations as f64));
         Some(ChartLine { name: name.clone(), points: points.collect() })
     };
     LineChart {
         name: "by-repeat".into(),
         title: format!("malloctest {shape}: each repeat"),
-        subtitle: "everybody's last run; from the first thread's start to the last one's end, over the blocks of one"
+        subtitle: "each contender's last run; from the start of the first thread to the end of the last, divided by the blocks of a thread"
             .into(),
         x: Axis::linear("repeat", Unit::Count),
         y: Axis::log("time per pair", Unit::Ns),
@@ -127,12 +127,12 @@ fn by_repeat(case: &Case, repeats: &Repeats, shape: &Shape) -> LineChart {
     }
 }
 
-fn words(case: &Case, write: Write, allocators: &[Allocator]) -> Vec<String> {
-    let mut words = Vec::new();
+fn sentences(case: &Case, write: WriteMode, allocators: &[Allocator]) -> Vec<String> {
+    let mut sentences = Vec::new();
     let is_ours = |allocator: &&Allocator| matches!(allocator.kind, AllocatorKind::Highwater(_));
     let others = allocators.iter().filter(|allocator| !is_ours(allocator));
     let versions: Vec<_> = others.map(|other| format!("{} is {}", other.name, other.version)).collect();
-    words.push(format!("{}.", versions.join(", ")));
+    sentences.push(format!("{}.", versions.join(", ")));
     let fastest = |of: &dyn Fn(&&Allocator) -> bool| {
         allocators
             .iter()
@@ -142,42 +142,42 @@ fn words(case: &Case, write: Write, allocators: &[Allocator]) -> Vec<String> {
     };
     let peer = fastest(&|allocator| !is_ours(allocator));
     if let Some((name, time)) = peer {
-        words.push(format!("The fastest of the others is {name}, {} a pair.", Unit::Ns.show(time)));
+        sentences.push(format!("The fastest of the others is {name}, {} per pair.", Unit::Ns.show(time)));
     }
     for ours in allocators.iter().filter(is_ours) {
-        words.extend(peer.and_then(|(peer, _)| against(case, &ours.name, peer)));
+        sentences.extend(peer.and_then(|(peer, _)| compare_to(case, &ours.name, peer)));
     }
     for arena in super::ARENAS.map(|(name, _)| name) {
-        words.extend(peer.and_then(|(peer, _)| against(case, arena, peer)));
+        sentences.extend(peer.and_then(|(peer, _)| compare_to(case, arena, peer)));
     }
     if let Some(time) = case.median(LOOPS, "pair") {
-        words.push(format!(
-            "Of every time {} are the loops that the benchmark consists of.",
+        sentences.push(format!(
+            "Every time includes {} for the loops of the benchmark itself.",
             Unit::Ns.show(time)
         ));
     }
-    if write == Write::Nothing {
-        words.push(
-            "Nothing was written to the blocks: who keeps nothing between them touched no memory for them, which \
-             --write first or all would have shown."
+    if write == WriteMode::Nothing {
+        sentences.push(
+            "Nothing was written to the blocks: allocators that store nothing between them touched no memory, which \
+             --write first or all would show."
                 .into(),
         );
     }
-    words
+    sentences
 }
 
-/// `bump: 12.1 ns a pair, 0.31 times mimalloc's, with 0.9 times its memory.`
-fn against(case: &Case, name: &str, peer: &str) -> Option<String> {
+/// `bump: 12.1 ns per pair, 0.31 times mimalloc's, with 0.9 times its peak memory.`
+fn compare_to(case: &Case, name: &str, peer: &str) -> Option<String> {
     let time = case.ratio(name, peer, "pair")?;
-    let said = match time.verdict {
-        Verdict::Tie => format!("a tie with {peer}"),
-        Verdict::TooFewRuns => {
+    let comparison = match time.verdict {
+        RatioVerdict::Tie => format!("a tie with {peer}"),
+        RatioVerdict::TooFewRuns => {
             format!("{} times {peer}'s (too few runs to be sure)", three_digits(time.times))
         }
-        Verdict::Less | Verdict::More => format!("{} times {peer}'s", three_digits(time.times)),
+        RatioVerdict::Less | RatioVerdict::More => format!("{} times {peer}'s", three_digits(time.times)),
     };
     let memory = case.ratio(name, peer, "peak-rss").map_or(String::new(), |memory| {
         format!(", with {} times its peak memory", three_digits(memory.times))
     });
-    Some(format!("{name}: {} a pair, {said}{memory}.", Unit::Ns.show(case.median(name, "pair")?)))
+    Some(format!("{name}: {} per pair, {comparison}{memory}.", Unit::Ns.show(case.median(name, "pair")?)))
 }

@@ -1,4 +1,4 @@
-//! What the process used so far, as the kernel counts it.
+//! The resource usage of the process, as counted by the kernel.
 
 use std::ops::{Add, Sub};
 
@@ -7,26 +7,26 @@ use nix::sys::{
     time::TimeVal,
 };
 
-/// Of the whole process, helpers of an allocator among it.
+/// The usage of the whole process, including helper threads of an allocator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct ProcessUsage {
     /// Processor time in the program.
     pub user_ns: u64,
     /// Processor time in the kernel.
     pub system_ns: u64,
-    /// Page faults that were served.
+    /// Page faults.
     pub page_faults: u64,
 }
 
-impl Usage {
-    /// Up to now; nothing where the system does not say.
+impl ProcessUsage {
+    /// The usage so far; zero if the system does not report it.
     pub fn now() -> Self {
         let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Self::default() };
         let page_faults = usage.minor_page_faults() + usage.major_page_faults();
         Self {
             user_ns: ns(usage.user_time()),
             system_ns: ns(usage.system_time()),
-            // A `long` of the C library.
+            // A `long` in C.
             page_faults: u64::try_from(page_faults).unwrap_or(0),
         }
     }
@@ -38,7 +38,7 @@ fn ns(time: TimeVal) -> u64 {
     seconds.max(0).cast_unsigned() * 1_000_000_000 + micros.max(0).cast_unsigned() * 1000
 }
 
-impl Add for Usage {
+impl Add for ProcessUsage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -50,10 +50,10 @@ impl Add for Usage {
     }
 }
 
-impl Sub for Usage {
+impl Sub for ProcessUsage {
     type Output = Self;
 
-    /// The kernel splits a process's time by ticks, and may take a little back.
+    /// Saturates: the kernel splits user and system time by ticks, and may correct it downwards.
     fn sub(self, other: Self) -> Self {
         Self {
             user_ns: self.user_ns.saturating_sub(other.user_ns),

@@ -1,4 +1,4 @@
-//! The work: an array of blocks is filled and emptied, with the clock running.
+//! The measured work: an array of blocks is filled and emptied.
 
 use std::{
     hint::black_box,
@@ -12,52 +12,52 @@ use std::{
 use highwater::stats::now_ns;
 
 use super::{
-    plan::{Shape, Write},
+    allocator::{BlockAllocator, TestAllocator},
+    plan::{WorkShape, WriteMode},
     sizes::Sizes,
-    subject::{Subject, Take},
-    usage::Usage,
+    usage::ProcessUsage,
 };
 
-/// Blocks of a verifying repeat, at most.
-const VERIFIED: usize = 100_000;
+/// How many blocks are checked at most.
+const MAX_VERIFIED: usize = 100_000;
 
-/// What all threads measured together.
+/// The result of all threads together.
 #[derive(Default)]
-pub struct Measured {
-    /// For each repeat, from the first start to the last end.
+pub struct WorkResult {
+    /// For each repeat, the time from the first start to the last end.
     pub repeat_ns: Vec<u64>,
-    /// All threads' times.
+    /// The sum of the times of all threads.
     pub thread_ns: u64,
-    /// What the process used in the repeats.
-    pub usage: Usage,
-    /// Bytes that were asked for in blocks.
+    /// The usage of the process in the repeats.
+    pub usage: ProcessUsage,
+    /// Bytes requested in blocks.
     pub asked: u64,
-    /// When the last repeat was over.
+    /// Peak memory at the end of the last repeat.
     pub peak_rss: Option<u64>,
-    /// Blocks that were filled and found whole afterwards.
+    /// Blocks that were filled and found intact.
     pub verified: u64,
 }
 
-/// Where the threads of a run meet.
-struct Meeting {
+/// What the threads of a run share.
+struct SharedState {
     barrier: Barrier,
-    /// For each repeat: the first start, the last end.
+    /// For each repeat: the first start and the last end.
     spans: Vec<(AtomicU64, AtomicU64)>,
 }
 
-/// All repeats in all threads. The calling thread is one of these: some allocators treat a process's first thread
-/// better than others.
-pub fn run<S: Subject>(shape: &Shape, write: Write) -> Result<Measured, String> {
+/// Does all repeats in all threads. The calling thread is one of them: some allocators are faster on a process's first
+/// thread.
+pub fn run<S: TestAllocator>(shape: &WorkShape, write: WriteMode) -> Result<WorkResult, String> {
     let spans = (0..shape.repeats).map(|_| (AtomicU64::new(u64::MAX), AtomicU64::new(0))).collect();
-    let meeting = Meeting { barrier: Barrier::new(shape.threads), spans };
+    let shared = SharedState { barrier: Barrier::new(shape.threads), spans };
     let mut measured = thread::scope(|scope| {
         let others: Vec<_> = (1..shape.threads)
             .map(|thread| {
-                let meeting = &meeting;
-                scope.spawn(move || one_thread::<S>(shape, write, thread, meeting))
+                let shared = &shared;
+                scope.spawn(move || run_thread::<S>(shape, write, thread, shared))
             })
             .collect();
-        let mut measured = one_thread::<S>(shape, write, 0, &meeting);
+        let mut measured = run_thread::<S>(shape, write, 0, &shared);
         for other in others {
             let other = other.join().unwrap_or_else(|_| Err("a thread panicked".into()));
             measured = measured.and_then(|mut measured| {
@@ -70,7 +70,7 @@ pub fn run<S: Subject>(shape: &Shape, write: Write) -> Result<Measured, String> 
         }
         measured
     })?;
-    measured.repeat_ns = meeting
+    measured.repeat_ns = shared
         .spans
         .iter()
         .map(|(start, end)| end.load(Ordering::Relaxed) - start.load(Ordering::Relaxed))
@@ -78,74 +78,80 @@ pub fn run<S: Subject>(shape: &Shape, write: Write) -> Result<Measured, String> 
     Ok(measured)
 }
 
-fn one_thread<S: Subject>(
-    shape: &Shape,
-    write: Write,
+fn run_thread<S: TestAllocator>(
+    shape: &WorkShape,
+    write: WriteMode,
     thread: usize,
-    meeting: &Meeting,
-) -> Result<Measured, String> {
-    let mut measured = Measured::default();
+    shared: &SharedState,
+) -> Result<WorkResult, String> {
+    let mut measured = WorkResult::default();
     let mut subject = S::make(shape);
     let mut sizes = Sizes::new(shape).map_err(|error| format!("no memory for the sizes: {error}"));
     let mut failure = None;
-    for (repeat, span) in meeting.spans.iter().enumerate() {
-        // Whoever has failed still has to meet the others.
+    for (repeat, span) in shared.spans.iter().enumerate() {
+        // A thread that has failed must still reach the barriers.
         let drawn = sizes.as_mut().map(|sizes| sizes.draw(thread, repeat)).unwrap_or_default();
         measured.asked += drawn.iter().map(|size| u64::from(*size)).sum::<u64>();
-        meeting.barrier.wait();
-        // One thread asks what the process uses, while the others wait to begin or to draw.
-        let before = (thread == 0).then(Usage::now);
-        meeting.barrier.wait();
+        shared.barrier.wait();
+        // One thread reads the usage while the others wait at the barrier.
+        let before = (thread == 0).then(ProcessUsage::now);
+        shared.barrier.wait();
         let start = now_ns();
-        let done = match write {
-            Write::Nothing => once(&mut subject, drawn, |_, _| {}),
-            // SAFETY: `once` passes blocks of its own, of at least one byte.
-            Write::First => once(&mut subject, drawn, |block, _| unsafe { block.write(1) }),
-            // SAFETY: `once` passes blocks of its own, and their sizes.
-            Write::All => once(&mut subject, drawn, |block, size| unsafe { block.write_bytes(1, size) }),
+        let result = match write {
+            WriteMode::Nothing => repeat_once(&mut subject, drawn, |_, _| {}),
+            // SAFETY: `repeat_once` passes live blocks of at least one byte.
+            WriteMode::First => repeat_once(&mut subject, drawn, |block, _| unsafe { block.write(1) }),
+            // SAFETY: `repeat_once` passes live blocks with their sizes.
+            WriteMode::All => {
+                repeat_once(&mut subject, drawn, |block, size| unsafe { block.write_bytes(1, size) })
+            }
         };
         let end = now_ns();
         span.0.fetch_min(start, Ordering::Relaxed);
         span.1.fetch_max(end, Ordering::Relaxed);
         measured.thread_ns += end - start;
-        failure = failure.or(done.err());
-        meeting.barrier.wait();
+        failure = failure.or(result.err());
+        shared.barrier.wait();
         if let Some(before) = before {
-            measured.usage = measured.usage + (Usage::now() - before);
+            measured.usage = measured.usage + (ProcessUsage::now() - before);
         }
     }
     measured.peak_rss = crate::machine::peak_rss();
     let mut sizes = sizes?;
     let drawn = sizes.draw(thread, 0);
-    measured.verified = verify(&mut subject, &drawn[..drawn.len().min(VERIFIED)])?;
+    measured.verified = verify(&mut subject, &drawn[..drawn.len().min(MAX_VERIFIED)])?;
     failure.map_or(Ok(measured), Err)
 }
 
-/// One repeat of one thread.
+/// Does one repeat of one thread.
 #[inline(never)]
-fn once<S: Subject>(subject: &mut S, sizes: &[u32], touch: impl Fn(*mut u8, usize)) -> Result<(), String> {
-    let taker = subject.begin();
-    let array = Array::take(&taker, sizes.len())?;
-    for (at, size) in sizes.iter().enumerate() {
+fn repeat_once<S: TestAllocator>(
+    subject: &mut S,
+    sizes: &[u32],
+    touch: impl Fn(*mut u8, usize),
+) -> Result<(), String> {
+    let handle = subject.begin();
+    let array = Array::allocate(&handle, sizes.len())?;
+    for (index, size) in sizes.iter().enumerate() {
         let size = *size as usize;
-        let block = taker.take(size);
+        let block = handle.allocate(size);
         if block.is_null() {
-            // The process ends with this error, and its memory with it.
+            // The process ends with this error, so nothing is freed.
             return Err(refused(size));
         }
         touch(block, size);
-        // SAFETY: there is room for as many as there are sizes.
-        unsafe { array.0.add(at).write(block) };
+        // SAFETY: the array has an element for each size.
+        unsafe { array.0.add(index).write(block) };
     }
-    // Blocks that nobody looks at need not be made.
+    // Otherwise the compiler could remove the allocations.
     black_box(array.0);
-    for at in 0..sizes.len() {
-        // SAFETY: written above, from this taker, and not used after this.
-        unsafe { taker.give_back(array.0.add(at).read()) };
+    for index in 0..sizes.len() {
+        // SAFETY: the element was written in the first loop; the block was allocated by this handle and is not used after this.
+        unsafe { handle.deallocate(array.0.add(index).read()) };
     }
-    // SAFETY: from this taker, and done with.
-    unsafe { taker.give_back_array(array.0.cast()) };
-    drop(taker);
+    // SAFETY: the array was allocated by this handle and is not used after this.
+    unsafe { handle.deallocate_array(array.0.cast()) };
+    drop(handle);
     subject.end();
     Ok(())
 }
@@ -155,8 +161,8 @@ struct Array(*mut *mut u8);
 
 impl Array {
     #[inline(always)]
-    fn take(taker: &impl Take, len: usize) -> Result<Self, String> {
-        let array = taker.take_array(len * size_of::<*mut u8>());
+    fn allocate(handle: &impl BlockAllocator, len: usize) -> Result<Self, String> {
+        let array = handle.allocate_array(len * size_of::<*mut u8>());
         if array.is_null() { Err(refused(len * size_of::<*mut u8>())) } else { Ok(Self(array.cast())) }
     }
 }
@@ -166,32 +172,32 @@ fn refused(size: usize) -> String {
     format!("no memory for {size} bytes")
 }
 
-/// A repeat in which every block is filled to its end, and looked at before it is freed. Tells how many.
-fn verify<S: Subject>(subject: &mut S, sizes: &[u32]) -> Result<u64, String> {
+/// Does a repeat in which every block is filled completely, and checked before it is freed. Returns their number.
+fn verify<S: TestAllocator>(subject: &mut S, sizes: &[u32]) -> Result<u64, String> {
     if !S::HAS_BLOCKS {
         return Ok(0);
     }
-    let taker = subject.begin();
+    let handle = subject.begin();
     let mut blocks = Vec::with_capacity(sizes.len());
-    for (at, size) in sizes.iter().enumerate() {
-        let block = taker.take(*size as usize);
+    for (index, size) in sizes.iter().enumerate() {
+        let block = handle.allocate(*size as usize);
         if block.is_null() {
             return Err(refused(*size as usize));
         }
-        // SAFETY: the block is ours, and has so many bytes.
-        unsafe { block.write_bytes(at as u8, *size as usize) };
+        // SAFETY: the block is live and has `size` bytes.
+        unsafe { block.write_bytes(index as u8, *size as usize) };
         blocks.push(block);
     }
-    for (at, (block, size)) in blocks.iter().zip(sizes).enumerate() {
-        // SAFETY: the block is ours, has so many bytes, and all of them were written.
+    for (index, (block, size)) in blocks.iter().zip(sizes).enumerate() {
+        // SAFETY: the block is live, has `size` bytes, and all of them have been written.
         let bytes = unsafe { std::slice::from_raw_parts(*block, *size as usize) };
-        if let Some(wrong) = bytes.iter().position(|byte| *byte != at as u8) {
-            return Err(format!("block {at} of {size} bytes was overwritten at its byte {wrong}"));
+        if let Some(wrong) = bytes.iter().position(|byte| *byte != index as u8) {
+            return Err(format!("block {index} of {size} bytes was overwritten at byte {wrong}"));
         }
-        // SAFETY: from this taker, and done with.
-        unsafe { taker.give_back(*block) };
+        // SAFETY: the array was allocated by this handle and is not used after this.
+        unsafe { handle.deallocate(*block) };
     }
-    drop(taker);
+    drop(handle);
     subject.end();
     Ok(sizes.len() as u64)
 }
@@ -199,11 +205,11 @@ fn verify<S: Subject>(subject: &mut S, sizes: &[u32]) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::malloctest::subject::{Malloc, Nobody, Scoped};
+    use crate::bench::malloctest::allocator::{NoAllocator, ScopedArena, SystemMalloc};
 
-    const SHAPE: Shape = Shape { threads: 2, repeats: 3, iterations: 500, lower: 1, upper: 300 };
+    const SHAPE: WorkShape = WorkShape { threads: 2, repeats: 3, iterations: 500, lower: 1, upper: 300 };
 
-    fn done<S: Subject>(write: Write) -> Measured {
+    fn run_work<S: TestAllocator>(write: WriteMode) -> WorkResult {
         let measured = run::<S>(&SHAPE, write).unwrap();
         assert_eq!(measured.repeat_ns.len(), 3);
         assert!(measured.repeat_ns.iter().all(|ns| *ns > 0));
@@ -212,84 +218,84 @@ mod tests {
     }
 
     #[test]
-    fn everybody_does_the_same() {
-        for write in [Write::Nothing, Write::First, Write::All] {
-            let malloc = done::<Malloc>(write);
+    fn all_allocators_do_the_same() {
+        for write in [WriteMode::Nothing, WriteMode::First, WriteMode::All] {
+            let malloc = run_work::<SystemMalloc>(write);
             let blocks = [
                 malloc.verified,
-                done::<highwater::Arena>(write).verified,
-                done::<Scoped>(write).verified,
-                done::<bumpalo::Bump>(write).verified,
+                run_work::<highwater::Arena>(write).verified,
+                run_work::<ScopedArena>(write).verified,
+                run_work::<bumpalo::Bump>(write).verified,
             ];
             assert_eq!(blocks, [1000; 4]);
-            let nobody = done::<Nobody>(write);
-            assert_eq!((nobody.asked, nobody.verified), (malloc.asked, 0));
+            let no_allocator = run_work::<NoAllocator>(write);
+            assert_eq!((no_allocator.asked, no_allocator.verified), (malloc.asked, 0));
             assert!((3000 * 130..3000 * 170).contains(&malloc.asked));
         }
     }
 
-    /// Its blocks overlap by a byte.
-    struct Careless(Vec<u8>);
-    struct Overlapping(*mut u8, std::cell::Cell<usize>);
+    /// An allocator whose blocks overlap by one byte.
+    struct OverlappingAllocator(Vec<u8>);
+    struct OverlappingHandle(*mut u8, std::cell::Cell<usize>);
 
-    impl Subject for Careless {
-        type Taker<'a> = Overlapping;
+    impl TestAllocator for OverlappingAllocator {
+        type Handle<'a> = OverlappingHandle;
 
-        fn make(shape: &Shape) -> Self {
-            Careless(vec![0; shape.iterations * shape.upper as usize + 16])
+        fn make(shape: &WorkShape) -> Self {
+            OverlappingAllocator(vec![0; shape.iterations * shape.upper as usize + 16])
         }
 
-        fn begin(&mut self) -> Overlapping {
-            Overlapping(self.0.as_mut_ptr(), 0.into())
+        fn begin(&mut self) -> OverlappingHandle {
+            OverlappingHandle(self.0.as_mut_ptr(), 0.into())
         }
 
         fn end(&mut self) {}
     }
 
-    impl Take for Overlapping {
-        fn take(&self, size: usize) -> *mut u8 {
-            let at = self.1.get();
-            self.1.set(at + size.max(2) - 1);
-            self.0.wrapping_add(at)
+    impl BlockAllocator for OverlappingHandle {
+        fn allocate(&self, size: usize) -> *mut u8 {
+            let offset = self.1.get();
+            self.1.set(offset + size.max(2) - 1);
+            self.0.wrapping_add(offset)
         }
 
-        unsafe fn give_back(&self, _block: *mut u8) {}
+        unsafe fn deallocate(&self, _block: *mut u8) {}
     }
 
     #[test]
     fn blocks_that_overlap_are_found() {
-        let why = verify(&mut Careless::make(&SHAPE), &[32; 20]).unwrap_err();
-        assert_eq!(why, "block 0 of 32 bytes was overwritten at its byte 31");
+        let error = verify(&mut OverlappingAllocator::make(&SHAPE), &[32; 20]).unwrap_err();
+        assert_eq!(error, "block 0 of 32 bytes was overwritten at byte 31");
     }
 
-    /// It has nothing.
-    struct Empty;
+    /// An allocator without memory.
+    struct OutOfMemoryAllocator;
 
-    impl Subject for Empty {
-        type Taker<'a> = Empty;
+    impl TestAllocator for OutOfMemoryAllocator {
+        type Handle<'a> = OutOfMemoryAllocator;
 
-        fn make(_: &Shape) -> Self {
-            Empty
+        fn make(_: &WorkShape) -> Self {
+            OutOfMemoryAllocator
         }
 
-        fn begin(&mut self) -> Empty {
-            Empty
+        fn begin(&mut self) -> OutOfMemoryAllocator {
+            OutOfMemoryAllocator
         }
 
         fn end(&mut self) {}
     }
 
-    impl Take for Empty {
-        fn take(&self, _size: usize) -> *mut u8 {
+    impl BlockAllocator for OutOfMemoryAllocator {
+        fn allocate(&self, _size: usize) -> *mut u8 {
             std::ptr::null_mut()
         }
 
-        unsafe fn give_back(&self, _block: *mut u8) {}
+        unsafe fn deallocate(&self, _block: *mut u8) {}
     }
 
     #[test]
-    fn no_memory_is_said_and_nobody_waits_for_ever() {
-        let why = run::<Empty>(&SHAPE, Write::All).map(drop).unwrap_err();
-        assert!(why.starts_with("no memory for "), "{why}");
+    fn without_memory_there_is_an_error_and_no_deadlock() {
+        let error = run::<OutOfMemoryAllocator>(&SHAPE, WriteMode::All).map(drop).unwrap_err();
+        assert!(error.starts_with("no memory for "), "{error}");
     }
 }

@@ -1,7 +1,7 @@
-//! The engine, written with functions that return vectors. `out` is the space of a result, `scratch` one for what is
-//! needed meanwhile; `rk4/method.rs` says why they are two.
+//! The engine, written with functions that return vectors. `out` is the space for a result, `scratch` one for temporary
+//! values; `rk4/method.rs` explains why they are two.
 //!
-//! A step finds the forces on all bodies, moves them, and lets those bounce that touch each other or a wall.
+//! A step computes the forces on all bodies, moves them, and lets those that touch each other or a wall bounce.
 
 use std::ops::Deref;
 
@@ -10,14 +10,14 @@ use super::{
         Space,
         functions::{add, copy, dot, scale, subtract},
     },
-    world::{Body, DIAMETER, Laws, RADIUS, Spring},
+    world::{DIAMETER, Laws, PhysicsBody, RADIUS, Spring},
 };
 
-/// What is simulated, as it stands.
+/// The current state of the simulation.
 struct World<'p, V> {
     laws: &'p Laws,
     springs: &'p [Spring],
-    bodies: Vec<Body<V>>,
+    bodies: Vec<PhysicsBody<V>>,
 }
 
 #[inline(always)]
@@ -25,7 +25,7 @@ fn weight<O: Space>(out: &O, dimensions: usize, gravity: f64) -> O::Vector {
     out.vector(dimensions, |i| if i == 1 { -gravity } else { 0.0 })
 }
 
-/// The force of a spring of this length at rest, on the body at `a`.
+/// The force of a spring, with this length at rest, on the body at `a`.
 #[inline(always)]
 fn pull<O: Space, S: Space>(
     out: &O,
@@ -81,9 +81,9 @@ fn accelerate<O: Space, S: Space>(
     O::settle(&mut world.bodies[number].velocity, velocity);
 }
 
-/// What leaves the box is put back, and bounces.
+/// Moves a body; one that leaves the box is put back, and bounces.
 #[inline(always)]
-fn advance<O: Space>(space: &mut O, laws: &Laws, body: &mut Body<O::Vector>) {
+fn advance<O: Space>(space: &mut O, laws: &Laws, body: &mut PhysicsBody<O::Vector>) {
     let above = space.child();
     let change = scale(&above, &body.velocity, laws.time_step);
     let at = add(&above, &body.at, &change);
@@ -101,13 +101,18 @@ fn advance<O: Space>(space: &mut O, laws: &Laws, body: &mut Body<O::Vector>) {
     O::settle(&mut body.at, above.vector(at.len(), |i| at[i].clamp(low, high)));
 }
 
-/// Lets two bodies bounce off each other if they touch, and says whether they do.
+/// Lets two bodies bounce off each other if they touch. Returns whether they do.
 #[inline(always)]
-fn collide<O: Space>(space: &mut O, laws: &Laws, a: &mut Body<O::Vector>, b: &mut Body<O::Vector>) -> bool {
+fn collide<O: Space>(
+    space: &mut O,
+    laws: &Laws,
+    a: &mut PhysicsBody<O::Vector>,
+    b: &mut PhysicsBody<O::Vector>,
+) -> bool {
     let above = space.child();
     let between = subtract(&above, &b.at, &a.at);
     let square = dot(&between, &between);
-    // Two in one place have no direction to part in.
+    // Two bodies at the same position have no direction to separate in.
     if !(square < DIAMETER * DIAMETER && square > 0.0) {
         return false;
     }
@@ -116,9 +121,9 @@ fn collide<O: Space>(space: &mut O, laws: &Laws, a: &mut Body<O::Vector>, b: &mu
     let (at, other) = (subtract(&above, &a.at, &shift), add(&above, &b.at, &shift));
     O::settle(&mut a.at, at);
     O::settle(&mut b.at, other);
-    let parting = dot(&subtract(&above, &b.velocity, &a.velocity), &between);
-    if parting < 0.0 {
-        let impulse = scale(&above, &between, -0.5 * (1.0 + laws.restitution) * parting / square);
+    let approach = dot(&subtract(&above, &b.velocity, &a.velocity), &between);
+    if approach < 0.0 {
+        let impulse = scale(&above, &between, -0.5 * (1.0 + laws.restitution) * approach / square);
         let (velocity, other) = (subtract(&above, &a.velocity, &impulse), add(&above, &b.velocity, &impulse));
         O::settle(&mut a.velocity, velocity);
         O::settle(&mut b.velocity, other);
@@ -126,7 +131,7 @@ fn collide<O: Space>(space: &mut O, laws: &Laws, a: &mut Body<O::Vector>, b: &mu
     true
 }
 
-/// One step; how many pairs touched.
+/// One step. Returns how many pairs touched.
 #[inline(always)]
 fn step<O: Space, S: Space>(space: &mut O, scratch: &mut S, world: &mut World<'_, O::Vector>) -> usize {
     for number in 0..world.bodies.len() {
@@ -145,30 +150,35 @@ fn step<O: Space, S: Space>(space: &mut O, scratch: &mut S, world: &mut World<'_
     touches
 }
 
-/// What a run ends with.
+/// The result of a simulation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct End {
-    pub bodies: Vec<Body<Vec<f64>>>,
-    /// Pairs that touched, of all steps.
+pub struct SimulationResult {
+    pub bodies: Vec<PhysicsBody<Vec<f64>>>,
+    /// The number of pairs that touched, over all steps.
     pub touches: usize,
 }
 
-/// The bodies after so many steps.
+/// Simulates this many steps.
 pub fn simulate<O: Space, S: Space>(
     mut space: O,
     mut scratch: S,
     laws: &Laws,
     springs: &[Spring],
-    bodies: &[Body<Vec<f64>>],
+    bodies: &[PhysicsBody<Vec<f64>>],
     steps: usize,
-) -> End {
-    let held =
-        |body: &Body<Vec<f64>>| Body { at: copy(&space, &body.at), velocity: copy(&space, &body.velocity) };
-    let mut world = World { laws, springs, bodies: bodies.iter().map(held).collect() };
+) -> SimulationResult {
+    let placed = |body: &PhysicsBody<Vec<f64>>| PhysicsBody {
+        at: copy(&space, &body.at),
+        velocity: copy(&space, &body.velocity),
+    };
+    let mut world = World { laws, springs, bodies: bodies.iter().map(placed).collect() };
     let mut touches = 0;
     for _ in 0..steps {
         touches += step(&mut space, &mut scratch, &mut world);
     }
-    let told = |body: &Body<O::Vector>| Body { at: body.at.to_vec(), velocity: body.velocity.to_vec() };
-    End { bodies: world.bodies.iter().map(told).collect(), touches }
+    let copied = |body: &PhysicsBody<O::Vector>| PhysicsBody {
+        at: body.at.to_vec(),
+        velocity: body.velocity.to_vec(),
+    };
+    SimulationResult { bodies: world.bodies.iter().map(copied).collect(), touches }
 }

@@ -8,15 +8,15 @@ use clap::Args;
 
 use super::{
     spaces::Space,
-    versus::{self, Job, VersusArgs},
+    versus::{self, Computation, VersusArgs},
 };
 use crate::{failure::Failure, lab::Findings};
-use world::Problem;
+use world::PhysicsProblem;
 
 /// Simulate bodies, springs and collisions with functions that return vectors: in an arena, on the heap, on the stack.
 ///
-/// Ten bodies fall, bounce and pull each other in a box of as many dimensions as a vector has numbers; a step makes some
-/// 150 vectors. Every variant is the same program, in Rust and in C, and all results must be equal.
+/// Ten bodies fall, bounce and pull each other in a box with as many dimensions as a vector has numbers; a step allocates
+/// about 150 vectors. Every variant is the same program, in Rust and in C, and all results must be equal.
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = EXAMPLE)]
 pub struct PhysicsArgs {
@@ -29,19 +29,19 @@ Examples:
   highwater bench physics --quick                two numbers of dimensions, a few rounds
   highwater bench physics --lengths 2,4 --charts physics-charts";
 
-/// The result as data.
+/// Measures the bench.
 pub fn measure(args: &PhysicsArgs) -> Result<Findings, Failure> {
     let title = "A toy physics engine with vectors that are returned";
-    let mut findings = versus::measure::<Problem>(title, &args.versus)?;
+    let mut findings = versus::measure::<PhysicsProblem>(title, &args.versus)?;
     findings.pictures.push(picture::motion()?);
     Ok(findings)
 }
 
-impl Job for Problem {
+impl Computation for PhysicsProblem {
     const NAME: &'static str = "physics";
 
     fn of_length(length: usize) -> Self {
-        Problem::of_dimensions(length)
+        PhysicsProblem::of_dimensions(length)
     }
 
     fn steps(length: usize) -> usize {

@@ -1,71 +1,71 @@
-//! The motion, drawn: what the box looks like at a few moments, and how the bodies came there.
+//! The chart of the motion: the box at a few moments, with the trails of the bodies.
 
 use highwater::Arena;
 use plotters::prelude::*;
 
 use super::{
     engine::simulate,
-    world::{Body, Problem, RADIUS},
+    world::{PhysicsBody, PhysicsProblem, RADIUS},
 };
 use crate::{
     failure::Failure,
     lab::chart::{
         Picture,
-        canvas::{Anchor, Canvas, DrawResult, NORMAL, SMALL, TITLE, picture, write},
+        canvas::{Anchor, Canvas, DrawResult, NORMAL, PixelPoint, SMALL, TITLE, picture, write},
         style::Style,
     },
 };
 
-type Bodies = Vec<Body<Vec<f64>>>;
-type Point = (i32, i32);
+type Bodies = Vec<PhysicsBody<Vec<f64>>>;
 
-/// Seconds.
+/// The moments that are drawn, in seconds.
 const MOMENTS: [f64; 6] = [0.0, 0.4, 0.8, 1.2, 2.0, 4.0];
-/// Steps from one point of a trail to the next.
-const EVERY: usize = 4;
-/// Seconds of trail behind a body.
+/// Steps between two points of a trail.
+const STEPS_PER_POINT: usize = 4;
+/// The length of a trail, in seconds.
 const TRAIL: f64 = 0.4;
 
-const ACROSS: i32 = 3;
+const COLUMNS: i32 = 3;
 const PANEL: i32 = 280;
 const GAP: i32 = 40;
 const TOP: i32 = 100;
 const MARGIN: i32 = 16;
 
-/// The bodies at a moment, and where they were shortly before.
+/// The bodies at a moment, with their trails.
 struct Moment {
     seconds: f64,
     bodies: Bodies,
     trail: Vec<Bodies>,
 }
 
-/// Ten bodies in two dimensions.
+/// Draws ten bodies in two dimensions.
 pub fn motion() -> Result<Picture, Failure> {
-    let problem = Problem::of_dimensions(2);
-    let rows = i32::try_from(MOMENTS.len()).unwrap_or(0).div_euclid(ACROSS);
-    let size = (2 * MARGIN + ACROSS * PANEL + (ACROSS - 1) * GAP, TOP + rows * (PANEL + GAP) - GAP + MARGIN);
+    let problem = PhysicsProblem::of_dimensions(2);
+    let rows = i32::try_from(MOMENTS.len()).unwrap_or(0).div_euclid(COLUMNS);
+    let size =
+        (2 * MARGIN + COLUMNS * PANEL + (COLUMNS - 1) * GAP, TOP + rows * (PANEL + GAP) - GAP + MARGIN);
     let title = "Ten bodies in a box, six of them tied by springs";
-    picture("motion", title, size, |area| {
+    picture("motion", title, size, |canvas| {
         let subtitle = format!(
-            "the simulated motion: bodies (1 to 10), springs (straight lines) and the last {TRAIL} s of their ways; \
+            "the simulated motion: bodies (1 to 10), springs (straight lines) and the last {TRAIL} s of their trails; \
              the box is {} radii wide and high",
             problem.laws.size / RADIUS
         );
-        write(area, title, (MARGIN, 22), TITLE, Anchor::Start, 1.0)?;
-        write(area, &subtitle, (MARGIN, 46), SMALL, Anchor::Start, 0.75)?;
+        write(canvas, title, (MARGIN, 22), TITLE, Anchor::Start, 1.0)?;
+        write(canvas, &subtitle, (MARGIN, 46), SMALL, Anchor::Start, 0.75)?;
         for (number, moment) in moments(&problem).iter().enumerate() {
             let number = i32::try_from(number)?;
-            let left = MARGIN + number % ACROSS * (PANEL + GAP);
-            panel(area, &problem, moment, (left, TOP + number / ACROSS * (PANEL + GAP)))?;
+            let left = MARGIN + number % COLUMNS * (PANEL + GAP);
+            panel(canvas, &problem, moment, (left, TOP + number / COLUMNS * (PANEL + GAP)))?;
         }
         Ok(())
     })
 }
 
-fn moments(problem: &Problem) -> Vec<Moment> {
+fn moments(problem: &PhysicsProblem) -> Vec<Moment> {
     let (mut space, mut scratch) = (Arena::new(), Arena::new());
     let (laws, springs) = (&problem.laws, &problem.springs);
-    let kept = (TRAIL / laws.time_step) as usize / EVERY;
+    let kept = (TRAIL / laws.time_step) as usize / STEPS_PER_POINT;
     let mut bodies = problem.bodies.clone();
     let mut trail: Vec<Bodies> = Vec::new();
     let mut steps = 0;
@@ -73,8 +73,8 @@ fn moments(problem: &Problem) -> Vec<Moment> {
     for seconds in MOMENTS {
         while (steps as f64) * laws.time_step < seconds {
             trail.push(bodies.clone());
-            bodies = simulate(space.scope(), scratch.scope(), laws, springs, &bodies, EVERY).bodies;
-            steps += EVERY;
+            bodies = simulate(space.scope(), scratch.scope(), laws, springs, &bodies, STEPS_PER_POINT).bodies;
+            steps += STEPS_PER_POINT;
         }
         trail.drain(..trail.len().saturating_sub(kept));
         moments.push(Moment { seconds, bodies: bodies.clone(), trail: trail.clone() });
@@ -82,32 +82,37 @@ fn moments(problem: &Problem) -> Vec<Moment> {
     moments
 }
 
-fn panel(area: &Canvas<'_>, problem: &Problem, moment: &Moment, (left, top): Point) -> DrawResult {
+fn panel(
+    canvas: &Canvas<'_>,
+    problem: &PhysicsProblem,
+    moment: &Moment,
+    (left, top): PixelPoint,
+) -> DrawResult {
     let scale = f64::from(PANEL) / problem.laws.size;
-    let place = |body: &Body<Vec<f64>>| {
+    let pixel = |body: &PhysicsBody<Vec<f64>>| {
         let (x, y) = (body.at[0] * scale, body.at[1] * scale);
         (left + x.round() as i32, top + PANEL - y.round() as i32)
     };
-    write(area, &format!("{} s", moment.seconds), (left, top - 14), NORMAL, Anchor::Start, 1.0)?;
-    area.draw(&Rectangle::new([(left, top), (left + PANEL, top + PANEL)], BLACK.mix(0.7)))?;
+    write(canvas, &format!("{} s", moment.seconds), (left, top - 14), NORMAL, Anchor::Start, 1.0)?;
+    canvas.draw(&Rectangle::new([(left, top), (left + PANEL, top + PANEL)], BLACK.mix(0.7)))?;
     for (number, body) in moment.bodies.iter().enumerate() {
-        let way = moment.trail.iter().map(|bodies| place(&bodies[number])).chain([place(body)]);
-        area.draw(&PathElement::new(
-            way.collect::<Vec<_>>(),
+        let trail = moment.trail.iter().map(|bodies| pixel(&bodies[number])).chain([pixel(body)]);
+        canvas.draw(&PathElement::new(
+            trail.collect::<Vec<_>>(),
             Style(number).colour().mix(0.55).stroke_width(2),
         ))?;
     }
     for spring in &problem.springs {
-        let ends = [spring.a, spring.b].map(|end| place(&moment.bodies[end]));
-        area.draw(&PathElement::new(ends.to_vec(), BLACK.mix(0.6).stroke_width(2)))?;
+        let ends = [spring.a, spring.b].map(|end| pixel(&moment.bodies[end]));
+        canvas.draw(&PathElement::new(ends.to_vec(), BLACK.mix(0.6).stroke_width(2)))?;
     }
     let radius = (RADIUS * scale).round() as i32;
     for (number, body) in moment.bodies.iter().enumerate() {
-        let at = place(body);
-        area.draw(&Circle::new(at, radius, WHITE.filled()))?;
-        area.draw(&Circle::new(at, radius, Style(number).colour().mix(0.25).filled()))?;
-        area.draw(&Circle::new(at, radius, Style(number).colour().stroke_width(2)))?;
-        write(area, &(number + 1).to_string(), at, SMALL, Anchor::Middle, 1.0)?;
+        let at = pixel(body);
+        canvas.draw(&Circle::new(at, radius, WHITE.filled()))?;
+        canvas.draw(&Circle::new(at, radius, Style(number).colour().mix(0.25).filled()))?;
+        canvas.draw(&Circle::new(at, radius, Style(number).colour().stroke_width(2)))?;
+        write(canvas, &(number + 1).to_string(), at, SMALL, Anchor::Middle, 1.0)?;
     }
     Ok(())
 }
@@ -122,9 +127,9 @@ mod tests {
         let document = roxmltree::Document::parse(&svg).unwrap();
         let circles = document.descendants().filter(|node| node.has_tag_name("circle"));
         assert_eq!(circles.count(), 3 * 10 * MOMENTS.len());
-        let said: Vec<_> = document.descendants().filter_map(|node| node.text()).map(str::trim).collect();
+        let texts: Vec<_> = document.descendants().filter_map(|node| node.text()).map(str::trim).collect();
         for moment in ["0 s", "0.4 s", "4 s"] {
-            assert!(said.contains(&moment), "{said:?}");
+            assert!(texts.contains(&moment), "{texts:?}");
         }
     }
 }

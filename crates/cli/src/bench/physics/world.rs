@@ -1,44 +1,43 @@
 //! The world: discs in a box, some of them tied together by springs.
 //!
-//! It has any number of dimensions: a place, a velocity and a force are vectors of that length. With two of them the
-//! bodies are discs that fall.
+//! It has any number of dimensions, at least two: positions, velocities and forces are vectors of this length.
 
-/// What holds for every body. Lengths are in radii of a body, masses are 1, and time is in seconds.
+/// The laws of the world. Lengths are in radii of a body, masses are 1, and times are in seconds.
 #[derive(Debug, Clone)]
 pub struct Laws {
-    /// Downwards along the second dimension.
+    /// Gravity, downwards along the second dimension.
     pub gravity: f64,
-    /// Of the velocity, lost in a second.
+    /// The fraction of the velocity that is lost per second.
     pub drag: f64,
     pub stiffness: f64,
-    /// Of the velocity, kept by what bounces.
+    /// The fraction of the velocity that is kept on bouncing.
     pub restitution: f64,
     pub time_step: f64,
-    /// Of the box in every dimension; it begins at 0.
+    /// The size of the box in every dimension, starting at 0.
     pub size: f64,
 }
 
-/// A body, with vectors that are held in some space.
+/// A body, with its vectors in some space.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Body<V> {
+pub struct PhysicsBody<V> {
     pub at: V,
     pub velocity: V,
 }
 
-/// What pulls two bodies together, or pushes them apart.
+/// A spring between two bodies.
 #[derive(Debug, Clone, Copy)]
 pub struct Spring {
     pub a: usize,
     pub b: usize,
-    /// At rest.
+    /// The length at rest.
     pub length: f64,
 }
 
-/// What is simulated, as it starts.
+/// The laws and the initial state.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct PhysicsProblem {
     pub laws: Laws,
-    pub bodies: Vec<Body<Vec<f64>>>,
+    pub bodies: Vec<PhysicsBody<Vec<f64>>>,
     pub springs: Vec<Spring>,
 }
 
@@ -46,7 +45,7 @@ pub struct Problem {
 pub const DIAMETER: f64 = 2.0;
 pub const RADIUS: f64 = 1.0;
 
-/// Where the bodies start in the first two dimensions: two triangles that are tied together, and four that are free.
+/// The initial positions in the first two dimensions: two triangles tied by springs, and four free bodies.
 const STARTS: [[f64; 2]; 10] = [
     [4.0, 14.0],
     [7.0, 14.0],
@@ -61,8 +60,8 @@ const STARTS: [[f64; 2]; 10] = [
 ];
 const TIES: [[usize; 2]; 6] = [[0, 1], [1, 2], [2, 0], [3, 4], [4, 5], [5, 3]];
 
-impl Problem {
-    /// Ten bodies in so many dimensions, at least two.
+impl PhysicsProblem {
+    /// Ten bodies in this many dimensions, at least two.
     pub fn of_dimensions(dimensions: usize) -> Self {
         assert!(dimensions >= 2, "bodies fall along the second dimension, so there are at least two");
         let laws = Laws {
@@ -73,10 +72,10 @@ impl Problem {
             time_step: 1.0 / 480.0,
             size: 20.0,
         };
-        let mut random = Random(42);
-        // All dimensions beyond the second together are as wide as one.
+        let mut random = LinearCongruential(42);
+        // The spread in all dimensions after the second together is that of one dimension.
         let narrow = 1.0 / (dimensions as f64).sqrt();
-        let bodies = STARTS.iter().map(|start| Body {
+        let bodies = STARTS.iter().map(|start| PhysicsBody {
             at: (0..dimensions)
                 .map(|i| start.get(i).map_or_else(|| laws.size / 2.0 + narrow * random.next(), |at| *at))
                 .collect(),
@@ -89,16 +88,16 @@ impl Problem {
         Self { laws, bodies, springs }
     }
 
-    /// Numbers in a vector.
+    /// The length of a vector.
     pub fn dimensions(&self) -> usize {
         self.bodies[0].at.len()
     }
 }
 
-/// From -1 to 1: the same ones on every machine, and in C.
-struct Random(u64);
+/// A linear congruential generator of numbers from -1 to 1, the same on every machine.
+struct LinearCongruential(u64);
 
-impl Random {
+impl LinearCongruential {
     fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         f64::from((self.0 >> 32) as u32) / f64::from(1_u32 << 31) - 1.0

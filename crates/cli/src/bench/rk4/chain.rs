@@ -1,32 +1,31 @@
-//! The equation: a chain of masses and springs, one of whose ends is held, and whose springs' stiffness softenings.
+//! The equation: a chain of masses and springs, fixed at one end, whose springs soften over time.
 //!
-//! A state has two numbers for each mass, in the order of the chain: by how much the spring before it is longer than at
-//! rest, and the mass's velocity. So the equation is linear, with a matrix of three bands that changes in time:
+//! A state has two numbers for each mass, in the order of the chain: how much the spring before it is stretched, and the
+//! mass's velocity. The equation is linear, with a tridiagonal matrix that changes over time:
 //! `x' = (rest + stiffness(t) * springs) x`.
 
 use super::super::spaces::BANDS;
 
-/// What is integrated.
+/// The equation with its initial state.
 #[derive(Debug, Clone)]
-pub struct Problem {
-    /// The part of the matrix that stays: how springs are stretched, and the damping.
+pub struct ChainProblem {
+    /// The constant part of the matrix: how springs are stretched, and the damping.
     pub rest: Vec<f64>,
-    /// The part that the stiffness is a factor of.
+    /// The part that is multiplied by the stiffness.
     pub springs: Vec<f64>,
     /// The state at time 0.
     pub start: Vec<f64>,
     pub time_step: f64,
-    /// By how much the stiffness softenings around 1.
+    /// By how much the stiffness is above 1 at time 0; it decreases to 1.
     pub softening: f64,
 }
 
 const SOFTENING: f64 = 0.5;
 const DAMPING: f64 = 0.05;
 
-impl Problem {
-    /// A chain of `length / 2` masses that is stretched and moving everywhere.
-    ///
-    /// Everywhere, so that no number becomes so small that the processor takes longer over it.
+impl ChainProblem {
+    /// A chain of `length / 2` masses, all of which move and all of whose springs are stretched, so that no number becomes
+    /// subnormal, which would be slow.
     pub fn of_length(length: usize) -> Self {
         Self::new(length, 0.01, SOFTENING, DAMPING, |i| (1.7 * i as f64 + 0.3).sin())
     }
@@ -48,7 +47,7 @@ impl Problem {
         let (below, on, above) = (0, length, 2 * length);
         for spring in (0..length).step_by(2) {
             let mass = spring + 1;
-            // The wall before the first spring does not move, and nothing pulls behind the last mass.
+            // The wall before the first spring does not move, and there is no spring after the last mass.
             rest[below + spring] = if spring > 0 { -1.0 } else { 0.0 };
             rest[above + spring] = 1.0;
             rest[on + mass] = -damping;
@@ -58,18 +57,18 @@ impl Problem {
         Self { rest, springs, start: (0..length).map(start).collect(), time_step, softening }
     }
 
-    /// Numbers in a state.
+    /// The length of a state.
     pub fn length(&self) -> usize {
         self.start.len()
     }
 }
 
-/// What the springs' part of the matrix is multiplied by at a time.
+/// The stiffness at a time: the factor of the springs' part of the matrix.
 pub fn stiffness(softening: f64, time: f64) -> f64 {
     1.0 + softening / (1.0 + time * time)
 }
 
-/// Where the masses are, from where they are at rest.
+/// The displacements of the masses from their positions at rest.
 pub fn displacements(state: &[f64]) -> Vec<f64> {
     let stretched = state.iter().step_by(2);
     stretched
@@ -80,7 +79,7 @@ pub fn displacements(state: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// What motion and springs of stiffness 1 have; the masses are 1.
+/// The energy of motion and of springs with stiffness 1; the masses are 1.
 #[cfg(test)]
 pub fn energy(state: &[f64]) -> f64 {
     state.iter().map(|number| number * number).sum::<f64>() / 2.0

@@ -1,18 +1,18 @@
 //! The classic Runge-Kutta method of fourth order, written with functions that return vectors and matrices.
 //!
-//! A function takes `out`, the space of its result, and `scratch`, one for what it needs meanwhile. The two are apart,
-//! so that a result may be put somewhere while there are temporaries: a caller gives its own scratch as `out`, and what
-//! lies on top of its own `out` as scratch.
+//! A function gets `out`, the space for its result, and `scratch`, a space for temporary values. The two are different
+//! arenas, so that a result can be allocated while there are temporaries: a caller passes its own scratch as `out`, and a
+//! child of its own `out` as scratch.
 
 use super::{
     super::spaces::{
         Space,
         functions::{add, add_matrices, apply, copy, copy_matrix, scale, scale_matrix},
     },
-    chain::{Problem, stiffness},
+    chain::{ChainProblem, stiffness},
 };
 
-/// The equation, with matrices that are held in a space.
+/// The equation, with its matrices in a space.
 struct Equation<M> {
     rest: M,
     springs: M,
@@ -33,7 +33,7 @@ fn slope<O: Space, S: Space, M: std::ops::Deref<Target = [f64]>>(
     apply(out, &matrix, x)
 }
 
-/// The derivative after `h`, if it were `k` until then.
+/// The derivative after a step `h` with the derivative `k`.
 #[inline(always)]
 fn slope_ahead<O: Space, S: Space, M: std::ops::Deref<Target = [f64]>>(
     out: &O,
@@ -67,11 +67,11 @@ fn step<O: Space, S: Space, M: std::ops::Deref<Target = [f64]>>(
     add(out, x, &scale(&scratch, &sum, h / 6.0))
 }
 
-/// The state after so many steps; `start` is that at `time`.
+/// The state after this many steps; `start` is the state at `time`.
 pub fn integrate<O: Space, S: Space>(
     mut space: O,
     mut scratch: S,
-    problem: &Problem,
+    problem: &ChainProblem,
     start: &[f64],
     time: f64,
     steps: usize,

@@ -8,15 +8,15 @@ use clap::Args;
 
 use super::{
     spaces::Space,
-    versus::{self, Job, VersusArgs},
+    versus::{self, Computation, VersusArgs},
 };
 use crate::{failure::Failure, lab::Findings};
-use chain::Problem;
+use chain::ChainProblem;
 
 /// Integrate an equation with functions that return vectors and matrices: in an arena, on the heap, on the stack.
 ///
-/// The equation is that of a chain of masses and springs, x' = A(t) x with a banded matrix; a step makes 16 vectors and 8
-/// matrices. Every variant is the same program, in Rust and in C, and all results must be equal.
+/// The equation describes a chain of masses and springs, x' = A(t) x with a tridiagonal matrix; a step allocates 16
+/// vectors and 8 matrices. Every variant is the same program, in Rust and in C, and all results must be equal.
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = EXAMPLE)]
 pub struct Rk4Args {
@@ -29,24 +29,24 @@ Examples:
   highwater bench rk4 --quick                    two lengths, a few rounds
   highwater bench rk4 --lengths 4,16 --charts rk4-charts";
 
-/// The result as data.
+/// Measures the bench.
 pub fn measure(args: &Rk4Args) -> Result<Findings, Failure> {
     let title = "Runge-Kutta with vectors and matrices that are returned";
     if let Some(odd) = args.versus.lengths.iter().find(|length| *length % 2 != 0) {
         return Err(Failure::refused(format!(
-            "--lengths {odd}: a state has two numbers for each mass, so it is even"
+            "--lengths {odd}: a state has two numbers for each mass, so its length is even"
         )));
     }
-    let mut findings = versus::measure::<Problem>(title, &args.versus)?;
+    let mut findings = versus::measure::<ChainProblem>(title, &args.versus)?;
     findings.pictures.push(picture::trajectory()?);
     Ok(findings)
 }
 
-impl Job for Problem {
+impl Computation for ChainProblem {
     const NAME: &'static str = "rk4";
 
     fn of_length(length: usize) -> Self {
-        Problem::of_length(length)
+        ChainProblem::of_length(length)
     }
 
     fn steps(length: usize) -> usize {

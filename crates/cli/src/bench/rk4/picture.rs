@@ -1,9 +1,9 @@
-//! The trajectory, drawn.
+//! The chart of the trajectory.
 
 use highwater::Arena;
 
 use super::{
-    chain::{Problem, displacements},
+    chain::{ChainProblem, displacements},
     method::integrate,
 };
 use crate::{
@@ -16,12 +16,12 @@ use crate::{
 
 const MASSES: usize = 8;
 const SECONDS: f64 = 40.0;
-/// Steps from one point of a line to the next.
-const EVERY: usize = 10;
+/// Steps between two points of a line.
+const STEPS_PER_POINT: usize = 10;
 
-/// The masses of a chain whose free end was pulled and let go.
+/// Draws the motion of a chain that is stretched and then released.
 pub fn trajectory() -> Result<Picture, Failure> {
-    let problem = Problem::new(2 * MASSES, 0.01, 0.0, 0.01, |i| if i % 2 == 0 { 0.35 } else { 0.0 });
+    let problem = ChainProblem::new(2 * MASSES, 0.01, 0.0, 0.01, |i| if i % 2 == 0 { 0.35 } else { 0.0 });
     let mut lines: Vec<_> =
         (1..=MASSES).map(|mass| ChartLine { name: format!("mass {mass}"), points: Vec::new() }).collect();
     let (mut one, mut other) = (Arena::new(), Arena::new());
@@ -35,14 +35,14 @@ pub fn trajectory() -> Result<Picture, Failure> {
         if time >= SECONDS {
             break;
         }
-        state = integrate(one.scope(), other.scope(), &problem, &state, time, EVERY);
-        steps += EVERY;
+        state = integrate(one.scope(), other.scope(), &problem, &state, time, STEPS_PER_POINT);
+        steps += STEPS_PER_POINT;
     }
     lines.reverse();
     LineChart {
         name: "trajectory".into(),
-        title: "A chain of masses, pulled at its free end and let go".into(),
-        subtitle: "the ODE's trajectory: each mass's distance from the wall; every spring begins 1.35 times as long as at rest"
+        title: "A chain of masses, stretched and released".into(),
+        subtitle: "the ODE's trajectory: each mass's distance from the wall; every spring starts at 1.35 times its length at rest"
             .into(),
         x: Axis { zero_based: true, ..Axis::linear("time", Unit::Ns) },
         y: Axis::linear("distance (springs at rest)", Unit::Count),

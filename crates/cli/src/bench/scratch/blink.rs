@@ -1,4 +1,4 @@
-//! `blink_alloc::Blink` behind the traits of the others.
+//! Implements the traits of the other allocators for `blink_alloc::Blink`.
 
 use std::{alloc::Layout, ptr::NonNull};
 
@@ -7,18 +7,18 @@ use blink_alloc::{Blink, BlinkAlloc};
 
 use crate::lab::BenchAlloc;
 
-/// Its own implementation of `Allocator` is that of another version of the trait's crate; this one passes on.
+/// A handle to a `Blink`. (Its own implementation of `Allocator` is for another version of the trait's crate.)
 #[derive(Clone, Copy)]
-pub struct Blinking<'a>(pub &'a Blink);
+pub struct BlinkHandle<'a>(pub &'a Blink);
 
-impl<'a> Blinking<'a> {
+impl<'a> BlinkHandle<'a> {
     #[inline]
     fn blocks(self) -> &'a BlinkAlloc {
         self.0.allocator()
     }
 }
 
-impl<'a> BenchAlloc<'a> for Blinking<'a> {
+impl<'a> BenchAlloc<'a> for BlinkHandle<'a> {
     #[inline]
     fn alloc_value<T>(&self, value: T) -> &'a mut T {
         self.0.put_no_drop(value)
@@ -34,8 +34,8 @@ impl<'a> BenchAlloc<'a> for Blinking<'a> {
     }
 }
 
-// SAFETY: the blocks are those of the `Blink`, which is borrowed and so is not reset; a copy refers to the same one.
-unsafe impl Allocator for Blinking<'_> {
+// SAFETY: the blocks belong to the `Blink`, which is borrowed and so not reset; a copy of the handle refers to the same one.
+unsafe impl Allocator for BlinkHandle<'_> {
     #[inline]
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         self.blocks().allocate(layout).map_err(|_| AllocError)
@@ -43,13 +43,13 @@ unsafe impl Allocator for Blinking<'_> {
 
     #[inline]
     unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
-        // SAFETY: the caller's promise, which is the same.
+        // SAFETY: the block was allocated by this `Blink` with this layout, as the contract of `Allocator` says.
         unsafe { self.blocks().deallocate(block, layout.size()) }
     }
 
     #[inline]
     unsafe fn grow(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promise, which is the same.
+        // SAFETY: the block was allocated by this `Blink` with the old layout, as the contract of `Allocator` says.
         unsafe { self.blocks().resize(block, old, new) }.map_err(|_| AllocError)
     }
 
@@ -60,7 +60,7 @@ unsafe impl Allocator for Blinking<'_> {
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promise, which is the same.
+        // SAFETY: the block was allocated by this `Blink` with the old layout, as the contract of `Allocator` says.
         unsafe { self.blocks().resize(block, old, new) }.map_err(|_| AllocError)
     }
 }

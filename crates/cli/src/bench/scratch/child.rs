@@ -1,4 +1,4 @@
-//! One job on one allocator, in a process of its own.
+//! Runs one job on one allocator, in a separate process.
 
 use std::{hint::black_box, time::Instant};
 
@@ -8,18 +8,18 @@ use highwater::{Arena, HugePages};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    blink::Blinking,
-    jobs::{Job, Maps, Requests, Strings, Trees, What},
+    blink::BlinkHandle,
+    jobs::{Maps, Requests, ScratchJob, ScratchJobKind, Strings, Trees},
 };
 use crate::{failure::Failure, machine, output};
 
 /// The contenders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Who {
+pub enum ScratchAllocator {
     /// `highwater::Arena`.
     Highwater,
-    /// The same, that does not ask for huge pages, as the others do not.
+    /// The same without huge pages, like the other allocators.
     HighwaterSmallPages,
     /// A `highwater::Scope` for each cycle.
     HighwaterScope,
@@ -27,50 +27,55 @@ pub enum Who {
     BumpScope,
     BlinkAlloc,
     TypedArena,
-    /// Values that are owned, and freed one by one.
+    /// Owned values that are freed one by one.
     Malloc,
 }
 
-impl Who {
+impl ScratchAllocator {
     pub fn name(self) -> &'static str {
         match self {
-            Who::Highwater => "highwater",
-            Who::HighwaterSmallPages => "highwater, no huge pages",
-            Who::HighwaterScope => "highwater, Scope",
-            Who::Bumpalo => "bumpalo",
-            Who::BumpScope => "bump-scope",
-            Who::BlinkAlloc => "blink-alloc",
-            Who::TypedArena => "typed-arena",
-            Who::Malloc => "malloc",
+            ScratchAllocator::Highwater => "highwater",
+            ScratchAllocator::HighwaterSmallPages => "highwater, no huge pages",
+            ScratchAllocator::HighwaterScope => "highwater, Scope",
+            ScratchAllocator::Bumpalo => "bumpalo",
+            ScratchAllocator::BumpScope => "bump-scope",
+            ScratchAllocator::BlinkAlloc => "blink-alloc",
+            ScratchAllocator::TypedArena => "typed-arena",
+            ScratchAllocator::Malloc => "malloc",
         }
     }
 
-    /// One of this project's.
+    /// Whether it is one of this project's.
     pub fn is_ours(self) -> bool {
-        matches!(self, Who::Highwater | Who::HighwaterSmallPages | Who::HighwaterScope)
+        matches!(
+            self,
+            ScratchAllocator::Highwater
+                | ScratchAllocator::HighwaterSmallPages
+                | ScratchAllocator::HighwaterScope
+        )
     }
 }
 
-/// What a child is to do; it gets this as JSON.
+/// The plan of a child, which gets it as JSON.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Plan {
-    pub who: Who,
-    pub what: What,
+pub struct ScratchPlan {
+    pub allocator: ScratchAllocator,
+    pub job: ScratchJobKind,
     pub size: u64,
     pub cycles: u64,
 }
 
-impl Plan {
-    /// The child's own argument.
-    pub fn parse(text: &str) -> Result<Plan, String> {
+impl ScratchPlan {
+    /// Parses the argument of the child.
+    pub fn parse(text: &str) -> Result<ScratchPlan, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 }
 
-/// What it says afterwards.
+/// The report of a child.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Told {
-    /// From before the allocator is made until it is gone.
+pub struct ScratchReport {
+    /// Wall time from before the allocator is made until after it is dropped.
     pub ns: u64,
     /// Processor time of the same.
     pub cpu_ns: u64,
@@ -78,28 +83,30 @@ pub struct Told {
     pub peak_rss: Option<u64>,
 }
 
-/// Does the plan and prints what came of it.
-pub fn run(plan: &Plan) -> Result<std::process::ExitCode, Failure> {
-    let told = match plan.what {
-        What::Trees => on(plan, &Trees { depth: plan.size }),
-        What::Strings => on(plan, &Strings::new(plan.size)),
-        What::Maps => on(plan, &Maps { values: plan.size }),
-        What::Requests => on(plan, &Requests),
+/// Runs the plan and prints the report.
+pub fn run(plan: &ScratchPlan) -> Result<std::process::ExitCode, Failure> {
+    let report = match plan.job {
+        ScratchJobKind::Trees => measure(plan, &Trees { depth: plan.size }),
+        ScratchJobKind::Strings => measure(plan, &Strings::new(plan.size)),
+        ScratchJobKind::Maps => measure(plan, &Maps { values: plan.size }),
+        ScratchJobKind::Requests => measure(plan, &Requests),
     };
-    let text = serde_json::to_string(&told).map_err(Failure::runtime)?;
+    let text = serde_json::to_string(&report).map_err(Failure::runtime)?;
     output::print(&text, std::process::ExitCode::SUCCESS)
 }
 
-fn on<J: Job>(plan: &Plan, job: &J) -> Told {
+fn measure<J: ScratchJob>(plan: &ScratchPlan, job: &J) -> ScratchReport {
     let (start, cpu) = (Instant::now(), machine::thread_cpu_ns());
-    let checksum = match plan.who {
-        Who::Highwater => arena(plan, job, Arena::new()),
-        Who::HighwaterSmallPages => arena(plan, job, Arena::builder().huge_pages(HugePages::Never).build()),
-        Who::HighwaterScope => {
+    let checksum = match plan.allocator {
+        ScratchAllocator::Highwater => arena(plan, job, Arena::new()),
+        ScratchAllocator::HighwaterSmallPages => {
+            arena(plan, job, Arena::builder().huge_pages(HugePages::Never).build())
+        }
+        ScratchAllocator::HighwaterScope => {
             let mut arena = Arena::new();
             cycles(plan, |cycle| job.cycle(&arena.scope(), cycle))
         }
-        Who::Bumpalo => {
+        ScratchAllocator::Bumpalo => {
             let mut bump = bumpalo::Bump::new();
             cycles(plan, |cycle| {
                 let sum = job.cycle(&bump, cycle);
@@ -107,7 +114,7 @@ fn on<J: Job>(plan: &Plan, job: &J) -> Told {
                 sum
             })
         }
-        Who::BumpScope => {
+        ScratchAllocator::BumpScope => {
             let mut bump: bump_scope::Bump = bump_scope::Bump::new();
             cycles(plan, |cycle| {
                 let sum = job.cycle(&bump, cycle);
@@ -115,22 +122,22 @@ fn on<J: Job>(plan: &Plan, job: &J) -> Told {
                 sum
             })
         }
-        Who::BlinkAlloc => {
+        ScratchAllocator::BlinkAlloc => {
             let mut blink = blink_alloc::Blink::new();
             cycles(plan, |cycle| {
-                let sum = job.cycle(Blinking(&blink), cycle);
+                let sum = job.cycle(BlinkHandle(&blink), cycle);
                 blink.reset();
                 sum
             })
         }
-        Who::TypedArena => cycles(plan, |cycle| job.typed(cycle)),
-        Who::Malloc => cycles(plan, |cycle| job.cycle(Global, cycle)),
+        ScratchAllocator::TypedArena => cycles(plan, |cycle| job.typed(cycle)),
+        ScratchAllocator::Malloc => cycles(plan, |cycle| job.cycle(Global, cycle)),
     };
     let (ns, cpu_ns) = (start.elapsed().as_nanos() as u64, machine::thread_cpu_ns() - cpu);
-    Told { ns, cpu_ns, checksum, peak_rss: machine::peak_rss() }
+    ScratchReport { ns, cpu_ns, checksum, peak_rss: machine::peak_rss() }
 }
 
-fn arena<J: Job>(plan: &Plan, job: &J, mut arena: Arena) -> u64 {
+fn arena<J: ScratchJob>(plan: &ScratchPlan, job: &J, mut arena: Arena) -> u64 {
     cycles(plan, |cycle| {
         let sum = job.cycle(&arena, cycle);
         arena.reset();
@@ -138,6 +145,6 @@ fn arena<J: Job>(plan: &Plan, job: &J, mut arena: Arena) -> u64 {
     })
 }
 
-fn cycles(plan: &Plan, mut one: impl FnMut(u64) -> u64) -> u64 {
-    (0..plan.cycles).fold(0, |sum: u64, cycle| sum.rotate_left(1) ^ one(black_box(cycle)))
+fn cycles(plan: &ScratchPlan, mut run_cycle: impl FnMut(u64) -> u64) -> u64 {
+    (0..plan.cycles).fold(0, |sum: u64, cycle| sum.rotate_left(1) ^ run_cycle(black_box(cycle)))
 }

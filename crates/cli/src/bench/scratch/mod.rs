@@ -1,23 +1,23 @@
-//! `highwater bench scratch`: what arena users do, on ours and on its peers.
+//! `highwater bench scratch`: typical uses of arenas, on this project's and on peers.
 
 mod blink;
 mod child;
 mod jobs;
-mod place;
+mod storage;
 
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum as _};
 
 use self::{
-    child::{Plan, Told, Who},
-    jobs::What,
+    child::{ScratchAllocator, ScratchPlan, ScratchReport},
+    jobs::ScratchJobKind,
 };
 use crate::{
     failure::Failure,
     interrupt,
     lab::{
-        Case, Contest, Findings, Lab, LabArgs, Metric, Sample, Unit, Verdict, Warming, chart::BarChart,
+        Case, Contest, Findings, Lab, LabArgs, Metric, RatioVerdict, Sample, Unit, Warming, chart::BarChart,
         process, unit::three_digits,
     },
 };
@@ -25,14 +25,14 @@ use crate::{
 const NAME: &str = "scratch";
 
 const LONG: &str = "\
-Does what arena users do, on this project's arenas, on other crates' and on malloc.
+Runs typical uses of arenas, on this project's arenas, on those of other crates and on malloc.
 
-Four jobs, each in cycles of building something, using it and throwing it away: binary trees; the words of a text and \
-lines joined from them; hash maps (hashbrown) of lists that all grow while they are filled; and thousands of request \
-scopes. Each run is a process of its own, on a machine that is warmed before it. The time is that of a cycle, with \
-the making and dropping of the allocator shared between them, on the wall and of the processor (which other programs \
-disturb less); the memory is the process's peak, all of it. What was \
-built is summed up, and must be the same for everybody.";
+There are four jobs, each in cycles of building something, using it and discarding it: binary trees; the words of a \
+text and lines joined from them; hash maps (hashbrown) of lists that all grow while they are filled; and thousands of \
+request scopes. Each run is a separate process, on a machine that is warmed up before it. The times are wall time and \
+processor time (which other programs affect less) of a cycle, with the creation and destruction of the allocator divided \
+between the cycles; the memory is the process's peak. The results are checked by checksums, which must be equal for all \
+allocators.";
 
 const AFTER: &str = "\
 Examples:
@@ -40,36 +40,36 @@ Examples:
   highwater bench scratch --quick --job trees --job requests --runs 3 --json
   highwater bench scratch --quick --job strings --charts charts --csv scratch.csv
 
-Arenas are reset after each cycle; with \"highwater, Scope\" each cycle has a scope. typed-arena holds values of one \
+Arenas are reset after each cycle; with \"highwater, Scope\" each cycle has a scope. typed-arena holds values of run_child \
 type and has no reset: it does the trees and the strings, with a new arena for each cycle. With malloc every value is \
-owned (Box, Vec, HashMap) and freed when its owner is dropped. Lists and maps are allocator-api2's and hashbrown's for \
-everybody. Highwater asks for huge pages, the others do not; one row shows what remains without.
+owned (Box, Vec, HashMap) and freed when its owner is dropped. All use the lists of allocator-api2 and the maps of \
+hashbrown. Highwater asks for huge pages, the others do not; run_child row shows highwater without them.
 
-Exit status: 0 done, 1 failed on the way (also where results differ), 2 refused, 130 interrupted by Ctrl-C, after \
-showing what there was.";
+Exit status: 0 done; 1 failed on the way (also if results differ); 2 refused; 130 interrupted by Ctrl-C, after showing \
+the result so far.";
 
-/// Trees, strings, hash maps and request scopes, on arenas and on malloc.
+/// Run trees, strings, hash maps and request scopes on arenas and on malloc.
 #[derive(Args, Default)]
 #[command(long_about = LONG, after_long_help = AFTER, after_help = "Example:\n  highwater bench scratch --quick")]
 pub struct ScratchArgs {
-    /// Only this job; may be given several times [default: all]
+    /// Only this job; can be repeated [default: all]
     #[arg(long = "job", value_name = "JOB", value_enum)]
-    pub jobs: Vec<What>,
+    pub jobs: Vec<ScratchJobKind>,
 
-    /// Be the process that does this.
-    #[arg(long, hide = true, value_name = "JSON", value_parser = Plan::parse)]
-    child: Option<Plan>,
+    /// Internal: the child that does this.
+    #[arg(long, hide = true, value_name = "JSON", value_parser = ScratchPlan::parse)]
+    child: Option<ScratchPlan>,
 
     #[command(flatten)]
     pub lab: LabArgs,
 }
 
 impl ScratchArgs {
-    fn jobs(&self) -> Vec<What> {
-        What::value_variants()
+    fn jobs(&self) -> Vec<ScratchJobKind> {
+        ScratchJobKind::value_variants()
             .iter()
             .copied()
-            .filter(|what| self.jobs.is_empty() || self.jobs.contains(what))
+            .filter(|job| self.jobs.is_empty() || self.jobs.contains(job))
             .collect()
     }
 
@@ -79,19 +79,19 @@ impl ScratchArgs {
     }
 }
 
-/// The part of a child, if this is one.
+/// Runs as the child, if this process is run_child.
 pub fn child(args: &ScratchArgs) -> Option<Result<ExitCode, Failure>> {
     args.child.as_ref().map(child::run)
 }
 
-/// All of it, or as much as there was before a Ctrl-C.
+/// Measures everything, or as much as there was before Ctrl-C.
 pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
     let jobs = args.jobs();
     let quick = args.lab.quick;
-    let contests: Vec<_> = jobs.iter().map(|what| contest(*what, quick)).collect();
+    let contests: Vec<_> = jobs.iter().map(|job| contest(*job, quick)).collect();
     let all = contests.iter().map(Contest::len).sum();
     let lab = Lab::new("bench scratch", &args.lab, args.lab.size(7, 3), args.lab.size(1, 0), all);
-    let title = "What arena users do: time and memory of building, using and throwing away";
+    let title = "Typical uses of arenas: time and memory of building, using and discarding";
     let mut findings = Findings::new(NAME, title, args.command(), quick);
     for contest in contests {
         findings.push(contest.run(&lab)?);
@@ -100,7 +100,7 @@ pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
             break;
         }
     }
-    findings.words = findings.cases.iter().filter_map(words).collect();
+    findings.words = findings.cases.iter().filter_map(sentence).collect();
     let pictures = [
         ("time", "Time of a cycle"),
         ("cpu", "Processor time of a cycle"),
@@ -108,7 +108,7 @@ pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
     ];
     for (metric, title) in pictures {
         let title =
-            format!("{title}: build, use, throw away{}", if findings.partial { " (partial)" } else { "" });
+            format!("{title}: build, use, discard{}", if findings.partial { " (partial)" } else { "" });
         findings.pictures.extend(
             BarChart::of_cases(metric, &title, &findings.cases, metric, true)
                 .map(|bars| bars.draw())
@@ -118,65 +118,68 @@ pub fn measure(args: &ScratchArgs) -> Result<Findings, Failure> {
     Ok(findings)
 }
 
-fn contest<'a>(what: What, quick: bool) -> Contest<'a> {
+fn contest<'a>(job: ScratchJobKind, quick: bool) -> Contest<'a> {
     let metrics = vec![
         Metric::new("time", "time of a cycle", Unit::Ns),
         Metric::new("cpu", "processor time of a cycle", Unit::Ns),
         Metric::new("peak-rss", "peak RSS", Unit::Bytes),
     ];
-    let (size, cycles) = what.extent(quick);
-    let memory = what.memory(quick);
+    let (size, cycles) = job.extent(quick);
+    let memory = job.memory(quick);
     let warming = if quick { Warming::Once(memory) } else { Warming::EachRun(memory) };
-    let mut contest = Contest::new(what.name(), what.title(size), metrics, warming);
-    for who in Who::value_variants().iter().copied() {
-        if who == Who::TypedArena && !what.has_one_type() {
-            contest.absent(who.name(), "its arenas hold values of one type");
+    let mut contest = Contest::new(job.name(), job.title(size), metrics, warming);
+    for allocator in ScratchAllocator::value_variants().iter().copied() {
+        if allocator == ScratchAllocator::TypedArena && !job.has_one_type() {
+            contest.absent(allocator.name(), "its arenas hold values of run_child type");
             continue;
         }
-        let plan = Plan { who, what, size, cycles };
-        contest.contender(who.name(), move || one(&plan));
+        let plan = ScratchPlan { allocator, job, size, cycles };
+        contest.contender(allocator.name(), move || run_child(&plan));
     }
     contest
 }
 
-fn one(plan: &Plan) -> Result<Sample, String> {
+fn run_child(plan: &ScratchPlan) -> Result<Sample, String> {
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
     let mut command =
         process::this_command(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
-    let told: Told = process::json(&mut command)?;
+    let report: ScratchReport = process::json(&mut command)?;
     let each = |ns: u64| Some(ns as f64 / plan.cycles as f64);
-    let figures = [each(told.ns), each(told.cpu_ns), told.peak_rss.map(|bytes| bytes as f64)];
-    Ok(Sample::of_some(figures).with_checksum(told.checksum))
+    let figures = [each(report.ns), each(report.cpu_ns), report.peak_rss.map(|bytes| bytes as f64)];
+    Ok(Sample::of_some(figures).with_checksum(report.checksum))
 }
 
-/// Who was the fastest, and how far behind the others are.
-fn words(case: &Case) -> Option<String> {
-    let median = |who: Who| case.median(who.name(), "cpu");
-    let all = Who::value_variants().iter().copied();
+/// A sentence: the fastest allocator, and how far behind the others are.
+fn sentence(case: &Case) -> Option<String> {
+    let median = |allocator: ScratchAllocator| case.median(allocator.name(), "cpu");
+    let all = ScratchAllocator::value_variants().iter().copied();
     let fastest = |ours: bool| {
-        let some = all.clone().filter(|who| who.is_ours() == ours && *who != Who::Malloc);
-        some.filter(|who| median(*who).is_some())
+        let some = all
+            .clone()
+            .filter(|allocator| allocator.is_ours() == ours && *allocator != ScratchAllocator::Malloc);
+        some.filter(|allocator| median(*allocator).is_some())
             .min_by(|a, b| f64::total_cmp(&median(*a).unwrap_or(0.0), &median(*b).unwrap_or(0.0)))
     };
     let (ours, peer) = (fastest(true)?, fastest(false)?);
-    let against = |who: Who| {
-        let ratio = case.ratio(who.name(), ours.name(), "cpu")?;
+    let compare_to = |allocator: ScratchAllocator| {
+        let ratio = case.ratio(allocator.name(), ours.name(), "cpu")?;
         Some(match ratio.verdict {
-            Verdict::Tie => format!("{} ties with it", who.name()),
+            RatioVerdict::Tie => format!("{} ties with it", allocator.name()),
             verdict => {
                 format!(
-                    "{} takes {} times its time{}",
-                    who.name(),
+                    "{} takes {} times as long{}",
+                    allocator.name(),
                     three_digits(ratio.times),
                     verdict.doubt()
                 )
             }
         })
     };
-    let mut text = format!("{}: by processor time the fastest of ours is {}", case.key, ours.name());
-    for said in [against(peer), against(Who::Malloc)].into_iter().flatten() {
+    let mut text =
+        format!("{}: by processor time the fastest of this project's is {}", case.key, ours.name());
+    for comparison in [compare_to(peer), compare_to(ScratchAllocator::Malloc)].into_iter().flatten() {
         text.push_str("; ");
-        text.push_str(&said);
+        text.push_str(&comparison);
     }
     text.push('.');
     Some(text)

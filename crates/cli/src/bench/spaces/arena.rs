@@ -1,4 +1,4 @@
-//! In an arena: a scope has what was put there, and gives it back by ending.
+//! Vectors in an arena: a scope frees what was allocated in it when it ends.
 
 use std::ops::Deref;
 
@@ -40,23 +40,23 @@ impl<'a> Space for Scope<'a> {
         self.scope()
     }
 
-    /// What the child holds moves down, since the child ends.
+    /// Copies the value out of the child, which ends.
     #[inline(always)]
-    fn settle<'c>(held: &mut &'a mut [f64], new: &'c mut [f64])
+    fn settle<'c>(target: &mut &'a mut [f64], new: &'c mut [f64])
     where
         Self: 'c,
     {
-        held.copy_from_slice(new);
+        target.copy_from_slice(new);
     }
 }
 
-/// A scope for vectors of a length that the compiler knows.
+/// A scope for vectors of constant length.
 pub struct FixedScope<'a, const N: usize>(pub Scope<'a>);
 
-/// `R` times `N` numbers in a scope.
-pub struct Placed<'a, const R: usize, const N: usize>(&'a mut [[f64; N]; R]);
+/// `R` rows of `N` numbers in a scope.
+pub struct ArenaValues<'a, const R: usize, const N: usize>(&'a mut [[f64; N]; R]);
 
-impl<const R: usize, const N: usize> Deref for Placed<'_, R, N> {
+impl<const R: usize, const N: usize> Deref for ArenaValues<'_, R, N> {
     type Target = [f64];
 
     #[inline(always)]
@@ -66,17 +66,17 @@ impl<const R: usize, const N: usize> Deref for Placed<'_, R, N> {
 }
 
 impl<'a, const N: usize> Space for FixedScope<'a, N> {
-    type Vector = Placed<'a, 1, N>;
-    type Matrix = Placed<'a, BANDS, N>;
+    type Vector = ArenaValues<'a, 1, N>;
+    type Matrix = ArenaValues<'a, BANDS, N>;
     type Child<'c>
         = FixedScope<'c, N>
     where
         Self: 'c;
 
     #[inline(always)]
-    fn vector(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Placed<'a, 1, N> {
+    fn vector(&self, length: usize, entry: impl FnMut(usize) -> f64) -> ArenaValues<'a, 1, N> {
         super::stack::check::<N>(length);
-        Placed(self.0.alloc([super::stack::entries(entry)]))
+        ArenaValues(self.0.alloc([super::stack::entries(entry)]))
     }
 
     #[inline(always)]
@@ -86,15 +86,15 @@ impl<'a, const N: usize> Space for FixedScope<'a, N> {
         first: f64,
         inner: impl FnMut(usize) -> f64,
         last: f64,
-    ) -> Placed<'a, 1, N> {
+    ) -> ArenaValues<'a, 1, N> {
         super::stack::check::<N>(length);
-        Placed(self.0.alloc([super::stack::bordered(first, inner, last)]))
+        ArenaValues(self.0.alloc([super::stack::bordered(first, inner, last)]))
     }
 
     #[inline(always)]
-    fn matrix(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Placed<'a, BANDS, N> {
+    fn matrix(&self, length: usize, entry: impl FnMut(usize) -> f64) -> ArenaValues<'a, BANDS, N> {
         super::stack::check::<N>(length);
-        Placed(self.0.alloc(super::stack::bands(entry)))
+        ArenaValues(self.0.alloc(super::stack::bands(entry)))
     }
 
     #[inline(always)]
@@ -103,10 +103,10 @@ impl<'a, const N: usize> Space for FixedScope<'a, N> {
     }
 
     #[inline(always)]
-    fn settle<'c>(held: &mut Placed<'a, 1, N>, new: Placed<'c, 1, N>)
+    fn settle<'c>(target: &mut ArenaValues<'a, 1, N>, new: ArenaValues<'c, 1, N>)
     where
         Self: 'c,
     {
-        *held.0 = *new.0;
+        *target.0 = *new.0;
     }
 }

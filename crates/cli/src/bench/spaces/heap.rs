@@ -1,16 +1,16 @@
-//! On the heap: every vector is a block of `malloc`'s, freed when its owner goes.
+//! Vectors on the heap: each is a block of `malloc`, freed when its owner is dropped.
 
 use std::mem::MaybeUninit;
 
 use super::{BANDS, Space};
 
 /// The system's `malloc`, through `Box`.
-pub struct Heap;
+pub struct HeapSpace;
 
-impl Space for Heap {
+impl Space for HeapSpace {
     type Vector = Box<[f64]>;
     type Matrix = Box<[f64]>;
-    type Child<'c> = Heap;
+    type Child<'c> = HeapSpace;
 
     #[inline(always)]
     fn vector(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Box<[f64]> {
@@ -19,10 +19,10 @@ impl Space for Heap {
 
     #[inline(always)]
     fn bordered(&self, length: usize, first: f64, inner: impl FnMut(usize) -> f64, last: f64) -> Box<[f64]> {
-        let mut place = Box::new_uninit_slice(length);
-        fill_bordered(&mut place, first, inner, last);
-        // SAFETY: every entry was written.
-        unsafe { place.assume_init() }
+        let mut target = Box::new_uninit_slice(length);
+        fill_bordered(&mut target, first, inner, last);
+        // SAFETY: `fill_bordered` has written every entry.
+        unsafe { target.assume_init() }
     }
 
     #[inline(always)]
@@ -31,28 +31,28 @@ impl Space for Heap {
     }
 
     #[inline(always)]
-    fn child(&mut self) -> Heap {
-        Heap
+    fn child(&mut self) -> HeapSpace {
+        HeapSpace
     }
 
     #[inline(always)]
-    fn settle<'c>(held: &mut Box<[f64]>, new: Box<[f64]>)
+    fn settle<'c>(target: &mut Box<[f64]>, new: Box<[f64]>)
     where
         Self: 'c,
     {
-        *held = new;
+        *target = new;
     }
 }
 
-/// Writes all entries: the first and the last one, and what is between them.
+/// Writes all entries: the first, the last, and those between them.
 #[inline(always)]
 pub(super) fn fill_bordered(
-    place: &mut [MaybeUninit<f64>],
+    target: &mut [MaybeUninit<f64>],
     first: f64,
     mut inner: impl FnMut(usize) -> f64,
     last: f64,
 ) -> &mut [f64] {
-    let [start, middle @ .., end] = &mut *place else {
+    let [start, middle @ .., end] = &mut *target else {
         panic!("a vector with ends has at least two numbers")
     };
     start.write(first);
@@ -60,6 +60,6 @@ pub(super) fn fill_bordered(
         entry.write(inner(i + 1));
     }
     end.write(last);
-    // SAFETY: start, middle and end are all there is, and each of them was written.
-    unsafe { place.assume_init_mut() }
+    // SAFETY: start, middle and end are all entries, and each of them has been written.
+    unsafe { target.assume_init_mut() }
 }

@@ -1,7 +1,7 @@
-//! Where the vectors and matrices of a computation are put, and who gives them back.
+//! Where the vectors and matrices of a computation are allocated, and how they are freed.
 //!
-//! `bench rk4` and `bench physics` are written once, over [`Space`]: their functions return what they compute, by
-//! value. What differs between the contenders is one of the types here.
+//! `bench rk4` and `bench physics` are written once, generic over [`Space`]: their functions return their results by value.
+//! The contenders differ only in the type of the space.
 
 mod arena;
 pub mod functions;
@@ -11,42 +11,42 @@ mod stack;
 use std::ops::Deref;
 
 pub use arena::FixedScope;
-pub use heap::Heap;
-pub use stack::Stack;
+pub use heap::HeapSpace;
+pub use stack::StackSpace;
 
 /// The bands of a [`Space::Matrix`]: below the diagonal, on it, and above it.
 pub const BANDS: usize = 3;
 
-/// Somewhere that results are put.
+/// Where results are allocated.
 ///
-/// What a vector or a matrix takes is given back when it is dropped, when its space ends, or when its function returns,
-/// whichever way of the three the space has.
+/// Depending on the space, a vector or matrix is freed when it is dropped, when its space ends, or when the function
+/// returns.
 pub trait Space {
-    /// So many numbers.
+    /// A vector of numbers.
     type Vector: Deref<Target = [f64]>;
-    /// A square matrix that is zero but for its bands, which follow one another. Where the first and the last of them
-    /// leave the matrix there is a number that counts for nothing.
+    /// A tridiagonal matrix, stored as its three bands one after the other. The first band starts and the last band ends
+    /// with an unused number.
     type Matrix: Deref<Target = [f64]>;
     /// See [`Space::child`].
     type Child<'c>: Space
     where
         Self: 'c;
 
-    /// A vector of entries that are made in order.
+    /// A vector whose entries are computed in order.
     fn vector(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Self::Vector;
 
-    /// A vector whose ends are made apart; of at least two entries.
+    /// A vector of at least two entries, whose first and last entries are given.
     fn bordered(&self, length: usize, first: f64, inner: impl FnMut(usize) -> f64, last: f64)
     -> Self::Vector;
 
     /// A matrix for vectors of this length, `BANDS * length` entries.
     fn matrix(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Self::Matrix;
 
-    /// A space for what is temporary. This one is not used while there is one.
+    /// A space for temporary values. This space is not used while it exists.
     fn child(&mut self) -> Self::Child<'_>;
 
-    /// Puts what a child holds in place of what this space holds.
-    fn settle<'c>(held: &mut Self::Vector, new: <Self::Child<'c> as Space>::Vector)
+    /// Replaces a vector of this space by a vector of a child.
+    fn settle<'c>(target: &mut Self::Vector, new: <Self::Child<'c> as Space>::Vector)
     where
         Self: 'c;
 }
@@ -55,27 +55,27 @@ pub trait Space {
 mod tests {
     use super::{functions::add, *};
 
-    /// What the first vector holds after it was replaced by a sum of a child's.
+    /// The contents of a vector that was replaced by sums computed in a child.
     fn replaced<S: Space>(mut space: S) -> Vec<f64> {
-        let mut held = space.vector(4, |i| i as f64);
+        let mut target = space.vector(4, |i| i as f64);
         for _ in 0..3 {
             let child = space.child();
             let ends = child.bordered(4, 10.0, |_| 20.0, 30.0);
-            let sum = add(&child, &held, &ends);
-            S::settle(&mut held, sum);
+            let sum = add(&child, &target, &ends);
+            S::settle(&mut target, sum);
         }
-        held.to_vec()
+        target.to_vec()
     }
 
     #[test]
-    fn all_spaces_hold_what_is_put_there() {
+    fn all_spaces_hold_their_values() {
         let expected = [30.0, 61.0, 62.0, 93.0];
         let mut arena = highwater::Arena::new();
         assert_eq!(replaced(arena.scope()), expected);
         assert_eq!(arena.allocated_bytes(), 0);
         assert_eq!(replaced(FixedScope::<4>(arena.scope())), expected);
-        assert_eq!(replaced(Heap), expected);
-        assert_eq!(replaced(Stack::<4>), expected);
+        assert_eq!(replaced(HeapSpace), expected);
+        assert_eq!(replaced(StackSpace::<4>), expected);
     }
 
     #[test]
@@ -84,13 +84,13 @@ mod tests {
         let expected: Vec<f64> = (0..6).map(f64::from).collect();
         assert_eq!(*arena.scope().matrix(2, |i| i as f64), expected);
         assert_eq!(*FixedScope::<2>(arena.scope()).matrix(2, |i| i as f64), expected);
-        assert_eq!(*Heap.matrix(2, |i| i as f64), expected);
-        assert_eq!(*Stack::<2>.matrix(2, |i| i as f64), expected);
+        assert_eq!(*HeapSpace.matrix(2, |i| i as f64), expected);
+        assert_eq!(*StackSpace::<2>.matrix(2, |i| i as f64), expected);
     }
 
     #[test]
     #[should_panic(expected = "a vector of 4 numbers")]
-    fn a_constant_length_is_that_and_no_other() {
-        let _ = Stack::<4>.vector(5, |_| 0.0);
+    fn a_space_of_constant_length_refuses_others() {
+        let _ = StackSpace::<4>.vector(5, |_| 0.0);
     }
 }

@@ -1,16 +1,16 @@
-//! On the stack: vectors of a length that the compiler knows, passed and returned by value.
+//! Vectors on the stack: of constant length, passed and returned by value.
 
 use std::ops::Deref;
 
 use super::{BANDS, Space};
 
-/// Values of `N` numbers, and matrices of `BANDS` times as many.
-pub struct Stack<const N: usize>;
+/// Vectors of `N` numbers, and matrices of `BANDS` times as many.
+pub struct StackSpace<const N: usize>;
 
-/// `R` times `N` numbers.
-pub struct Values<const R: usize, const N: usize>([[f64; N]; R]);
+/// `R` rows of `N` numbers.
+pub struct StackValues<const R: usize, const N: usize>([[f64; N]; R]);
 
-impl<const R: usize, const N: usize> Deref for Values<R, N> {
+impl<const R: usize, const N: usize> Deref for StackValues<R, N> {
     type Target = [f64];
 
     #[inline(always)]
@@ -19,15 +19,15 @@ impl<const R: usize, const N: usize> Deref for Values<R, N> {
     }
 }
 
-impl<const N: usize> Space for Stack<N> {
-    type Vector = Values<1, N>;
-    type Matrix = Values<BANDS, N>;
-    type Child<'c> = Stack<N>;
+impl<const N: usize> Space for StackSpace<N> {
+    type Vector = StackValues<1, N>;
+    type Matrix = StackValues<BANDS, N>;
+    type Child<'c> = StackSpace<N>;
 
     #[inline(always)]
-    fn vector(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Values<1, N> {
+    fn vector(&self, length: usize, entry: impl FnMut(usize) -> f64) -> StackValues<1, N> {
         check::<N>(length);
-        Values([entries(entry)])
+        StackValues([entries(entry)])
     }
 
     #[inline(always)]
@@ -37,45 +37,45 @@ impl<const N: usize> Space for Stack<N> {
         first: f64,
         inner: impl FnMut(usize) -> f64,
         last: f64,
-    ) -> Values<1, N> {
+    ) -> StackValues<1, N> {
         check::<N>(length);
-        Values([bordered(first, inner, last)])
+        StackValues([bordered(first, inner, last)])
     }
 
     #[inline(always)]
-    fn matrix(&self, length: usize, entry: impl FnMut(usize) -> f64) -> Values<BANDS, N> {
+    fn matrix(&self, length: usize, entry: impl FnMut(usize) -> f64) -> StackValues<BANDS, N> {
         check::<N>(length);
-        Values(bands(entry))
+        StackValues(bands(entry))
     }
 
     #[inline(always)]
-    fn child(&mut self) -> Stack<N> {
-        Stack
+    fn child(&mut self) -> StackSpace<N> {
+        StackSpace
     }
 
     #[inline(always)]
-    fn settle<'c>(held: &mut Values<1, N>, new: Values<1, N>)
+    fn settle<'c>(target: &mut StackValues<1, N>, new: StackValues<1, N>)
     where
         Self: 'c,
     {
-        *held = new;
+        *target = new;
     }
 }
 
-/// Nothing is of another length here.
+/// Checks that the length is the constant one.
 #[inline(always)]
 pub(super) fn check<const N: usize>(length: usize) {
-    assert!(length == N, "a vector of {N} numbers was asked for {length}");
+    assert!(length == N, "a vector of {N} numbers cannot have {length}");
 }
 
-/// Not `array::from_fn`, which is not vectorised.
+/// Unlike `array::from_fn`, this is vectorised.
 #[inline(always)]
 pub(super) fn entries<const N: usize>(mut entry: impl FnMut(usize) -> f64) -> [f64; N] {
-    let mut made = [0.0; N];
-    for (i, place) in made.iter_mut().enumerate() {
-        *place = entry(i);
+    let mut values = [0.0; N];
+    for (i, value) in values.iter_mut().enumerate() {
+        *value = entry(i);
     }
-    made
+    values
 }
 
 #[inline(always)]
@@ -84,20 +84,20 @@ pub(super) fn bordered<const N: usize>(
     mut inner: impl FnMut(usize) -> f64,
     last: f64,
 ) -> [f64; N] {
-    let mut made = [0.0; N];
-    made[0] = first;
-    for (i, entry) in made.iter_mut().enumerate().take(N - 1).skip(1) {
+    let mut values = [0.0; N];
+    values[0] = first;
+    for (i, entry) in values.iter_mut().enumerate().take(N - 1).skip(1) {
         *entry = inner(i);
     }
-    made[N - 1] = last;
-    made
+    values[N - 1] = last;
+    values
 }
 
 #[inline(always)]
 pub(super) fn bands<const N: usize>(mut entry: impl FnMut(usize) -> f64) -> [[f64; N]; BANDS] {
-    let mut made = [[0.0; N]; BANDS];
-    for (i, place) in made.as_flattened_mut().iter_mut().enumerate() {
-        *place = entry(i);
+    let mut values = [[0.0; N]; BANDS];
+    for (i, value) in values.as_flattened_mut().iter_mut().enumerate() {
+        *value = entry(i);
     }
-    made
+    values
 }

@@ -1,8 +1,8 @@
-//! The figures over the lengths.
+//! Charts of the figures by length.
 
 use super::{
     contests::{ARENA, CONSTANT_ARENA, LANGUAGES, MALLOC, STACK, TIME},
-    words::{length_of, ratios},
+    sentences::{length_of, ratios},
 };
 use crate::{
     failure::Failure,
@@ -12,32 +12,32 @@ use crate::{
     },
 };
 
-/// Time by length, and ratios by length; none without figures.
+/// Charts of time_lines and ratios by length; none without figures.
 pub fn of(findings: &Findings) -> Result<Vec<Picture>, Failure> {
-    let subtitle = "median of the rounds; both axes in equal factors";
-    let times = LineChart {
+    let subtitle = "median of the rounds; both axes logarithmic";
+    let time_lines = LineChart {
         name: "time-by-length".into(),
         title: findings.title.clone(),
         subtitle: subtitle.into(),
         x: Axis::log("numbers in a vector", Unit::Count),
         y: Axis::log("processor time per step", Unit::Ns),
-        lines: times(findings),
+        lines: time_lines(findings),
     };
-    let quotients = LineChart {
+    let ratio_lines = LineChart {
         name: "ratio-by-length".into(),
         title: format!("{}: ratios", findings.title),
         subtitle:
-            "median of the rounds' own ratios; above 1, the arena is ahead of malloc, and behind the stack"
+            "median of the rounds' own ratios; above 1, the arena is faster than malloc, and slower than the stack"
                 .into(),
         x: Axis::log("numbers in a vector", Unit::Count),
         y: Axis::linear("ratio", Unit::Times),
-        lines: quotients(findings),
+        lines: ratio_lines(findings),
     };
-    let drawn = [times, quotients].into_iter().filter(|chart| !chart.lines.is_empty());
+    let drawn = [time_lines, ratio_lines].into_iter().filter(|chart| !chart.lines.is_empty());
     drawn.map(|chart| chart.draw()).collect()
 }
 
-fn times(findings: &Findings) -> Vec<ChartLine> {
+fn time_lines(findings: &Findings) -> Vec<ChartLine> {
     let mut lines = Vec::new();
     for language in LANGUAGES {
         for contender in [ARENA, MALLOC, CONSTANT_ARENA, STACK] {
@@ -50,7 +50,7 @@ fn times(findings: &Findings) -> Vec<ChartLine> {
     lines
 }
 
-fn quotients(findings: &Findings) -> Vec<ChartLine> {
+fn ratio_lines(findings: &Findings) -> Vec<ChartLine> {
     let mut lines = Vec::new();
     for language in LANGUAGES {
         for (contender, to, name) in

@@ -1,30 +1,25 @@
-//! The processor's time of this thread, which is what a computation takes whoever else has work for the processor.
+//! Measures the processor time of a computation, which other programs do not affect.
 
-use std::time::Duration;
+use crate::machine;
 
-use nix::time::{ClockId, clock_gettime};
-
-/// Runs it, and gives how many nanoseconds of the processor it took. (Never zero, so that it may be divided by.)
-pub fn time<R>(run: impl FnOnce() -> R) -> Result<(f64, R), String> {
-    let start = now()?;
+/// Runs a computation, and returns its processor time in nanoseconds. (Never zero, so that it can be a divisor.)
+pub fn time<R>(run: impl FnOnce() -> R) -> (f64, R) {
+    let start = machine::thread_cpu_ns();
     let result = run();
-    let took = now()?.saturating_sub(start);
-    Ok((took.as_nanos().max(1) as f64, result))
-}
-
-fn now() -> Result<Duration, String> {
-    let now = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
-    now.map(Duration::from).map_err(|error| format!("cannot read the processor's time: {error}"))
+    let elapsed = machine::thread_cpu_ns().saturating_sub(start);
+    (elapsed.max(1) as f64, result)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn sleeping_takes_no_time() {
         let nap = Duration::from_millis(50);
-        let (took, ()) = time(|| std::thread::sleep(nap)).unwrap();
-        assert!(took >= 1.0 && took < nap.as_nanos() as f64, "{took}");
+        let (elapsed, ()) = time(|| std::thread::sleep(nap));
+        assert!(elapsed >= 1.0 && elapsed < nap.as_nanos() as f64, "{elapsed}");
     }
 }

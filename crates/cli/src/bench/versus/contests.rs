@@ -1,5 +1,5 @@
-//! The contests of one length: one in Rust and one in C. Within a language the results must be equal bit for bit, which
-//! the contest sees to; between languages by value.
+//! The contests of one length: one in Rust and one in C. Within a language the contest checks that results are equal bit
+//! for bit; between languages they must be equal by value.
 
 use std::cell::RefCell;
 
@@ -7,17 +7,17 @@ use highwater::Arena;
 
 use super::{
     super::{
-        c::{Child, Memory, Workshop},
-        spaces::{FixedScope, Heap, Space, Stack},
+        c::{CMemory, CProgram, CToolchain},
+        spaces::{FixedScope, HeapSpace, Space, StackSpace},
     },
-    Job, clock,
+    Computation, clock,
 };
 use crate::{
     failure::Failure,
     lab::{Contest, Findings, Lab, Metric, Sample, Unit, Warming},
 };
 
-/// The languages, as keys and titles have them.
+/// The names of the languages in keys and titles.
 pub const LANGUAGES: [&str; 2] = ["Rust", "C"];
 pub const ARENA: &str = "arena";
 pub const MALLOC: &str = "malloc";
@@ -25,10 +25,10 @@ pub const CONSTANT_ARENA: &str = "arena, constant length";
 pub const STACK: &str = "stack, constant length";
 pub const TIME: &str = "time";
 
-/// Differences relative to the larger of two numbers that are still none.
+/// The relative difference up to which two numbers count as equal.
 const TOLERANCE: f64 = 1e-9;
-/// Touched before the first round: what the longest vectors take, and more.
-const WARMED: usize = 64 << 20;
+/// Memory to warm up before the first round: more than the longest vectors use.
+const WARM_BYTES: usize = 64 << 20;
 
 /// The case of a language and a length.
 pub fn key(language: &str, length: usize) -> String {
@@ -40,46 +40,51 @@ pub fn is_constant(length: usize) -> bool {
     matches!(length, 2 | 4 | 8 | 16 | 32 | 64)
 }
 
-/// Contenders of a length.
+/// The number of contenders for a length.
 pub fn count(length: usize, with_c: bool) -> usize {
     let each = if is_constant(length) { 4 } else { 2 };
     if with_c { 2 * each } else { each }
 }
 
 /// The last result of a language.
-type Found = RefCell<Option<Vec<f64>>>;
+type LastResult = RefCell<Option<Vec<f64>>>;
 
-/// Runs both, and says whether the languages' results were equal bit for bit, if both had one.
-pub fn of_length<J: Job>(
+/// Runs both. Returns whether the results of the languages were equal bit for bit, if both have one.
+pub fn of_length<J: Computation>(
     length: usize,
     steps: usize,
-    workshop: &Result<Workshop, String>,
+    toolchain: &Result<CToolchain, String>,
     lab: &Lab,
     findings: &mut Findings,
 ) -> Result<Option<bool>, Failure> {
     let job = J::of_length(length);
-    let (rust, c) = (Found::default(), Found::default());
+    let (rust, c) = (LastResult::default(), LastResult::default());
     findings.push(in_rust(&job, length, steps, &rust).run(lab)?);
-    if let Ok(workshop) = workshop
+    if let Ok(toolchain) = toolchain
         && !findings.partial
     {
-        findings.push(in_c(&job, length, steps, workshop, &c).run(lab)?);
+        findings.push(in_c(&job, length, steps, toolchain, &c).run(lab)?);
     }
     let (Some(rust), Some(c)) = (rust.take(), c.take()) else { return Ok(None) };
-    compare(&rust, &c).map(Some).map_err(|said| Failure::runtime(format!("{} {length}: {said}", J::NAME)))
+    compare(&rust, &c).map(Some).map_err(|error| Failure::runtime(format!("{} {length}: {error}", J::NAME)))
 }
 
 fn new_contest<'a>(language: &str, length: usize, steps: usize) -> Contest<'a> {
     let title = format!("{language}, vectors of {length} numbers, {steps} steps");
     let metrics = vec![Metric::new(TIME, "processor time per step", Unit::Ns)];
-    Contest::new(key(language, length), title, metrics, Warming::Once(WARMED))
+    Contest::new(key(language, length), title, metrics, Warming::Once(WARM_BYTES))
 }
 
-fn in_rust<'a, J: Job>(job: &'a J, length: usize, steps: usize, result: &'a Found) -> Contest<'a> {
+fn in_rust<'a, J: Computation>(
+    job: &'a J,
+    length: usize,
+    steps: usize,
+    result: &'a LastResult,
+) -> Contest<'a> {
     let mut contest = new_contest(LANGUAGES[0], length, steps);
     let (mut space, mut scratch) = (Arena::new(), Arena::new());
     contest.contender(ARENA, move || timed(job, space.scope(), scratch.scope(), steps, result));
-    contest.contender(MALLOC, move || timed(job, Heap, Heap, steps, result));
+    contest.contender(MALLOC, move || timed(job, HeapSpace, HeapSpace, steps, result));
     macro_rules! constant {
         ($($n:literal)*) => {
             match length {
@@ -89,7 +94,7 @@ fn in_rust<'a, J: Job>(job: &'a J, length: usize, steps: usize, result: &'a Foun
                         let (space, scratch) = (space.scope(), scratch.scope());
                         timed(job, FixedScope::<$n>(space), FixedScope::<$n>(scratch), steps, result)
                     });
-                    contest.contender(STACK, move || timed(job, Stack::<$n>, Stack::<$n>, steps, result));
+                    contest.contender(STACK, move || timed(job, StackSpace::<$n>, StackSpace::<$n>, steps, result));
                 })*
                 _ => {}
             }
@@ -99,61 +104,62 @@ fn in_rust<'a, J: Job>(job: &'a J, length: usize, steps: usize, result: &'a Foun
     contest
 }
 
-fn timed<J: Job, O: Space, S: Space>(
+fn timed<J: Computation, O: Space, S: Space>(
     job: &J,
     space: O,
     scratch: S,
     steps: usize,
-    result: &Found,
+    result: &LastResult,
 ) -> Result<Sample, String> {
-    let (took, found) = clock::time(|| job.run(space, scratch, steps))?;
-    Ok(sample(took, steps, found, result))
+    let (ns, numbers) = clock::time(|| job.run(space, scratch, steps));
+    Ok(sample(ns, steps, numbers, result))
 }
 
-fn in_c<'a, J: Job>(
+fn in_c<'a, J: Computation>(
     job: &J,
     length: usize,
     steps: usize,
-    workshop: &Workshop,
-    result: &'a Found,
+    toolchain: &CToolchain,
+    result: &'a LastResult,
 ) -> Contest<'a> {
     let mut contest = new_contest(LANGUAGES[1], length, steps);
     let numbers = job.numbers();
     let constant = Some(length).filter(|length| is_constant(*length));
     let mut add = |name: &str, memory, length| {
-        let started =
-            workshop.program(J::NAME, memory, length).and_then(|program| Child::start(&program, &numbers));
+        let started = toolchain
+            .program(J::NAME, memory, length)
+            .and_then(|program| CProgram::start(&program, &numbers));
         match started {
             Ok(mut child) => contest.contender(name, move || {
-                let (took, found) = child.run(steps)?;
-                Ok(sample(took.max(1.0), steps, found, result))
+                let (ns, numbers) = child.run(steps)?;
+                Ok(sample(ns.max(1.0), steps, numbers, result))
             }),
             Err(reason) => contest.absent(name, reason),
         }
     };
-    add(ARENA, Memory::Arena, None);
-    add(MALLOC, Memory::Heap, None);
+    add(ARENA, CMemory::Arena, None);
+    add(MALLOC, CMemory::Heap, None);
     if constant.is_some() {
-        add(CONSTANT_ARENA, Memory::Arena, constant);
-        add(STACK, Memory::Stack, constant);
+        add(CONSTANT_ARENA, CMemory::Arena, constant);
+        add(STACK, CMemory::Stack, constant);
     }
     contest
 }
 
-/// A run's time per step, checked by the bits of its result, which is kept.
-fn sample(took: f64, steps: usize, found: Vec<f64>, result: &Found) -> Sample {
-    let sum = fingerprint(&found);
-    result.replace(Some(found));
-    Sample::of([took / steps as f64]).with_checksum(sum)
+/// A run's time per step, with a checksum of its result, which is stored.
+fn sample(ns: f64, steps: usize, numbers: Vec<f64>, result: &LastResult) -> Sample {
+    let sum = fingerprint(&numbers);
+    result.replace(Some(numbers));
+    Sample::of([ns / steps as f64]).with_checksum(sum)
 }
 
-/// FNV-1a of the bits: a short name of a result.
+/// A checksum of a result: FNV-1a of its bits.
 fn fingerprint(numbers: &[f64]) -> u64 {
     let bytes = numbers.iter().flat_map(|number| number.to_bits().to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Whether two results are equal bit for bit; an error if they are not even so by value.
+/// Whether two results are equal bit for bit; an error if they are not even equal by value.
 fn compare(rust: &[f64], c: &[f64]) -> Result<bool, String> {
     if rust.len() != c.len() {
         return Err(format!("Rust computed {} numbers, and C {}", rust.len(), c.len()));
@@ -181,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_has_its_say() {
+    fn every_bit_counts_in_the_checksum() {
         assert_ne!(fingerprint(&[0.0]), fingerprint(&[-0.0]));
         assert_ne!(fingerprint(&[1.0, 2.0]), fingerprint(&[2.0, 1.0]));
         assert_eq!(fingerprint(&[]), 0xcbf2_9ce4_8422_2325);

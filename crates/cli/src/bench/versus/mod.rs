@@ -1,15 +1,15 @@
-//! One computation with vectors in an arena, with vectors on the heap, and, where its length is constant, with vectors
-//! on the stack; in Rust and in C. What `bench rk4` and `bench physics` have in common.
+//! One computation with vectors in an arena, with vectors on the heap, and, if their length is constant, with vectors on
+//! the stack; in Rust and in C. The common part of `bench rk4` and `bench physics`.
 
 mod charts;
 mod clock;
 mod contests;
-mod words;
+mod sentences;
 
 use clap::{Args, builder::RangedU64ValueParser};
 
 use super::{
-    c::{CArgs, Workshop},
+    c::{CArgs, CToolchain},
     spaces::Space,
 };
 use crate::{
@@ -18,20 +18,20 @@ use crate::{
     lab::{Findings, Lab, LabArgs},
 };
 
-/// Lengths of vectors, and those of them that are also measured as constants.
+/// The default lengths of vectors.
 const LENGTHS: [usize; 10] = [2, 4, 8, 16, 32, 64, 128, 256, 1024, 8192];
-const QUICK: [usize; 2] = [4, 64];
-const MAX_TICKS: u64 = 1 << 17;
+const QUICK_LENGTHS: [usize; 2] = [4, 64];
+const MAX_LENGTH: u64 = 1 << 17;
 
 /// Options of both benches.
 #[derive(Args, Clone, Debug, Default)]
 pub struct VersusArgs {
-    /// Numbers in a vector, several with commas between them [default: 2 to 8192]; 2, 4, 8, 16, 32 and 64 are also
-    /// measured as constants
-    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = RangedU64ValueParser::<u64>::new().range(2..=MAX_TICKS))]
+    /// Lengths of vectors, separated by commas [default: 2 to 8192]; 2, 4, 8, 16, 32 and 64 are also measured as
+    /// constants
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = RangedU64ValueParser::<u64>::new().range(2..=MAX_LENGTH))]
     pub lengths: Vec<u64>,
 
-    /// Steps of a run [default: as many as take some ten milliseconds]
+    /// Steps of a run [default: as many as take about ten milliseconds]
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u64>::new().range(1..=100_000_000))]
     pub steps: Option<u64>,
 
@@ -43,18 +43,18 @@ pub struct VersusArgs {
 }
 
 impl VersusArgs {
-    /// From the shortest, each once.
+    /// The lengths in ascending order, each once.
     pub fn all_lengths(&self) -> Vec<usize> {
         let mut lengths: Vec<usize> = self.lengths.iter().map(|length| *length as usize).collect();
         if lengths.is_empty() {
-            lengths = self.lab.size(LENGTHS.to_vec(), QUICK.to_vec());
+            lengths = self.lab.size(LENGTHS.to_vec(), QUICK_LENGTHS.to_vec());
         }
         lengths.sort_unstable();
         lengths.dedup();
         lengths
     }
 
-    /// What repeats it.
+    /// The command line that repeats it.
     fn command(&self, bench: &str) -> String {
         let mut command = format!("bench {bench}");
         if !self.lengths.is_empty() {
@@ -71,42 +71,42 @@ impl VersusArgs {
     }
 }
 
-/// A computation, for vectors of one length.
-pub trait Job {
-    /// Of the bench, and of its program in C.
+/// A computation with vectors of one length.
+pub trait Computation {
+    /// The name of the bench and of its program in C.
     const NAME: &'static str;
 
-    /// Vectors of that length.
+    /// The computation for this length.
     fn of_length(length: usize) -> Self;
 
-    /// How many steps take some ten milliseconds.
+    /// How many steps take about ten milliseconds.
     fn steps(length: usize) -> usize;
 
-    /// So many steps from the start, with what has to last in `space`; the result.
+    /// Computes this many steps from the start, with lasting values in `space`, and returns the result.
     fn run<O: Space, S: Space>(&self, space: O, scratch: S, steps: usize) -> Vec<f64>;
 
-    /// The problem, as the program in C reads it.
+    /// The problem in the form the program in C reads.
     fn numbers(&self) -> Vec<f64>;
 }
 
 /// Measures all lengths.
-pub fn measure<J: Job>(title: &str, args: &VersusArgs) -> Result<Findings, Failure> {
+pub fn measure<J: Computation>(title: &str, args: &VersusArgs) -> Result<Findings, Failure> {
     let lengths = args.all_lengths();
-    let workshop = Workshop::open(&args.c);
-    let contenders = lengths.iter().map(|length| contests::count(*length, workshop.is_ok())).sum();
+    let toolchain = CToolchain::open(&args.c);
+    let contenders = lengths.iter().map(|length| contests::count(*length, toolchain.is_ok())).sum();
     let lab = Lab::new(&format!("bench {}", J::NAME), &args.lab, args.lab.size(15, 3), 1, contenders);
     let mut findings = Findings::new(J::NAME, title, args.command(J::NAME), args.lab.quick);
-    let mut agreed = Vec::new();
+    let mut bitwise_equal = Vec::new();
     for length in lengths {
         if interrupt::requested() {
             findings.partial = true;
             break;
         }
-        let fewer = args.lab.size(1, 20);
-        let steps = args.steps.map_or_else(|| J::steps(length).div_ceil(fewer), |steps| steps as usize);
-        agreed.extend(contests::of_length::<J>(length, steps, &workshop, &lab, &mut findings)?);
+        let divisor = args.lab.size(1, 20);
+        let steps = args.steps.map_or_else(|| J::steps(length).div_ceil(divisor), |steps| steps as usize);
+        bitwise_equal.extend(contests::of_length::<J>(length, steps, &toolchain, &lab, &mut findings)?);
     }
-    findings.words = words::of(&findings, &workshop, &agreed);
+    findings.words = sentences::of_findings(&findings, &toolchain, &bitwise_equal);
     findings.pictures = charts::of(&findings)?;
     Ok(findings)
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_that_repeats_it() {
+    fn the_command_line_that_repeats_it() {
         let mut args = VersusArgs::default();
         assert_eq!(args.command("rk4"), "highwater bench rk4");
         assert_eq!(args.all_lengths(), LENGTHS);

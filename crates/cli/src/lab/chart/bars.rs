@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     lab::{
         case::Case,
-        sample::Verdict,
+        sample::RatioVerdict,
         unit::{Unit, three_digits},
     },
 };
@@ -232,7 +232,7 @@ impl BarChart {
 
 fn bar(figure: &crate::lab::Figure, name: &str) -> Option<Bar> {
     let note = figure.ratio.as_ref().map_or(String::new(), |ratio| match ratio.verdict {
-        Verdict::Tie => "tie".into(),
+        RatioVerdict::Tie => "tie".into(),
         verdict => format!("{} x {}", three_digits(ratio.times), verdict.word()).trim_end().to_owned(),
     });
     Some(Bar { name: name.to_owned(), value: figure.median, ends: (figure.min, figure.max), note })

@@ -12,6 +12,8 @@ use super::Picture;
 use crate::failure::Failure;
 
 pub type DrawResult = Result<(), Box<dyn Error>>;
+/// A position in pixels.
+pub type PixelPoint = (i32, i32);
 pub type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const FONT: &str = "sans-serif";

@@ -5,9 +5,7 @@ use plotters::{
     prelude::*,
 };
 
-use super::canvas::{Canvas, DrawResult};
-
-type PixelPoint = (i32, i32);
+use super::canvas::{Canvas, DrawResult, PixelPoint};
 
 /// Distinguishable with any colour vision, and on white (their yellow is not).
 pub const COLOURS: [RGBColor; 8] = [

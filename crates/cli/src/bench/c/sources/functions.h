@@ -1,5 +1,5 @@
-/* Vector and matrix functions: each returns its result, wherever that is to be. Only targets need `restrict`, and it has
- * to be a parameter's, so the loops are functions of their own. */
+/* Vector and matrix functions that return their results in any space. Only targets need `restrict`, which must be on a
+ * parameter, so the loops are functions of their own. */
 #ifndef FUNCTIONS_H
 #define FUNCTIONS_H
 
@@ -43,44 +43,44 @@ static inline void apply_into(size_t n, double *restrict to, const double *m, co
 
 static inline vec copy(space *out, size_t n, const double *a)
 {
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
-    copy_into(n, made.at, a);
-    return made;
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
+    copy_into(n, result.at, a);
+    return result;
 }
 
 static inline vec add(space *out, const vec *a, const vec *b)
 {
     size_t n = LENGTH_OF(a);
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
-    add_into(n, made.at, a->at, b->at);
-    return made;
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
+    add_into(n, result.at, a->at, b->at);
+    return result;
 }
 
 static inline vec subtract(space *out, const vec *a, const vec *b)
 {
     size_t n = LENGTH_OF(a);
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
-    subtract_into(n, made.at, a->at, b->at);
-    return made;
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
+    subtract_into(n, result.at, a->at, b->at);
+    return result;
 }
 
 static inline vec scale(space *out, const vec *a, double by)
 {
     size_t n = LENGTH_OF(a);
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
-    scale_into(n, made.at, a->at, by);
-    return made;
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
+    scale_into(n, result.at, a->at, by);
+    return result;
 }
 
-/* The sum of the products: four sums of every fourth one, so that none waits for the one before it. */
+/* The dot product, as four interleaved partial sums, which the processor can compute in parallel. */
 static inline double dot(const vec *a, const vec *b)
 {
     size_t n = LENGTH_OF(a), i = 0;
@@ -98,42 +98,42 @@ static inline double dot(const vec *a, const vec *b)
 
 static inline mat copy_matrix(space *out, size_t n, const double *a)
 {
-    mat made;
-    REMEMBER(n);
-    PLACE(out, BANDS * n);
-    copy_into(BANDS * n, made.at, a);
-    return made;
+    mat result;
+    SET_LENGTH(n);
+    ALLOCATE(out, BANDS * n);
+    copy_into(BANDS * n, result.at, a);
+    return result;
 }
 
 static inline mat add_matrices(space *out, const mat *a, const mat *b)
 {
     size_t n = LENGTH_OF(a);
-    mat made;
-    REMEMBER(n);
-    PLACE(out, BANDS * n);
-    add_into(BANDS * n, made.at, a->at, b->at);
-    return made;
+    mat result;
+    SET_LENGTH(n);
+    ALLOCATE(out, BANDS * n);
+    add_into(BANDS * n, result.at, a->at, b->at);
+    return result;
 }
 
 static inline mat scale_matrix(space *out, const mat *a, double by)
 {
     size_t n = LENGTH_OF(a);
-    mat made;
-    REMEMBER(n);
-    PLACE(out, BANDS * n);
-    scale_into(BANDS * n, made.at, a->at, by);
-    return made;
+    mat result;
+    SET_LENGTH(n);
+    ALLOCATE(out, BANDS * n);
+    scale_into(BANDS * n, result.at, a->at, by);
+    return result;
 }
 
 /* A matrix times a vector. */
 static inline vec apply(space *out, const mat *m, const vec *x)
 {
     size_t n = LENGTH_OF(x);
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
-    apply_into(n, made.at, m->at, x->at);
-    return made;
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
+    apply_into(n, result.at, m->at, x->at);
+    return result;
 }
 
 #endif

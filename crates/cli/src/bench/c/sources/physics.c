@@ -6,7 +6,7 @@
 
 #define RADIUS 1.0
 #define DIAMETER 2.0
-#define MOST 16 /* bodies */
+#define MAX_BODIES 16
 
 typedef struct laws {
     double gravity, drag, stiffness, restitution, time_step, size;
@@ -20,18 +20,18 @@ typedef struct world {
     laws laws;
     size_t body_count, spring_count;
     const double *springs; /* the numbers of two bodies, and a length */
-    body bodies[MOST];
+    body bodies[MAX_BODIES];
 } world;
 
 static inline vec weight(space *out, size_t dimensions, double gravity)
 {
-    vec made;
-    REMEMBER(dimensions);
-    PLACE(out, dimensions);
+    vec result;
+    SET_LENGTH(dimensions);
+    ALLOCATE(out, dimensions);
     for (size_t i = 0; i < dimensions; ++i) {
-        made.at[i] = i == 1 ? -gravity : 0;
+        result.at[i] = i == 1 ? -gravity : 0;
     }
-    return made;
+    return result;
 }
 
 /* The force of a spring of this length at rest, on the body at a. */
@@ -84,30 +84,30 @@ static inline bool is_inside(const vec *at, double low, double high)
 static inline vec bounced(space *out, const vec *at, const vec *velocity, double low, double high, double kept)
 {
     size_t n = LENGTH_OF(at);
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
     for (size_t i = 0; i < n; ++i) {
         double now = velocity->at[i];
         bool leaves = (at->at[i] < low && now < 0) || (at->at[i] > high && now > 0);
-        made.at[i] = leaves ? -kept * now : now;
+        result.at[i] = leaves ? -kept * now : now;
     }
-    return made;
+    return result;
 }
 
 static inline vec confined(space *out, const vec *at, double low, double high)
 {
     size_t n = LENGTH_OF(at);
-    vec made;
-    REMEMBER(n);
-    PLACE(out, n);
+    vec result;
+    SET_LENGTH(n);
+    ALLOCATE(out, n);
     for (size_t i = 0; i < n; ++i) {
-        made.at[i] = at->at[i] < low ? low : at->at[i] > high ? high : at->at[i];
+        result.at[i] = at->at[i] < low ? low : at->at[i] > high ? high : at->at[i];
     }
-    return made;
+    return result;
 }
 
-/* What leaves the box is put back, and bounces. */
+/* Moves a body; one that leaves the box is put back, and bounces. */
 static inline void advance(space *held, const laws *l, body *b)
 {
     space above = child(held);
@@ -123,7 +123,7 @@ static inline void advance(space *held, const laws *l, body *b)
     }
 }
 
-/* Lets two bodies bounce off each other if they touch, and says whether they do. */
+/* Lets two bodies bounce off each other if they touch. Returns whether they do. */
 static inline bool collide(space *held, const laws *l, body *a, body *b)
 {
     space above = child(held);
@@ -137,16 +137,16 @@ static inline bool collide(space *held, const laws *l, body *a, body *b)
     settle(&a->at, subtract(&above, &a->at, &shift));
     settle(&b->at, add(&above, &b->at, &shift));
     OWNED(vec) difference = subtract(&above, &b->velocity, &a->velocity);
-    double parting = dot(&difference, &between);
-    if (parting < 0) {
-        OWNED(vec) impulse = scale(&above, &between, -0.5 * (1 + l->restitution) * parting / square);
+    double approach = dot(&difference, &between);
+    if (approach < 0) {
+        OWNED(vec) impulse = scale(&above, &between, -0.5 * (1 + l->restitution) * approach / square);
         settle(&a->velocity, subtract(&above, &a->velocity, &impulse));
         settle(&b->velocity, add(&above, &b->velocity, &impulse));
     }
     return true;
 }
 
-/* One step; how many pairs touched. */
+/* One step. Returns how many pairs touched. */
 static inline size_t step(space *held, space *scratch, world *w)
 {
     size_t touches = 0;
@@ -164,8 +164,8 @@ static inline size_t step(space *held, space *scratch, world *w)
     return touches;
 }
 
-/* The problem: the dimensions, how many bodies and springs, the laws, the springs, and place and velocity of each body.
- * The result: place and velocity of each body, and how many pairs touched. */
+/* The problem: the dimensions, the numbers of bodies and springs, the laws, the springs, and position and velocity of each
+ * body. The result: position and velocity of each body, and the number of pairs that touched. */
 static size_t solve(space *results, space *scratch, const double *problem, size_t steps, double *result)
 {
 #ifdef LENGTH
@@ -174,14 +174,14 @@ static size_t solve(space *results, space *scratch, const double *problem, size_
     size_t n = (size_t)problem[0];
 #endif
     world w;
-    laws told = {problem[3], problem[4], problem[5], problem[6], problem[7], problem[8]};
+    laws given = {problem[3], problem[4], problem[5], problem[6], problem[7], problem[8]};
     const double *bodies = problem + 9 + 3 * (size_t)problem[2];
     size_t touches = 0;
-    w.laws = told;
+    w.laws = given;
     w.body_count = (size_t)problem[1];
     w.spring_count = (size_t)problem[2];
     w.springs = problem + 9;
-    if (w.body_count > MOST) {
+    if (w.body_count > MAX_BODIES) {
         abort();
     }
     for (size_t i = 0; i < w.body_count; ++i) {

@@ -1,4 +1,4 @@
-/* The classic Runge-Kutta method of fourth order: what rk4/method.rs is in Rust, function by function. */
+/* The classic Runge-Kutta method of fourth order: the functions of rk4/method.rs in C. */
 #include "serve.h"
 
 typedef struct equation {
@@ -19,7 +19,7 @@ static inline vec slope(space *out, space scratch, const equation *e, double tim
     return apply(out, &matrix, x);
 }
 
-/* The derivative after h, if it were k until then. */
+/* The derivative after a step h with the derivative k. */
 static inline vec slope_ahead(space *out, space scratch, const equation *e, double time, double h, const vec *x,
                               const vec *k)
 {

@@ -1,6 +1,6 @@
-/* What a program here is run by. It is told on standard input, in words apart: how many numbers the problem is; each of
- * them, the bits in hexadecimal; and then, as often as it is to run, by how many steps. For each run it prints the
- * nanoseconds that the run took, how many numbers its result is, and each of them. It ends with its input. */
+/* The main function of the programs. It reads from standard input, separated by white space: the count of numbers of the
+ * problem; each number, as its bits in hexadecimal; and then a number of steps for each run. For each run it prints the time
+ * in nanoseconds, the count of numbers of the result, and each of them. It ends at the end of its input. */
 #ifndef SERVE_H
 #define SERVE_H
 
@@ -13,11 +13,11 @@
 
 #include "functions.h"
 
-/* A program's own: from the start of the problem, so many steps. The result has room for as many numbers as the problem
- * has; how many it is, is returned. */
+/* Defined by each program: computes this many steps from the start of the problem. `result` has room for as many numbers
+ * as the problem has; returns how many are used. */
 static size_t solve(space *results, space *scratch, const double *problem, size_t steps, double *result);
 
-/* The processor's time, and not that on the wall: other programs may be running. */
+/* Processor time, which other programs do not affect. */
 static double now_ns(void)
 {
     struct timespec now;
@@ -58,10 +58,10 @@ int main(void)
 #endif
     while (scanf("%zu", &steps) == 1) {
         space mine = child(&results), temporary = child(&scratch);
-        double start = now_ns(), took;
+        double start = now_ns(), elapsed;
         size_t length = solve(&mine, &temporary, problem, steps, result);
-        took = now_ns() - start;
-        printf("%.0f %zu", took, length);
+        elapsed = now_ns() - start;
+        printf("%.0f %zu", elapsed, length);
         for (size_t i = 0; i < length; ++i) {
             uint64_t bits;
             memcpy(&bits, &result[i], sizeof bits);

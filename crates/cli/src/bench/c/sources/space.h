@@ -1,11 +1,11 @@
-/* Where the vectors and matrices of a computation are put, and who gives them back: the one of three that the compiler is
- * told by -DSPACE_ARENA, -DSPACE_HEAP or -DSPACE_STACK. The programs are written once, over what is here.
+/* Where the vectors and matrices of a computation are allocated, and how they are freed: chosen by -DSPACE_ARENA,
+ * -DSPACE_HEAP or -DSPACE_STACK. The programs are written once, on top of this.
  *
- * With -DLENGTH=8 all vectors have 8 numbers, which the compiler then knows; on the stack it must.
+ * With -DLENGTH=8 all vectors have the constant length 8; on the stack this is required.
  *
- * A space is passed by pointer as the `out` of a result, and by value as `scratch`, for what a function needs meanwhile.
- * OWNED is a variable whose memory ends with its block: freed on the heap, in the manner of RAII (an attribute of gcc and
- * clang), and given back as a whole with an arena's cursor. */
+ * A space is passed by pointer as the `out` of a result, and by value as `scratch`, for temporary values. OWNED is a
+ * variable whose memory is freed at the end of its block: on the heap by a cleanup attribute (of gcc and clang), in an arena
+ * together with the cursor. */
 #ifndef SPACE_H
 #define SPACE_H
 
@@ -17,10 +17,10 @@
 
 #ifdef LENGTH
 #define LENGTH_OF(v) ((size_t)LENGTH)
-#define REMEMBER(count) ((void)(count))
+#define SET_LENGTH(count) ((void)(count))
 #else
 #define LENGTH_OF(v) ((v)->length)
-#define REMEMBER(count) made.length = (count)
+#define SET_LENGTH(count) result.length = (count)
 #endif
 
 #ifdef SPACE_STACK
@@ -35,7 +35,7 @@ typedef struct mat {
     double at[BANDS * LENGTH];
 } mat;
 
-#define PLACE(out, count) ((void)(out))
+#define ALLOCATE(out, count) ((void)(out))
 
 static inline space child(const space *parent)
 {
@@ -70,7 +70,7 @@ typedef struct mat {
 
 typedef hw_cursor space;
 
-#define PLACE(out, count) made.at = HIGHWATER_ARRAY(out, double, count)
+#define ALLOCATE(out, count) result.at = HIGHWATER_ARRAY(out, double, count)
 
 static inline space child(const space *parent)
 {
@@ -82,7 +82,7 @@ static inline void replace(vec *held, vec new_one)
     *held = new_one;
 }
 
-/* What a child holds moves down, since the child ends. */
+/* Copies the value out of the child, which ends. */
 static inline void settle(vec *held, vec new_one)
 {
     memcpy(held->at, new_one.at, LENGTH_OF(held) * sizeof(double));
@@ -94,7 +94,7 @@ typedef struct space {
     char none;
 } space;
 
-static inline double *take(size_t count)
+static inline double *allocate(size_t count)
 {
     double *at = (double *)malloc(count * sizeof(double));
     if (at == NULL) {
@@ -115,7 +115,7 @@ static inline void free_mat(mat *m)
 
 #define OWNED_vec __attribute__((cleanup(free_vec))) vec
 #define OWNED_mat __attribute__((cleanup(free_mat))) mat
-#define PLACE(out, count) ((void)(out), made.at = take(count))
+#define ALLOCATE(out, count) ((void)(out), result.at = allocate(count))
 
 static inline space child(const space *parent)
 {

@@ -4,25 +4,26 @@ use allocator_api2::vec::Vec as ListIn;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::{Job, mix};
-use crate::bench::scratch::place::Place;
+use super::ScratchJob;
+use crate::bench::scratch::storage::JobStorage;
+use crate::random::mix;
 
-/// Values that a list has in the end, on average.
-const EACH: u64 = 5;
+/// How many values a list has in the end, on average.
+const VALUES_PER_LIST: u64 = 5;
 
-/// So many values, put into lists by their keys.
+/// Puts values into lists by their keys.
 pub struct Maps {
     pub values: u64,
 }
 
-impl Job for Maps {
-    fn cycle<'a, P: Place<'a> + 'a>(&self, place: P, cycle: u64) -> u64 {
-        let keys = (self.values / EACH).max(1);
+impl ScratchJob for Maps {
+    fn cycle<'a, P: JobStorage<'a> + 'a>(&self, storage: P, cycle: u64) -> u64 {
+        let keys = (self.values / VALUES_PER_LIST).max(1);
         let mut lists: HashMap<u64, ListIn<u64, P>, FixedState, P> =
-            HashMap::with_hasher_in(FixedState::default(), place);
+            HashMap::with_hasher_in(FixedState::default(), storage);
         for value in 0..self.values {
             let key = mix(value ^ cycle << 32) % keys;
-            lists.entry(key).or_insert_with(|| ListIn::new_in(place)).push(value);
+            lists.entry(key).or_insert_with(|| ListIn::new_in(storage)).push(value);
         }
         let sum = |list: &ListIn<u64, P>| {
             list.iter().fold(list.len() as u64, |sum, value| sum.rotate_left(5) ^ value)

@@ -1,35 +1,36 @@
-//! A text's words.
+//! The words of a text.
 
 use std::ops::Deref;
 
 use allocator_api2::vec::Vec as ListIn;
 use typed_arena::Arena;
 
-use super::{Job, glance, mix};
-use crate::bench::scratch::place::Place;
+use super::{ScratchJob, text_checksum};
+use crate::bench::scratch::storage::JobStorage;
+use crate::random::mix;
 
-/// Words in a line.
+/// Words per line.
 const LINE: usize = 8;
-/// Different words.
+/// The number of distinct words.
 const VOCABULARY: u64 = 5_000;
 
-/// A text of so many words.
+/// A text.
 pub struct Strings {
     words: Vec<String>,
 }
 
 impl Strings {
-    /// As many words, of 1 to 12 letters.
+    /// A text of this many words of 1 to 12 letters.
     pub fn new(words: u64) -> Self {
         let word = |number: u64| {
             let chosen = mix(mix(number) % VOCABULARY);
-            let letter = |place: u64| char::from(b'a' + (mix(chosen ^ place) % 26) as u8);
+            let letter = |index: u64| char::from(b'a' + (mix(chosen ^ index) % 26) as u8);
             (0..1 + chosen % 12).map(letter).collect()
         };
         Strings { words: (0..words).map(word).collect() }
     }
 
-    /// The words of a cycle begin somewhere else in each.
+    /// The words, starting at a different one in each cycle.
     fn words(&self, cycle: u64) -> impl Iterator<Item = &str> {
         let from = cycle as usize % self.words.len().max(1);
         let (before, after) = self.words.split_at(from);
@@ -37,7 +38,7 @@ impl Strings {
     }
 }
 
-/// Joins words to a line, in memory that is kept from line to line.
+/// Joins words to a line, in a buffer that is reused.
 fn join<'l>(line: &'l mut String, words: &[impl Deref<Target = str>]) -> &'l str {
     line.clear();
     for word in words {
@@ -47,19 +48,19 @@ fn join<'l>(line: &'l mut String, words: &[impl Deref<Target = str>]) -> &'l str
     line
 }
 
-/// Looks at all of them, in their order.
-fn look<T: Deref<Target = str>>(words: &[T], lines: &[T]) -> u64 {
-    words.iter().chain(lines).fold(0, |sum, text| mix(sum ^ glance(text)))
+/// The checksum of all words and lines, in order.
+fn checksum<T: Deref<Target = str>>(words: &[T], lines: &[T]) -> u64 {
+    words.iter().chain(lines).fold(0, |sum, text| mix(sum ^ text_checksum(text)))
 }
 
-impl Job for Strings {
-    fn cycle<'a, P: Place<'a> + 'a>(&self, place: P, cycle: u64) -> u64 {
-        let mut words = ListIn::with_capacity_in(self.words.len(), place);
-        words.extend(self.words(cycle).map(|word| place.text(word)));
+impl ScratchJob for Strings {
+    fn cycle<'a, P: JobStorage<'a> + 'a>(&self, storage: P, cycle: u64) -> u64 {
+        let mut words = ListIn::with_capacity_in(self.words.len(), storage);
+        words.extend(self.words(cycle).map(|word| storage.text(word)));
         let mut line = String::new();
-        let mut lines = ListIn::with_capacity_in(self.words.len() / LINE + 1, place);
-        lines.extend(words.chunks(LINE).map(|some| place.text(join(&mut line, some))));
-        look(&words, &lines)
+        let mut lines = ListIn::with_capacity_in(self.words.len() / LINE + 1, storage);
+        lines.extend(words.chunks(LINE).map(|some| storage.text(join(&mut line, some))));
+        checksum(&words, &lines)
     }
 
     fn typed(&self, cycle: u64) -> u64 {
@@ -69,6 +70,6 @@ impl Job for Strings {
         let mut line = String::new();
         let mut lines: Vec<&str> = Vec::with_capacity(self.words.len() / LINE + 1);
         lines.extend(words.chunks(LINE).map(|some| &*arena.alloc_str(join(&mut line, some))));
-        look(&words, &lines)
+        checksum(&words, &lines)
     }
 }

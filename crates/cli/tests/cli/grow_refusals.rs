@@ -1,12 +1,10 @@
-//! What is refused: one line, status 2.
+//! What `grow` refuses: one line, status 2.
 
-mod common;
-
-use common::{highwater, is_refused, stderr};
+use crate::common::{highwater, is_refused, stderr};
 
 #[test]
 fn sizes() {
-    for (size, why) in [
+    for (size, expected) in [
         ("0", "nothing to grow"),
         ("0.0001k", "nothing to grow"),
         ("", "empty"),
@@ -14,7 +12,7 @@ fn sizes() {
         ("4GiBs", "no such file"),
         ("99999EiB", "address space"),
     ] {
-        is_refused([size], why);
+        is_refused([size], expected);
     }
     is_refused(["--", "-4GiB"], "negative");
     is_refused(["-4GiB"], "-4");
@@ -26,10 +24,10 @@ fn more_than_the_machine_has() {
     is_refused(["4EiB", "--threads", "2"], "more than");
     is_refused(["4EiB", "--compare", "--json"], "more than");
     let dir = tempfile::tempdir().unwrap();
-    // Sparse: as large as anybody likes, and nothing on the disk.
+    // A sparse file: large, and without blocks on the disk.
     let file = std::fs::File::create(dir.path().join("large")).unwrap();
     if file.set_len(1 << 42).is_ok() {
-        // Holes are NULs, which makes it binary; text in front makes it a text file.
+        // Holes read as NULs, which are binary; text at the start makes it a text file.
         use std::io::Write as _;
         (&file).write_all(&b"text ".repeat(4000)).unwrap();
         is_refused([dir.path()], "an index of 4.00 TiB");
@@ -37,38 +35,38 @@ fn more_than_the_machine_has() {
 }
 
 #[test]
-fn a_large_binary_file_is_no_reason() {
+fn a_large_binary_file_is_not_counted() {
     let dir = tempfile::tempdir().unwrap();
     let file = std::fs::File::create(dir.path().join("large")).unwrap();
     if file.set_len(1 << 42).is_ok() {
-        common::succeeds(&common::grow([dir.path()]));
+        crate::common::succeeds(&crate::common::grow([dir.path()]));
     }
 }
 
 #[test]
 fn paths() {
-    let said = is_refused(["/no/such/path"], "/no/such/path");
-    assert!(!said.contains("size"), "{said}");
+    let printed = is_refused(["/no/such/path"], "/no/such/path");
+    assert!(!printed.contains("size"), "{printed}");
     is_refused(["."; 1].into_iter().chain(["/no/such/path"]), "no such file");
     is_refused(["/dev/null"], "neither a file nor a directory");
     is_refused(["no\nsuch\nfile"], "no such file");
 }
 
 #[test]
-fn mixtures() {
+fn sizes_and_paths_do_not_mix() {
     is_refused(["1MiB", "2MiB"], "two sizes");
-    let said = is_refused(["1MiB", "."], "./1MiB");
-    assert!(said.contains("is a size"), "{said}");
+    let printed = is_refused(["1MiB", "."], "./1MiB");
+    assert!(printed.contains("is a size"), "{printed}");
 }
 
 #[test]
-fn impossible_arenas() {
+fn arenas_that_cannot_be_made() {
     is_refused(["1MiB", "--reserve", "64KiB"], "reserve");
     is_refused(["1MiB", "--reserve", "0"], "--reserve");
     is_refused(["1MiB", "--reserve", "12XB"], "--reserve");
-    is_refused(["1MiB", "--reserve", "6EiB"], "");
+    is_refused(["1MiB", "--reserve", "6EiB"], "reserve of 6917529027641081856 bytes");
     is_refused(["1MiB", "--reserve", "2MiB", "--head", "4MiB"], "head");
-    is_refused(["1MiB", "--reserve", "6EiB", "--compare"], "");
+    is_refused(["1MiB", "--reserve", "6EiB", "--compare"], "reserve of 6917529027641081856 bytes");
 }
 
 #[test]
@@ -101,13 +99,13 @@ fn a_reserve_that_turns_out_too_small() {
     let dir = tempfile::tempdir().unwrap();
     let words: String = (0..50_000).map(|n| format!("word{n} ")).collect();
     std::fs::write(dir.path().join("text"), words).unwrap();
-    let output = common::grow([dir.path().as_os_str(), "--reserve".as_ref(), "128KiB".as_ref()]);
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert_eq!(errors.len(), 1, "{said}");
-    assert!(errors[0].contains("out of memory"), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+    let output = crate::common::grow([dir.path().as_os_str(), "--reserve".as_ref(), "128KiB".as_ref()]);
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
+    let errors: Vec<_> = printed.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{printed}");
+    assert!(errors[0].contains("out of memory"), "{printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
 }
 
 #[test]

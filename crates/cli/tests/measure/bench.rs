@@ -1,6 +1,4 @@
-//! `highwater bench growth` and `highwater bench scratch`: what all benches promise.
-
-mod common;
+//! `highwater bench growth` and `highwater bench scratch`, and what all benches have in common.
 
 use std::{
     fs,
@@ -8,14 +6,14 @@ use std::{
     process::{Command, Output},
 };
 
-use common::{has_run, highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
+use crate::common::{has_run, highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
 use serde_json::Value;
 
 fn bench(args: &[&str]) -> Output {
     highwater().arg("bench").args(args).output().expect("the command starts")
 }
 
-/// Runs it in a directory of its own, with all that it can write; gives its findings, its CSV and its charts.
+/// Runs a bench in a temporary directory with all outputs; returns its findings, CSV and charts.
 fn all_of(name: &str, args: &[&str]) -> (Value, String, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let files = ["--csv", "figures.csv", "--charts", "charts", "--json"];
@@ -23,10 +21,10 @@ fn all_of(name: &str, args: &[&str]) -> (Value, String, Vec<String>) {
         highwater().current_dir(dir.path()).args(["bench", name]).args(args).args(files).output().unwrap();
     succeeds(&output);
     let findings: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON value");
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains(&format!("bench {name}: 0 of ")) && !said.contains('\x1b'),
-        "progress in lines: {said}"
+        printed.contains(&format!("bench {name}: 0 of ")) && !printed.contains('\x1b'),
+        "progress in lines: {printed}"
     );
     let charts = findings["charts"].as_array().unwrap();
     let chart =
@@ -39,13 +37,13 @@ fn rows(case: &Value) -> &[Value] {
     case["rows"].as_array().unwrap()
 }
 
-/// The samples of a metric of a row, if it has them.
+/// The samples of a metric of a row, if there are any.
 fn samples(row: &Value, metric: usize) -> Option<Vec<f64>> {
     let samples = row["figures"][metric]["samples"].as_array()?;
     Some(samples.iter().map(|sample| sample.as_f64().expect("a number")).collect())
 }
 
-/// Figures are figures, results are equal, and ratios are those of the same rounds.
+/// Checks that figures are numbers, results are equal, and ratios are those of the same rounds.
 fn is_sound(findings: &Value) {
     assert_eq!((&findings["partial"], &findings["quick"]), (&Value::Bool(false), &Value::Bool(true)));
     let machine = &findings["machine"];
@@ -64,7 +62,7 @@ fn is_sound(findings: &Value) {
                 let figure = &row["figures"][column];
                 let Some(own) = samples(row, column) else { continue };
                 assert_eq!(own.len() as f64, number(case, "rounds"));
-                // What is not used beyond what is needed, and steps that were not made, may be nothing.
+                // Overshoot, steps and page faults may be zero.
                 if !["overshoot", "steps", "page-faults"].contains(&metric["key"].as_str().unwrap()) {
                     positive(figure, "min");
                 }
@@ -89,7 +87,7 @@ fn is_sound(findings: &Value) {
     }
 }
 
-/// Well-formed, labelled, and harmless inside of a page.
+/// Checks that a chart is well-formed and labelled, and can be embedded in a page.
 fn is_drawn(svg: &str, label: &str) {
     let svg = roxmltree::Document::parse(svg).expect("well-formed");
     assert_eq!(svg.root_element().tag_name().name(), "svg");
@@ -105,7 +103,7 @@ fn is_drawn(svg: &str, label: &str) {
 }
 
 #[test]
-fn scratch_does_what_arena_users_do() {
+fn scratch_runs_all_jobs() {
     let (findings, csv, charts) = all_of("scratch", &["--quick"]);
     is_sound(&findings);
     let cases = findings["cases"].as_array().unwrap();
@@ -144,7 +142,7 @@ fn scratch_does_what_arena_users_do() {
 }
 
 #[test]
-fn growth_is_measured_in_every_way() {
+fn growth_measures_all_strategies() {
     let only = ["default", "upfront", "geometric", "64 KiB", "1 MiB", "Vec", "bumpalo", "malloc"]
         .map(|text| ["--only", text]);
     let args = [&["--quick", "--sizes", "1MiB,2MiB"][..], only.as_flattened()].concat();
@@ -189,10 +187,10 @@ fn growth_is_measured_in_every_way() {
 }
 
 #[test]
-fn tables_are_for_people() {
+fn tables_have_labels_and_a_legend() {
     let output = bench(&["scratch", "--quick", "--job", "requests", "--runs", "1"]);
     succeeds(&output);
-    let said = stdout(&output);
+    let printed = stdout(&output);
     for word in [
         "QUICK",
         "Request scopes",
@@ -201,7 +199,7 @@ fn tables_are_for_people() {
         "its arenas hold values of one type",
         "?: fewer than 3",
     ] {
-        assert!(said.contains(word), "{word:?} in\n{said}");
+        assert!(printed.contains(word), "{word:?} in\n{printed}");
     }
 }
 
@@ -219,7 +217,7 @@ fn help_has_examples_that_work() {
         let start = format!("highwater bench {name} ");
         let examples: Vec<_> = help.lines().filter_map(|line| line.trim().strip_prefix(&start)).collect();
         assert_eq!(examples.len(), 3, "{help}");
-        // The first one is what the other tests do.
+        // Other tests run the first example.
         for example in &examples[1..] {
             let mut command = highwater();
             command.current_dir(dir.path()).args(["bench", name]).args(example.split_whitespace());
@@ -235,7 +233,7 @@ fn help_has_examples_that_work() {
 }
 
 #[test]
-fn ctrl_c_leaves_a_labelled_part() {
+fn ctrl_c_shows_a_labelled_partial_result() {
     let dir = tempfile::tempdir().unwrap();
     let json = dir.path().join("part.json");
     let table = interrupted(
@@ -253,8 +251,8 @@ fn ctrl_c_leaves_a_labelled_part() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
-    for (args, why) in [
+fn invalid_arguments_are_refused() {
+    for (args, expected) in [
         (&["growth", "--sizes", "1"][..], "--sizes 1"),
         (&["growth", "--sizes", "1MiB,100TiB"], "100.00 TiB"),
         (&["growth", "--sizes", "x"], "'x'"),
@@ -265,20 +263,20 @@ fn what_cannot_be_is_refused() {
         (&["scratch", "--charts", "/proc/charts"], "/proc/charts"),
         (&["nothing"], "nothing"),
     ] {
-        refused(&bench(args), why);
+        refused(&bench(args), expected);
     }
     assert!(!Path::new("/no/such/directory").exists());
 }
 
-/// A disk that is full in the end, and ways that fail, must not cost what was measured.
+/// A full disk at the end, and contenders that fail, must not lose the measurements.
 #[test]
-fn what_was_measured_is_shown_whatever_fails_later() {
+fn measurements_are_shown_even_if_something_fails_later() {
     let output = bench(&["scratch", "--quick", "--job", "requests", "--runs", "1", "--csv", "/dev/full"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("bumpalo"), "{}", stdout(&output));
     assert!(stderr(&output).contains("error: cannot write /dev/full"), "{}", stderr(&output));
 
-    // The address space is too small for the reservation, and not for malloc.
+    // The address space is too small for the reservation, but not for malloc.
     let limited = |kib: u32, args: &[&str]| {
         let script = format!("ulimit -v {kib} && exec \"$0\" \"$@\"");
         let command = ["-c", &script, env!("CARGO_BIN_EXE_highwater")];
@@ -289,10 +287,10 @@ fn what_was_measured_is_shown_whatever_fails_later() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let table = stdout(&output);
     assert!(table.contains("malloc, size known") && table.contains("ended with"), "{table}");
-    let said = stderr(&output);
+    let printed = stderr(&output);
     let error = "error: 128MiB: upfront, huge pages: ended with exit status: 1 (only ";
-    assert!(said.contains(error) && said.contains("could be reserved"), "{said}");
-    assert_eq!(said.matches("error: ").count(), 1, "{said}");
-    // And warming does with what there is.
+    assert!(printed.contains(error) && printed.contains("could be reserved"), "{printed}");
+    assert_eq!(printed.matches("error: ").count(), 1, "{printed}");
+    // Warming up uses as much as is available.
     succeeds(&limited(200_000, &["warm-up", "4000000000"]));
 }

@@ -1,6 +1,4 @@
-//! `highwater run`: the command is what it was without, and what its heap did is told.
-
-mod common;
+//! `highwater run`: the command behaves as without, and its heap is reported.
 
 use std::{
     fs,
@@ -9,7 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::{compiled, highwater, positive, preloading, refused, stderr, stdout};
+use crate::common::{compiled, highwater, positive, preloading, refused, stderr, stdout};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -20,10 +18,10 @@ fn run(args: &[&str]) -> Output {
     preloading().arg("run").args(args).output().expect("the command starts")
 }
 
-/// The run's status, and what it told of itself.
-fn told(args: &[&str]) -> (Option<i32>, Value) {
+/// The status of a run, and its report.
+fn report(args: &[&str]) -> (Option<i32>, Value) {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("told.json");
+    let file = dir.path().join("report.json");
     let output = preloading().args(["run", "--json"]).arg(&file).args(args).output().unwrap();
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)));
     assert!(output.stderr.is_empty(), "{}", stderr(&output));
@@ -31,12 +29,12 @@ fn told(args: &[&str]) -> (Option<i32>, Value) {
 }
 
 #[track_caller]
-fn counts(told: &Value) -> [u64; 4] {
-    ["records", "exited", "replaced", "cut_short"].map(|key| told["merged"][key].as_u64().unwrap())
+fn counts(report: &Value) -> [u64; 4] {
+    ["records", "exited", "replaced", "cut_short"].map(|key| report["merged"][key].as_u64().unwrap())
 }
 
 #[test]
-fn its_output_is_its_own() {
+fn the_output_of_the_command_is_untouched() {
     let mut child = preloading()
         .args(["run", "--", "cat"])
         .stdin(Stdio::piped())
@@ -47,11 +45,11 @@ fn its_output_is_its_own() {
     child.stdin.take().unwrap().write_all(b"a\0b\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"a\0b\n"[..]));
-    let said = stderr(&output);
+    let printed = stderr(&output);
     for words in
         ["highwater run: cat ended with status 0", "growth steps", "peak RSS", "1 process left 1 record"]
     {
-        assert!(said.contains(words), "{words:?} in {said}");
+        assert!(printed.contains(words), "{words:?} in {printed}");
     }
     let output = run(&["--", "sh", "-c", "echo out; echo err >&2; exit 7"]);
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(7), "out\n"));
@@ -59,71 +57,71 @@ fn its_output_is_its_own() {
 }
 
 #[test]
-fn every_policy_serves_and_tells() {
+fn every_policy_works_and_is_recorded() {
     for (number, policy) in
         ["general", "stack:align=32", "bump:slice=1MiB,grain=8", "blocks:fit=first"].iter().enumerate()
     {
-        let (status, told) = told(&["--policy", policy, "--", "sort", "/etc/passwd"]);
-        assert_eq!(status, Some(0), "{told:#}");
-        assert_eq!(told["policy"], *policy);
-        let process = &told["processes"][0];
-        assert_eq!(process["policy"], ["general", "stack", "bump", "blocks"][number], "{told:#}");
+        let (status, report) = report(&["--policy", policy, "--", "sort", "/etc/passwd"]);
+        assert_eq!(status, Some(0), "{report:#}");
+        assert_eq!(report["policy"], *policy);
+        let process = &report["processes"][0];
+        assert_eq!(process["policy"], ["general", "stack", "bump", "blocks"][number], "{report:#}");
         assert_eq!(
             (&process["name"], &process["end"]),
             (&Value::from("sort"), &Value::from("exited")),
-            "{told:#}"
+            "{report:#}"
         );
         for key in
             ["growths", "committed", "peak_committed", "peak_live_bytes", "minor_faults", "peak_resident"]
         {
             positive(process, key);
-            assert!(positive(&told["merged"], key) >= positive(process, key));
+            assert!(positive(&report["merged"], key) >= positive(process, key));
         }
-        assert!(positive(process, "peak_committed") >= positive(process, "peak_live_bytes"), "{told:#}");
-        assert!(positive(&told, "peak_resident") >= positive(process, "peak_resident"), "{told:#}");
-        positive(&told, "wall_ns");
+        assert!(positive(process, "peak_committed") >= positive(process, "peak_live_bytes"), "{report:#}");
+        assert!(positive(&report, "peak_resident") >= positive(process, "peak_resident"), "{report:#}");
+        positive(&report, "wall_ns");
     }
 }
 
 #[test]
-fn one_that_was_killed_is_told() {
-    let (status, told) = told(&["--", "sh", "-c", "kill -9 $$"]);
+fn a_killed_process_is_reported() {
+    let (status, report) = report(&["--", "sh", "-c", "kill -9 $$"]);
     assert_eq!(
-        (status, &told["signal"], &told["ended"]),
+        (status, &report["signal"], &report["ended"]),
         (Some(137), &Value::from(9), &Value::from("SIGKILL"))
     );
-    assert_eq!(counts(&told), [1, 0, 0, 1], "{told:#}");
-    assert_eq!(told["processes"][0]["end"], "cut-short");
+    assert_eq!(counts(&report), [1, 0, 0, 1], "{report:#}");
+    assert_eq!(report["processes"][0]["end"], "cut-short");
 }
 
 #[test]
 fn programs_that_follow_each_other_in_a_process() {
-    let (status, told) = told(&["--", "sh", "-c", "exec sh -c 'exec sort /etc/passwd'"]);
+    let (status, report) = report(&["--", "sh", "-c", "exec sh -c 'exec sort /etc/passwd'"]);
     assert_eq!(status, Some(0));
-    assert_eq!(counts(&told), [3, 1, 2, 0], "{told:#}");
-    let processes = told["processes"].as_array().unwrap();
-    assert!(processes.iter().all(|process| process["process"] == processes[0]["process"]), "{told:#}");
+    assert_eq!(counts(&report), [3, 1, 2, 0], "{report:#}");
+    let processes = report["processes"].as_array().unwrap();
+    assert!(processes.iter().all(|process| process["process"] == processes[0]["process"]), "{report:#}");
 }
 
 #[test]
 fn a_tree_is_merged() {
     let script = "for i in 1 2 3; do sort /etc/passwd >/dev/null & done; wait; exit 3";
-    let (status, told) = told(&["--", "bash", "-c", script]);
+    let (status, report) = report(&["--", "bash", "-c", script]);
     if status == Some(127) {
-        return common::skip("no bash here");
+        return crate::common::skip("no bash here");
     }
-    assert_eq!(status, Some(3), "{told:#}");
-    let processes = told["processes"].as_array().unwrap();
+    assert_eq!(status, Some(3), "{report:#}");
+    let processes = report["processes"].as_array().unwrap();
     let sorted: Vec<_> = processes.iter().filter(|process| process["name"] == "sort").collect();
-    assert_eq!(sorted.len(), 3, "{told:#}");
+    assert_eq!(sorted.len(), 3, "{report:#}");
     let sum = |key: &str| processes.iter().filter_map(|process| process[key].as_u64()).sum::<u64>();
-    let most = |key: &str| processes.iter().filter_map(|process| process[key].as_u64()).max();
-    let merged = &told["merged"];
+    let max = |key: &str| processes.iter().filter_map(|process| process[key].as_u64()).max();
+    let merged = &report["merged"];
     for key in ["growths", "committed", "live_blocks", "minor_faults"] {
-        assert_eq!(merged[key], sum(key), "{key} in {told:#}");
+        assert_eq!(merged[key], sum(key), "{key} in {report:#}");
     }
     for key in ["peak_committed", "peak_live_bytes", "peak_resident"] {
-        assert_eq!(merged[key].as_u64(), most(key), "{key} in {told:#}");
+        assert_eq!(merged[key].as_u64(), max(key), "{key} in {report:#}");
     }
     assert!(merged["peak_live_bytes_together"].as_u64() >= merged["peak_live_bytes"].as_u64());
     assert!(merged["peak_committed_together"].as_u64() <= Some(sum("peak_committed")));
@@ -131,10 +129,10 @@ fn a_tree_is_merged() {
 
 #[test]
 fn json_goes_to_stderr() {
-    let output = run(&["--json", "--", "echo", "said"]);
-    assert_eq!(stdout(&output), "said\n");
-    let told: Value = serde_json::from_str(&stderr(&output)).unwrap();
-    assert_eq!(told["program"], serde_json::json!(["echo", "said"]));
+    let output = run(&["--json", "--", "echo", "printed"]);
+    assert_eq!(stdout(&output), "printed\n");
+    let report: Value = serde_json::from_str(&stderr(&output)).unwrap();
+    assert_eq!(report["program"], serde_json::json!(["echo", "printed"]));
 }
 
 #[test]
@@ -144,14 +142,14 @@ fn limits_hold() {
                   int main(void) { char *p = malloc(64 << 20); if (p) memset(p, 1, 64 << 20); return p ? 0 : 9; }\n";
     let Some(program) = compiled(dir.path(), "large", source, &["-O0"]) else { return };
     let program = program.to_str().unwrap();
-    let status = |args: &[&str]| told(&[args, &["--", program]].concat()).0;
+    let status = |args: &[&str]| report(&[args, &["--", program]].concat()).0;
     assert_eq!(status(&[]), Some(0));
     assert_eq!(status(&["--limit", "16MiB"]), Some(9));
     assert_eq!(status(&["--reserve", "16MiB"]), Some(9));
 }
 
 #[test]
-fn hardened_finds_what_is_freed_twice() {
+fn hardened_detects_a_double_free() {
     let dir = tempfile::tempdir().unwrap();
     let source = "#include <stdlib.h>\n\
                   int main(void) { void *volatile p = malloc(100); free(p); free(p); return 0; }\n";
@@ -170,24 +168,24 @@ fn a_static_program_leaves_no_record() {
     else {
         return;
     };
-    // Without a C library nothing returns from main: it ends by a signal.
+    // Without a C library a return from main is a crash.
     let output = run(&["--", program.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(128 + 11), "{}", stderr(&output));
     assert!(stderr(&output).contains("no process left a record"), "{}", stderr(&output));
 }
 
 #[test]
-fn a_preload_that_was_there_is_kept() {
+fn a_previous_preload_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let Some(other) = compiled(dir.path(), "other.so", "int other;\n", &["-shared", "-fPIC"]) else { return };
     let script = "echo $LD_PRELOAD; grep -c other.so /proc/self/maps";
     let output =
         preloading().args(["run", "--", "sh", "-c", script]).env("LD_PRELOAD", &other).output().unwrap();
-    let said = stdout(&output);
-    let (value, count) = said.split_once('\n').unwrap();
+    let printed = stdout(&output);
+    let (value, count) = printed.split_once('\n').unwrap();
     let expected = format!("libhighwater_malloc.so:{}", other.display());
     assert!(value.ends_with(&expected), "{value}");
-    assert!(count.trim().parse::<u32>().unwrap() > 0, "{said}");
+    assert!(count.trim().parse::<u32>().unwrap() > 0, "{printed}");
 }
 
 #[test]
@@ -209,9 +207,9 @@ fn signals_go_to_the_command() {
 }
 
 #[test]
-fn the_environment_chooses_where_no_option_does() {
+fn the_environment_sets_the_policy_without_the_option() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("told.json");
+    let file = dir.path().join("report.json");
     let policy = |args: &[&str], value: &str| {
         let mut command = preloading();
         command
@@ -222,8 +220,8 @@ fn the_environment_chooses_where_no_option_does() {
             .env("HIGHWATER_MALLOC", value);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
-        let told: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        told["policy"].as_str().unwrap().to_owned()
+        let report: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        report["policy"].as_str().unwrap().to_owned()
     };
     assert_eq!(policy(&[], "stack:errno"), "stack:errno");
     assert_eq!(policy(&["--policy", "bump"], "stack:errno"), "bump");
@@ -233,7 +231,7 @@ fn the_environment_chooses_where_no_option_does() {
 
 #[test]
 fn what_is_refused() {
-    let is_refused = |args: &[&str], why: &str| refused(&run(args), why);
+    let is_refused = |args: &[&str], expected: &str| refused(&run(args), expected);
     is_refused(&["--policy", "heap", "--", "true"], "no policy is called \"heap\"");
     is_refused(&["--policy", "stack:align=3", "--", "true"], "power of two");
     is_refused(&["--reserve", "0", "--", "true"], "--reserve");
@@ -249,7 +247,7 @@ fn what_is_refused() {
 
 #[test]
 fn no_library() {
-    // Alone in a directory, the executable has nothing beside it.
+    // A copy of the executable without a library beside it.
     let dir = tempfile::tempdir().unwrap();
     let alone = dir.path().join("bin/highwater");
     fs::create_dir(dir.path().join("bin")).unwrap();
@@ -263,7 +261,7 @@ fn no_library() {
     };
     refused(&run(), "cargo build --profile malloc -p highwater-malloc");
     fs::create_dir(dir.path().join("lib")).unwrap();
-    fs::copy(common::malloc_library(), dir.path().join("lib/libhighwater_malloc.so")).unwrap();
+    fs::copy(crate::common::malloc_library(), dir.path().join("lib/libhighwater_malloc.so")).unwrap();
     let output = run();
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "ran\n"), "{}", stderr(&output));
 }
@@ -288,8 +286,11 @@ fn the_examples_of_the_help_work() {
         }
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("exec \"$0\" {example}"), env!("CARGO_BIN_EXE_highwater")]);
-        let output =
-            shell.current_dir(&dir).env("HIGHWATER_MALLOC_LIB", common::malloc_library()).output().unwrap();
+        let output = shell
+            .current_dir(&dir)
+            .env("HIGHWATER_MALLOC_LIB", crate::common::malloc_library())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{example}: {}", stderr(&output));
     }
     assert!(dir.path().join("heap.json").exists());

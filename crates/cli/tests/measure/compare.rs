@@ -1,6 +1,4 @@
-//! `highwater compare`: every allocator has the same to do, and what is shown was measured.
-
-mod common;
+//! `highwater compare`: every allocator runs the same command, and the figures are consistent.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +8,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::{compiled, highwater, number, positive, preloading, refused, skip, stderr, stdout, succeeds};
+use crate::common::{
+    compiled, highwater, number, positive, preloading, refused, skip, stderr, stdout, succeeds,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -23,7 +23,7 @@ fn compare<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     preloading().arg("compare").args(args).output().expect("the command starts")
 }
 
-/// A comparison that must go well, as JSON.
+/// A comparison, which must succeed, as JSON.
 #[track_caller]
 fn json<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Value {
     let output = preloading().args(["compare", "--json"]).args(args).output().expect("the command starts");
@@ -31,29 +31,31 @@ fn json<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Value {
     serde_json::from_slice(&output.stdout).expect("stdout is one JSON value")
 }
 
-fn row<'v>(told: &'v Value, allocator: &str) -> &'v Value {
-    let rows = told["cases"][0]["rows"].as_array().unwrap();
-    rows.iter().find(|row| row["contender"] == allocator).unwrap_or_else(|| panic!("{allocator} in {told:#}"))
+fn row<'v>(report: &'v Value, allocator: &str) -> &'v Value {
+    let rows = report["cases"][0]["rows"].as_array().unwrap();
+    rows.iter()
+        .find(|row| row["contender"] == allocator)
+        .unwrap_or_else(|| panic!("{allocator} in {report:#}"))
 }
 
-fn details<'v>(told: &'v Value, allocator: &str) -> &'v Value {
-    let all = told["details"]["allocators"].as_array().unwrap();
-    all.iter().find(|one| one["name"] == allocator).unwrap_or_else(|| panic!("{allocator} in {told:#}"))
+fn details<'v>(report: &'v Value, allocator: &str) -> &'v Value {
+    let all = report["details"]["allocators"].as_array().unwrap();
+    all.iter().find(|one| one["name"] == allocator).unwrap_or_else(|| panic!("{allocator} in {report:#}"))
 }
 
-/// So many figures of each kind, in order and of one size, and ratios that are those of the rounds.
+/// Checks the number and order of the figures, and that ratios are those of the rounds.
 #[track_caller]
-fn is_sound(told: &Value, allocators: &[&str], runs: usize) {
-    let case = &told["cases"][0];
+fn is_sound(report: &Value, allocators: &[&str], runs: usize) {
+    let case = &report["cases"][0];
     let metrics: Vec<_> = case["metrics"].as_array().unwrap().iter().map(|metric| &metric["key"]).collect();
     assert_eq!(metrics, METRICS);
     assert_eq!(case["baseline"], allocators[0]);
     let samples = |allocator: &str, metric: usize| -> Vec<f64> {
-        let figure = &row(told, allocator)["figures"][metric];
+        let figure = &row(report, allocator)["figures"][metric];
         let samples: Vec<_> =
             figure["samples"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect();
         assert_eq!(samples.len(), runs, "{figure:#}");
-        // Nobody has to be interrupted.
+        // Involuntary context switches may be zero.
         assert!(metric == 5 || samples.iter().all(|n| n.is_finite() && *n > 0.0), "{allocator}: {figure:#}");
         let (min, median, max) = (number(figure, "min"), number(figure, "median"), number(figure, "max"));
         assert!(min <= median && median <= max, "{figure:#}");
@@ -63,7 +65,7 @@ fn is_sound(told: &Value, allocators: &[&str], runs: usize) {
     for allocator in allocators {
         for (metric, key) in METRICS.iter().enumerate() {
             let (own, base) = (samples(allocator, metric), samples(allocators[0], metric));
-            let ratio = &row(told, allocator)["figures"][metric]["ratio"];
+            let ratio = &row(report, allocator)["figures"][metric]["ratio"];
             if *allocator == allocators[0] || metric == 5 && ratio.is_null() {
                 assert!(ratio.is_null(), "{ratio:#}");
                 continue;
@@ -73,13 +75,13 @@ fn is_sound(told: &Value, allocators: &[&str], runs: usize) {
             let times = number(ratio, "times");
             assert!(least <= times && times <= most, "{allocator}, {key}: {ratio:#}");
         }
-        // Nothing has more than all together.
+        // The largest process has no more than all together.
         let [process, tree] = [2, 3].map(|metric| samples(allocator, metric));
         assert!(process.iter().zip(tree).all(|(process, tree)| *process <= tree), "{allocator}");
     }
 }
 
-/// A program of a dozen files, each with templates of its own, and what makes it.
+/// A program of a dozen files with templates, and the commands that build it.
 fn project(dir: &Path) -> Option<[&'static str; 2]> {
     const FILES: usize = 12;
     let has = |tool: &str| {
@@ -128,7 +130,7 @@ fn project(dir: &Path) -> Option<[&'static str; 2]> {
     Some(["for part in *.cpp; do g++ -O0 -c $part || exit 1; done; g++ *.o -o program", "rm -f program *.o"])
 }
 
-/// The word for a second allocator besides this project's: one that is installed, or else another policy.
+/// A third allocator: one that is installed, or else another policy.
 fn third() -> &'static str {
     let peers = compare(["--allocators", "mimalloc", "--quick", "--runs", "1", "--", "true"]);
     if peers.status.success() { "mimalloc" } else { "highwater:blocks" }
@@ -141,7 +143,7 @@ fn a_build() {
     let third = third();
     let list = format!("system,highwater,{third}");
     let script = format!("{build} || exit 9; ./program; test $? -lt 7");
-    let told = {
+    let report = {
         let mut command = preloading();
         command.current_dir(&dir).args([
             "compare",
@@ -159,9 +161,9 @@ fn a_build() {
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     let allocators = ["system", "highwater", third];
-    is_sound(&told, &allocators, 2);
+    is_sound(&report, &allocators, 2);
     for allocator in allocators {
-        let about = details(&told, allocator);
+        let about = details(&report, allocator);
         assert_eq!(about["ends"], serde_json::json!({ "status 0": 2 }), "{about:#}");
         assert_eq!(about["processes_left"], 0, "{about:#}");
         positive(about, "mean_interval_ns");
@@ -169,15 +171,15 @@ fn a_build() {
             assert!(about["preload"].is_null() && about["library"].is_null(), "{about:#}");
             continue;
         }
-        // Twelve compilers, two of which run at a time, are longer there than looks are apart.
+        // Twelve compilers, two at a time, run longer than the interval of samples.
         let preload = &about["preload"];
         assert_eq!(preload["verdict"], "yes", "{about:#}");
         assert!(positive(preload, "with") >= 12.0 && preload["without"] == 0, "{about:#}");
-        assert!(row(&told, allocator)["reason"].is_null(), "{told:#}");
+        assert!(row(&report, allocator)["reason"].is_null(), "{report:#}");
     }
-    // A compiler of C++ has more than this.
-    let figure = |metric: usize| number(&row(&told, "system")["figures"][metric], "min");
-    assert!(figure(2) > 16e6 && figure(3) > figure(2), "{told:#}");
+    // A C++ compiler uses more than this.
+    let figure = |metric: usize| number(&row(&report, "system")["figures"][metric], "min");
+    assert!(figure(2) > 16e6 && figure(3) > figure(2), "{report:#}");
     assert!(dir.path().join("program").exists());
     let lines = fs::read_to_string(dir.path().join("build.csv")).unwrap();
     assert_eq!(lines.lines().count(), 1 + 3 * METRICS.len(), "{lines}");
@@ -185,7 +187,7 @@ fn a_build() {
     charts_are_there(&dir.path().join("charts"), &allocators);
 }
 
-/// Three, well-formed, each with every allocator's name and a unit.
+/// Checks the three charts: each is well-formed, with the name of every allocator and a unit.
 fn charts_are_there(dir: &Path, allocators: &[&str]) {
     for name in ["wall", "cpu", "memory"] {
         let svg = fs::read_to_string(dir.join(format!("compare-{name}.svg"))).unwrap();
@@ -194,7 +196,7 @@ fn charts_are_there(dir: &Path, allocators: &[&str]) {
         for allocator in allocators {
             assert!(texts.contains(allocator), "{allocator} in {texts:?}");
         }
-        // A busy machine takes minutes.
+        // On a busy machine it takes minutes.
         let units: &[&str] = if name == "memory" { &["(MiB)"] } else { &["(ms)", "(s)", "(min)"] };
         let has_unit = |text: &&str| units.iter().any(|unit| text.ends_with(unit));
         assert!(texts.iter().any(has_unit), "{units:?} in {texts:?}");
@@ -206,23 +208,23 @@ fn all_policies_in_turn() {
     let dir = tempfile::tempdir().unwrap();
     let order = dir.path().join("order");
     let script = format!("echo ${{HIGHWATER_MALLOC-none}} >> {}", order.display());
-    let told =
+    let report =
         json(["--allocators", "system,policies", "--runs", "2", "--warmup", "1", "--", "sh", "-c", &script]);
     let allocators = ["system", "highwater", "highwater:stack", "highwater:bump", "highwater:blocks"];
-    is_sound(&told, &allocators, 2);
-    // Warm-up first, and another begins each time.
+    is_sound(&report, &allocators, 2);
+    // The warm-up comes first, and the order rotates.
     let expected =
         "none general stack bump blocks general stack bump blocks none stack bump blocks none general";
     let order = fs::read_to_string(order).unwrap();
     assert_eq!(order.split_whitespace().collect::<Vec<_>>().join(" "), expected);
     for allocator in &allocators[1..] {
-        assert_eq!(details(&told, allocator)["ends"]["status 0"], 3);
-        assert_eq!(details(&told, allocator)["preload"]["without"], 0, "{told:#}");
+        assert_eq!(details(&report, allocator)["ends"]["status 0"], 3);
+        assert_eq!(details(&report, allocator)["preload"]["without"], 0, "{report:#}");
     }
 }
 
 #[test]
-fn a_preload_that_has_no_effect_is_told() {
+fn a_preload_without_effect_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let own = "#include <stdlib.h>\n#include <unistd.h>\nstatic char room[1 << 20]; static size_t used;\n\
                void *malloc(size_t n) { void *p = room + used; used += (n + 15) & ~15ul; return p; }\n\
@@ -238,32 +240,32 @@ fn a_preload_that_has_no_effect_is_told() {
         ("own", own, &["-O0", "-w", "-rdynamic"], "own brings its own malloc"),
         ("fixed", fixed, &["-O0", "-w", "-static", "-nostdlib"], "fixed is statically linked"),
     ];
-    for (name, source, flags, why) in cases {
+    for (name, source, flags, expected) in cases {
         if name == "fixed" && !cfg!(target_arch = "x86_64") {
             continue;
         }
         let Some(program) = compiled(dir.path(), name, source, flags) else { return };
         let args = ["--allocators", "system,highwater", "--runs", "1", "--warmup", "0", "--"];
-        let told = json(args.iter().map(OsStr::new).chain([program.as_os_str()]));
-        let preload = &details(&told, "highwater")["preload"];
-        assert_eq!((&preload["verdict"], &preload["with"]), (&"no".into(), &0.into()), "{told:#}");
-        let reason = row(&told, "highwater")["reason"].as_str().unwrap();
-        assert!(reason.contains("NOT PRELOADED") && reason.contains(why), "{reason}");
-        assert!(row(&told, "system")["reason"].is_null());
+        let report = json(args.iter().map(OsStr::new).chain([program.as_os_str()]));
+        let preload = &details(&report, "highwater")["preload"];
+        assert_eq!((&preload["verdict"], &preload["with"]), (&"no".into(), &0.into()), "{report:#}");
+        let reason = row(&report, "highwater")["reason"].as_str().unwrap();
+        assert!(reason.contains("NOT PRELOADED") && reason.contains(expected), "{reason}");
+        assert!(row(&report, "system")["reason"].is_null());
     }
 }
 
 #[test]
-fn a_preload_is_seen_however_short_a_program_is() {
-    let told = json(["--allocators", "system,highwater", "--runs", "3", "--warmup", "0", "--", "true"]);
-    assert_eq!(details(&told, "highwater")["preload"]["verdict"], "yes", "{told:#}");
-    assert!(row(&told, "highwater")["reason"].is_null(), "{told:#}");
+fn a_preload_into_a_short_program_is_detected() {
+    let report = json(["--allocators", "system,highwater", "--runs", "3", "--warmup", "0", "--", "true"]);
+    assert_eq!(details(&report, "highwater")["preload"]["verdict"], "yes", "{report:#}");
+    assert!(row(&report, "highwater")["reason"].is_null(), "{report:#}");
 }
 
 #[test]
 fn memory_of_all_processes_is_added_up() {
     let dir = tempfile::tempdir().unwrap();
-    // Four that have 16 MiB at once.
+    // Four processes with 16 MiB each at the same time.
     let source = "#include <stdlib.h>\n#include <string.h>\n#include <sys/wait.h>\n#include <unistd.h>\n\
                   int main(void) {\n\
                   int there[2], leave[2]; char c; pipe(there); pipe(leave);\n\
@@ -274,9 +276,9 @@ fn memory_of_all_processes_is_added_up() {
                   usleep(500000); close(leave[1]); while (wait(0) > 0); return 0; }\n";
     let Some(program) = compiled(dir.path(), "four", source, &["-O0", "-w"]) else { return };
     let args = ["--allocators", "system,highwater", "--runs", "1", "--warmup", "0", "--"];
-    let told = json(args.iter().map(OsStr::new).chain([program.as_os_str()]));
+    let report = json(args.iter().map(OsStr::new).chain([program.as_os_str()]));
     for allocator in ["system", "highwater"] {
-        let median = |metric: usize| number(&row(&told, allocator)["figures"][metric], "median");
+        let median = |metric: usize| number(&row(&report, allocator)["figures"][metric], "median");
         let (process, tree) = (median(2), median(3));
         assert!((16e6..32e6).contains(&process), "{allocator}: {process}");
         assert!((64e6..100e6).contains(&tree), "{allocator}: {tree}");
@@ -289,36 +291,39 @@ fn failures() {
     let script = "echo first; echo last words >&2; exit 6";
     let output = compare(list.iter().chain(&["--", "sh", "-c", script]));
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(6), ""));
-    let said = stderr(&output);
-    assert!(said.contains("system-1: last words\n"), "{said}");
-    assert!(said.ends_with("error: sh under system ended with status 6\n"), "{said}");
+    let printed = stderr(&output);
+    assert!(printed.contains("system-1: last words\n"), "{printed}");
+    assert!(printed.ends_with("error: sh under system ended with status 6\n"), "{printed}");
 
-    // The others go on.
+    // The other allocators continue.
     let script = "test -z \"$LD_PRELOAD\" || exit 6";
     let output = compare(list.iter().chain(&["--json", "--", "sh", "-c", script]));
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.ends_with("error: command: highwater: sh under highwater ended with status 6\n"), "{said}");
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(row(&told, "system")["figures"][0]["samples"].as_array().unwrap().len(), 2);
-    assert_eq!(row(&told, "highwater")["failed"], true);
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(6), "{printed}");
+    assert!(
+        printed.ends_with("error: command: highwater: sh under highwater ended with status 6\n"),
+        "{printed}"
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&report, "system")["figures"][0]["samples"].as_array().unwrap().len(), 2);
+    assert_eq!(row(&report, "highwater")["failed"], true);
 
     let script = "echo first; echo last words >&2; exit 6";
-    let told = json(list.iter().chain(&["--ignore-failure", "--", "sh", "-c", script]));
-    is_sound(&told, &["system", "highwater"], 2);
+    let report = json(list.iter().chain(&["--ignore-failure", "--", "sh", "-c", script]));
+    is_sound(&report, &["system", "highwater"], 2);
     for allocator in ["system", "highwater"] {
-        assert_eq!(details(&told, allocator)["ends"], serde_json::json!({ "status 6": 2 }));
-        let reason = row(&told, allocator)["reason"].as_str().unwrap();
+        assert_eq!(details(&report, allocator)["ends"], serde_json::json!({ "status 6": 2 }));
+        let reason = row(&report, allocator)["reason"].as_str().unwrap();
         assert!(reason.ends_with("failed: 2 x status 6"), "{reason}");
     }
 
     let output = compare(list.iter().chain(&["--prepare", "echo bad; exit 3", "--", "true"]));
     assert_eq!(output.status.code(), Some(3));
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("prepare: bad\n")
-            && said.contains("error: --prepare echo bad; exit 3 ended with status 3"),
-        "{said}"
+        printed.contains("prepare: bad\n")
+            && printed.contains("error: --prepare echo bad; exit 3 ended with status 3"),
+        "{printed}"
     );
 
     let output = compare(list.iter().chain(&["--", "/no/such/command"]));
@@ -327,7 +332,7 @@ fn failures() {
 }
 
 #[test]
-fn output_is_kept_and_prepared_for() {
+fn output_is_kept_and_runs_are_prepared() {
     let dir = tempfile::tempdir().unwrap();
     let kept = dir.path().join("kept");
     let count = dir.path().join("count");
@@ -337,7 +342,7 @@ fn output_is_kept_and_prepared_for() {
     args.extend(["--output", kept.to_str().unwrap(), "--", "sh", "-c", "echo out; echo err >&2; cat"]);
     let output = compare(args);
     succeeds(&output);
-    let said = stdout(&output);
+    let printed = stdout(&output);
     for words in [
         "sh -c",
         "system (baseline)",
@@ -346,9 +351,9 @@ fn output_is_kept_and_prepared_for() {
         "largest process",
         "sampled every 20 ms",
     ] {
-        assert!(said.contains(words), "{words:?} in {said}");
+        assert!(printed.contains(words), "{words:?} in {printed}");
     }
-    assert!(!said.contains("err\n"), "{said}");
+    assert!(!printed.contains("err\n"), "{printed}");
     assert_eq!(fs::read_to_string(count).unwrap().lines().count(), 4);
     for run in ["system-1", "system-2", "highwater-stack-1", "highwater-stack-2"] {
         let read = |ending: &str| fs::read_to_string(kept.join(format!("{run}.{ending}"))).unwrap();
@@ -357,8 +362,8 @@ fn output_is_kept_and_prepared_for() {
 }
 
 #[test]
-fn what_is_found_and_what_is_named() {
-    // A library that passes on to the C library is an allocator of another name.
+fn allocators_by_name_and_by_path() {
+    // A library that forwards to the C library's malloc is another allocator.
     let dir = tempfile::tempdir().unwrap();
     let source = "#include <stddef.h>\nextern void *__libc_malloc(size_t);\n\
                   void *malloc(size_t n) { return __libc_malloc(n); }\n";
@@ -367,8 +372,8 @@ fn what_is_found_and_what_is_named() {
         return;
     };
     let named = format!("system,other={}", library.display());
-    let told = json(["--allocators", &named, "--runs", "1", "--warmup", "0", "--", "sleep", "0.4"]);
-    assert_eq!(details(&told, "other")["preload"]["verdict"], "yes", "{told:#}");
+    let report = json(["--allocators", &named, "--runs", "1", "--warmup", "0", "--", "sleep", "0.4"]);
+    assert_eq!(details(&report, "other")["preload"]["verdict"], "yes", "{report:#}");
     let found = |name: &str| {
         let mut command = preloading();
         command
@@ -378,21 +383,21 @@ fn what_is_found_and_what_is_named() {
     };
     let output = found("mimalloc-test");
     succeeds(&output);
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(details(&told, "mimalloc-test")["of"], "mimalloc");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(details(&report, "mimalloc-test")["of"], "mimalloc");
     refused(&found("mimalloc-none"), "mimalloc-none was not found");
     let output = found("peers");
     succeeds(&output);
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        told["details"]["allocators"][0]["name"], "mimalloc-test",
+        report["details"]["allocators"][0]["name"], "mimalloc-test",
         "those of HIGHWATER_PEERS come first"
     );
 }
 
 #[test]
 fn what_is_refused() {
-    let is_refused = |args: &[&str], why: &str| refused(&compare(args), why);
+    let is_refused = |args: &[&str], expected: &str| refused(&compare(args), expected);
     is_refused(&["--allocators", "glibc", "--", "true"], "no allocator is called \"glibc\"");
     is_refused(&["--allocators", "stack:align=3", "--", "true"], "power of two");
     is_refused(&["--allocators", "/no/such.so", "--", "true"], "/no/such.so");
@@ -411,7 +416,7 @@ fn what_is_refused() {
 }
 
 #[test]
-fn ctrl_c_leaves_what_there_is() {
+fn ctrl_c_shows_a_partial_result() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("runs");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -423,7 +428,7 @@ fn ctrl_c_leaves_what_there_is() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Open for both, it has no end between two runs. When the third has begun, two are over.
+    // The pipe is opened for reading and writing, so it has no end between runs. When the third run starts, two are done.
     let runs = fs::File::options().read(true).write(true).open(&pipe).unwrap();
     for line in BufReader::new(runs).lines().take(3) {
         assert_eq!(line.unwrap(), "run");
@@ -431,13 +436,13 @@ fn ctrl_c_leaves_what_there_is() {
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&told["partial"], &told["cases"][0]["partial"]), (&true.into(), &true.into()));
-    let samples = |allocator| row(&told, allocator)["figures"][0]["samples"].as_array().map_or(0, Vec::len);
-    assert!(samples("system") + samples("highwater") >= 2, "{told:#}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["partial"], &report["cases"][0]["partial"]), (&true.into(), &true.into()));
+    let samples = |allocator| row(&report, allocator)["figures"][0]["samples"].as_array().map_or(0, Vec::len);
+    assert!(samples("system") + samples("highwater") >= 2, "{report:#}");
 }
 
-/// The command has heard it as well, and is over before it is known here.
+/// The command gets the signal as well, and may end before this command has handled its own.
 #[test]
 fn a_command_that_ctrl_c_ends_has_not_failed() {
     let dir = tempfile::tempdir().unwrap();
@@ -465,8 +470,11 @@ fn the_example_of_the_help_works() {
     let own = shell.get_program().to_owned();
     shell = Command::new("sh");
     shell.args(["-c", &format!("exec \"$0\" {example}")]).arg(own);
-    let output =
-        shell.current_dir(&dir).env("HIGHWATER_MALLOC_LIB", common::malloc_library()).output().unwrap();
+    let output = shell
+        .current_dir(&dir)
+        .env("HIGHWATER_MALLOC_LIB", crate::common::malloc_library())
+        .output()
+        .unwrap();
     succeeds(&output);
     assert!(stdout(&output).contains("QUICK"), "{}", stdout(&output));
 }

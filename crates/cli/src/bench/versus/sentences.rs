@@ -1,13 +1,17 @@
-//! What the figures say, in sentences.
+//! Sentences about the figures.
 
 use super::{
-    super::c::Workshop,
+    super::c::CToolchain,
     contests::{ARENA, CONSTANT_ARENA, LANGUAGES, MALLOC, STACK, TIME, key},
 };
-use crate::lab::{Case, Findings, Ratio, Verdict, unit::three_digits};
+use crate::lab::{Case, Findings, Ratio, RatioVerdict, unit::three_digits};
 
 /// A sentence for each comparison that was made.
-pub fn of(findings: &Findings, workshop: &Result<Workshop, String>, agreed: &[bool]) -> Vec<String> {
+pub fn of_findings(
+    findings: &Findings,
+    toolchain: &Result<CToolchain, String>,
+    bitwise_equal: &[bool],
+) -> Vec<String> {
     let mut words = Vec::new();
     for language in LANGUAGES {
         let to_malloc = ratios(findings, language, MALLOC, ARENA);
@@ -32,19 +36,22 @@ pub fn of(findings: &Findings, workshop: &Result<Workshop, String>, agreed: &[bo
             ));
         }
     }
-    match workshop {
-        Ok(workshop) => words.push(format!(
+    match toolchain {
+        Ok(toolchain) => words.push(format!(
             "C: compiled with {} -O3, against {}.",
-            workshop.version,
-            // (Where it was is the machine's business.)
-            workshop.library.file_name().unwrap_or_default().display()
+            toolchain.version,
+            // (Its directory differs between machines.)
+            toolchain.library.file_name().unwrap_or_default().display()
         )),
         Err(reason) => words.push(format!("C: not measured: {reason}.")),
     }
     words.push("Within a language all results were equal bit for bit.".into());
-    if !agreed.is_empty() {
-        let bits =
-            if agreed.iter().all(|same| *same) { "bit for bit, too" } else { "by value, within 1e-9 of it" };
+    if !bitwise_equal.is_empty() {
+        let bits = if bitwise_equal.iter().all(|same| *same) {
+            "bit for bit, too"
+        } else {
+            "by value, within 1e-9 of it"
+        };
         words.push(format!("Rust's and C's were equal {bits}."));
     }
     words
@@ -66,9 +73,9 @@ pub fn length_of(case: &Case, language: &str) -> Option<usize> {
 fn list(ratios: &[(usize, Ratio)]) -> String {
     let each = ratios.iter().enumerate().map(|(i, (length, ratio))| {
         let verdict = match ratio.verdict {
-            Verdict::Tie => ", a tie",
-            Verdict::TooFewRuns => ", too few rounds to be sure",
-            Verdict::Less | Verdict::More => "",
+            RatioVerdict::Tie => ", a tie",
+            RatioVerdict::TooFewRuns => ", too few rounds to be sure",
+            RatioVerdict::Less | RatioVerdict::More => "",
         };
         let what = if i == 0 { "length " } else { "" };
         format!("{} times ({what}{length}{verdict})", three_digits(ratio.times))
@@ -76,26 +83,27 @@ fn list(ratios: &[(usize, Ratio)]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Between which lengths another one is ahead than before; `one` is ahead where the ratio is below 1.
+/// The lengths between which the faster one changes; `one` is faster if the ratio is below 1.
 fn crossing(ratios: &[(usize, Ratio)], one: &str, other: &str) -> String {
-    let decided: Vec<_> = ratios
+    let clear: Vec<_> = ratios
         .iter()
-        .filter(|(_, ratio)| matches!(ratio.verdict, Verdict::Less | Verdict::More))
+        .filter(|(_, ratio)| matches!(ratio.verdict, RatioVerdict::Less | RatioVerdict::More))
         .map(|(length, ratio)| (*length, if ratio.times < 1.0 { one } else { other }))
         .collect();
-    let Some(first) = decided.first() else { return "no length decides between them".into() };
-    let turns: Vec<_> = decided
+    let Some(first) = clear.first() else { return "no length shows a difference".into() };
+    let changes: Vec<_> = clear
         .windows(2)
         .filter(|pair| pair[0].1 != pair[1].1)
         .map(|pair| {
-            format!("{} is ahead from a length between {} and {} on", pair[1].1, pair[0].0, pair[1].0)
+            format!("{} is faster from a length between {} and {} on", pair[1].1, pair[0].0, pair[1].0)
         })
         .collect();
-    if !turns.is_empty() {
-        return format!("{} is ahead at first, {}", first.1, turns.join(", "));
+    if !changes.is_empty() {
+        return format!("{} is faster at first, {}", first.1, changes.join(", "));
     }
-    let ties = if decided.len() < ratios.len() { "every length that decides" } else { "every length" };
-    format!("{} is ahead at {ties}, so there is no crossing", first.1)
+    let ties =
+        if clear.len() < ratios.len() { "every length that shows a difference" } else { "every length" };
+    format!("{} is faster at {ties}, so there is no crossing", first.1)
 }
 
 #[cfg(test)]
@@ -112,19 +120,19 @@ mod tests {
             let ratios: Vec<_> = times.iter().enumerate().map(|(i, times)| (2 << i, ratio(*times))).collect();
             crossing(&ratios, "malloc", "the arena")
         };
-        assert_eq!(of(&[3.0, 2.0, 1.5]), "the arena is ahead at every length, so there is no crossing");
+        assert_eq!(of(&[3.0, 2.0, 1.5]), "the arena is faster at every length, so there is no crossing");
         assert_eq!(
             of(&[3.0, 1.0]),
-            "the arena is ahead at every length that decides, so there is no crossing"
+            "the arena is faster at every length that shows a difference, so there is no crossing"
         );
         assert_eq!(
             of(&[3.0, 1.0, 0.8]),
-            "the arena is ahead at first, malloc is ahead from a length between 2 and 8 on"
+            "the arena is faster at first, malloc is faster from a length between 2 and 8 on"
         );
-        assert_eq!(of(&[1.0]), "no length decides between them");
+        assert_eq!(of(&[1.0]), "no length shows a difference");
         let once = Ratio::of("arena", &[(3.0, 1.0)]).unwrap();
         assert_eq!(list(&[(4, once.clone())]), "3.00 times (length 4, too few rounds to be sure)");
-        assert_eq!(crossing(&[(4, once)], "malloc", "the arena"), "no length decides between them");
+        assert_eq!(crossing(&[(4, once)], "malloc", "the arena"), "no length shows a difference");
     }
 
     #[test]

@@ -1,14 +1,13 @@
-//! `highwater guard`: every kind is reported and ends as it should, and what is shown is what happened.
-
-mod common;
+//! `highwater guard`: every kind is reported and ends as expected, and the output shows what happened.
 
 use std::{
     fs,
     io::Read as _,
+    os::unix::process::CommandExt as _,
     process::{Output, Stdio},
 };
 
-use common::{guard, has_faults, highwater, number, refused, skip, stderr, stdout, succeeds};
+use crate::common::{guard, has_faults, highwater, number, refused, skip, stderr, stdout, succeeds};
 use highwater::guard::Kind;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
@@ -17,12 +16,12 @@ use serde_json::Value;
 fn mechanisms() -> Vec<&'static str> {
     const MADV_GUARD_INSTALL: i32 = 102;
     let mut page = memmap2::MmapMut::map_anon(1).expect("a page can be had");
-    // SAFETY: the page is ours alone, and dropped without being read.
+    // SAFETY: the page belongs to this mapping, has no references to it, and is unmapped without being read.
     let has_advice = unsafe { libc::madvise(page.as_mut_ptr().cast(), 1, MADV_GUARD_INSTALL) } == 0;
     if has_advice { vec!["auto", "advice", "protect"] } else { vec!["auto", "protect"] }
 }
 
-/// `guard … --json`, which must go well and print one JSON value.
+/// `guard … --json`, which must succeed and print one JSON value.
 #[track_caller]
 fn json(args: &[&str]) -> Value {
     let output = guard(args.iter().chain(&["--json"]));
@@ -50,7 +49,7 @@ fn is_as_expected(result: &Value, kind: &str, access: &str, signal: &str) {
     assert!(report["access"] == access || report["access"] == "unknown", "{result:#}");
 }
 
-/// The parts are one after the other, and the byte is in one of them.
+/// Checks that the parts are contiguous, and the byte is in one of them.
 #[track_caller]
 fn is_whole(layout: &Value) {
     let parts = layout["parts"].as_array().unwrap();
@@ -70,17 +69,17 @@ fn every_kind_under_every_mechanism() {
     }
     for mechanism in mechanisms() {
         for kind in Kind::ALL {
-            let (kind, found_later) = (kind.name(), kind == Kind::Underflow);
+            let (kind, detected_later) = (kind.name(), kind == Kind::Underflow);
             for (options, access, signal) in [
                 (&[][..], "write", "SIGSEGV"),
                 (&["--abort"], "write", "SIGABRT"),
                 (&["--read", "--by", "7"], "read", "SIGSEGV"),
             ] {
-                if found_later && options.contains(&"--read") {
+                if detected_later && options.contains(&"--read") {
                     continue;
                 }
                 let result = json(&[&[kind, "--mechanism", mechanism], options].concat());
-                let signal = if found_later { "SIGABRT" } else { signal };
+                let signal = if detected_later { "SIGABRT" } else { signal };
                 is_as_expected(&result, kind, access, signal);
                 is_whole(&result["layout"]);
                 assert_eq!(result["provoked"]["mechanism"], mechanism);
@@ -90,7 +89,7 @@ fn every_kind_under_every_mechanism() {
 }
 
 #[test]
-fn the_allocation_is_as_it_was_asked_for() {
+fn the_allocation_has_the_requested_size_and_alignment() {
     if !has_faults() {
         return;
     }
@@ -107,7 +106,7 @@ fn the_allocation_is_as_it_was_asked_for() {
         assert_eq!(result["report"]["allocation"]["size"], size);
         assert_eq!(result["report"]["allocation"]["align"], align);
         if slack > 0 {
-            // The last byte of the pattern: found when it is given up.
+            // The last byte of the pattern is checked when the allocation is freed.
             let result = json(&[&allocation[..], &["--by", &last]].concat());
             is_as_expected(&result, "overflow", "write", "SIGABRT");
             assert_eq!(result["report"]["distance"], slack);
@@ -137,7 +136,7 @@ fn far_past_the_border() {
 }
 
 #[test]
-fn all_of_them() {
+fn all_kinds_at_once() {
     if !has_faults() {
         return;
     }
@@ -177,7 +176,7 @@ fn the_drawing_shows_the_figures_of_the_report() {
         ends.extend(parts.last().map(|part| part["end"].to_string()));
         assert_eq!(borders, ends, "{drawing}");
         assert!(drawing.contains(&format!("◄── write at {}\n", layout["touched"])), "{drawing}");
-        // The report says the same offset, and how it ended stands last.
+        // The report has the same offset, and the last line is how the child ended.
         assert!(report.contains(&format!("offset {}", layout["touched"])), "{report}");
         let end = match kind {
             "underflow" => "ended by SIGABRT in highwater_guard_underflow",
@@ -234,7 +233,7 @@ fn help_has_every_kind_and_examples_that_work() {
 
 #[test]
 fn what_is_refused() {
-    for (args, why) in [
+    for (args, expected) in [
         (&["nonsense"][..], "'nonsense'"),
         (&["overflow", "underflow"], "underflow"),
         (&["overflow", "--list"], "--list"),
@@ -256,20 +255,20 @@ fn what_is_refused() {
         (&["all", "--size", "1MiB"], "underflow: --size 1048576"),
         (&["overflow", "--provoke", "{}"], "kind"),
     ] {
-        refused(&guard(args), why);
+        refused(&guard(args), expected);
     }
 }
 
 #[track_caller]
-fn fails(output: &Output, why: &str) {
-    let said = stderr(output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.starts_with("error: ") && said.lines().count() == 1, "{said}");
-    assert!(said.contains(why), "{why:?} in {said}");
+fn fails(output: &Output, expected: &str) {
+    let printed = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.starts_with("error: ") && printed.lines().count() == 1, "{printed}");
+    assert!(printed.contains(expected), "{expected:?} in {printed}");
 }
 
 #[test]
-fn where_it_cannot_work_it_says_so() {
+fn unsupported_builds_and_mechanisms_are_errors() {
     if highwater::engine() != highwater::Engine::Fault {
         for args in [&["overflow"][..], &["all", "--json"]] {
             let output = guard(args);
@@ -284,7 +283,7 @@ fn where_it_cannot_work_it_says_so() {
 }
 
 #[test]
-fn a_child_that_cannot_set_the_scene() {
+fn a_child_with_an_invalid_plan() {
     let plan = r#"{"kind":"magic","access":"read","mechanism":"auto","on_violation":"die","by":1}"#;
     refused(&guard(["--provoke", plan]), "\"magic\"");
 }
@@ -302,17 +301,19 @@ fn no_core_dump() {
     if hard == 0 {
         return skip("core dumps are not allowed here");
     }
-    setrlimit(Resource::RLIMIT_CORE, hard, hard).unwrap();
     let dir = tempfile::tempdir().unwrap();
     for args in [&["overflow"][..], &["overflow", "--abort"]] {
-        let output = highwater().arg("guard").args(args).current_dir(dir.path()).output().unwrap();
-        succeeds(&output);
+        let mut command = highwater();
+        command.arg("guard").args(args).current_dir(dir.path());
+        // SAFETY: setrlimit is async-signal-safe, and neither it nor the conversion of its error allocates.
+        unsafe { command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_CORE, hard, hard)?)) };
+        succeeds(&command.output().unwrap());
     }
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "there is no core dump");
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_trouble() {
+fn a_closed_pipe_is_no_error() {
     if !has_faults() {
         return;
     }
@@ -325,9 +326,9 @@ fn a_reader_that_leaves_is_no_trouble() {
             .spawn()
             .unwrap();
         drop(child.stdout.take());
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
-        assert!(said.is_empty(), "{said}");
+        let mut printed = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{printed}");
+        assert!(printed.is_empty(), "{printed}");
     }
 }

@@ -1,10 +1,8 @@
 //! `highwater bench malloctest`.
 
-mod common;
-
 use std::{collections::BTreeSet, fs, process::Output};
 
-use common::{has_run, highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
+use crate::common::{has_run, highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
 use serde_json::Value;
 
 const IN_THE_PROGRAM: [&str; 4] = ["highwater::Arena", "highwater::Scope", "bumpalo", "the loops alone"];
@@ -24,8 +22,8 @@ fn samples(row: &Value, metric: usize) -> Vec<f64> {
 }
 
 #[test]
-fn figures_make_sense() {
-    // Whatever allocators there are here.
+fn figures_are_consistent() {
+    // With all allocators of this machine.
     let found = json(&["2", "2", "10000", "10", "1000", "--runs", "3"]);
     assert_eq!((&found["bench"], &found["partial"]), (&"malloctest".into(), &false.into()));
     assert_eq!(found["command"], "highwater bench malloctest 2 2 10000 10 1000 --runs 3");
@@ -44,7 +42,7 @@ fn figures_make_sense() {
             let all = samples(row, metric);
             assert_eq!(all.len(), 3);
             assert!(all.iter().all(|n| n.is_finite()));
-            // Who has nothing to ask the kernel for has no faults, in a while too short for its clock.
+            // Without system calls there may be no faults, and too little time for the kernel's clock.
             if names[0] == row["contender"] || !["page-faults", "cpu"].contains(&key.as_str().unwrap()) {
                 assert!(all.iter().all(|n| *n > 0.0), "{key} of {row}");
             }
@@ -61,14 +59,14 @@ fn figures_make_sense() {
             assert!((times - ratios[1]).abs() <= 1e-9 * ratios[1], "of the same rounds: {row}");
         }
     }
-    // The blocks that malloc holds at once, and the arrays, are in memory: it writes beside each.
+    // The live blocks and the arrays are resident: malloc writes a header before each block.
     let live = 2.0 * 10_000.0 * 500.0;
     let peak = positive(&rows[0]["figures"][2], "median");
     assert!((live..10.0 * live).contains(&peak), "{peak}");
 }
 
 #[test]
-fn what_is_written_is_in_memory() {
+fn written_blocks_are_resident() {
     let args =
         |what| ["1", "2", "20000", "100", "1000", "--allocators", "system", "--runs", "1", "--write", what];
     let peak = |found: &Value| {
@@ -81,7 +79,7 @@ fn what_is_written_is_in_memory() {
 }
 
 #[test]
-fn for_people_with_files() {
+fn tables_and_files() {
     let dir = tempfile::tempdir().unwrap();
     let charts = dir.path().join("charts");
     let csv = dir.path().join("figures.csv");
@@ -133,8 +131,8 @@ fn help_has_examples_that_work() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
-    for (args, why) in [
+fn invalid_arguments_are_refused() {
+    for (args, expected) in [
         (&["1", "1", "10", "100", "100"][..], "LOWER 100 is not below UPPER 100"),
         (&["0"], "0"),
         (&["1", "0"], "0"),
@@ -149,12 +147,12 @@ fn what_cannot_be_is_refused() {
         (&["--malloc-lib", "/no/such/library.so"], "/no/such/library.so"),
         (&["--write", "twice"], "twice"),
     ] {
-        refused(&malloctest(args), why);
+        refused(&malloctest(args), expected);
     }
 }
 
 #[test]
-fn ctrl_c_shows_what_there_is() {
+fn ctrl_c_shows_a_partial_result() {
     let result = interrupted(
         highwater()
             .args(["bench", "malloctest", "1", "1", "1000", "10", "100", "--allocators", "system"])
@@ -169,7 +167,7 @@ fn ctrl_c_shows_what_there_is() {
 }
 
 #[test]
-fn what_is_missing_is_told() {
+fn missing_allocators_are_reported() {
     let output = highwater()
         .env("HIGHWATER_MALLOC_LIB", "/no/such/library.so")
         .args(["bench", "malloctest", "1", "1", "100", "10", "100", "--runs", "1"])

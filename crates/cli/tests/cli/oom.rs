@@ -1,6 +1,4 @@
-//! `highwater oom`: cells that need no rights end as promised, and what is asked wrongly is refused.
-
-mod common;
+//! `highwater oom`: cells that need no privileges end as guaranteed, and invalid arguments are refused.
 
 use std::{
     fs,
@@ -9,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{grow, has_faults, highwater, number, positive, refused, skip, stderr, stdout, succeeds};
+use crate::common::{grow, has_faults, highwater, number, positive, refused, skip, stderr, stdout, succeeds};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
 
-/// `highwater oom …`, small.
+/// `highwater oom …` with small sizes.
 fn oom(args: &[&str]) -> Output {
     small(args).output().expect("the command starts")
 }
@@ -27,7 +25,7 @@ fn small(args: &[&str]) -> std::process::Command {
     command
 }
 
-/// Its one JSON value.
+/// Its result as JSON.
 #[track_caller]
 fn json(args: &[&str]) -> Value {
     let output = oom(&[args, &["--json"]].concat());
@@ -54,7 +52,7 @@ fn has_run(cell: &Value) -> bool {
 
 const MIB: f64 = 1048576.0;
 
-/// About all of the limit, and not more.
+/// Checks that it allocated most of the limit, and not more.
 #[track_caller]
 fn is_near_16_mib(cell: &Value) {
     let bytes = positive(cell, "bytes");
@@ -78,7 +76,7 @@ fn a_region_limit_is_named_by_every_arena() {
     for who in ["malloc", "vec"] {
         let cell = cell(&matrix, who, "region");
         assert_eq!((&cell["how"], &cell["verdict"]), (&"not-applicable".into(), &"no-promise".into()));
-        assert!(cell["reason"].as_str().is_some_and(|why| !why.is_empty()) && cell["bytes"].is_null());
+        assert!(cell["reason"].as_str().is_some_and(|reason| !reason.is_empty()) && cell["bytes"].is_null());
     }
 }
 
@@ -129,7 +127,7 @@ fn a_refused_commit_is_reported_and_aborts() {
 }
 
 #[test]
-fn others_are_shown_beside() {
+fn other_allocators_are_shown_too() {
     let matrix = json(&["--only", "malloc,vec,bumpalo", "--limit", "rlimit-as,rlimit-data"]);
     for what in ["rlimit-as", "rlimit-data"] {
         for who in ["malloc", "vec", "bumpalo"] {
@@ -142,14 +140,14 @@ fn others_are_shown_beside() {
                 (&"catchable-error".into(), &"no-promise".into()),
                 "{cell:#}"
             );
-            // Some of the heap was there before.
+            // A part of the heap existed before the limit was set.
             assert!(positive(cell, "bytes") <= 17.0 * MIB && cell["cause"].is_null(), "{cell:#}");
         }
     }
 }
 
 #[test]
-fn a_cgroup_is_foreseen() {
+fn headroom_refuses_before_the_oom_killer() {
     if !has_faults() {
         return;
     }
@@ -161,7 +159,7 @@ fn a_cgroup_is_foreseen() {
     assert_eq!((&headroom["how"], &headroom["cause"]), (&"report-and-abort".into(), &"cgroup-limit".into()));
     assert!(headroom["message"].as_str().unwrap().contains("highwater-oom-"), "{headroom:#}");
     is_near_16_mib(headroom);
-    // With swap that cannot be taken away it may go on.
+    // With swap that cannot be limited it may continue.
     let malloc = cell(&matrix, "malloc", "cgroup");
     assert!(malloc["how"] == "oom-killer" || malloc["how"] == "completed", "{malloc:#}");
     let spill = cell(&matrix, "spill", "cgroup");
@@ -186,13 +184,13 @@ fn a_full_disk_is_named() {
     assert_eq!(cell(&matrix, "malloc", "disk")["how"], "not-applicable");
 }
 
-/// cgroups of a run that is over.
+/// The cgroups that an ended run has left.
 fn leftovers() -> Vec<String> {
     fn below(dir: &std::path::Path, depth: usize, found: &mut Vec<String>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
             if let Some(id) = name.strip_prefix("highwater-oom-") {
-                // Other tests' runs are alive.
+                // The runs of other tests are still alive.
                 let is_over = !std::path::Path::new("/proc").join(id).exists();
                 found.extend((is_over && path.exists()).then(|| path.display().to_string()));
             } else if depth > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -205,8 +203,8 @@ fn leftovers() -> Vec<String> {
     found
 }
 
-/// A run that takes a while, and the id of its first child, which has its limits already: before, it may not be a
-/// process of its own yet, and to stop it would stop the run.
+/// A long run, and the id of its first child after it has set its limits: before, it may share the process of the run, and
+/// stopping it would stop the run.
 fn at_work(timeout: u64, memory: &str) -> (Child, Pid) {
     let mut command = highwater();
     command.args(["oom", "--only", "malloc,vec", "--limit", "rlimit-data,cgroup", "--json"]);
@@ -237,12 +235,12 @@ fn tells_children() -> bool {
 }
 
 #[test]
-fn ctrl_c_shows_what_there_is_and_leaves_nothing() {
+fn ctrl_c_shows_a_partial_result_and_removes_everything() {
     if !tells_children() {
         return;
     }
     let (run, child) = at_work(70, "200MiB");
-    // So that it is met in the middle, however fast it is.
+    // The child is stopped, so that the run is interrupted in the middle of it.
     let _ = kill(child, Signal::SIGSTOP);
     kill(Pid::from_raw(i32::try_from(run.id()).unwrap()), Signal::SIGINT).unwrap();
     let output = run.wait_with_output().unwrap();
@@ -255,7 +253,7 @@ fn ctrl_c_shows_what_there_is_and_leaves_nothing() {
 }
 
 #[test]
-fn what_takes_too_long_is_a_hang() {
+fn a_child_beyond_its_time_limit_is_a_hang() {
     if !tells_children() {
         return;
     }
@@ -280,7 +278,7 @@ fn children_die_with_the_run() {
     run.kill().unwrap();
     run.wait().unwrap();
     let is_there = || {
-        // A zombie that nobody waits for is dead.
+        // A zombie is dead.
         let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
         !status.is_empty() && !status.contains("State:\tZ")
     };
@@ -305,18 +303,18 @@ fn a_table_and_a_chart() {
     }
     let svg = fs::read_to_string(&file).unwrap();
     let parsed = roxmltree::Document::parse(&svg).unwrap();
-    let said: Vec<_> = parsed.descendants().filter_map(|node| node.text()).map(str::trim).collect();
+    let printed: Vec<_> = parsed.descendants().filter_map(|node| node.text()).map(str::trim).collect();
     for word in ["region", "headroom", "bumpalo", "panic", "region-limit", "at 16.00 MiB"] {
-        assert!(said.contains(&word), "{word} in {said:?}");
+        assert!(printed.contains(&word), "{word} in {printed:?}");
     }
-    assert!(!said.contains(&"malloc"), "{said:?}");
+    assert!(!printed.contains(&"malloc"), "{printed:?}");
     let output = oom(&["--only", "malloc", "--limit", "region", "--svg", "/no/such/directory/x.svg"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("cannot draw /no/such/directory/x.svg"), "{}", stderr(&output));
 }
 
 #[test]
-fn what_cannot_be_done_here_says_why() {
+fn cells_that_cannot_run_show_the_reason() {
     let matrix = json(&["--only", "fault", "--limit", "overcommit"]);
     let cell = cell(&matrix, "fault", "overcommit");
     let mode = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
@@ -329,7 +327,7 @@ fn what_cannot_be_done_here_says_why() {
 
 #[test]
 fn wrong_arguments() {
-    for (args, why) in [
+    for (args, expected) in [
         (&["--only", "jemalloc"][..], "jemalloc"),
         (&["--limit", "ram"], "ram"),
         (&["--only", ""], "--only"),
@@ -351,12 +349,12 @@ fn wrong_arguments() {
                 command.args([option, default]);
             }
         }
-        refused(&command.args(args).output().unwrap(), why);
+        refused(&command.args(args).output().unwrap(), expected);
     }
 }
 
 #[test]
-fn help_tells_it_all() {
+fn help_is_complete() {
     let output = highwater().args(["oom", "--help"]).output().unwrap();
     succeeds(&output);
     let help = stdout(&output);
@@ -371,12 +369,12 @@ fn help_tells_it_all() {
 }
 
 #[test]
-fn the_environment_refuses() {
+fn refusals_are_injected_by_the_environment() {
     let inject =
         |text: &str, args: &[&str]| highwater().env("HIGHWATER_INJECT", text).args(args).output().unwrap();
     let size = ["oom", "--size", "48MiB", "--memory", "16MiB"];
     let run = [&size[..], &["--only", "headroom", "--limit", "region", "--try", "--json"]].concat();
-    // A step of less than the limit, so that the injection comes first.
+    // The injection comes before the limit is reached.
     let output = inject("after=2,cause=locked-limit", &run);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(
@@ -384,10 +382,10 @@ fn the_environment_refuses() {
         "{}",
         stderr(&output)
     );
-    for (text, why) in [("nth=0", "nth=0"), ("often", "often"), ("nth=1,cause=rain", "cause=rain")] {
+    for (text, expected) in [("nth=0", "nth=0"), ("often", "often"), ("nth=1,cause=rain", "cause=rain")] {
         for args in [&run[..], &["grow", "1MiB"]] {
-            let said = refused(&inject(text, args), why);
-            assert!(said.contains("HIGHWATER_INJECT"), "{said}");
+            let printed = refused(&inject(text, args), expected);
+            assert!(printed.contains("HIGHWATER_INJECT"), "{printed}");
         }
     }
     succeeds(&inject("", &["grow", "1MiB"]));
@@ -395,9 +393,11 @@ fn the_environment_refuses() {
     succeeds(&grow(["1MiB"]));
     let output = inject("nth=2,cause=rlimit-data", &["grow", "8MiB"]);
     assert!(!output.status.success());
-    let said = stderr(&output);
+    let printed = stderr(&output);
     assert!(
-        said.contains("out of memory") && said.contains("RLIMIT_DATA") && said.contains("(injected)"),
-        "{said}"
+        printed.contains("out of memory")
+            && printed.contains("RLIMIT_DATA")
+            && printed.contains("(injected)"),
+        "{printed}"
     );
 }

@@ -1,16 +1,14 @@
 //! `highwater completions` and `highwater man`.
 
-mod common;
-
 use std::{
     fs,
     io::Write as _,
     process::{Command, Stdio},
 };
 
-use common::{highwater, refused, skip, stderr, stdout, succeeds};
+use crate::common::{highwater, refused, skip, stderr, stdout, succeeds};
 
-/// The subcommands that the help of `highwater PATH…` names, `help` left out.
+/// The subcommands that the help of `highwater PATH…` names, without `help`.
 fn subcommands(path: &[String]) -> Vec<String> {
     let output = highwater().args(path).arg("--help").output().unwrap();
     succeeds(&output);
@@ -27,7 +25,7 @@ fn subcommands(path: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// All of them with their parents', depth first.
+/// All subcommands with their parents, depth first.
 fn all_subcommands() -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut open = vec![Vec::new()];
@@ -116,7 +114,7 @@ fn a_page_for_every_subcommand() {
         // A hyphen in a name is escaped.
         assert!(parent.contains(&name.replace('-', "\\-")), "{name} in its parent's page");
     }
-    // And no page of what is hidden.
+    // Hidden subcommands have no page.
     assert_eq!(pages.read_dir().unwrap().count(), all.len() + 1);
 
     let output = highwater().arg("man").output().unwrap();
@@ -125,7 +123,7 @@ fn a_page_for_every_subcommand() {
 }
 
 #[test]
-fn a_place_that_cannot_be_is_named() {
+fn a_directory_that_cannot_be_created_is_named() {
     let output = highwater().args(["man", "/dev/null/pages"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("/dev/null/pages"), "{}", stderr(&output));

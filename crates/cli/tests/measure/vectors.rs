@@ -1,14 +1,12 @@
 //! `highwater bench rk4` and `highwater bench physics`, on small sizes.
 
-mod common;
-
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
-use common::{highwater, positive, refused, skip, stderr, stdout, succeeds};
+use crate::common::{highwater, positive, refused, skip, stderr, stdout, succeeds};
 use serde_json::Value;
 
 const BENCHES: [&str; 2] = ["rk4", "physics"];
@@ -30,15 +28,15 @@ fn words(found: &Value) -> String {
     list(found, "words").iter().map(|word| word.as_str().expect("a sentence")).collect::<Vec<_>>().join("\n")
 }
 
-/// The keys of the cases; each case has sense in itself.
+/// The keys of the cases; checks each case.
 fn cases(found: &Value) -> Vec<&str> {
     let cases = list(found, "cases");
-    cases.iter().for_each(has_sense);
+    cases.iter().for_each(is_consistent);
     cases.iter().map(|case| case["key"].as_str().expect("a key")).collect()
 }
 
-/// Every row ran, computed the same, and has a ratio that its own samples and the baseline's give.
-fn has_sense(case: &Value) {
+/// Checks that every row ran, computed the same, and has the ratio of its samples to the baseline's.
+fn is_consistent(case: &Value) {
     let rows = list(case, "rows");
     let baseline: Vec<f64> = samples(&rows[0]);
     assert_eq!(case["baseline"], rows[0]["contender"]);
@@ -69,8 +67,7 @@ fn contenders(found: &Value, case: usize) -> Vec<&str> {
     rows.iter().map(|row| row["contender"].as_str().expect("a name")).collect()
 }
 
-/// The directory of the C library, which a test run does not build by itself; the tests of the C library build it at the
-/// same place.
+/// Builds the C library and returns its directory, which is also that of the C library's own tests.
 fn library() -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize().expect("the project has a directory");
@@ -99,7 +96,7 @@ fn has_compiler() -> bool {
 }
 
 #[test]
-fn in_rust() {
+fn programs_in_rust() {
     for name in BENCHES {
         let directory = tempfile::tempdir().unwrap();
         let charts = directory.path().to_str().unwrap();
@@ -132,7 +129,7 @@ fn in_rust() {
 }
 
 #[test]
-fn in_c() {
+fn programs_in_c() {
     if !has_compiler() {
         return;
     }
@@ -151,24 +148,24 @@ fn in_c() {
 }
 
 #[test]
-fn what_c_needs_and_is_not_there_is_told_and_the_rest_runs() {
+fn without_a_compiler_or_library_the_rest_runs() {
     let quick = ["--lengths", "2", "--steps", "5", "--runs", "1", "--warmup", "0"];
     let output = bench("rk4", &[&quick[..], &["--cc", "/no/such/cc"]].concat());
     succeeds(&output);
-    let said = stdout(&output);
-    assert!(said.contains("C: not measured: no C compiler: cannot start /no/such/cc: "), "{said}");
-    assert!(said.contains("Rust, vectors of 2 numbers, 5 steps"), "{said}");
+    let printed = stdout(&output);
+    assert!(printed.contains("C: not measured: no C compiler: cannot start /no/such/cc: "), "{printed}");
+    assert!(printed.contains("Rust, vectors of 2 numbers, 5 steps"), "{printed}");
     if has_compiler() {
         let output = bench("physics", &[&quick[..], &["--c-lib", "/no/such/lib.a"]].concat());
         succeeds(&output);
-        let said = stdout(&output);
-        assert!(said.contains("C: not measured: no C library: --c-lib is /no/such/lib.a"), "{said}");
-        assert!(said.contains("Rust, vectors of 2 numbers, 5 steps"), "{said}");
+        let printed = stdout(&output);
+        assert!(printed.contains("C: not measured: no C library: --c-lib is /no/such/lib.a"), "{printed}");
+        assert!(printed.contains("Rust, vectors of 2 numbers, 5 steps"), "{printed}");
     }
 }
 
 #[test]
-fn lengths_that_cannot_be_are_refused() {
+fn invalid_lengths_are_refused() {
     for name in BENCHES {
         refused(&bench(name, &["--lengths", "1"]), "1 is not in 2..=131072");
         refused(&bench(name, &["--lengths", "4,x"]), "invalid value 'x'");

@@ -1,10 +1,8 @@
 //! `highwater grow PATH…`.
 
-mod common;
-
 use std::{collections::HashMap, fs, os::unix::fs::symlink, path::Path};
 
-use common::{grow, grow_json, number, positive, stderr, stdout, succeeds};
+use crate::common::{grow, grow_json, number, positive, stderr, stdout, succeeds};
 use serde_json::Value;
 
 fn write(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) {
@@ -17,7 +15,7 @@ fn index_of(path: &Path) -> Value {
     grow_json([path])["index"].clone()
 }
 
-/// Counted another way: one string, split.
+/// The words counted in another way.
 fn counted(texts: &[&str]) -> HashMap<String, u64> {
     let mut counts = HashMap::new();
     for text in texts {
@@ -36,7 +34,7 @@ fn counted(texts: &[&str]) -> HashMap<String, u64> {
 #[test]
 fn words_are_counted() {
     let dir = tempfile::tempdir().unwrap();
-    // Larger than what is read at a time, with words of several bytes a letter across the cuts.
+    // Larger than the read buffer, with multi-byte characters at its ends.
     let mut long = String::new();
     for n in 0..60_000 {
         long.push_str(["alpha ", "βήτα,", "γ-", "delta42\n", "世界 "][n % 5]);
@@ -66,7 +64,7 @@ fn words_are_counted() {
             assert_eq!(word["count"], count);
             assert_eq!(expected[word["word"].as_str().unwrap()], count);
         }
-        // A posting for each word, and two allocations for each distinct one that a thread met.
+        // A posting for each word, and two allocations for each distinct word of a thread.
         let (words, distinct) = (number(index, "words"), number(index, "distinct_words"));
         let threads: f64 = threads.parse().unwrap();
         let allocations = number(&run, "allocations");
@@ -78,7 +76,7 @@ fn words_are_counted() {
 }
 
 #[test]
-fn everyone_builds_the_same_index() {
+fn all_allocators_build_the_same_index() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "text", "to be or not to be ".repeat(2000));
     let all = grow_json([dir.path().as_os_str(), "--compare".as_ref()]);
@@ -93,7 +91,7 @@ fn everyone_builds_the_same_index() {
 }
 
 #[test]
-fn facts_for_people() {
+fn facts_as_a_table() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "text", "one two two");
     let output = grow([dir.path()]);
@@ -105,7 +103,7 @@ fn facts_for_people() {
 }
 
 #[test]
-fn nothing_to_read_is_fine() {
+fn empty_inputs() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("empty")).unwrap();
     write(dir.path(), "void", "");
@@ -123,7 +121,7 @@ fn nothing_to_read_is_fine() {
 }
 
 #[test]
-fn what_is_not_text() {
+fn binary_files_are_skipped() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "binary", b"words\0behind a nul");
     write(dir.path(), "latin1", b"caf\xe9 ol\xe9 caf");
@@ -145,7 +143,7 @@ fn one_word_larger_than_any_buffer() {
 }
 
 #[test]
-fn links_are_not_followed_but_for_the_one_asked_for() {
+fn links_below_a_path_are_not_followed() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "real/file", "some words");
     symlink(dir.path(), dir.path().join("real/loop")).unwrap();
@@ -159,8 +157,8 @@ fn links_are_not_followed_but_for_the_one_asked_for() {
 }
 
 #[test]
-fn what_cannot_be_read_is_counted() {
-    // A regular file that anybody can open and nobody can read from the start.
+fn unreadable_files_are_counted() {
+    // A regular file that can be opened, but not read from the start.
     let mem = Path::new("/proc/self/mem");
     if !mem.exists() {
         return;
@@ -179,21 +177,24 @@ fn what_cannot_be_read_is_counted() {
 fn a_file_named_like_a_size() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "4GiB", "not so large");
-    let output =
-        common::highwater().current_dir(dir.path()).args(["grow", "./4GiB", "--json"]).output().unwrap();
+    let output = crate::common::highwater()
+        .current_dir(dir.path())
+        .args(["grow", "./4GiB", "--json"])
+        .output()
+        .unwrap();
     succeeds(&output);
     let run: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(run["index"]["words"], 3);
 
     write(dir.path(), "64k", "a file that is not meant");
     let output =
-        common::highwater().current_dir(dir.path()).args(["grow", "64k", "--json"]).output().unwrap();
+        crate::common::highwater().current_dir(dir.path()).args(["grow", "64k", "--json"]).output().unwrap();
     let run: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(run["job"], "nodes");
 }
 
 #[test]
-fn names_need_not_be_text() {
+fn names_need_not_be_utf8() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
     let dir = tempfile::tempdir().unwrap();
     let odd = dir.path().join(OsStr::from_bytes(b"\xff\xfe 4GiB"));
@@ -210,8 +211,8 @@ fn several_paths() {
     write(dir.path(), "b/c", "three");
     let run = grow_json([dir.path().join("a"), dir.path().join("b")]);
     assert_eq!(run["index"]["words"], 3);
-    // Behind `--`, under a comparison too.
-    let output = common::highwater()
+    // Also after `--` and in a comparison.
+    let output = crate::common::highwater()
         .current_dir(dir.path())
         .args(["grow", "--json", "--compare", "--", "a", "b"])
         .output()

@@ -1,14 +1,12 @@
 //! Help, plots, interruption and closed pipes.
 
-mod common;
-
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     process::Stdio,
 };
 
-use common::{grow, grow_json, highwater, stdout, succeeds};
+use crate::common::{grow, grow_json, highwater, stdout, succeeds};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -24,7 +22,7 @@ fn help_has_examples_that_work() {
         let examples: Vec<_> = help
             .lines()
             .filter_map(|line| line.trim().strip_prefix("highwater grow "))
-            // What stands behind two blanks explains it.
+            // After two blanks follows an explanation.
             .filter_map(|line| line.split("  ").next())
             .collect();
         assert!(!examples.is_empty(), "an example in\n{help}");
@@ -89,31 +87,31 @@ fn each_growth_step_has_its_mark() {
     assert_eq!(run["growth_steps"], marks);
 }
 
-/// A run that would take long enough for a signal to find it, stopped when its first line is there.
+/// A long run that is interrupted after a line of progress.
 fn interrupted(args: &[&str], after: &str) -> (Option<i32>, String) {
     let mut child =
         highwater().arg("grow").args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut printed = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(after) {
         line.clear();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it said {after:?}");
+        assert!(printed.read_line(&mut line).unwrap() > 0, "it printed {after:?}");
     }
-    // Twice at once, as from something that signals the process and its group: still one Ctrl-C.
+    // Two signals at once, as from a program that signals the process and its group, are one Ctrl-C.
     for _ in 0..2 {
         kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     }
     let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
+    printed.read_to_string(&mut rest).unwrap();
     let mut result = String::new();
     child.stdout.take().unwrap().read_to_string(&mut result).unwrap();
     (child.wait().unwrap().code(), result)
 }
 
 #[test]
-fn ctrl_c_shows_what_there_is() {
+fn ctrl_c_shows_a_partial_result() {
     let dir = tempfile::tempdir().unwrap();
-    // Slow to read, small to hold: one word again and again.
+    // One word many times: the input is large and the index small.
     fs::write(dir.path().join("text"), "again ".repeat(12_000_000)).unwrap();
     let path = dir.path().to_str().unwrap();
 
@@ -143,20 +141,20 @@ fn ctrl_c_reaches_the_run_of_a_comparison() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_trouble() {
+fn a_closed_pipe_is_no_error() {
     for args in [&["1MiB"][..], &["1MiB", "--json"], &["--help"]] {
         let mut child =
             highwater().arg("grow").args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
-        assert!(!said.contains("panicked") && !said.contains("error"), "{said}");
+        let mut printed = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{printed}");
+        assert!(!printed.contains("panicked") && !printed.contains("error"), "{printed}");
     }
 }
 
 #[test]
-fn nobody_needs_to_listen_to_progress() {
+fn a_closed_stderr_is_no_error() {
     let mut child = highwater()
         .args(["grow", "1MiB", "--json"])
         .stdout(Stdio::piped())
@@ -171,7 +169,7 @@ fn nobody_needs_to_listen_to_progress() {
 }
 
 #[test]
-fn json_stands_alone() {
+fn stdout_has_only_json() {
     let output = grow(["1MiB", "--json"]);
     succeeds(&output);
     let text = stdout(&output);

@@ -1,8 +1,6 @@
 //! `highwater grow SIZE`.
 
-mod common;
-
-use common::{grow, grow_json, number, positive, stderr, stdout, succeeds};
+use crate::common::{grow, grow_json, is_refused, number, positive, stderr, stdout, succeeds};
 
 #[test]
 fn a_table_for_people() {
@@ -22,14 +20,14 @@ fn a_table_for_people() {
     ] {
         assert!(table.contains(row), "{row:?} in\n{table}");
     }
-    // Progress, in lines since this is no terminal.
-    let said = stderr(&output);
-    assert!(said.contains("8.00 MiB of 8.00 MiB (100 %)"), "{said}");
-    assert!(!said.contains('\r') && !said.contains('\x1b'), "{said:?}");
+    // Progress is in lines, since stderr is not a terminal.
+    let printed = stderr(&output);
+    assert!(printed.contains("8.00 MiB of 8.00 MiB (100 %)"), "{printed}");
+    assert!(!printed.contains('\r') && !printed.contains('\x1b'), "{printed:?}");
 }
 
 #[test]
-fn figures_make_sense() {
+fn figures_are_consistent() {
     let run = grow_json(["8MiB"]);
     assert_eq!(run["job"], "nodes");
     assert_eq!(run["allocator"], "highwater");
@@ -63,7 +61,7 @@ fn a_size_is_reached_to_the_byte() {
 }
 
 #[test]
-fn every_kind_of_growth() {
+fn every_growth_policy() {
     for growth in ["upfront", "fixed:256k", "geometric", "geometric:64k,1MiB", "stress:7", "stress:0xff"] {
         let run = grow_json(["4MiB", "--growth", growth, "--reserve", "64MiB"]);
         assert_eq!(run["options"]["growth"], growth);
@@ -82,19 +80,33 @@ fn every_kind_of_growth() {
 fn options_reach_the_arena() {
     let dir = tempfile::tempdir().unwrap();
     let temp = format!("temp:{}", dir.path().display());
-    for options in [
-        vec!["--huge-pages", "never"],
-        vec!["--huge-pages", "advise"],
-        vec!["--head", "1MiB"],
-        vec!["--reserve", "physical"],
-        vec!["--backing", "anonymous"],
-        vec!["--backing", "temp"],
-        vec!["--backing", &temp],
+    for (option, key, value) in [
+        ("--huge-pages", "huge_pages", "never"),
+        ("--huge-pages", "huge_pages", "advise"),
+        ("--head", "head", "1MiB"),
+        ("--reserve", "reserve", "physical"),
+        ("--backing", "backing", "anonymous"),
+        ("--backing", "backing", "temp"),
+        ("--backing", "backing", &temp),
     ] {
-        let run = grow_json(["2MiB"].into_iter().chain(options.iter().copied()));
-        assert_eq!(number(&run, "used"), 2097152.0, "{options:?}");
+        let run = grow_json(["2MiB", option, value]);
+        assert_eq!(number(&run, "used"), 2097152.0, "{option} {value}");
+        assert_eq!(run["options"][key], value);
     }
-    assert_eq!(dir.path().read_dir().unwrap().count(), 0, "the file leaves no name behind");
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0, "the file has no name in the directory");
+
+    // One node needs less than the head: what is committed is the head.
+    assert_eq!(number(&grow_json(["24", "--head", "1MiB"]), "committed"), 1048576.0);
+    assert_eq!(number(&grow_json(["24", "--reserve", "32MiB"]), "reserved"), 33554432.0);
+    let physical = number(&grow_json(["24", "--reserve", "physical"]), "reserved");
+    if let Ok(meminfo) = std::fs::read_to_string("/proc/meminfo") {
+        let total =
+            meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB")).unwrap();
+        let total = total.trim().parse::<f64>().unwrap() * 1024.0;
+        assert!((total..total + 2097152.0).contains(&physical), "{physical} of {total} in whole pages");
+        // No file can be created there.
+        is_refused(["2MiB", "--backing", "temp:/proc"], "/proc");
+    }
 }
 
 #[test]
@@ -105,7 +117,7 @@ fn a_warmed_run_is_the_same_run() {
 }
 
 #[test]
-fn threads_share_a_size() {
+fn threads_divide_a_size() {
     for threads in ["1", "2", "3"] {
         let run = grow_json(["6MiB", "--threads", threads]);
         assert_eq!(number(&run, "used"), 6291456.0);
@@ -118,7 +130,7 @@ fn threads_share_a_size() {
 }
 
 #[test]
-fn everyone_compared() {
+fn all_allocators_are_compared() {
     let all = grow_json(["2MiB", "--compare"]);
     assert_eq!(all["partial"], false);
     assert_eq!(all["failed"].as_array().unwrap().len(), 0, "{all}");

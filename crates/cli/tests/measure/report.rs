@@ -1,14 +1,12 @@
 //! `highwater report`.
 
-mod common;
-
 use std::{fs, path::Path};
 
-use common::{highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
+use crate::common::{highwater, interrupted, number, positive, refused, stderr, stdout, succeeds};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::Value;
 
-/// What is there whatever else is.
+/// The sections every report has.
 const SECTIONS: [&str; 6] = ["grow", "growth", "scratch", "rk4", "physics", "malloctest"];
 
 fn parsed(text: &str) -> Document<'_> {
@@ -24,7 +22,7 @@ fn text_of(node: Node<'_, '_>) -> String {
     node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect()
 }
 
-/// Everything is in the file, and all it points to.
+/// Checks that the page refers to nothing outside it.
 #[track_caller]
 fn stands_alone(document: &Document<'_>) {
     for node in document.descendants().filter(Node::is_element) {
@@ -67,11 +65,11 @@ fn in_dir(dir: &Path, line: &str) -> String {
 }
 
 #[test]
-fn a_page_about_everything() {
+fn a_page_with_all_sections() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(examples("-h"), ["--quick"]);
-    let said = in_dir(dir.path(), "--quick --json figures.json");
-    assert!(said.contains("highwater-report.html"), "{said}");
+    let printed = in_dir(dir.path(), "--quick --json figures.json");
+    assert!(printed.contains("highwater-report.html"), "{printed}");
     let page = fs::read_to_string(dir.path().join("highwater-report.html")).unwrap();
     let document = parsed(&page);
     stands_alone(&document);
@@ -137,7 +135,7 @@ fn the_same_tables_for_documentation() {
     for line in text.lines().filter(|line| line.starts_with('|')) {
         assert!(line.ends_with('|'), "{line}");
     }
-    // What stands around the tables stays.
+    // The text around the tables is kept.
     fs::write(&file, format!("# Mine\n\n{text}\nThe end.\n")).unwrap();
     in_dir(dir.path(), "--quick --only grow --markdown tables.md");
     let text = fs::read_to_string(&file).unwrap();
@@ -145,7 +143,7 @@ fn the_same_tables_for_documentation() {
     assert!(text.contains("highwater grow") && !text.contains("malloctest"), "{text}");
 }
 
-/// Lines of the table of facts; a table of Markdown has a line more than its rows, and the page has two tables.
+/// The number of rows of the table of facts. (In Markdown a table has one line more than rows, and the page has two tables.)
 fn facts(document: &Document<'_>) -> usize {
     let table =
         named(document.root_element(), "table").find(|table| table.attribute("class") == Some("facts"));
@@ -153,14 +151,14 @@ fn facts(document: &Document<'_>) -> usize {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn invalid_arguments_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let own = dir.path().join("own.md");
     fs::write(&own, "# Mine\n").unwrap();
     let own = own.to_str().unwrap();
     let page = dir.path().join("page.html");
     let page = page.to_str().unwrap();
-    for (args, why) in [
+    for (args, expected) in [
         (&[page, "--only", "nothing"][..], "--only nothing"),
         (&["/dev/null/page.html"], "/dev/null/page.html"),
         (&[page, "--json", "/dev/null/figures"], "/dev/null/figures"),
@@ -169,7 +167,7 @@ fn what_cannot_be_is_refused() {
         (&[page, "--budget", "soon"], "soon"),
         (&[page, "--malloc-lib", "/no/such.so"], "/no/such.so"),
     ] {
-        refused(&highwater().arg("report").args(args).output().unwrap(), why);
+        refused(&highwater().arg("report").args(args).output().unwrap(), expected);
     }
     assert_eq!(fs::read_to_string(own).unwrap(), "# Mine\n");
 }
@@ -186,7 +184,7 @@ fn ctrl_c_leaves_a_partial_page() {
             "--json",
             "figures.json",
         ]),
-        // The first section begins.
+        // The first section starts.
         |line| line.starts_with("grow: 0 of"),
     );
     assert!(result.contains("PARTIAL"), "{result}");
@@ -198,14 +196,14 @@ fn ctrl_c_leaves_a_partial_page() {
         .map(text_of)
         .collect();
     assert!(notices.iter().any(|notice| notice.contains("PARTIAL: interrupted")), "{notices:?}");
-    // The first one may have been done with its first run.
-    let said: Vec<_> = sections(&document).into_iter().map(text_of).collect();
+    // The first section may have one run already.
+    let printed: Vec<_> = sections(&document).into_iter().map(text_of).collect();
     assert!(
-        said[0].contains("PARTIAL: interrupted") || said[0].contains("Left out: interrupted"),
+        printed[0].contains("PARTIAL: interrupted") || printed[0].contains("Left out: interrupted"),
         "{}",
-        said[0]
+        printed[0]
     );
-    assert!(said[1].contains("Left out: interrupted"), "{}", said[1]);
+    assert!(printed[1].contains("Left out: interrupted"), "{}", printed[1]);
     let figures: Value =
         serde_json::from_str(&fs::read_to_string(dir.path().join("figures.json")).unwrap()).unwrap();
     assert_eq!(figures["partial"], true);
@@ -214,7 +212,7 @@ fn ctrl_c_leaves_a_partial_page() {
 #[test]
 fn a_section_without_time_is_stopped_or_left_out() {
     let dir = tempfile::tempdir().unwrap();
-    // A round takes many times that.
+    // A round takes much longer than the budget.
     let output = highwater()
         .current_dir(dir.path())
         .args(["report", "page.html", "--only", "malloctest,scratch", "--budget", "1s"])
