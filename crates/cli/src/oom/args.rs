@@ -20,11 +20,11 @@ by then, how long that took, the cause that was named, and whether this is what 
 const AFTER: &str = "\
 Endings:
   catchable error    a call returned an error (or null)
-panic              a call panicked: a growth was refused in ordinary code
+  panic              a call panicked: a growth was refused in ordinary code
   report and abort   a commit was refused inside a fault: the report, then SIGABRT
   SIGKILL by the OOM killer, SIGBUS, SIGSEGV, abort (without a report)
-hang               the child was killed after --timeout, or used up its CPU time
-completed          all of --size was allocated, and its contents were correct
+  hang               the child was killed after --timeout, or used up its CPU time
+  completed          all of --size was allocated, and its contents were correct
 
 malloc, Vec and bumpalo are used by the calls that return errors. Arenas are used by the calls that do not, because \
 only those grow by faults; --try uses the calls that return errors. There are guarantees only for arenas, and none \
@@ -43,9 +43,9 @@ and removed again, also after Ctrl-C.
 
 Environment:
   HIGHWATER_INJECT   injects refusals in the children's arenas, and in those of `highwater grow`:
-                     nth=3 refuses the third admission, after=10 all after the tenth, above=1MiB all that are
-                     larger, and rate=1000,seed=7 a random 1000 in a million; with ,cause=rlimit-data (or the
-                     name of any other cause) the refusal names this cause
+                     nth=3 refuses the third admission, after=10 all after the tenth, above=1MiB
+                     all that are larger, and rate=1000,seed=7 a random 1000 in a million; with
+                     ,cause=rlimit-data (or the name of any other cause) the refusal names it
 
 Examples:
   highwater oom

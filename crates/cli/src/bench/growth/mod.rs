@@ -33,7 +33,7 @@ Fills memory word by word until a size is reached, by every strategy of growth.
 default: the library's defaults. upfront: everything is committed at the start, and the kernel pages it in (physical: \
 the reservation is as large as the machine's memory). fixed, geometric: a write past the frontier faults, and a step \
 is committed; populated: its pages are populated at once. explicit: no faults; a branch before each write compares \
-with the frontier and commits run_child more step. The peers are Vec (push), bumpalo (alloc), and malloc of run_child block of the \
+with the frontier and commits one more step. The peers are Vec (push), bumpalo (alloc), and malloc of one block of the \
 known size. huge pages: the kernel is advised to use transparent huge pages.
 
 Each run is a separate process, on a machine that is warmed up before it. Measured are the wall time and processor \
@@ -123,7 +123,7 @@ impl GrowthArgs {
     }
 }
 
-/// Runs as the child, if this process is run_child.
+/// Runs as the child, if this process is one.
 pub fn child(args: &GrowthArgs) -> Option<Result<ExitCode, Failure>> {
     args.child.as_ref().map(child::run)
 }

@@ -40,10 +40,10 @@ Examples:
   highwater bench scratch --quick --job trees --job requests --runs 3 --json
   highwater bench scratch --quick --job strings --charts charts --csv scratch.csv
 
-Arenas are reset after each cycle; with \"highwater, Scope\" each cycle has a scope. typed-arena holds values of run_child \
+Arenas are reset after each cycle; with \"highwater, Scope\" each cycle has a scope. typed-arena holds values of one \
 type and has no reset: it does the trees and the strings, with a new arena for each cycle. With malloc every value is \
 owned (Box, Vec, HashMap) and freed when its owner is dropped. All use the lists of allocator-api2 and the maps of \
-hashbrown. Highwater asks for huge pages, the others do not; run_child row shows highwater without them.
+hashbrown. Highwater asks for huge pages, the others do not; one row shows highwater without them.
 
 Exit status: 0 done; 1 failed on the way (also if results differ); 2 refused; 130 interrupted by Ctrl-C, after showing \
 the result so far.";
@@ -79,7 +79,7 @@ impl ScratchArgs {
     }
 }
 
-/// Runs as the child, if this process is run_child.
+/// Runs as the child, if this process is one.
 pub fn child(args: &ScratchArgs) -> Option<Result<ExitCode, Failure>> {
     args.child.as_ref().map(child::run)
 }
