@@ -237,7 +237,7 @@ fn a_preload_without_effect_is_reported() {
                  __asm__ volatile(\"syscall\" : : \"a\"(231), \"D\"(0));\n\
                  #endif\n}\n";
     let cases: [(&str, &str, &[&str], &str); 2] = [
-        ("own", own, &["-O0", "-w", "-rdynamic"], "own brings its own malloc"),
+        ("own", own, &["-O0", "-w", "-rdynamic"], "own has its own malloc"),
         ("fixed", fixed, &["-O0", "-w", "-static", "-nostdlib"], "fixed is statically linked"),
     ];
     for (name, source, flags, expected) in cases {

@@ -130,7 +130,7 @@ fn contest<'a>(job: ScratchJobKind, quick: bool) -> Contest<'a> {
     let mut contest = Contest::new(job.name(), job.title(size), metrics, warming);
     for allocator in ScratchAllocator::value_variants().iter().copied() {
         if allocator == ScratchAllocator::TypedArena && !job.has_one_type() {
-            contest.absent(allocator.name(), "its arenas hold values of run_child type");
+            contest.absent(allocator.name(), "its arenas hold values of one type");
             continue;
         }
         let plan = ScratchPlan { allocator, job, size, cycles };
