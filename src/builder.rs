@@ -4,7 +4,7 @@ use crate::guard::Sink;
 use crate::heap::Kind;
 use crate::oom::{self, Injection, Response};
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, Reserve};
-use crate::region::{BuildError, Options, Region, Source};
+use crate::region::{BuildError, Options, Region, Role, Source};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Release;
@@ -74,6 +74,13 @@ impl<T> Builder<T> {
     /// How much address space to reserve: a number of bytes or a [`Reserve`].
     pub fn reserve(mut self, reserve: impl Into<Reserve>) -> Self {
         self.options.reserve = reserve.into();
+        self
+    }
+
+    /// Has texts speak of a vector: for one that is made of a region or an arena.
+    #[doc(hidden)]
+    pub fn vector(mut self) -> Self {
+        self.options.role = Role::Vector;
         self
     }
 
@@ -193,12 +200,16 @@ pub trait Over: Sized {
     /// Whether it may be grown by touching it. What commits everything itself leaves SIGSEGV to whoever has it.
     const TOUCHED: bool = true;
 
+    /// What texts call it.
+    const ROLE: Role;
+
     /// Itself, over a region that nobody else has.
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError>;
 }
 
 impl Over for Region {
     const CHECKED: bool = false;
+    const ROLE: Role = Role::Region;
 
     fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(region)
@@ -240,7 +251,9 @@ impl<T: Over> Builder<T> {
             Response::Spill(dir) => Some(dir.clone()),
             _ => None,
         };
-        let region = Region::make(Options { checked: T::CHECKED, spill, ..self.options })?;
+        // (A part of something else that is built as a region has its role already.)
+        let role = if self.options.role == Role::Region { T::ROLE } else { self.options.role };
+        let region = Region::make(Options { checked: T::CHECKED, role, spill, ..self.options })?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
         let (log, response, heap) = (self.log, &self.response, self.heap);

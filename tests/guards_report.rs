@@ -171,7 +171,9 @@ fn the_text_of_every_other_kind_is_one_line_with_its_figures() {
         });
         ended.assert_signal(libc::SIGSEGV);
         let first = ended.stderr.lines().next().unwrap();
-        let rest = first.strip_prefix("highwater: arena \"told\": ").unwrap_or_else(|| panic!("{ended:#?}"));
+        let of = if case == "unallocated" { "arena" } else { "region" };
+        let start = format!("highwater: {of} \"told\": ");
+        let rest = first.strip_prefix(&start).unwrap_or_else(|| panic!("{ended:#?}"));
         assert!(rest.starts_with(text), "{case}: {first}");
     }
 }

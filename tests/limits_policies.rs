@@ -91,7 +91,7 @@ fn a_touch_past_the_limit_is_refused_by_name() {
     let ended = support::child("past the limit");
     ended.assert_signal(libc::SIGABRT);
     assert!(ended.stdout.contains("ready"), "{ended:#?}");
-    for part in ["arena \"limited\" out of memory: growing by", "region limit 1 MiB reached"] {
+    for part in ["region \"limited\" out of memory: growing by", "region limit 1 MiB reached"] {
         assert!(ended.stderr.contains(part), "{ended:#?}");
     }
     let said = ended.stderr.lines().filter(|line| line.starts_with("highwater: ")).count();

@@ -5,7 +5,9 @@ mod support;
 mod vec_body;
 
 use highwater::oom::Injection;
-use highwater::{AppendVec, Builder, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, SharedVec};
+use highwater::{
+    AppendVec, Builder, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, Region, SharedVec,
+};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::oom::text_of;
@@ -402,4 +404,40 @@ fn marks_answer_as_their_values_do() {
         "the values and their marks"
     );
     assert_eq!(events.max_len(), (1 << 20) / 4);
+}
+
+/// Texts speak of a vector, whatever its name.
+#[test]
+fn errors_say_vector() {
+    let told = |error: OutOfMemory| error.to_string();
+    let mut vec = GrowVec::<u64>::with_max(4);
+    vec.extend(0..4);
+    let id = vec.stats().map(|_| vec.region().unwrap().id()).unwrap();
+    let text = told(vec.try_push(4).unwrap_err());
+    assert!(text.starts_with(&format!("vector #{id} out of memory: ")), "{text}");
+    let mut named = GrowVec::<u64>::builder().name("named").reserve(4096).build();
+    let text = told(named.try_reserve(513).unwrap_err());
+    assert!(text.starts_with("vector \"named\" out of memory: "), "{text}");
+    assert!(format!("{:?}", named.try_reserve(513).unwrap_err()).starts_with("OutOfMemory(vector \"named\""));
+    let report = named.try_reserve(513).unwrap_err().report().to_string();
+    assert!(report.starts_with("highwater: vector \"named\" ") && report.contains("of vector"), "{report}");
+    let text = told(GrowVec::<u64>::new().try_reserve(usize::MAX).unwrap_err());
+    assert!(text.starts_with("new vector out of memory: "), "{text}");
+    let text = told(SharedVec::<u64>::try_with_max(usize::MAX).err().unwrap());
+    assert!(text.starts_with("new vector out of memory: "), "{text}");
+    let shared = SharedVec::<u64>::with_max(1);
+    shared.push(1);
+    let text = told(shared.try_push(2).unwrap_err());
+    assert!(text.starts_with("vector #"), "{text}");
+    let append = AppendVec::<u64>::builder().name("append").limit(8).build();
+    append.push_pinned(1);
+    let text = told(append.try_push_pinned(2).unwrap_err());
+    assert!(text.starts_with("vector \"append\" out of memory: "), "{text}");
+    // So does what was made of a region, and a region is none.
+    let region = Region::builder().name("raw").reserve(4096).build();
+    let text = told(region.ensure(4097).unwrap_err());
+    assert!(text.starts_with("region \"raw\" out of memory: "), "{text}");
+    let mut vec = GrowVec::<u8>::from(region);
+    let text = told(vec.try_reserve(4097).unwrap_err());
+    assert!(text.starts_with("vector \"raw\" out of memory: "), "{text}");
 }

@@ -12,7 +12,7 @@ use crate::guard::{Event, Ledger};
 use crate::heap::Kind;
 use crate::oom::{AllocOrInitError, OutOfMemory, Response};
 use crate::policy::GuardPolicy;
-use crate::region::{BuildError, GuardError, Monitor, Region};
+use crate::region::{BuildError, GuardError, Monitor, Region, Role};
 use crate::stats::Stats;
 use core::alloc::Layout;
 use core::ffi::CStr;
@@ -401,6 +401,7 @@ impl Region {
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
+    const ROLE: Role = Role::Arena;
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
@@ -418,6 +419,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.
     fn from(region: Region) -> Self {
+        region.slot().set_role(Role::Arena);
         let (guard, response) = (GuardPolicy::default(), Response::Abort);
         let asked = Asked { guard: &guard, log: None, response: &response, heap: Kind::default() };
         match Self::over(region, asked) {

@@ -8,7 +8,7 @@ use super::scratch::Conflict;
 use super::shared_cursor::SharedCursor;
 use crate::builder::{Asked, Builder, Over};
 use crate::oom::{AllocOrInitError, OutOfMemory};
-use crate::region::{BuildError, GuardError, Monitor, Region};
+use crate::region::{BuildError, GuardError, Monitor, Region, Role};
 use crate::stats::Stats;
 use core::alloc::Layout;
 use core::ffi::CStr;
@@ -187,6 +187,7 @@ impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
 
 impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
     const CHECKED: bool = false;
+    const ROLE: Role = Role::Arena;
 
     fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(region.into())
@@ -196,6 +197,7 @@ impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
 impl<const MIN_ALIGN: usize> From<Region> for SharedArena<MIN_ALIGN> {
     /// An arena over a region, from its first byte on.
     fn from(region: Region) -> Self {
+        region.slot().set_role(Role::Arena);
         SharedArena { cursor: SharedCursor::over(&region), region }
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of a violation: facts only, the words are the report's.
 
-use crate::region::{NAME_BYTES, text_of};
+use crate::region::{NAME_BYTES, Role, text_of};
 use core::fmt;
 use core::ops::Range;
 use core::panic::Location;
@@ -100,6 +100,7 @@ pub struct Violation {
     pub(crate) distance: usize,
     pub(crate) region: u64,
     pub(crate) name: [u8; NAME_BYTES],
+    pub(crate) role: Role,
     pub(crate) reserved: usize,
     pub(crate) committed: usize,
     pub(crate) reach: usize,

@@ -7,7 +7,7 @@ use super::policy::Policy;
 use super::stack::StackHeap;
 use super::{HeapError, HeapStats, Kind};
 use crate::builder::{Asked, Builder, Over};
-use crate::region::{BuildError, Monitor, Region};
+use crate::region::{BuildError, Monitor, Region, Role};
 use core::fmt;
 use core::ptr::NonNull;
 
@@ -481,6 +481,7 @@ impl<T: ThreadSlot> Builder<Heap<T>> {
 impl<T: ThreadSlot> Over for Heap<T> {
     const CHECKED: bool = false;
     const TOUCHED: bool = false;
+    const ROLE: Role = Role::Heap;
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(Heap::over_with_slot(region, asked.heap)?)

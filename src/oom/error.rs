@@ -1,7 +1,7 @@
 //! The error of a fallible call.
 
 use super::cause::{Cause, Refusal};
-use crate::region::{BuildError, GuardError, NAME_BYTES, Slot, text_of};
+use crate::region::{BuildError, GuardError, NAME_BYTES, Role, Slot, text_of};
 use crate::sys;
 use core::fmt;
 
@@ -34,6 +34,8 @@ pub struct OutOfMemory {
     /// The region's number and name, copied: the error may outlive it. 0 for one that could not be made.
     pub(crate) region: u64,
     pub(crate) name: [u8; NAME_BYTES],
+    /// What stands, or was to stand, on the region.
+    pub(crate) role: Role,
     pub(crate) refusal: Refusal,
     pub(crate) request: Request,
     pub(crate) used: usize,
@@ -48,7 +50,7 @@ impl OutOfMemory {
         let mut name = [0; NAME_BYTES];
         slot.name(&mut name);
         let region = slot.id.load(core::sync::atomic::Ordering::Relaxed);
-        OutOfMemory { region, name, refusal, request, used, committed, reserved }
+        OutOfMemory { region, name, role: slot.role(), refusal, request, used, committed, reserved }
     }
 
     /// Why.
@@ -62,6 +64,11 @@ impl OutOfMemory {
             Request::Allocation { requested, .. } => requested,
             Request::Growth { step } => step,
         }
+    }
+
+    /// The same error, of something that was to be made.
+    pub(crate) fn of_new(self, role: Role) -> Self {
+        OutOfMemory { role, ..self }
     }
 
     /// Whether it was made up: then trying again with less is not the point.
@@ -140,7 +147,16 @@ impl From<BuildError> for OutOfMemory {
             | BuildError::Limit { .. } => (Refusal::new(Cause::ReservationExhausted, 0, 0), 0),
         };
         let request = Request::Allocation { requested, effective: requested };
-        OutOfMemory { region: 0, name: [0; NAME_BYTES], refusal, request, used: 0, committed: 0, reserved: 0 }
+        OutOfMemory {
+            region: 0,
+            name: [0; NAME_BYTES],
+            role: Role::Arena,
+            refusal,
+            request,
+            used: 0,
+            committed: 0,
+            reserved: 0,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what was asked for to a region.
 
 use super::mapping::{Mapping, Plan};
+use super::role::Role;
 use super::slot::{self, Init, NAME_BYTES};
 use super::{BuildError, GuardError, Region};
 use super::{registry, space};
@@ -21,6 +22,7 @@ const DEFAULT_HEAD: usize = 64 * KIB;
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) name: String,
+    pub(crate) role: Role,
     pub(crate) reserve: Reserve,
     /// The bytes that a default reservation has to hold, and with room to grow if there is address space for that.
     pub(crate) expected: usize,
@@ -136,6 +138,7 @@ impl Options {
             headroom: self.headroom,
             spill,
             name: &name,
+            role: self.role,
         });
         // From here on dropping the region undoes everything.
         let (start, len) = mapping.territory();

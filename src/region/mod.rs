@@ -12,6 +12,7 @@ mod make;
 mod mapping;
 mod monitor;
 mod registry;
+mod role;
 mod slot;
 mod space;
 mod spill;
@@ -38,6 +39,7 @@ use mapping::Mapping;
 pub use monitor::Monitor;
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
+pub(crate) use role::Role;
 pub(crate) use slot::{NAME_BYTES, Slot, committed_unseen, live as live_slots, text_of};
 pub(crate) use space::{promise_within, promised, withdraw};
 pub(crate) use spill::Spilled;

@@ -1,6 +1,7 @@
 //! Watching a region from another thread.
 
 use super::registry;
+use super::role::Role;
 use super::slot::{NAME_BYTES, Slot};
 use crate::stats::Stats;
 use core::fmt;
@@ -46,9 +47,9 @@ impl Monitor {
         super::slot::live().map(Monitor::new).filter(Monitor::is_live)
     }
 
-    /// The region's name and number. Signal-safe.
-    pub(crate) fn who<'a>(&self, name: &'a mut [u8; NAME_BYTES]) -> Option<(&'a str, u64)> {
-        self.while_live(|slot| (slot.name(name), slot.id.load(Relaxed)))
+    /// What stands on the region, its name and its number. Signal-safe.
+    pub(crate) fn who<'a>(&self, name: &'a mut [u8; NAME_BYTES]) -> Option<(Role, &'a str, u64)> {
+        self.while_live(|slot| (slot.role(), slot.name(name), slot.id.load(Relaxed)))
     }
 
     /// Whether the region exists still.
@@ -75,7 +76,7 @@ impl Monitor {
 
     /// The region's name, empty if it has none; `None` once it is gone.
     pub fn name(&self) -> Option<String> {
-        self.who(&mut [0; NAME_BYTES]).map(|(name, _)| name.to_owned())
+        self.who(&mut [0; NAME_BYTES]).map(|(_, name, _)| name.to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ use super::free::FreeList;
 use super::frontier::Frontier;
 use super::guards::Guards;
 use super::injected::Injected;
+use super::role::Role;
 use super::space;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
@@ -20,7 +21,7 @@ use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, fence};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, fence};
 
 /// The longest region name that is kept, in bytes.
 pub(crate) const NAME_BYTES: usize = 40;
@@ -101,6 +102,8 @@ pub(crate) struct Slot {
     /// How often memory was given back: what a repeated fault is told from a new one by.
     pub(crate) trims: AtomicU64,
     name: [AtomicU64; NAME_BYTES / 8],
+    /// A [`Role`], as a number.
+    role: AtomicU8,
     pub(crate) counters: Counters,
     index: AtomicU32,
     next_free: AtomicU32,
@@ -131,6 +134,7 @@ pub(crate) struct Init<'a> {
     pub(crate) headroom: Headroom,
     pub(crate) spill: i32,
     pub(crate) name: &'a str,
+    pub(crate) role: Role,
 }
 
 impl Slot {
@@ -169,6 +173,7 @@ impl Slot {
             wanted: AtomicUsize::new(0),
             trims: AtomicU64::new(0),
             name: [const { AtomicU64::new(0) }; NAME_BYTES / 8],
+            role: AtomicU8::new(0),
             counters: Counters::new(),
             index: AtomicU32::new(index),
             next_free: AtomicU32::new(0),
@@ -233,6 +238,16 @@ impl Slot {
     /// The kernel does not populate this region.
     pub(crate) fn stop_populating(&self) {
         self.populate.store(0, Relaxed);
+    }
+
+    /// What stands on the region. Signal-safe.
+    pub(crate) fn role(&self) -> Role {
+        Role::from_number(self.role.load(Relaxed))
+    }
+
+    /// Something stands on the region from now on.
+    pub(crate) fn set_role(&self, role: Role) {
+        self.role.store(role as u8, Relaxed);
     }
 
     /// The bytes that may be allocated in all: the smallest of the reservation, the region's limit, the
@@ -486,6 +501,7 @@ impl Slot {
         };
         self.headroom.store(headroom, Relaxed);
         self.injected.set(None, 0, 0, 0);
+        self.set_role(init.role);
         self.response.store(core::ptr::null_mut(), Relaxed);
         self.seen.store(0, Relaxed);
         self.whole.store(0, Relaxed);

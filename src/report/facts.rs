@@ -2,7 +2,7 @@
 
 use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
 use crate::oom;
-use crate::region::{NAME_BYTES, Slot};
+use crate::region::{NAME_BYTES, Role, Slot};
 use crate::sys::{self, Held, Loan, any};
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -17,6 +17,7 @@ static DESKS: [Loan<Violation>; 4] = [const {
         distance: 0,
         region: 0,
         name: [0; NAME_BYTES],
+        role: Role::Region,
         reserved: 0,
         committed: 0,
         reach: 0,
@@ -69,6 +70,7 @@ pub(super) fn of_fault(
     (to.offset, to.distance) = (offset as isize, distance);
     to.region = slot.id.load(Relaxed);
     slot.name(&mut to.name);
+    to.role = slot.role();
     (to.reserved, to.committed) = (slot.asked(), slot.frontier.get());
     (to.reach, to.guard) = (slot.reach.load(Relaxed), guard);
     (to.allocation, to.generation) = (allocation, ledger.map(Ledger::generation));

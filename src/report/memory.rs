@@ -7,7 +7,7 @@ use super::advice::advice;
 use super::out::{Lines, Members, Out, Value};
 use super::text::Escaped;
 use crate::oom::{self, OutOfMemory};
-use crate::region::{Monitor, NAME_BYTES};
+use crate::region::{Monitor, NAME_BYTES, Role};
 use crate::stats::{self, Stats};
 use crate::sys::{self, Limit};
 use core::fmt;
@@ -112,9 +112,9 @@ fn sections(error: Option<&OutOfMemory>, out: &mut dyn Out) -> fmt::Result {
         let mut name = [0; NAME_BYTES];
         let own = Monitor::live().find(|region| region.id() == Some(error.region));
         if let Some(own) = own
-            && let (Some((name, id)), Some(stats)) = (own.who(&mut name), own.stats())
+            && let (Some(who), Some(stats)) = (own.who(&mut name), own.stats())
         {
-            region(out, id, name, &Stats { used: stats.used.max(error.used), ..stats })?;
+            region(out, who, &Stats { used: stats.used.max(error.used), ..stats })?;
         }
         out.end_section()?;
     }
@@ -125,10 +125,11 @@ fn sections(error: Option<&OutOfMemory>, out: &mut dyn Out) -> fmt::Result {
     machine(out)
 }
 
-fn region(out: &mut dyn Out, id: u64, name: &str, stats: &Stats) -> fmt::Result {
+fn region(out: &mut dyn Out, (role, name, id): (Role, &str, u64), stats: &Stats) -> fmt::Result {
     let bytes = |bytes: usize| Value::Bytes(bytes as u64);
     out.entry()?;
     out.fact("number", Value::Count(id))?;
+    out.fact("of", Value::Text(role.name()))?;
     if !name.is_empty() {
         out.fact("name", Value::Text(name))?;
     }
@@ -151,8 +152,8 @@ fn regions(out: &mut dyn Out) -> fmt::Result {
         let Some((size, next)) = smaller.max_by_key(|(size, _)| *size) else { break };
         before = size;
         let mut name = [0; NAME_BYTES];
-        if let (Some((name, id)), Some(stats)) = (next.who(&mut name), next.stats()) {
-            region(out, id, name, &stats)?;
+        if let (Some(who), Some(stats)) = (next.who(&mut name), next.stats()) {
+            region(out, who, &stats)?;
         }
     }
     out.end_section()

@@ -151,11 +151,11 @@ pub(crate) fn dump() {
     }
     let mut name = [0; NAME_BYTES];
     for region in Monitor::live() {
-        let (Some((name, id)), Some(stats)) = (region.who(&mut name), region.stats()) else { continue };
+        let (Some((role, name, id)), Some(stats)) = (region.who(&mut name), region.stats()) else { continue };
         let [used, committed, peak, reserved] =
             [stats.used, stats.committed, stats.peak_committed, stats.reserved]
                 .map(|bytes| Bytes(bytes as u64));
-        let (who, growths, faults) = (text::Who(name, id), stats.commits, stats.faults);
+        let (who, growths, faults) = (text::Who(role, name, id), stats.commits, stats.faults);
         line(format_args!(
             "highwater: {who}: used ≥ {used}, committed {committed} (peak {peak}), reserved {reserved}, \
                  {growths} growths, {faults} faults"

@@ -2,7 +2,7 @@
 //! `Display` and the handler.
 
 use crate::oom::{Cause, OutOfMemory, Reason, Refusal, Request};
-use crate::region::text_of;
+use crate::region::{Role, text_of};
 use core::fmt;
 
 /// A number of bytes as people read it: one decimal at most, in the largest unit that leaves a whole part.
@@ -52,15 +52,17 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Which arena is spoken of: its name and its number.
-pub(crate) struct Who<'a>(pub(crate) &'a str, pub(crate) u64);
+/// What is spoken of: what it is, its name and its number.
+pub(crate) struct Who<'a>(pub(crate) Role, pub(crate) &'a str, pub(crate) u64);
 
 impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Who("", 0) => f.write_str("new arena"),
-            Who("", id) => write!(f, "arena #{id}"),
-            Who(name, _) => write!(f, "arena \"{name}\""),
+        let Who(role, name, id) = self;
+        let role = role.name();
+        match (*name, id) {
+            ("", 0) => write!(f, "new {role}"),
+            ("", id) => write!(f, "{role} #{id}"),
+            (name, _) => write!(f, "{role} \"{name}\""),
         }
     }
 }
@@ -69,7 +71,7 @@ impl fmt::Display for Who<'_> {
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |bytes: usize| Bytes(bytes as u64);
-        write!(f, "{} out of memory: ", Who(text_of(&self.name), self.region))?;
+        write!(f, "{} out of memory: ", Who(self.role, text_of(&self.name), self.region))?;
         match self.request {
             Request::Allocation { requested, effective } => write!(
                 f,

@@ -3,6 +3,7 @@
 use super::text::{Bytes, Escaped, Who};
 use crate::guard::{Access, Allocation, Event, Kind, Violation, What};
 use crate::policy::OnViolation;
+use crate::region::Role;
 use core::fmt;
 
 /// `1 byte`, `2 bytes`.
@@ -46,7 +47,7 @@ impl fmt::Display for Kind {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (distance, allocation) = (Count(self.distance), Named(self.allocation));
-        write!(f, "{}: ", Who(self.name(), self.region))?;
+        write!(f, "{}: ", Who(self.role, self.name(), self.region))?;
         match self.kind {
             Kind::Overflow => write!(f, "overflow by {distance} to the right of {allocation}")?,
             Kind::Underflow => write!(f, "underflow by {distance} to the left of {allocation}")?,
@@ -207,7 +208,7 @@ impl Violation {
 /// One line.
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", Who(self.arena, self.region))?;
+        write!(f, "{}: ", Who(Role::Arena, self.arena, self.region))?;
         match self.what {
             What::Allocated { address, size, align, ordinal, caller } => {
                 write!(

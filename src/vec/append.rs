@@ -4,7 +4,7 @@ use super::grow_vec::GrowVec;
 use super::storage::panic_with;
 use crate::builder::{Asked, Builder, Over};
 use crate::oom::OutOfMemory;
-use crate::region::{BuildError, Region};
+use crate::region::{BuildError, Region, Role};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Deref;
@@ -178,6 +178,7 @@ impl<T> From<AppendVec<T>> for GrowVec<T> {
 
 impl<T> Over for AppendVec<T> {
     const CHECKED: bool = false;
+    const ROLE: Role = Role::Vector;
 
     fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(GrowVec::from(region).into())

@@ -4,7 +4,7 @@ use super::storage::{Extent, Storage, panic_with};
 use crate::builder::{Asked, Builder, Over};
 use crate::grow::Why;
 use crate::oom::OutOfMemory;
-use crate::region::{BuildError, Monitor, Region, Slot};
+use crate::region::{BuildError, Monitor, Region, Role, Slot};
 use crate::stats::Stats;
 use core::mem::MaybeUninit;
 use core::slice;
@@ -582,6 +582,7 @@ impl<T> From<Region> for GrowVec<T> {
 
 impl<T> Over for GrowVec<T> {
     const CHECKED: bool = false;
+    const ROLE: Role = Role::Vector;
 
     fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
         Ok(region.into())

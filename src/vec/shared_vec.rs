@@ -2,11 +2,11 @@
 
 use super::grow_vec::GrowVec;
 use super::order::Order;
-use super::storage::{Storage, panic_with};
+use super::storage::{Storage, not_made, panic_with};
 use crate::builder::{Asked, Builder, Over};
 use crate::grow::Why;
 use crate::oom::{OutOfMemory, Response};
-use crate::region::{BuildError, Region};
+use crate::region::{BuildError, Region, Role};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -112,7 +112,7 @@ impl<T> SharedVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
-        Ok(Self::in_storage(Storage::with_most(len)?, Response::Abort)?)
+        Self::in_storage(Storage::with_most(len)?, Response::Abort).map_err(not_made)
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -316,6 +316,7 @@ impl<T> Drop for SharedVec<T> {
 
 impl<T> Over for SharedVec<T> {
     const CHECKED: bool = false;
+    const ROLE: Role = Role::Vector;
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
         Self::in_storage(Storage::over(region), asked.response.clone())
@@ -348,7 +349,7 @@ impl<T> TryFrom<GrowVec<T>> for SharedVec<T> {
     /// ```
     fn try_from(mut vec: GrowVec<T>) -> Result<Self, OutOfMemory> {
         // The marks first: until they are there the vector drops its values.
-        let marks = Self::marks_for(vec.reserved()?, Response::Abort)?;
+        let marks = Self::marks_for(vec.reserved()?, Response::Abort).map_err(not_made)?;
         let (storage, len) = vec.into_storage();
         Ok(Self::assemble(storage, marks, len))
     }

@@ -5,7 +5,7 @@ use crate::grow::{Why, grow};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request, Response};
-use crate::region::{BuildError, NAME_BYTES, Region, Slot};
+use crate::region::{BuildError, NAME_BYTES, Region, Role, Slot};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Release};
@@ -39,6 +39,7 @@ impl<T> Storage<T> {
     }
 
     pub(super) fn over(region: Region) -> Self {
+        region.slot().set_role(Role::Vector);
         if Self::SIZE == 0 {
             return Storage { slot: Some(region.slot()), region: Some(Box::new(region)), ..Self::none() };
         }
@@ -63,7 +64,7 @@ impl<T> Storage<T> {
     /// When the system has fewer.
     pub(super) fn with_most(most: usize) -> Result<Self, OutOfMemory> {
         let bytes = Self::bytes_for(most).max(1);
-        let mut storage = Self::over(Builder::<Region>::new().name(NAME).reserve(bytes).try_build()?);
+        let mut storage = Self::over(made(Builder::new().reserve(bytes))?);
         if storage.most < most {
             // (A reservation that is refused is made smaller.)
             return Err(storage.beyond(0, most));
@@ -76,7 +77,7 @@ impl<T> Storage<T> {
     pub(super) fn beside<U>(values: &Storage<U>, response: Response) -> Result<Self, BuildError> {
         let bytes = values.most.saturating_mul(Self::SIZE).max(1);
         let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
-        let Some(slot) = values.slot() else { return Ok(Self::over(builder.name(NAME).try_build()?)) };
+        let Some(slot) = values.slot() else { return Ok(Self::over(builder.try_build()?)) };
         let mut name = [0; NAME_BYTES];
         let beside = Self::over(builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?);
         if let Some(own) = beside.slot() {
@@ -96,8 +97,7 @@ impl<T> Storage<T> {
     /// Reserves with the default policies for at least `len` values, if nothing is reserved yet.
     pub(super) fn open(&mut self, len: usize) -> Result<&Region, OutOfMemory> {
         if self.region.is_none() {
-            let builder = Builder::<Region>::new().name(NAME).expect(Self::bytes_for(len));
-            *self = Self::over(builder.try_build()?);
+            *self = Self::over(made(Builder::new().expect(Self::bytes_for(len)))?);
         }
         match &self.region {
             Some(region) => Ok(region),
@@ -235,8 +235,15 @@ impl Extent {
     }
 }
 
-/// What reports call a vector that nobody has named.
-const NAME: &str = "vec";
+/// The region of a new vector.
+fn made(builder: Builder<Region>) -> Result<Region, OutOfMemory> {
+    builder.vector().try_build().map_err(not_made)
+}
+
+/// The error of a vector that could not be made.
+pub(super) fn not_made(error: BuildError) -> OutOfMemory {
+    OutOfMemory::from(error).of_new(Role::Vector)
+}
 
 /// What a failing plain call says.
 #[cold]

@@ -6,7 +6,7 @@ use crate::options;
 use crate::refusal::{self, Node};
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use highwater::{Arena, OutOfMemory, Remote};
+use highwater::{Arena, Builder, OutOfMemory, Remote};
 
 /// What an `hw_arena` points to. The arena's own cursor stays at its first byte: the program has the cursors.
 pub(crate) struct HwArena {
@@ -39,15 +39,18 @@ impl HwArena {
     }
 }
 
-/// An arena with the options of the program, whose default reservation holds at least `expected` bytes.
+/// An arena with the options of the program, and what `prepare` adds to them.
 ///
 /// # Safety
 /// As the header says of the structure.
-pub(crate) unsafe fn create(options: *const HwOptions, expected: usize) -> Result<Box<HwArena>, HwError> {
+pub(crate) unsafe fn create(
+    options: *const HwOptions,
+    prepare: impl FnOnce(Builder<Arena>) -> Builder<Arena>,
+) -> Result<Box<HwArena>, HwError> {
     // SAFETY: the caller's promise.
     let known = unsafe { options::read(options)? };
     // SAFETY: the caller's promise.
-    let arena = unsafe { options::builder(&known)? }.expect(expected).try_build()?;
+    let arena = prepare(unsafe { options::builder(&known)? }).try_build()?;
     let hook = known.refusal_hook.filter(|_| known.on_refusal == 2);
     let hook = hook.map(|hook| refusal::remember(arena.id(), hook, known.refusal_user));
     Ok(Box::new(HwArena { arena, hook }))
@@ -66,7 +69,7 @@ unsafe extern "C" fn hw_arena_create(
         // SAFETY: not null, and the caller's.
         unsafe { arena.write(null_mut()) };
         // SAFETY: the caller's promise.
-        let made = unsafe { create(options, 0)? };
+        let made = unsafe { create(options, |builder| builder)? };
         // SAFETY: as above.
         unsafe { arena.write(Box::into_raw(made)) };
         Ok(())
@@ -76,7 +79,7 @@ unsafe extern "C" fn hw_arena_create(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_new(options: *const HwOptions) -> *mut HwArena {
     // SAFETY: the caller's promise.
-    plain(|| match unsafe { create(options, 0) } {
+    plain(|| match unsafe { create(options, |builder| builder) } {
         Ok(arena) => Box::into_raw(arena),
         Err(error) => end(format_args!("hw_arena_new: {}", error.text())),
     })

@@ -17,9 +17,8 @@ const EMPTY: Vec = HwVec { data: null_mut(), length: 0, capacity: 0, arena: null
 /// `options` is null or as the header says.
 unsafe fn region(vec: &mut Vec, options: *const HwOptions, expected: usize) -> Result<Remote, HwError> {
     if vec.arena.is_null() {
-        let own = HwOptions { name: c"array".as_ptr(), ..HwOptions::DEFAULT };
-        // SAFETY: the caller's promise; the defaults point to nothing else.
-        let made = unsafe { create(if options.is_null() { &raw const own } else { options }, expected)? };
+        // SAFETY: the caller's promise.
+        let made = unsafe { create(options, |builder| builder.vector().expect(expected))? };
         *vec = HwVec { data: made.arena.region().as_ptr(), arena: Box::into_raw(made), ..EMPTY };
     }
     // SAFETY: the array's own arena.

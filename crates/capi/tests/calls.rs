@@ -108,7 +108,7 @@ fn a_refused_check_is_a_report_and_the_end() {
     }
     all_abort(
         "arrays.c",
-        &[("dies when full", "arena \"few\" out of memory"), ("dies of no array", "the array is NULL")],
+        &[("dies when full", "vector \"few\" out of memory"), ("dies of no array", "the array is NULL")],
     );
 }
 

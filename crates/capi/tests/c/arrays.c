@@ -79,7 +79,7 @@ static void fallible(void)
     CHECK(HIGHWATER_VEC_OPEN(&numbers, &options, &error) == HIGHWATER_OK && numbers.length == 0);
     CHECK(HIGHWATER_VEC_RESERVE(&numbers, 1024, &error) && error.status == HIGHWATER_OK);
     CHECK(!HIGHWATER_VEC_RESERVE(&numbers, 1025, &error) && error.cause == HIGHWATER_CAUSE_RESERVATION_EXHAUSTED);
-    CHECK(contains(error.message, "arena \"few\" out of memory"));
+    CHECK(contains(error.message, "vector \"few\" out of memory"));
     CHECK(!HIGHWATER_VEC_RESERVE(&numbers, SIZE_MAX, &error) && !HIGHWATER_VEC_RESERVE(&numbers, SIZE_MAX / 4 + 2, NULL));
     int pushed = 0;
     while (HIGHWATER_VEC_TRY_PUSH(&numbers, pushed)) {
