@@ -122,7 +122,8 @@ unsafe extern "C" fn call_alone(task: &Task) {
 //
 // gdb holds a caller's frame that lies below its callee's for a corrupt stack, unless the symbol around the return address
 // is `__morestack`, gcc's name for such a function. It is a label here: a local symbol, which no linker confuses with
-// gcc's. (Two versions of this crate may become one assembly in link-time optimisation.)
+// gcc's. It has a size, the rest of the function's: gdb does not look at symbols without one. (Two versions of this crate may
+// become one assembly in link-time optimisation.)
 
 /// Calls `call(task)` on the stack that ends at `top`.
 ///
@@ -142,6 +143,7 @@ unsafe extern "C" fn switch(task: &Task, top: *mut u8, call: unsafe extern "C" f
         ".ifndef __morestack",
         "__morestack:",
         ".type __morestack, @function",
+        ".size __morestack, 7",
         ".endif",
         "call rdx",
         "mov rsp, rbp",
@@ -171,6 +173,7 @@ unsafe extern "C" fn switch(task: &Task, top: *mut u8, call: unsafe extern "C" f
         ".ifndef __morestack",
         "__morestack:",
         ".type __morestack, @function",
+        ".size __morestack, 16",
         ".endif",
         "blr x2",
         "mov sp, x29",

@@ -50,3 +50,21 @@ pub extern "C" fn second_is_front() -> bool {
 pub extern "C" fn second_ensure_front() -> bool {
     fault::ensure_front().is_ok()
 }
+
+/// Touches memory that is refused, with a hook that stops a debugger and ends the process.
+#[unsafe(no_mangle)]
+pub extern "C" fn second_refused() {
+    use highwater::oom::{Answer, Injection, Response};
+    fn hook(_: &highwater::OutOfMemory) -> Answer {
+        // SAFETY: the numbers are valid.
+        unsafe {
+            libc::raise(libc::SIGTRAP);
+            libc::_exit(7)
+        }
+    }
+    // SAFETY: the hook is async-signal-safe.
+    let response = unsafe { Response::hook(hook) };
+    let region = Region::builder().reserve(64 << 20).on_refusal(response).inject(Injection::after(0)).build();
+    // SAFETY: the offset is in the reservation.
+    unsafe { region.as_ptr().add(32 << 20).write_volatile(1) };
+}

@@ -40,6 +40,7 @@ fn main() {
     assert!(region.stats().faults > 10);
     let start = memory.as_ptr();
     // SAFETY: no handler runs now. (Volatile: handlers wrote what no reference knows of.)
-    let low = (0..BYTES).find(|&at| unsafe { start.add(at).read_volatile() } != PATTERN).expect("it was used");
+    let low =
+        (0..BYTES).find(|&at| unsafe { start.add(at).read_volatile() } != PATTERN).expect("it was used");
     println!("{}", ENTRY.load(SeqCst) - (start.addr() + low));
 }
