@@ -134,8 +134,10 @@ fn advance_by(
         }
         let least = step::exact(need);
         let (end, step_admitted) = admit(slot, frontier, least.frontier, step.frontier)?;
+        let is_cut = end < step.frontier;
         let step = step::end_at(step, need, end);
-        populate_from = step.populate_from;
+        // Near the end of memory nothing is made present that nobody has asked for: others may need it.
+        populate_from = if is_cut { step.frontier } else { step.populate_from };
         // Only what can spill needs to know where that would begin.
         if slot.may_spill() && slot.memory_end() == usize::MAX {
             at_border = slot.border.admit(step.frontier);

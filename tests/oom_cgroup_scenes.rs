@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Barrier, LazyLock};
 use std::time::{Duration, Instant};
 use support::Ended;
-use support::cgroup::{Cgroup, READY};
+use support::cgroup::Cgroup;
+use support::neighbour::READY;
 
 const MIB: usize = 1 << 20;
 const PIECE: usize = 64 << 10;

@@ -78,21 +78,30 @@ enum Answer {
 }
 
 /// There is not enough.
-struct Shortage {
+pub(super) struct Shortage {
     place: u16,
     limit: u64,
     usage: u64,
-    spare: i64,
-    margin: u64,
+    pub(super) spare: i64,
+    pub(super) margin: u64,
+    /// There is enough, were it not for what others take.
+    pub(super) is_pressed: bool,
+    /// If they go on, there is just time to say so.
+    pub(super) is_urgent: bool,
 }
 
 impl Shortage {
-    fn at(found: &Availability, policy: Policy) -> Self {
+    fn at(found: &Availability, request: Request, pressure: i64) -> Self {
+        let spare = found.spare_in_time(request.policy);
         Shortage {
+            is_pressed: spare >= request.need,
+            // (Of a neighbour that is very fast much would have to be left, and it may be done by then.)
+            is_urgent: spare
+                < request.need.saturating_add((pressure / 2).min(found.auto_margin() as i64 / 2 * 3)),
             place: found.place,
             limit: found.limit,
             usage: found.usage.saturating_sub(found.dirty),
-            spare: found.spare_in_time(policy),
+            spare,
             margin: found.auto_margin(),
         }
     }
@@ -134,7 +143,7 @@ fn query_and_admit(sources: &Sources, request: Request) -> Result<(i64, Permit),
                 patience.wait_for_writeback(spare, writeback);
                 Wait::Nap
             }
-            Answer::Short(shortage) => match patience.wait_for_room(shortage.spare, shortage.margin) {
+            Answer::Short(shortage) => match patience.wait_for_room(&shortage) {
                 Wait::Over => return Err(shortage.refuse(request.need)),
                 wait => wait,
             },
@@ -190,7 +199,7 @@ fn query(sources: &Sources, request: Request, patience: &Patience) -> Answer {
     }
     let more = request.out_of_margin(&outlook);
     if in_time.saturating_add(more) < request.need {
-        return Answer::Short(Shortage::at(&outlook.in_time, policy));
+        return Answer::Short(Shortage::at(&outlook.in_time, request, pressure));
     }
     // The kernel writes out when the limit is met, and makes whoever met it wait. So what is needed is admitted, unless
     // that is under way already: then it is better to wait here, where nobody is killed.

@@ -4,6 +4,7 @@
 //! do the waits here. Each is given up where the figures do not move, and has an end where they do.
 
 use super::grants;
+use super::headroom::Shortage;
 use crate::sys;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
@@ -82,30 +83,31 @@ impl Patience {
         self.is_over_for_writeback
     }
 
-    /// Waits for memory that others give back: so much there is to spare, which is too little.
-    pub(super) fn wait_for_room(&mut self, spare: i64, margin: u64) -> Wait {
+    /// Waits for memory that others give back, or for them to take no more.
+    pub(super) fn wait_for_room(&mut self, shortage: &Shortage) -> Wait {
         let now = sys::monotonic_ns();
         // What this process takes itself is no sign of anything.
-        let others = spare.saturating_add(grants::admitted());
+        let others = shortage.spare.saturating_add(grants::admitted());
         let best = self.best.unwrap_or(others);
-        if others > best {
+        let is_taken = others < best.saturating_sub_unsigned(shortage.margin / 8);
+        // Each moment makes it more likely then that the kernel kills.
+        let is_late = is_taken && shortage.is_urgent;
+        if others > best || is_taken {
             self.moved = now;
         }
-        self.best = Some(best.max(others));
+        self.best = Some(if is_taken { others } else { best.max(others) });
         let is_in_flight = grants::in_flight() > 0;
         let was_in_vain = now.saturating_sub(IN_VAIN.load(Relaxed)) < RECENT;
         let idle = match (is_in_flight, was_in_vain) {
             (true, _) => IDLE_IN_FLIGHT,
-            (false, true) => 0,
-            (false, false) => IDLE,
+            // (By the end of it others take nothing.)
+            (false, true) if !shortage.is_pressed => 0,
+            (false, _) => IDLE,
         };
-        // While others take what is left, each moment makes it more likely that the kernel kills.
-        let is_taken = others < best.saturating_sub_unsigned(margin / 8);
-        let is_over =
-            is_taken || now.saturating_sub(self.moved) >= idle || now.saturating_sub(self.began) > LONGEST;
-        if is_over && !is_taken {
+        let is_idle = !is_taken && now.saturating_sub(self.moved) >= idle;
+        if is_idle {
             IN_VAIN.store(now, Relaxed);
         }
-        if is_over { Wait::Over } else { Wait::Nap }
+        if is_late || is_idle || now.saturating_sub(self.began) > LONGEST { Wait::Over } else { Wait::Nap }
     }
 }

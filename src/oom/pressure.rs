@@ -9,8 +9,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicI64, AtomicU16, AtomicU64};
 
 const MS: u64 = 1_000_000;
-/// What a report and the end of the process take.
-const REPORT: u64 = 6 * MS;
+/// What a report and the end of the process take, twice: a step leaves that, and a refusal is due at half of it. In
+/// between it is a wait, since those who take may stop.
+const REPORTS: u64 = 12 * MS;
 /// Over how long the rate is taken, at least, and from when on a sample is renewed.
 const SHORTEST: u64 = MS;
 const RENEWED: u64 = 10 * MS;
@@ -37,7 +38,7 @@ impl Sample {
 /// The last two samples, the older one first.
 static SAMPLES: [Sample; 2] = [const { Sample::new() }; 2];
 
-/// The bytes that others take in the time that a report takes, at the rate of the last milliseconds. Only for the thread
+/// The bytes that others take in the time that two reports take, at the rate of the last milliseconds. Only for the thread
 /// that queries, with what it has found for certain.
 pub(super) fn observe(found: &Availability, now: u64) -> i64 {
     let left = found.left().saturating_add_unsigned(found.dirty).saturating_add(grants::admitted());
@@ -51,7 +52,7 @@ pub(super) fn observe(found: &Availability, now: u64) -> i64 {
         newer.set(now, found.place, left);
     }
     taken_in(
-        REPORT,
+        REPORTS,
         older.left.load(Relaxed).saturating_sub(left),
         now.saturating_sub(older.at.load(Relaxed)),
     )
@@ -76,8 +77,8 @@ mod tests {
     #[test]
     fn a_rate_is_what_was_taken_in_a_time_long_enough() {
         assert_eq!(taken_in(6 * MS, 10 << 20, 20 * MS), 3 << 20);
-        assert_eq!(taken_in(6 * MS, -(10 << 20), 20 * MS), 0);
-        assert_eq!(taken_in(6 * MS, 10 << 20, MS / 2), 0);
-        assert_eq!(taken_in(6 * MS, i64::MAX, MS), 0);
+        assert_eq!(taken_in(5 * MS, -(10 << 20), 10 * MS), 0);
+        assert_eq!(taken_in(5 * MS, 10 << 20, MS / 2), 0);
+        assert_eq!(taken_in(5 * MS, i64::MAX, MS), 0);
     }
 }

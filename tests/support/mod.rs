@@ -8,6 +8,8 @@ pub mod files;
 pub mod guards;
 pub mod limits;
 pub mod maps;
+#[cfg(target_os = "linux")]
+pub mod neighbour;
 pub mod oom;
 pub mod raw;
 

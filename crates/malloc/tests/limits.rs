@@ -2,6 +2,7 @@
 
 mod support;
 
+use support::cgroup::Cgroup;
 use support::child::{Ended, limit, run};
 use support::{POLICIES, SETTINGS, Setting, build, here};
 
@@ -97,5 +98,29 @@ fn a_reserve_is_what_was_asked_for() {
         let with = address_space(policy, Some("8GiB"));
         // The table beside the region is an eighth of it at most.
         assert!((without + 8192..without + 9216 + 64).contains(&with), "{policy}: {without} and {with} MiB");
+    }
+}
+
+/// With headroom, what the kernel can write out is no reason to refuse a block, and what the kernel would kill for is.
+#[test]
+fn a_memory_cgroup_with_a_file_that_is_not_written_out() {
+    if !here() {
+        return;
+    }
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for setting in ["glibc", "default HIGHWATER_HEADROOM=1", "stack HIGHWATER_HEADROOM=1"] {
+        for (mebibytes, fits) in [(40, true), (100, true), (400, false)] {
+            if setting == "glibc" && !fits {
+                continue;
+            }
+            let Some(cgroup) = Cgroup::with_limit(128 << 20) else { return };
+            let file = dir.path().join("file");
+            let mut command = build("limits.c").command(setting, ["beside"]);
+            command.env("BESIDE_FILE", file).env("BESIDE_MIB", mebibytes.to_string());
+            cgroup.join(&mut command);
+            let ended = run(command);
+            ended.assert_quiet();
+            assert_eq!(ended.stdout, if fits { "all\n" } else { "refused\n" }, "{setting}: {ended:#?}");
+        }
     }
 }

@@ -98,6 +98,30 @@ static void reserves(void)
     printf("%zu\n", statm(0) / MIB);
 }
 
+/* Writes a file of 100 MiB, which the kernel keeps in memory until it has written it out, and takes as much memory as is
+ * wanted. Says whether it got all of it. */
+static void beside(void)
+{
+    static char piece[MIB];
+    FILE *file = fopen(getenv("BESIDE_FILE"), "w");
+    CHECK(file != NULL);
+    for (size_t i = 0; i < 100; ++i) {
+        CHECK(fwrite(piece, 1, MIB, file) == MIB);
+    }
+    CHECK(fflush(file) == 0);
+    size_t wanted = (size_t)atoi(getenv("BESIDE_MIB"));
+    for (size_t i = 0; i < wanted * MIB / 10000; ++i) {
+        char *block = (char *)malloc(10000);
+        if (block == NULL) {
+            CHECK(errno == ENOMEM);
+            printf("refused\n");
+            return;
+        }
+        memset(block, 1, 10000);
+    }
+    printf("all\n");
+}
+
 static void nothing(void)
 {
     allocate(5, 1000);
@@ -108,6 +132,7 @@ static const struct test_case CASES[] = {
     { "limited", limited },
     { "exhausts", exhausts },
     { "reserves", reserves },
+    { "beside", beside },
 };
 
 MAIN(CASES)

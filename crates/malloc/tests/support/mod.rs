@@ -16,6 +16,14 @@ use std::sync::OnceLock;
 mod skip;
 pub use skip::skip;
 
+#[path = "../../../../tests/support/cgroup.rs"]
+pub mod cgroup;
+
+/// What is asked before a cgroup is made: see [`here`].
+fn reserves() -> bool {
+    true
+}
+
 /// Whether a command can be started; skips the running test otherwise.
 pub fn has(command: &str) -> bool {
     let mut asked = Command::new(command);
@@ -76,7 +84,7 @@ pub const POLICIES: &[Setting] = &["general", "stack", "bump", "blocks"];
 
 /// Lets a command run with this setting.
 pub fn set<'a>(command: &'a mut Command, setting: &str) -> &'a mut Command {
-    for name in ["MALLOC", "RESERVE", "LIMIT", "HARDENED", "GUARDS", "STATS"] {
+    for name in ["MALLOC", "RESERVE", "LIMIT", "HARDENED", "GUARDS", "STATS", "HEADROOM"] {
         command.env_remove(format!("HIGHWATER_{name}"));
     }
     command.env_remove("LD_PRELOAD");
