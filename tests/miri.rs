@@ -63,8 +63,8 @@ fn arena() {
     }
     // Over its first step, so that it grows with values in it.
     let first = arena.alloc(1u64);
-    let large = arena.alloc_slice_fill_copy(100 << 10, 5u8);
-    *first += u64::from(large[large.len() - 1]);
+    let large = arena.alloc_uninit_slice::<u8>(100 << 10);
+    *first += u64::from(*large[(100 << 10) - 1].write(5));
     assert_eq!(*first, 6);
     assert!(format!("{arena:?}{:?}", arena.stats()).contains("committed"));
 }
@@ -240,8 +240,7 @@ fn shared() {
                 let local = arena.local();
                 let own: Vec<&mut u64> = (0..MANY as u64).map(|n| local.alloc(n)).collect();
                 let directly = arena.alloc_slice_fill_copy(MANY, thread);
-                let large = arena.alloc_slice_fill_copy(20 << 10, thread as u8);
-                large[7] = 1;
+                arena.alloc_uninit_slice::<u8>(20 << 10)[7].write(1);
                 own.into_iter().chain(directly).collect::<Vec<_>>()
             })
         });

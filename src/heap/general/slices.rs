@@ -294,6 +294,12 @@ impl<T: ThreadSlot> General<T> {
         unsafe { page.offset_from(self.table) as usize }
     }
 
+    /// The same entry by a pointer that leads to its neighbours as well. One that was made of a reference to an entry
+    /// does not: it may be used for that entry alone.
+    fn of_table(&self, page: *const Page) -> *mut Page {
+        self.entry(self.index_of(page))
+    }
+
     /// The free run that ends where the heap does.
     fn trailing(&self, held: &Slices) -> Option<*mut Page> {
         let last = held.top.checked_sub(1)?;
@@ -343,6 +349,7 @@ impl<T: ThreadSlot> General<T> {
     /// # Safety
     /// The run is in use, and nothing refers to it any more.
     pub(super) unsafe fn give_run(&self, run: *mut Page) {
+        let run = self.of_table(run);
         let mut held = self.slices.lock();
         // SAFETY: the caller's promise.
         unsafe {
@@ -389,6 +396,7 @@ impl<T: ThreadSlot> General<T> {
     /// # Safety
     /// The run is in use, and what is cut off is referred to by nobody any more.
     pub(super) unsafe fn resize_run(&self, run: *mut Page, slices: usize, requested: usize) -> bool {
+        let run = self.of_table(run);
         let mut held = self.slices.lock();
         // SAFETY: the caller's promise, and entries below the top.
         unsafe {
