@@ -150,7 +150,7 @@ mod timer {
         let sum =
             arena.alloc_slice_fill_copy(8 << 20, 1u8).iter().map(|&byte| usize::from(byte)).sum::<usize>();
         assert_prepared();
-        // SAFETY: the timer's creator waits for the message, once.
+        // SAFETY: the timer's creator leaked it.
         let sender = unsafe { &*value.cast::<Sender<(bool, usize)>>() };
         sender.send((was_prepared, sum)).unwrap();
     }
@@ -161,8 +161,10 @@ mod timer {
             return;
         }
         let (sender, receiver) = channel::<(bool, usize)>();
+        // For good: the message arrives before the call that sends it has ended.
+        let sender: *mut Sender<(bool, usize)> = Box::leak(Box::new(sender));
         let mut event = Event {
-            value: (&raw const sender).cast_mut().cast(),
+            value: sender.cast(),
             signal: 0,
             notify: SIGEV_THREAD,
             function: fires,
@@ -173,7 +175,7 @@ mod timer {
         let soon = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
         let once = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: soon };
         let mut timer = std::mem::MaybeUninit::uninit();
-        // SAFETY: the event is laid out as the C library's; the sender lives until the timer has fired.
+        // SAFETY: the event is laid out as the C library's, and the sender is never freed.
         let sent = unsafe {
             let event = (&raw mut event).cast();
             assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, event, timer.as_mut_ptr()), 0);
