@@ -780,14 +780,20 @@ hw_status hw_inject(hw_injection what, uint64_t n, uint64_t seed);
 
 /* -------------------------------------------------------------------------------------------------- signals */
 
-/* Installs the SIGSEGV handler; making an arena does. Whoever handled the signal before gets what is not growth. */
+/* Installs the SIGSEGV handler; making an arena does. Whoever handled the signal before gets what is not growth. Where
+ * somebody restored the default action since, or ignores the signal, it is installed again. */
 hw_status hw_fault_install(hw_error *error);
 /* Whether SIGSEGV goes to this library first. */
 bool hw_fault_is_front(void);
-/* Puts the handler in front again, where one was installed since that does not pass faults on. */
+/* Puts the handler in front again, where one was installed since that does not pass faults on. Not for good: that one
+ * restores what it found when it is removed. Call this again then, or make an arena. */
 hw_status hw_fault_ensure_front(hw_error *error);
-/* Unblocks SIGSEGV on this thread: the kernel kills a process that faults while it is blocked. */
+/* Unblocks SIGSEGV on this thread, as making an arena does: the kernel kills a process that faults while it is blocked.
+ * (PulseAudio's threaded main loop, ZeroMQ's I/O thread and SIGEV_THREAD of glibc block it where they call back.) */
 hw_status hw_fault_prepare_thread(hw_error *error);
+/* Whether it is not blocked. Where it is, hw_try_* and what commits by request work all
+ * the same. */
+bool hw_fault_is_thread_prepared(void);
 /* For a SIGSEGV handler that stays in front: give it its own arguments (a siginfo_t and a ucontext_t), and return if
  * this returns true. Async-signal-safe. */
 bool hw_fault_try_handle(int signal, void *info, void *context);

@@ -25,6 +25,11 @@ extern "C" fn hw_fault_prepare_thread(error: *mut HwError) -> Status {
     status(error, || Ok(fault::prepare_thread()?))
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn hw_fault_is_thread_prepared() -> bool {
+    plain(fault::is_thread_prepared)
+}
+
 /// Called inside a signal handler, where nothing can panic and nothing is caught.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_fault_try_handle(signal: c_int, info: *mut c_void, context: *mut c_void) -> bool {

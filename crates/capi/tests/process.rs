@@ -56,6 +56,61 @@ fn the_handler_outlives_dlclose() {
     }
 }
 
+/// Python's own crash reporter around the library: what it does in `act` after arenas have grown.
+fn python(act: &str) -> Option<support::Ended> {
+    if !has_faults() {
+        return None;
+    }
+    let script = format!(
+        "import ctypes, faulthandler, threading\n\
+         library = ctypes.CDLL({:?})\n\
+         library.hw_arena_new.restype = library.hw_arena_base.restype = ctypes.c_void_p\n\
+         library.hw_arena_base.argtypes = [ctypes.c_void_p]\n\
+         library.hw_fault_is_front.restype = ctypes.c_bool\n\
+         make = lambda: library.hw_arena_base(library.hw_arena_new(None))\n\
+         def grow(base): ctypes.memset(base, 7, 32 << 20)\n\
+         {act}",
+        library().join("libhighwater.so")
+    );
+    let python = |script: &str| {
+        let mut command = Command::new("python3");
+        command.args(["-c", script]);
+        command
+    };
+    if !python("import ctypes, faulthandler").output().is_ok_and(|output| output.status.success()) {
+        skip("no python3 here");
+        return None;
+    }
+    Some(run(python(&script)))
+}
+
+#[test]
+fn a_crash_of_python_is_reported_once() {
+    const CRASH: &str = "faulthandler.enable(); library.hw_fault_ensure_front(None); grow(make()); print('ready', flush=True)";
+    for crash in [
+        "ctypes.string_at(0)",
+        "thread = threading.Thread(target=lambda: ctypes.string_at(0)); thread.start(); thread.join()",
+    ] {
+        let Some(ended) = python(&format!("grow(make()); {CRASH}; {crash}")) else { return };
+        assert!(ended.stdout.contains("ready"), "{ended:#?}");
+        assert_eq!(ended.stderr.matches("Fatal Python error").count(), 1, "{ended:#?}");
+        ended.assert_died(libc::SIGSEGV, "");
+    }
+}
+
+#[test]
+fn an_arena_grows_after_pythons_reporter_has_left() {
+    // It was there before the library, and restores the default action.
+    let before = "faulthandler.enable(); base = make(); grow(base); faulthandler.disable(); \
+                  assert not library.hw_fault_is_front(); grow(make()); grow(base + (32 << 20))";
+    let after = "base = make(); grow(base); faulthandler.enable(); library.hw_fault_ensure_front(None); \
+                 faulthandler.disable(); grow(make()); grow(base + (32 << 20))";
+    for act in [before, after] {
+        let Some(ended) = python(&format!("{act}; assert library.hw_fault_is_front()")) else { return };
+        ended.assert_success();
+    }
+}
+
 const CHILD: &str = "HIGHWATER_TEST_BESIDE_RUST";
 const RUST_FIRST: &str = "HIGHWATER_TEST_RUST_FIRST";
 

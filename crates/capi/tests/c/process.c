@@ -38,10 +38,14 @@ static void *blocked(void *argument)
     sigset_t all;
     sigfillset(&all);
     CHECK(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+    CHECK(hw_library_engine() == HIGHWATER_ENGINE_EXPLICIT || !hw_fault_is_thread_prepared());
     hw_error error;
     CHECK(hw_fault_prepare_thread(&error) == HIGHWATER_OK && error.status == HIGHWATER_OK);
+    CHECK(hw_fault_is_thread_prepared());
     fill((hw_arena *)argument, 32 * MIB);
-    return NULL;
+    /* An arena that is made on such a thread prepares it. */
+    CHECK(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+    return of_its_own(NULL);
 }
 
 static void threads(void)
