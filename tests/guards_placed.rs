@@ -240,32 +240,6 @@ fn a_guard_that_was_refused_changes_nothing_for_a_debug_arena() {
     }
 }
 
-/// Makes the calls of a kernel before 6.13 out of those of this one: `MADV_GUARD_INSTALL` is not known.
-fn forbid_marks() {
-    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    let load = |at| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
-    let equal = |value, jf| op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, jf, value);
-    let leave = |value| op(libc::BPF_RET | libc::BPF_K, 0, 0, value);
-    let mut program = [
-        load(0),
-        equal(libc::SYS_madvise as u32, 3),
-        // The low half of the third argument.
-        load(16 + 2 * 8),
-        equal(102, 1),
-        leave(libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32),
-        leave(libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the program is valid for the call, which copies it.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        if libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program, 0, 0) != 0 {
-            println!("no seccomp");
-            std::process::exit(0);
-        }
-    }
-}
-
 #[test]
 fn where_pages_cannot_be_marked_advice_is_refused_and_auto_protects() {
     if cfg!(target_endian = "big") || !support::reserves() {
@@ -285,7 +259,11 @@ fn where_pages_cannot_be_marked_advice_is_refused_and_auto_protects() {
 }
 
 fn without_marks() {
-    forbid_marks();
+    // As on a kernel before 6.13: `MADV_GUARD_INSTALL` is not known.
+    if !support::limits::forbid_advice(102) {
+        println!("no seccomp");
+        return;
+    }
     assert!(!has_advice());
     let advice = GuardPolicy::default().mechanism(GuardMechanism::Advice);
     let error = Region::builder().guard(advice.clone()).try_build().unwrap_err();

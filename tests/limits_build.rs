@@ -20,6 +20,7 @@ fn children() {
         ("a guard", a_guard),
         ("more than memory", more_than_memory),
         ("no gap", no_gap),
+        ("no gap at first", no_gap_at_first),
     ]);
 }
 
@@ -122,6 +123,7 @@ fn more_than_memory() {
 #[test]
 fn an_address_space_without_a_gap_is_named() {
     ends_well("no gap");
+    ends_well("no gap at first");
 }
 
 fn no_gap() {
@@ -134,9 +136,29 @@ fn no_gap() {
     assert!((gap..64 * MIB).contains(&largest), "{largest}");
     let text = Region::builder().reserve(32 * MIB).try_build().unwrap_err().to_string();
     assert!(text.contains("bytes refused by the address space, whose largest gap is "), "{text}");
+    // As well when it is our own part that says no, because it was asked for again.
+    let text = Region::builder().reserve(1 << 36).try_build().unwrap_err().to_string();
+    assert!(text.contains("bytes refused by the address space, whose largest gap is "), "{text}");
+    let error = Arena::try_new().unwrap_err();
+    assert!(error.to_string().contains("address space: no gap of "), "{error}");
+    let error = Arena::builder().head(128 * MIB).try_build().unwrap_err().to_string();
+    assert!(error.contains("bytes refused by the address space, whose largest gap is "), "{error}");
     // Less is served.
     Region::builder().reserve(gap / 4).build().ensure(MIB).unwrap();
     kept.ensure(32 * MIB).unwrap();
+}
+
+/// Nothing was made, and nothing asked for, before others had everything.
+fn no_gap_at_first() {
+    support::limits::use_up_addresses(8 * MIB);
+    for error in [Arena::try_new().unwrap_err(), GrowVec::<u8>::try_with_capacity(100 * MIB).unwrap_err()] {
+        assert_eq!(error.cause(), Cause::AddressSpace, "{error}");
+        assert!(error.to_string().contains("address space: no gap of "), "{error}");
+    }
+    // Beyond the quarter it is the quarter, whatever others have.
+    let error = Region::builder().reserve(usize::MAX / 2).try_build().unwrap_err();
+    assert!(matches!(error, BuildError::AddressSpace { .. }), "{error}");
+    Region::builder().reserve(2 * MIB).build().ensure(MIB).unwrap();
 }
 
 #[test]

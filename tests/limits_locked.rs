@@ -19,6 +19,7 @@ fn children() {
         ("locked before", || guards(None, Some(MCL_FUTURE | MCL_ONFAULT))),
         ("known after locking", known_after_locking),
         ("upfront", upfront),
+        ("upfront before 5.18", upfront_before_5_18),
         ("growth", growth),
         ("trim at the limit", trim_at_the_limit),
         ("small enough", small_enough),
@@ -116,6 +117,17 @@ fn known_after_locking() {
 #[test]
 fn what_is_accessible_from_the_start_is_locked_as_it_is_touched() {
     ends_well("upfront");
+    if cfg!(target_endian = "little") {
+        ends_well("upfront before 5.18");
+    }
+}
+
+/// `MADV_DONTNEED_LOCKED` is not known: mapped over, the kernel would page in all that is given back.
+fn upfront_before_5_18() {
+    if !support::limits::forbid_advice(24) {
+        cannot("system calls cannot be filtered here");
+    }
+    upfront();
 }
 
 fn upfront() {

@@ -1,6 +1,6 @@
 //! Why a region could not be made, with the figures of the limit that stood in the way.
 
-use super::GuardError;
+use super::{GuardError, space};
 use crate::sys::Errno;
 use crate::sys::evidence::{self, Evidence, RefusedCall};
 use core::fmt;
@@ -86,6 +86,18 @@ impl BuildError {
             kept_back: found.map_or(0, |found| found.kept_back),
             error: errno.into(),
         }
+    }
+
+    /// Regions may not have the `mapped` bytes that a reservation takes: because others have mapped so much that there
+    /// is no such gap, or because all regions together have enough.
+    pub(super) fn no_room(reserve: usize, mapped: usize) -> Self {
+        if space::would_fit_alone(mapped) {
+            let error = Self::refused_of(crate::sys::NO_MEMORY, RefusedCall::Addresses(mapped), reserve);
+            if error.evidence().is_some() {
+                return error;
+            }
+        }
+        BuildError::AddressSpace { reserve, left: space::left() }
     }
 
     /// What stood in the way, where the system refused and that is known.

@@ -94,7 +94,7 @@ impl Options {
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
         let head = match self.head {
             Some(head) if head > space::left() && self.reserve == Reserve::Default => {
-                return Err(BuildError::AddressSpace { reserve: head, left: space::left() });
+                return Err(BuildError::no_room(head, head));
             }
             Some(head) if head > most => return Err(BuildError::Head { head, most }),
             Some(head) => align_up_saturating(head, page).min(most),
@@ -233,7 +233,7 @@ impl Options {
                     reserved = min;
                     continue;
                 }
-                return Err(BuildError::AddressSpace { reserve: reserved, left: space::left() });
+                return Err(BuildError::no_room(reserved, mapped));
             }
             let failed = match self.map_once(&plan) {
                 Ok(mapping) => return Ok((mapping, mapped)),

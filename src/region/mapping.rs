@@ -204,7 +204,7 @@ impl Mapping {
         // SAFETY: the caller's promise.
         unsafe {
             if self.stays_accessible() {
-                return Ok(sys::discard(start.as_ptr(), len));
+                return Ok(sys::discard(start.as_ptr(), len) || sys::discard_unlocked(start, len));
             }
             // What was once committed stays charged to this process, which nobody minds but a kernel that promises no
             // more than there is.

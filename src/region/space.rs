@@ -51,10 +51,16 @@ pub(crate) fn withdraw(bytes: usize) {
 /// Where halving a refused reservation ends.
 pub(crate) const FLOOR: usize = if cfg!(miri) { MIB } else { 64 * MIB };
 
-/// What regions may have of an address space of which others have taken some. Never nothing: a figure that cannot be
-/// right refuses no region, and the kernel's own refusal is named as well.
+/// What regions may have of an address space of which others have taken some. At least one region, with its guards and
+/// what aligns it: where that is too much the kernel refuses, and that is named as well.
 fn budget_of(space: usize, others: usize) -> usize {
-    (space.saturating_sub(others) / 4).max(FLOOR)
+    (space.saturating_sub(others) / 4).max(2 * FLOOR)
+}
+
+/// Whether `bytes` more would be within the quarter if nobody else had anything: then it is the others that are in the
+/// way.
+pub(super) fn would_fit_alone(bytes: usize) -> bool {
+    TAKEN.load(Relaxed).checked_add(bytes).is_some_and(|sum| sum <= budget_of(sys::address_space(), 0))
 }
 
 /// Asks the kernel how it stands.
@@ -111,8 +117,8 @@ pub(crate) fn share_of_promise(is_accessible: bool) -> usize {
 }
 
 /// What is accessible from the start is charged at once: a quarter of what is left, and the rest is everybody's. What is
-/// not costs no promise, but the kernel keeps a 32nd of a process's addresses back, and more than is left can never be
-/// committed: the first region takes that much, each further one less.
+/// not costs no promise, but the kernel keeps a 32nd of a process's addresses back, and more than is left cannot be
+/// committed for now: the first region takes that much, each further one less.
 fn promised_share(left: usize, taken: usize, is_accessible: bool) -> usize {
     if is_accessible {
         return left / 4;
@@ -179,7 +185,7 @@ mod tests {
             assert_eq!(budget_of(1 << bits, others * GIB), budget * GIB, "{bits} bits");
         }
         // Somebody has everything, or what is said cannot be.
-        assert_eq!(budget_of(1 << 39, 1 << 40), FLOOR);
+        assert_eq!(budget_of(1 << 39, 1 << 40), 2 * FLOOR);
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl fmt::Display for Refusal {
             Cause::ProcessLimit => write!(f, "process limit {limit} reached (all regions {usage})"),
             Cause::AddressSpace => write!(
                 f,
-                "address space: {usage} is more than the {limit} left of what all regions together may reserve"
+                "address space: {usage} with guards is more than the {limit} left of what all regions together may reserve"
             ),
             Cause::CgroupLimit { path, .. } => {
                 write!(f, "cgroup limit {limit} reached ({path}, usage {usage})")

@@ -123,8 +123,9 @@ pub(crate) fn find(errno: Errno, wanted: RefusedCall, scratch: &mut [u8]) -> Opt
             over(Limit::AddressSpace, Obstacle::AddressSpace, wanted)
                 .or_else(|| over(Limit::Data, Obstacle::Data, wanted))
                 .or_else(|| too_many_mappings(scratch))
-                .or_else(|| not_promised(wanted, scratch))
+                // (Before what may be promised: what is mapped with MAP_NORESERVE is promised in one mode only.)
                 .or_else(|| no_gap(wanted, scratch))
+                .or_else(|| not_promised(wanted, scratch))
         }
         (super::NO_MEMORY, RefusedCall::Access(_)) => over(Limit::Data, Obstacle::Data, wanted)
             .or_else(|| too_many_mappings(scratch))

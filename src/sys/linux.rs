@@ -518,6 +518,8 @@ pub(crate) fn process_size() -> Option<super::ProcessSize> {
         }
         true
     });
+    // (Not asked of those who have no such right.)
+    is_admin = is_admin && super::has_the_first_users();
     let [total, data, locked, resident] = found;
     Some(super::ProcessSize { total: total?, data: data?, locked: locked?, resident: resident?, is_admin })
 }

@@ -67,6 +67,14 @@ pub(crate) unsafe fn discard(_start: *mut u8, _len: usize) -> bool {
     false
 }
 
+/// The same.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn discard_unlocked(_start: NonNull<u8>, _len: usize) -> bool {
+    false
+}
+
 /// Not known here.
 pub(crate) fn has_settings(_start: NonNull<u8>, _len: usize) -> bool {
     false

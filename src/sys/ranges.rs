@@ -1,7 +1,10 @@
 //! Linux: what ranges of addresses there are, what is set for them, and what the kernel promises for them.
 
 use super::Errno;
-use super::imp::{checked, decimal, empty, errno, from_hex, lines_of, monotonic_ns, page_size, read_file};
+use super::imp::{
+    checked, decimal, empty, errno, from_hex, identify, lines_of, monotonic_ns, page_size, read_file,
+};
+use super::raw;
 use core::ffi::c_int;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
@@ -56,20 +59,27 @@ pub(crate) unsafe fn discard(start: *mut u8, len: usize) -> bool {
     is_taken
 }
 
+/// [`discard`] where locked pages are not taken (before Linux 5.18) and nothing is to be mapped over, since the kernel
+/// would page all of that in at once: unlocked for a moment, and locked page by page as it is touched afterwards.
+///
+/// # Safety
+/// As for [`empty`]; the range is accessible.
+pub(crate) unsafe fn discard_unlocked(start: NonNull<u8>, len: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !is_locked(start) || libc::munlock(start.as_ptr().cast(), len) != 0 {
+            return false;
+        }
+        let is_taken = empty(start.as_ptr(), len);
+        libc::mlock2(start.as_ptr().cast(), len, libc::MLOCK_ONFAULT);
+        is_taken
+    }
+}
+
 /// Whether a range has settings that a fresh mapping would not have: locked, registered with a userfaultfd, merged
 /// (KSM), with a NUMA policy, or advised otherwise.
 pub(crate) fn has_settings(start: NonNull<u8>, len: usize) -> bool {
     let (from, to) = (start.addr().get(), start.addr().get().saturating_add(len));
-    let mut policy: c_int = 0;
-    const MPOL_F_ADDR: libc::c_ulong = 2;
-    let place = core::ptr::null_mut::<libc::c_ulong>();
-    // SAFETY: writes the policy's number, and no set of nodes.
-    let asked = unsafe {
-        libc::syscall(libc::SYS_get_mempolicy, &raw mut policy, place, 0usize, start.as_ptr(), MPOL_F_ADDR)
-    };
-    if asked == 0 && policy != 0 {
-        return true;
-    }
     let mut scratch = [0u8; 4096];
     let (mut is_ours, mut found) = (false, false);
     lines_of(c"/proc/self/smaps", &mut scratch, |line| {
@@ -78,10 +88,23 @@ pub(crate) fn has_settings(start: NonNull<u8>, len: usize) -> bool {
             found |= is_ours && flags.split(|&byte| byte == b' ').any(|flag| SETTINGS.contains(&flag));
         } else if let Some((begin, end)) = range_of(line) {
             is_ours = begin < to && from < end;
+            // A policy is a mapping's, and stands in no line of it.
+            found |= is_ours && has_policy(begin.max(from));
         }
         !found
     });
     found
+}
+
+/// Whether a NUMA policy was set for the mapping at an address.
+fn has_policy(address: usize) -> bool {
+    const MPOL_F_ADDR: libc::c_ulong = 2;
+    let (mut policy, no_nodes): (c_int, _) = (0, core::ptr::null_mut::<libc::c_ulong>());
+    // SAFETY: writes the policy's number, and no set of nodes.
+    let asked = unsafe {
+        libc::syscall(libc::SYS_get_mempolicy, &raw mut policy, no_nodes, 0usize, address, MPOL_F_ADDR)
+    };
+    asked == 0 && policy != 0
 }
 
 /// Whether the kernel promises no more memory than there is (`vm.overcommit_memory=2`). It is asked once a second at
@@ -99,6 +122,25 @@ pub(crate) fn promises_are_strict() -> bool {
     let is_strict = text.get(..len).and_then(decimal) == Some(2);
     ANSWER.store(now << 1 | u64::from(is_strict), Relaxed);
     is_strict
+}
+
+/// Whether this process's users are the machine's own. Root of a user namespace (a container without root's rights) has
+/// every capability there, and the kernel asks for them in the first one. Signal-safe.
+pub(super) fn has_the_first_users() -> bool {
+    /// `PROC_USER_INIT_INO`: that one's number.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    // SAFETY: the path is a string, and the descriptor is closed by nobody else.
+    let identity = unsafe {
+        let fd = raw::open(c"/proc/self/ns/user");
+        if fd < 0 {
+            // This kernel has no others, or does not tell.
+            return true;
+        }
+        let identity = identify(fd);
+        raw::close(fd);
+        identity
+    };
+    identity.is_none_or(|[_, number]| number == FIRST)
 }
 
 /// Calls a function with the start and the end of each mapping, in order. Signal-safe.
@@ -153,4 +195,77 @@ pub(super) fn process_addresses() -> Option<usize> {
     let mut text = [0u8; 128];
     let len = read_file(c"/proc/self/statm", &mut text)?;
     Some((decimal(text.get(..len)?)? as usize).saturating_mul(page_size()))
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use std::os::unix::process::CommandExt;
+
+    #[test]
+    fn settings_are_found_wherever_they_are() {
+        const LEN: usize = 1 << 20;
+        let page = super::page_size();
+        let fresh = || super::super::reserve(LEN, super::super::Access::ReadWrite).expect("a mapping");
+        let nodes: libc::c_ulong = 1;
+        let set: [&dyn Fn(*mut libc::c_void) -> i64; 3] = [
+            // SAFETY: what is set changes no contents; the pages are a mapping's of ours.
+            &|at| unsafe { libc::mlock(at, page).into() },
+            // SAFETY: as above.
+            &|at| unsafe { libc::madvise(at, page, libc::MADV_MERGEABLE).into() },
+            // SAFETY: as above.
+            &|at| unsafe { libc::syscall(libc::SYS_mbind, at, page, 2, &raw const nodes, 64usize, 0usize) },
+        ];
+        for (which, set) in set.iter().enumerate() {
+            let start = fresh();
+            assert!(!super::has_settings(start, LEN), "{which}");
+            // SAFETY: in the range.
+            let at = unsafe { start.add(LEN / 2) };
+            if set(at.as_ptr().cast()) == 0 {
+                assert!(super::has_settings(start, LEN), "{which}");
+                assert!(!super::has_settings(start, LEN / 2), "{which}");
+            }
+            // SAFETY: a whole mapping of ours that nobody uses.
+            unsafe { super::super::release(start, LEN) };
+        }
+    }
+
+    const HERE: &str = "sys::ranges::tests::root_of_its_own_namespace_is_no_administrator";
+    const INSIDE: &str = "HIGHWATER_TEST_NAMESPACE";
+
+    #[test]
+    fn root_of_its_own_namespace_is_no_administrator() {
+        let status = std::fs::read_to_string("/proc/self/status").expect("/proc is mounted");
+        let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).expect("a line");
+        let capabilities = u64::from_str_radix(capabilities.trim(), 16).expect("a number");
+        let is_admin = super::super::process_size().expect("it is known").is_admin;
+        if std::env::var_os(INSIDE).is_some() {
+            assert_ne!(capabilities >> 21 & 1, 0, "it has what it looks like");
+            assert!(!is_admin && !super::super::has_the_first_users());
+            return;
+        }
+        // (These tests may be running in a container of that kind.)
+        assert_eq!(is_admin, super::super::has_the_first_users() && capabilities >> 21 & 1 == 1);
+        let mut inside = std::process::Command::new(std::env::current_exe().expect("it is known"));
+        inside.args(["--exact", HERE]).env(INSIDE, "1");
+        // SAFETY: getuid has no preconditions.
+        let map = format!("0 {} 1", unsafe { libc::getuid() });
+        // The capabilities would be gone with exec unless the user were root inside.
+        // SAFETY: system calls and stack memory only.
+        unsafe {
+            inside.pre_exec(move || {
+                if libc::unshare(libc::CLONE_NEWUSER) != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                let fd = libc::open(c"/proc/self/uid_map".as_ptr(), libc::O_WRONLY);
+                match libc::write(fd, map.as_ptr().cast(), map.len()) {
+                    ..0 => Err(std::io::Error::last_os_error()),
+                    _ => Ok(()),
+                }
+            });
+        }
+        match inside.status() {
+            Ok(status) => assert!(status.success(), "{status}"),
+            Err(error) => eprintln!("skipped: a user namespace is not allowed: {error}"),
+        }
+    }
 }

@@ -111,3 +111,26 @@ fn map(size: usize) -> Option<*mut libc::c_void> {
     let start = unsafe { libc::mmap(std::ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0) };
     (start != libc::MAP_FAILED).then_some(start)
 }
+
+/// From now on the kernel does not know this `madvise`, as an older one; false where that cannot be had.
+pub fn forbid_advice(advice: u32) -> bool {
+    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let load = |at| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
+    let equal = |value, jf| op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, jf, value);
+    let leave = |value| op(libc::BPF_RET | libc::BPF_K, 0, 0, value);
+    let mut program = [
+        load(0),
+        equal(libc::SYS_madvise as u32, 3),
+        // The low half of the third argument.
+        load(16 + 2 * 8),
+        equal(advice, 1),
+        leave(libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32),
+        leave(libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the program is valid for the call, which copies it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program, 0, 0) == 0
+    }
+}
