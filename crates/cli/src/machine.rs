@@ -69,8 +69,6 @@ pub fn rss() -> Option<u64> {
 pub struct ProcessMemory {
     pub address_space: u64,
     pub resident: u64,
-    /// Data and stack: what `RLIMIT_DATA` counts.
-    pub data: u64,
 }
 
 impl ProcessMemory {
@@ -81,8 +79,7 @@ impl ProcessMemory {
 
     fn parse(statm: &str, page: u64) -> Option<Self> {
         let mut sizes = statm.split_whitespace().map(|pages| pages.parse::<u64>().ok()?.checked_mul(page));
-        let (address_space, resident, data) = (sizes.next()??, sizes.next()??, sizes.nth(3)??);
-        Some(Self { address_space, resident, data })
+        Some(Self { address_space: sizes.next()??, resident: sizes.next()?? })
     }
 }
 
@@ -91,6 +88,11 @@ pub fn page_size() -> usize {
     // SAFETY: sysconf has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(page).unwrap_or(4096)
+}
+
+/// What `RLIMIT_DATA` counts of this process, in bytes. (The sixth field of `statm` is not it: it includes the stack.)
+pub fn data_bytes() -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, "VmData")
 }
 
 /// Page faults the kernel has served for this process so far.
@@ -171,9 +173,8 @@ mod tests {
     #[test]
     fn sizes_of_statm_are_pages() {
         let memory = ProcessMemory::parse("1000 25 10 1 0 100 0\n", 4096);
-        let expected = ProcessMemory { address_space: 1000 * 4096, resident: 25 * 4096, data: 100 * 4096 };
-        assert_eq!(memory, Some(expected));
-        assert_eq!(ProcessMemory::parse("1000 25\n", 4096), None);
+        assert_eq!(memory, Some(ProcessMemory { address_space: 1000 * 4096, resident: 25 * 4096 }));
+        assert_eq!(ProcessMemory::parse("1000\n", 4096), None);
     }
 
     #[test]

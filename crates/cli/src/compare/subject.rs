@@ -27,7 +27,7 @@ use crate::{
     allocators::Allocator,
     failure::Failure,
     interrupt,
-    lab::{Metric, Sample, Unit},
+    lab::{Metric, RunSample, Unit},
     launch::{self, ProcessOutcome},
     output, warm,
 };
@@ -96,12 +96,12 @@ pub fn metrics() -> Vec<Metric> {
     ]
 }
 
-fn sample(outcome: &ProcessOutcome, observed: RunObservation) -> Sample {
+fn sample(outcome: &ProcessOutcome, observed: RunObservation) -> RunSample {
     let usage = &outcome.usage;
     // The kernel counts the largest process exactly; samples may have missed its peak.
     let tree = observed.peak.map(|peak| peak.max(usage.peak_resident) as f64);
     let ns = |time: Duration| Some(time.as_nanos() as f64);
-    Sample::of_some([
+    RunSample::of_some([
         ns(outcome.wall),
         ns(usage.user + usage.system),
         Some(usage.peak_resident as f64),
@@ -130,7 +130,7 @@ impl AllocatorRuns {
     }
 
     /// Does one run. A failure that stops the comparison is stored in the plan.
-    pub fn run(&mut self, plan: &ComparePlan) -> Result<Sample, String> {
+    pub fn run(&mut self, plan: &ComparePlan) -> Result<RunSample, String> {
         if plan.stop.borrow().is_some() {
             return Err("not run".into());
         }
@@ -146,7 +146,7 @@ impl AllocatorRuns {
     }
 
     /// The inner error is a failure of the command, the outer one a failure to run it.
-    fn measure(&mut self, plan: &ComparePlan) -> Result<Result<Sample, Failure>, Failure> {
+    fn measure(&mut self, plan: &ComparePlan) -> Result<Result<RunSample, Failure>, Failure> {
         prepare(plan)?;
         warm::memory_for(plan.peak.get())?;
         self.runs += 1;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    sample::{Figure, Ratio, Sample},
+    sample::{Figure, Ratio, RunSample},
     unit::Unit,
 };
 use crate::failure::Failure;
@@ -70,7 +70,7 @@ pub struct Row {
 /// The samples of one contender, one for each round.
 pub(super) struct ContenderSamples {
     pub contender: String,
-    pub samples: Vec<Sample>,
+    pub samples: Vec<RunSample>,
     pub reason: Option<String>,
     pub failed: bool,
 }
@@ -127,7 +127,7 @@ impl Case {
         Ok(self)
     }
 
-    fn figures(&self, samples: &[Sample]) -> Vec<Option<Figure>> {
+    fn figures(&self, samples: &[RunSample]) -> Vec<Option<Figure>> {
         let of = |column: usize| {
             let all = samples.iter().map(|sample| sample.figures.get(column).copied().flatten());
             all.collect::<Option<Vec<f64>>>().and_then(Figure::of)
@@ -149,7 +149,7 @@ impl Case {
     }
 }
 
-fn one_checksum(case: &str, contender: &str, samples: &[Sample]) -> Result<Option<u64>, Failure> {
+fn one_checksum(case: &str, contender: &str, samples: &[RunSample]) -> Result<Option<u64>, Failure> {
     let Some(first) = samples.first() else { return Ok(None) };
     if samples.iter().any(|sample| sample.checksum != first.checksum) {
         return Err(Failure::runtime(format!("{case}: {contender} did not compute the same in each round")));
@@ -173,13 +173,13 @@ mod tests {
         }
     }
 
-    fn row(name: &str, samples: Vec<Sample>) -> ContenderSamples {
+    fn row(name: &str, samples: Vec<RunSample>) -> ContenderSamples {
         ContenderSamples { contender: name.into(), samples, reason: None, failed: false }
     }
 
     #[test]
     fn ratios_are_to_the_baseline() {
-        let runs = |time: f64| vec![Sample::of_some([Some(time), None]); 3];
+        let runs = |time: f64| vec![RunSample::of_some([Some(time), None]); 3];
         let failed =
             ContenderSamples { reason: Some("no memory".into()), failed: true, ..row("c", Vec::new()) };
         let case = case().with_samples(vec![row("a", runs(10.0)), row("b", runs(25.0)), failed]).unwrap();
@@ -192,11 +192,12 @@ mod tests {
 
     #[test]
     fn results_must_be_equal() {
-        let runs = |sum| vec![Sample::of([1.0, 1.0]).with_checksum(sum); 2];
+        let runs = |sum| vec![RunSample::of([1.0, 1.0]).with_checksum(sum); 2];
         assert!(case().with_samples(vec![row("a", runs(7)), row("b", runs(7))]).is_ok());
         let error = case().with_samples(vec![row("a", runs(7)), row("b", runs(8))]).unwrap_err();
         assert!(error.message.contains("b computed 0000000000000008"), "{}", error.message);
-        let mixed = vec![Sample::of([1.0, 1.0]).with_checksum(1), Sample::of([1.0, 1.0]).with_checksum(2)];
+        let mixed =
+            vec![RunSample::of([1.0, 1.0]).with_checksum(1), RunSample::of([1.0, 1.0]).with_checksum(2)];
         assert!(case().with_samples(vec![row("a", mixed)]).is_err());
     }
 }

@@ -6,7 +6,7 @@ use super::{
     case::{Case, ContenderSamples, Metric},
     options::LabArgs,
     progress::Progress,
-    sample::Sample,
+    sample::RunSample,
 };
 use crate::{failure::Failure, interrupt, warm};
 
@@ -38,13 +38,13 @@ pub enum Warming {
     EachRun(usize),
 }
 
-type RunFn<'a> = Box<dyn FnMut() -> Result<Sample, String> + 'a>;
+type RunFn<'a> = Box<dyn FnMut() -> Result<RunSample, String> + 'a>;
 
 struct Contender<'a> {
     name: String,
     /// `None` for a contender that cannot run.
     run: Option<RunFn<'a>>,
-    samples: Vec<Sample>,
+    samples: Vec<RunSample>,
     reason: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Contest<'a> {
 
     /// Adds a contender: a closure that does the job once and measures itself. An error is shown in the row of this
     /// contender, which is not run again; the others are.
-    pub fn contender(&mut self, name: impl Display, run: impl FnMut() -> Result<Sample, String> + 'a) {
+    pub fn contender(&mut self, name: impl Display, run: impl FnMut() -> Result<RunSample, String> + 'a) {
         self.push(name, Some(Box::new(run)), None);
     }
 
@@ -158,7 +158,7 @@ impl<'a> Contest<'a> {
 }
 
 /// Checks that there is a finite figure that is not negative for each metric; anything else is an error of the bench.
-fn check_sample(case: &str, contender: &str, metrics: &[Metric], sample: &Sample) -> Result<(), Failure> {
+fn check_sample(case: &str, contender: &str, metrics: &[Metric], sample: &RunSample) -> Result<(), Failure> {
     if sample.figures.len() != metrics.len() {
         let (count, expected) = (sample.figures.len(), metrics.len());
         return Err(Failure::runtime(format!(
@@ -196,7 +196,7 @@ mod tests {
             let order = &order;
             contest.contender(name, move || {
                 order.borrow_mut().push_str(name);
-                Ok(Sample::of([1.0]))
+                Ok(RunSample::of([1.0]))
             });
         }
         let case = contest.run(&lab(3, 1)).unwrap();
@@ -209,7 +209,7 @@ mod tests {
     fn a_contender_that_fails_stops_alone() {
         let mut contest = contest();
         let mut calls = 0;
-        contest.contender("ok", || Ok(Sample::of([2.0])));
+        contest.contender("ok", || Ok(RunSample::of([2.0])));
         contest.contender("fails", || {
             calls += 1;
             Err("no memory".into())
@@ -228,7 +228,7 @@ mod tests {
     fn invalid_figures_are_refused() {
         for wrong in [vec![], vec![f64::NAN], vec![-1.0], vec![f64::INFINITY], vec![1.0, 2.0]] {
             let mut contest = contest();
-            contest.contender("a", move || Ok(Sample::of(wrong.clone())));
+            contest.contender("a", move || Ok(RunSample::of(wrong.clone())));
             assert!(contest.run(&lab(1, 0)).is_err());
         }
     }
@@ -236,8 +236,8 @@ mod tests {
     #[test]
     fn another_baseline() {
         let mut contest = contest();
-        contest.contender("a", || Ok(Sample::of([4.0])));
-        contest.contender("b", || Ok(Sample::of([2.0])));
+        contest.contender("a", || Ok(RunSample::of([4.0])));
+        contest.contender("b", || Ok(RunSample::of([2.0])));
         contest.baseline("b");
         let case = contest.run(&lab(5, 0)).unwrap();
         let ratio = case.figure("a", "time").unwrap().ratio.as_ref().unwrap();

@@ -28,6 +28,6 @@ pub use self::{
     facts::Facts,
     findings::Findings,
     options::LabArgs,
-    sample::{Figure, Ratio, RatioVerdict, Sample},
+    sample::{Figure, Ratio, RatioVerdict, RunSample},
     unit::Unit,
 };

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// The result of one run of a contender: a figure for each metric of its contest, and a checksum of what it computed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sample {
+pub struct RunSample {
     pub(super) figures: Vec<Option<f64>>,
     pub(super) checksum: Option<u64>,
 }
 
-impl Sample {
+impl RunSample {
     /// Figures in the order of the contest's metrics.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         Self::of_some(figures.into_iter().map(Some))
@@ -17,7 +17,7 @@ impl Sample {
 
     /// The same, where the system may not report every figure.
     pub fn of_some(figures: impl IntoIterator<Item = Option<f64>>) -> Self {
-        Sample { figures: figures.into_iter().collect(), checksum: None }
+        RunSample { figures: figures.into_iter().collect(), checksum: None }
     }
 
     /// Sets the checksum of what was computed: all contenders must have the same.

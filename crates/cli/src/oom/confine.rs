@@ -12,7 +12,7 @@ use super::{
     cells::{LimitKind, OomSubject},
     plan::OomPlan,
 };
-use crate::machine::ProcessMemory;
+use crate::machine::{self, ProcessMemory};
 
 /// Address space beyond what is requested, for the reservations of arenas and other needs of a process.
 const BACKSTOP: u64 = 1 << 30;
@@ -39,7 +39,8 @@ pub fn confine(plan: &OomPlan) -> Result<PathBuf, String> {
         used.address_space + if plan.what == LimitKind::RlimitAs { memory } else { backstop },
     )?;
     if plan.what == LimitKind::RlimitData {
-        lower(Resource::RLIMIT_DATA, used.data + memory)?;
+        let data = machine::data_bytes().ok_or("/proc/self/status cannot be read")?;
+        lower(Resource::RLIMIT_DATA, data + memory)?;
     }
     Ok(dir)
 }

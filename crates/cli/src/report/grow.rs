@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     interrupt,
     lab::{
-        Case, Contest, Findings, Lab, LabArgs, Metric, RatioVerdict, Sample, Unit, Warming,
+        Case, Contest, Findings, Lab, LabArgs, Metric, RatioVerdict, RunSample, Unit, Warming,
         chart::{BarChart, Picture},
         process,
         unit::three_digits,
@@ -70,7 +70,7 @@ pub fn measure(request: &SectionRequest) -> Result<SectionResult, Failure> {
     Ok(SectionResult { findings, stopped: false })
 }
 
-fn sample(candidate: &str, size: &str) -> Result<Sample, String> {
+fn sample(candidate: &str, size: &str) -> Result<RunSample, String> {
     let mut command = process::this_command(["grow", size, "--json", "--measure", candidate])
         .map_err(|error| error.to_string())?;
     // The contest shows the progress.
@@ -78,7 +78,7 @@ fn sample(candidate: &str, size: &str) -> Result<Sample, String> {
     if run.partial || !run.verified {
         return Err("it did not run to its end".into());
     }
-    Ok(Sample::of_some([
+    Ok(RunSample::of_some([
         Some(run.elapsed_ns as f64),
         run.ns_per_allocation,
         run.peak_rss.map(|bytes| bytes as f64),

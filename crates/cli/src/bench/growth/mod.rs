@@ -16,7 +16,7 @@ use self::{
 use crate::{
     failure::Failure,
     interrupt,
-    lab::{Case, Contest, Findings, Lab, LabArgs, Metric, Sample, Unit, Warming, process},
+    lab::{Case, Contest, Findings, Lab, LabArgs, Metric, RunSample, Unit, Warming, process},
     machine,
     size::{self, human},
     warm,
@@ -187,7 +187,7 @@ fn run_child(plan: GrowthPlan) -> Result<GrowthReport, String> {
     process::json(&mut command)
 }
 
-fn sample(report: GrowthReport) -> Sample {
+fn sample(report: GrowthReport) -> RunSample {
     let number = |number: u64| Some(number as f64);
     let figures = [
         number(report.ns),
@@ -197,7 +197,7 @@ fn sample(report: GrowthReport) -> Sample {
         report.peak_rss.and_then(number),
         number(report.overshoot),
     ];
-    Sample::of_some(figures).with_checksum(report.checksum)
+    RunSample::of_some(figures).with_checksum(report.checksum)
 }
 
 /// The memory over time of some strategies, each in a run that is not one of the measured ones.

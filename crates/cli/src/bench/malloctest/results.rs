@@ -9,7 +9,7 @@ use crate::{
     allocators::{Allocator, AllocatorKind},
     failure::Failure,
     lab::{
-        Case, Findings, Metric, RatioVerdict, Sample, Unit,
+        Case, Findings, Metric, RatioVerdict, RunSample, Unit,
         chart::{Axis, BarChart, ChartLine, LineChart, Picture},
         unit::three_digits,
     },
@@ -26,7 +26,7 @@ pub fn metrics() -> Vec<Metric> {
 }
 
 /// The figures of one run.
-pub fn sample(plan: &MalloctestPlan, report: &MalloctestReport) -> Result<Sample, String> {
+pub fn sample(plan: &MalloctestPlan, report: &MalloctestReport) -> Result<RunSample, String> {
     if report.repeat_ns.len() != plan.shape.repeats {
         return Err(format!("{} of {} repeats were done", report.repeat_ns.len(), plan.shape.repeats));
     }
@@ -36,7 +36,7 @@ pub fn sample(plan: &MalloctestPlan, report: &MalloctestReport) -> Result<Sample
         report.peak_rss.map(|bytes| bytes as f64),
         Some(report.page_faults as f64),
     ];
-    Ok(Sample::of_some(figures).with_checksum(report.asked))
+    Ok(RunSample::of_some(figures).with_checksum(report.asked))
 }
 
 /// The findings of all runs.

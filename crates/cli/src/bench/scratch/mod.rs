@@ -17,8 +17,8 @@ use crate::{
     failure::Failure,
     interrupt,
     lab::{
-        Case, Contest, Findings, Lab, LabArgs, Metric, RatioVerdict, Sample, Unit, Warming, chart::BarChart,
-        process, unit::three_digits,
+        Case, Contest, Findings, Lab, LabArgs, Metric, RatioVerdict, RunSample, Unit, Warming,
+        chart::BarChart, process, unit::three_digits,
     },
 };
 
@@ -139,14 +139,14 @@ fn contest<'a>(job: ScratchJobKind, quick: bool) -> Contest<'a> {
     contest
 }
 
-fn run_child(plan: &ScratchPlan) -> Result<Sample, String> {
+fn run_child(plan: &ScratchPlan) -> Result<RunSample, String> {
     let text = serde_json::to_string(plan).map_err(|error| error.to_string())?;
     let mut command =
         process::this_command(["bench", NAME, "--child", &text]).map_err(|error| error.to_string())?;
     let report: ScratchReport = process::json(&mut command)?;
     let each = |ns: u64| Some(ns as f64 / plan.cycles as f64);
     let figures = [each(report.ns), each(report.cpu_ns), report.peak_rss.map(|bytes| bytes as f64)];
-    Ok(Sample::of_some(figures).with_checksum(report.checksum))
+    Ok(RunSample::of_some(figures).with_checksum(report.checksum))
 }
 
 /// A sentence: the fastest allocator, and how far behind the others are.

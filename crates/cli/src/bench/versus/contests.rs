@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    lab::{Contest, Findings, Lab, Metric, Sample, Unit, Warming},
+    lab::{Contest, Findings, Lab, Metric, RunSample, Unit, Warming},
 };
 
 /// The names of the languages in keys and titles.
@@ -110,7 +110,7 @@ fn timed<J: Computation, O: Space, S: Space>(
     scratch: S,
     steps: usize,
     result: &LastResult,
-) -> Result<Sample, String> {
+) -> Result<RunSample, String> {
     let (ns, numbers) = clock::time(|| job.run(space, scratch, steps));
     Ok(sample(ns, steps, numbers, result))
 }
@@ -147,10 +147,10 @@ fn in_c<'a, J: Computation>(
 }
 
 /// A run's time per step, with a checksum of its result, which is stored.
-fn sample(ns: f64, steps: usize, numbers: Vec<f64>, result: &LastResult) -> Sample {
+fn sample(ns: f64, steps: usize, numbers: Vec<f64>, result: &LastResult) -> RunSample {
     let sum = fingerprint(&numbers);
     result.replace(Some(numbers));
-    Sample::of([ns / steps as f64]).with_checksum(sum)
+    RunSample::of([ns / steps as f64]).with_checksum(sum)
 }
 
 /// A checksum of a result: FNV-1a of its bits.
