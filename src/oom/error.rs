@@ -15,6 +15,30 @@ pub(crate) enum Request {
     Growth { step: usize },
 }
 
+/// A region's number, 0 for one that could not be made, and what stands, or was to stand, on it. In one word, because
+/// with the role in a word of its own the error would have 128 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Subject(u64);
+
+impl Subject {
+    /// Below the role, which has the highest byte.
+    const NUMBER: u64 = u64::MAX >> 8;
+
+    const fn new(number: u64, role: Role) -> Self {
+        Subject(number & Self::NUMBER | (role as u64) << 56)
+    }
+
+    const fn number(self) -> u64 {
+        self.0 & Self::NUMBER
+    }
+
+    const fn role(self) -> Role {
+        Role::from_number((self.0 >> 56) as u8)
+    }
+}
+
+const _: () = assert!(size_of::<OutOfMemory>() < 128);
+
 /// Memory ran out, and this is why.
 ///
 /// The text is the first line of a report:
@@ -31,11 +55,9 @@ pub(crate) enum Request {
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutOfMemory {
-    /// The region's number and name, copied: the error may outlive it. 0 for one that could not be made.
-    pub(crate) region: u64,
+    subject: Subject,
+    /// The region's name, copied: the error may outlive it.
     pub(crate) name: [u8; NAME_BYTES],
-    /// What stands, or was to stand, on the region.
-    pub(crate) role: Role,
     pub(crate) refusal: Refusal,
     pub(crate) request: Request,
     pub(crate) used: usize,
@@ -49,8 +71,9 @@ impl OutOfMemory {
         let (committed, reserved) = (slot.frontier.get(), slot.asked());
         let mut name = [0; NAME_BYTES];
         slot.name(&mut name);
-        let region = slot.id.load(core::sync::atomic::Ordering::Relaxed);
-        OutOfMemory { region, name, role: slot.role(), refusal, request, used, committed, reserved }
+        let number = slot.id.load(core::sync::atomic::Ordering::Relaxed);
+        let subject = Subject::new(number, slot.role());
+        OutOfMemory { subject, name, refusal, request, used, committed, reserved }
     }
 
     /// Why.
@@ -68,7 +91,12 @@ impl OutOfMemory {
 
     /// The same error, of something that was to be made.
     pub(crate) fn of_new(self, role: Role) -> Self {
-        OutOfMemory { role, ..self }
+        OutOfMemory { subject: Subject::new(self.region(), role), ..self }
+    }
+
+    /// What stands, or was to stand, on the region.
+    pub(crate) fn role(&self) -> Role {
+        self.subject.role()
     }
 
     /// Whether it was made up: then trying again with less is not the point.
@@ -83,7 +111,7 @@ impl OutOfMemory {
 
     /// The number of the region, 0 for one that could not be made.
     pub fn region(&self) -> u64 {
-        self.region
+        self.subject.number()
     }
 
     /// The name of the region, empty if it has none.
@@ -148,9 +176,8 @@ impl From<BuildError> for OutOfMemory {
         };
         let request = Request::Allocation { requested, effective: requested };
         OutOfMemory {
-            region: 0,
+            subject: Subject::new(0, Role::Arena),
             name: [0; NAME_BYTES],
-            role: Role::Arena,
             refusal,
             request,
             used: 0,

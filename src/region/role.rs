@@ -24,7 +24,7 @@ impl Role {
     }
 
     /// The role of a number that a role was cast to.
-    pub(super) const fn from_number(number: u8) -> Self {
+    pub(crate) const fn from_number(number: u8) -> Self {
         match number {
             1 => Role::Arena,
             2 => Role::Vector,

@@ -107,10 +107,10 @@ impl fmt::Write for Through<'_, '_> {
 }
 
 fn sections(error: Option<&OutOfMemory>, out: &mut dyn Out) -> fmt::Result {
-    if let Some(error) = error.filter(|error| error.region != 0) {
+    if let Some(error) = error.filter(|error| error.region() != 0) {
         out.section("region", false)?;
         let mut name = [0; NAME_BYTES];
-        let own = Monitor::live().find(|region| region.id() == Some(error.region));
+        let own = Monitor::live().find(|region| region.id() == Some(error.region()));
         if let Some(own) = own
             && let (Some(who), Some(stats)) = (own.who(&mut name), own.stats())
         {

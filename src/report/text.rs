@@ -71,7 +71,7 @@ impl fmt::Display for Who<'_> {
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |bytes: usize| Bytes(bytes as u64);
-        write!(f, "{} out of memory: ", Who(self.role, text_of(&self.name), self.region))?;
+        write!(f, "{} out of memory: ", Who(self.role(), text_of(&self.name), self.region()))?;
         match self.request {
             Request::Allocation { requested, effective } => write!(
                 f,
