@@ -503,6 +503,24 @@ typedef struct hw_refusal {
  * no more, must return (no longjmp, no throw), and must not touch memory that has to grow. */
 typedef hw_answer (*hw_refusal_hook)(void *user, const hw_refusal *refusal);
 
+/* How an arena grows. */
+typedef enum hw_engine {
+    HIGHWATER_ENGINE_FAULT = 0,    /* a SIGSEGV handler commits what a write touches */
+    HIGHWATER_ENGINE_EXPLICIT = 1, /* the failing side of a check commits: HIGHWATER_EXPLICIT, above */
+    HIGHWATER_ENGINE_PAGED = 2     /* not at all: it is accessible from the start, and the kernel pages it in */
+} hw_engine;
+
+/* Which of them is wanted. Fault or explicit is decided when the library is built; paged can be had from every library, by a
+ * program that is compiled for it. It needs no handler, so it is for programs in which SIGSEGV belongs to somebody else, and
+ * it is what arenas have under valgrind. What is asked about memory is asked once, when the arena is made: its reserve is
+ * cut to what is left then. No growth is refused later, no refusal_hook is called, nothing spills; a limit is a limit. */
+typedef enum hw_engine_choice {
+    HIGHWATER_CHOOSE_DEFAULT = 0, /* what hw_set_engine said; paged under valgrind; the library's own */
+    HIGHWATER_CHOOSE_FAULT = 1,
+    HIGHWATER_CHOOSE_EXPLICIT = 2,
+    HIGHWATER_CHOOSE_PAGED = 3
+} hw_engine_choice;
+
 /* A part of an arena: offsets from its first byte, whole pages. */
 typedef struct hw_range {
     size_t start;
@@ -544,6 +562,8 @@ typedef struct hw_options {
     const char *spill_directory;
     hw_refusal_hook refusal_hook;
     void *refusal_user;
+    hw_engine_choice engine;
+    uint32_t reserved_2_;
 } hw_options;
 
 /* Every default. */
@@ -661,8 +681,13 @@ size_t hw_remaining(hw_cursor cursor);
 hw_status hw_commit_ahead(hw_cursor cursor, size_t bytes, hw_error *error);
 
 /* Commits the pages of a range, for a buffer that is handed to the kernel: read(2) into memory that is not committed
- * fails with EFAULT and raises no signal. Memory that belongs to no arena is left alone, and that is a success. */
+ * fails with EFAULT and raises no signal, and where only the end of the buffer is not committed it is cut short. Memory
+ * that belongs to no arena is left alone, and that is a success. */
 hw_status hw_ensure(const void *start, size_t size, hw_error *error);
+
+/* How many of the first bytes of a range the kernel may be given at this moment: size where all is committed, and where the
+ * memory belongs to no arena. For assertions: assert(hw_committed_of(buffer, size) == size). */
+size_t hw_committed_of(const void *start, size_t size);
 
 /* -------------------------------------------------------------------------------------------------- figures */
 
@@ -676,10 +701,12 @@ typedef struct hw_stats {
     uint64_t commits;       /* growths in all */
     uint64_t populated;     /* bytes whose pages were made present at once */
     uint64_t growth_ns;     /* nanoseconds spent growing */
+    hw_engine engine;       /* how it grows */
+    uint32_t reserved_;
 } hw_stats;
 
 #ifdef __cplusplus
-#define HIGHWATER_STATS { sizeof(hw_stats), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define HIGHWATER_STATS { sizeof(hw_stats), 0, 0, 0, 0, 0, 0, 0, 0, HIGHWATER_ENGINE_FAULT, 0 }
 #else
 #define HIGHWATER_STATS { .size = sizeof(hw_stats) }
 #endif
@@ -800,13 +827,13 @@ bool hw_fault_try_handle(int signal, void *info, void *context);
 
 /* ----------------------------------------------------------------------------------------------- the library */
 
-typedef enum hw_engine {
-    HIGHWATER_ENGINE_FAULT = 0,
-    HIGHWATER_ENGINE_EXPLICIT = 1
-} hw_engine;
-
-/* The library's engine, and its version: "0.1.0", and major * 65536 + minor * 256 + patch. */
+/* The engine that the library was built with, and its version: "0.1.0", and major * 65536 + minor * 256 + patch. */
 hw_engine hw_library_engine(void);
+/* Which engine arenas get from now on whose options do not say; HIGHWATER_ERROR_OPTIONS where the library has not that
+ * one. Call it before the first arena is made where no handler may be installed: in a plug-in of a JVM or a Go program. */
+hw_status hw_set_engine(hw_engine_choice engine, hw_error *error);
+/* Which one that is. */
+hw_engine hw_default_engine(void);
 const char *hw_version(void);
 uint32_t hw_version_number(void);
 

@@ -1,9 +1,10 @@
 //! Asking for a region, or for what stands on one.
 
+use crate::engine;
 use crate::guard::Sink;
 use crate::heap::Kind;
 use crate::oom::{self, Injection, Response};
-use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, Reserve};
+use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 use crate::region::{BuildError, Options, Region, Role, Source};
 use core::fmt;
 use core::marker::PhantomData;
@@ -33,6 +34,7 @@ pub struct Builder<T> {
     heap: Kind,
     injection: Option<Injection>,
     response: Response,
+    engine: Option<RegionEngine>,
     what: PhantomData<fn() -> T>,
 }
 
@@ -50,6 +52,7 @@ impl<T> Builder<T> {
             heap: Kind::default(),
             injection: None,
             response: Response::Abort,
+            engine: None,
             what: PhantomData,
         }
     }
@@ -61,6 +64,7 @@ impl<T> Builder<T> {
             heap: self.heap,
             injection: self.injection,
             response: self.response,
+            engine: self.engine,
             what: PhantomData,
         }
     }
@@ -100,6 +104,25 @@ impl<T> Builder<T> {
     /// How the frontier moves.
     pub fn growth(mut self, growth: Growth) -> Self {
         self.options.growth = growth;
+        self
+    }
+
+    /// How the region grows. [`RegionEngine::Paged`] needs no signal handler: for a program in which SIGSEGV belongs to somebody
+    /// else. The default is what [`set_engine`](crate::set_engine) chose, [`RegionEngine::Paged`] under valgrind, and the engine
+    /// that the library was built with otherwise; asking for [`RegionEngine::Fault`] gets that under valgrind too.
+    /// Whether an allocation check commits ([`RegionEngine::Explicit`]) is decided when the library is built: that can be asked
+    /// for where it is built so, and for what commits by request in every build: a [`Region`], a heap, a
+    /// [`DebugArena`](crate::DebugArena). For these it means that no handler is installed.
+    ///
+    /// ```
+    /// use highwater::{Arena, RegionEngine};
+    ///
+    /// let arena = Arena::builder().reserve(1 << 30).engine(RegionEngine::Paged).build();
+    /// arena.alloc_slice_fill_copy(100_000, 1u64);
+    /// assert_eq!((arena.stats().engine, arena.stats().faults), (RegionEngine::Paged, 0));
+    /// ```
+    pub fn engine(mut self, engine: impl Into<RegionEngine>) -> Self {
+        self.engine = Some(engine.into());
         self
     }
 
@@ -200,6 +223,9 @@ pub trait Over: Sized {
     /// Whether it may be grown by touching it. What commits everything itself leaves SIGSEGV to whoever has it.
     const TOUCHED: bool = true;
 
+    /// Whether something allocates in it by a check whose failing side does not return in the fault engine.
+    const HAS_CHECK: bool = Self::TOUCHED;
+
     /// What texts call it.
     const ROLE: Role;
 
@@ -209,6 +235,7 @@ pub trait Over: Sized {
 
 impl Over for Region {
     const CHECKED: bool = false;
+    const HAS_CHECK: bool = false;
     const ROLE: Role = Role::Region;
 
     fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
@@ -234,7 +261,7 @@ impl<T: Over> Builder<T> {
     /// # Errors
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
     pub fn try_build(self) -> Result<T, BuildError> {
-        if T::TOUCHED {
+        if engine::wants_handler::<T>(self.engine) {
             crate::fault::install()
                 .and_then(|()| crate::fault::prepare_thread())
                 .map_err(BuildError::Handler)?;
@@ -253,7 +280,9 @@ impl<T: Over> Builder<T> {
         };
         // (A part of something else that is built as a region has its role already.)
         let role = if self.options.role == Role::Region { T::ROLE } else { self.options.role };
-        let region = Region::make(Options { checked: T::CHECKED, role, spill, ..self.options })?;
+        let mut options = Options { checked: T::CHECKED, role, spill, ..self.options };
+        engine::choose::<T>(&mut options, self.engine)?;
+        let region = Region::make(options)?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
         let (log, response, heap) = (self.log, &self.response, self.heap);

@@ -3,6 +3,7 @@
 
 mod arena;
 mod builder;
+mod engine;
 pub mod fault;
 mod grow;
 pub mod guard;
@@ -19,11 +20,13 @@ mod vec;
 
 pub use arena::*;
 pub use builder::Builder;
+pub use engine::{default_engine, set_engine};
 pub use fault::{Engine, engine};
 pub use oom::{AllocErr, AllocOrInitError, Cause, OutOfMemory};
 pub use policy::{
-    Backing, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, OnViolation, ReportFormat, Reserve,
+    Backing, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, OnViolation, RegionEngine,
+    ReportFormat, Reserve, UnknownEngine,
 };
-pub use region::{BuildError, GuardError, Monitor, Region};
+pub use region::{BuildError, GuardError, Monitor, Region, committed_of};
 pub use stats::{GrowthEvent, Stats};
 pub use vec::{AppendVec, Drain, GrowVec, IntoIter, SharedVec};

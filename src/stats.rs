@@ -1,5 +1,6 @@
 //! What happened: counters per region and one ring of the last growths of the process.
 
+use crate::policy::RegionEngine;
 use crate::sys;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, AtomicUsize, fence};
@@ -26,6 +27,10 @@ pub struct Stats {
     pub populated: u64,
     /// Nanoseconds spent growing, in the handler or in a call.
     pub growth_ns: u64,
+    /// How the region grows: what was chosen when it was made, [`RegionEngine::Paged`] under valgrind and with
+    /// [`Growth::Upfront`](crate::Growth::Upfront), and [`RegionEngine::Explicit`] for what commits everything itself, a heap for
+    /// example.
+    pub engine: RegionEngine,
 }
 
 /// The counters behind [`Stats`], one set per region, written inside the signal.

@@ -125,3 +125,87 @@ fn recv_keeps_a_datagram_only_where_memory_is_committed() {
     from.send(&datagram).unwrap();
     assert_eq!(recv(&to, buffer), Ok(datagram.len()));
 }
+
+/// A buffer of 256 bytes of which 100 are committed: the end of the first page but for that.
+fn half_committed(region: &Region) -> *mut u8 {
+    let start = region.as_ptr().wrapping_add(support::raw::page() - 100);
+    assert_eq!(region.committed_bytes(), support::raw::page());
+    assert_eq!(highwater::committed_of(start, 256), 100);
+    start
+}
+
+/// What a call answered, or the error number.
+fn answer(result: isize) -> Result<usize, i32> {
+    usize::try_from(result).map_err(|_| std::io::Error::last_os_error().raw_os_error().unwrap())
+}
+
+/// What docs/c.md has a table of: a call that begins before the frontier and ends past it.
+#[test]
+fn a_buffer_that_ends_past_the_frontier_is_a_short_count() {
+    if !support::reserves() {
+        return;
+    }
+    let file = file();
+    let fd = file.as_raw_fd();
+    let region = Region::builder().reserve(1 << 20).head(1).build();
+    let half = half_committed(&region);
+    let past = region.as_ptr().wrapping_add(support::raw::page());
+    let several = |buffers: &[(*mut u8, usize)]| {
+        let vectors: Vec<libc::iovec> =
+            buffers.iter().map(|&(base, len)| libc::iovec { iov_base: base.cast(), iov_len: len }).collect();
+        // SAFETY: the kernel writes to this region only, or refuses; here and below.
+        answer(unsafe { libc::preadv(fd, vectors.as_ptr(), vectors.len() as i32, 0) })
+    };
+    // SAFETY: as above.
+    unsafe {
+        assert_eq!(answer(libc::pread(fd, half.cast(), 256, 0)), Ok(100));
+        assert_eq!(answer(libc::pread(fd, past.cast(), 256, 0)), Err(libc::EFAULT));
+        assert_eq!(libc::lseek(fd, 0, libc::SEEK_SET), 0);
+        assert_eq!(answer(libc::read(fd, half.cast(), 256)), Ok(100));
+        assert_eq!(libc::lseek(fd, 0, libc::SEEK_CUR), 100, "and the file is where that ends");
+        assert_eq!(several(&[(region.as_ptr(), 50), (past, 50)]), Ok(50));
+        assert_eq!(several(&[(region.as_ptr(), 50), (half, 256)]), Ok(150));
+        assert_eq!(several(&[(past, 50), (region.as_ptr(), 50)]), Err(libc::EFAULT));
+        match answer(libc::getrandom(half.cast(), 256, 0)) {
+            // (Older kernels answer with the error.)
+            Ok(filled) => assert_eq!(filled, 100),
+            Err(error) => assert_eq!(error, libc::EFAULT),
+        }
+        // What comes out of a pipe stays in it.
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(&[7; 256]).unwrap();
+        let _ = answer(libc::read(reader.as_raw_fd(), half.cast(), 256));
+        region.ensure(1 << 16).unwrap();
+        assert_eq!(answer(libc::pread(fd, half.cast(), 256, 0)), Ok(256));
+        drop(writer);
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut rest).unwrap();
+        assert!(rest.len() == 256 || rest.len() == 156, "{}", rest.len());
+    }
+    assert_eq!(region.stats().faults, 0, "nothing of this enters the handler");
+}
+
+#[test]
+fn what_the_kernel_may_be_given() {
+    let local = [0u8; 64];
+    assert_eq!(highwater::committed_of(local.as_ptr(), 64), 64);
+    if !support::reserves() {
+        return;
+    }
+    let page = support::raw::page();
+    let mut region = Region::builder().reserve(16 * page).head(8 * page).build();
+    let at = |offset: usize| region.as_ptr().wrapping_add(offset);
+    assert_eq!(highwater::committed_of(at(0), 16 * page), 8 * page);
+    assert_eq!(highwater::committed_of(at(8 * page), 1), 0);
+    assert_eq!(highwater::committed_of(at(8 * page - 1), 2), 1);
+    assert_eq!(highwater::committed_of(at(0).wrapping_sub(1), 2), 0, "the guard before it");
+    // SAFETY: nobody uses the region.
+    unsafe { region.guard_at(2 * page..3 * page).unwrap() };
+    let at = |offset: usize| region.as_ptr().wrapping_add(offset);
+    assert_eq!(highwater::committed_of(at(page), 8 * page), page);
+    assert_eq!(highwater::committed_of(at(2 * page), 8), 0);
+    assert_eq!(highwater::committed_of(at(3 * page), 8), 8);
+    let arena = Arena::builder().checked().build();
+    assert_eq!(highwater::committed_of(arena.alloc([0u8; 77]).as_ptr(), 77), 77);
+    drop(region);
+}

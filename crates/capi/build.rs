@@ -8,8 +8,6 @@ fn main() {
     let var = |name: &str| env::var(name).unwrap_or_default();
     let linux = var("CARGO_CFG_TARGET_OS") == "linux";
     if linux {
-        // There is no stable interface before 1.0, and so no number.
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libhighwater.so");
         // The kernel knows the address of the signal handler, and so do handlers that were installed later: the code
         // has to outlive dlclose.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
@@ -24,6 +22,12 @@ fn main() {
     };
     if fault {
         println!("cargo::rustc-cfg=highwater_fault");
+    }
+    if linux {
+        // The two engines have different symbols, and a process may have plug-ins of both: the loader takes two files
+        // with one soname for the same. There is no stable interface before 1.0, and so no number.
+        let name = if fault { "libhighwater.so" } else { "libhighwater_explicit.so" };
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{name}");
     }
     if !linux || var("HIGHWATER_ENGINE") == "portable" {
         println!("cargo::rustc-cfg=highwater_portable");

@@ -4,6 +4,8 @@
 # DIRECTORY is where cargo left the library, release in $CARGO_TARGET_DIR or in target of this checkout unless it is given:
 #     cargo build --release -p highwater-capi
 #     sh crates/capi/install.sh /usr/local
+# A library of the explicit engine (--features explicit) becomes libhighwater_explicit and highwater-explicit.pc, so that
+# both may be under one prefix, and plug-ins of both in one process.
 # DESTDIR is put before the prefix where files go, and not in what they say, as packagers want it.
 set -eu
 
@@ -33,8 +35,12 @@ done
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
 
 # A library of the explicit engine says so by the symbol that its header asks for.
+library=highwater
+name=highwater
 cflags=
 if grep -q hw_engine_explicit "$built/libhighwater.so"; then
+    library=highwater_explicit
+    name=highwater-explicit
     cflags=' -DHIGHWATER_EXPLICIT'
 fi
 
@@ -42,11 +48,12 @@ fi
 quoted=$(printf '%s\n' "$prefix" | sed -e 's/[\\ ]/\\&/g' -e 's/[\\|&]/\\&/g')
 
 mkdir -p "$to/lib/pkgconfig" "$to/include" "$to/share/highwater"
-install -m 755 "$built/libhighwater.so" "$to/lib/libhighwater.so"
-install -m 644 "$built/libhighwater.a" "$to/lib/libhighwater.a"
+install -m 755 "$built/libhighwater.so" "$to/lib/lib$library.so"
+install -m 644 "$built/libhighwater.a" "$to/lib/lib$library.a"
 install -m 644 "$root/include/highwater.h" "$to/include/highwater.h"
 install -m 644 "$root/share/highwater/highwater.py" "$to/share/highwater/highwater.py"
-sed -e "s|@PREFIX@|$quoted|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" "$here/highwater.pc.in" \
-    >"$to/lib/pkgconfig/highwater.pc"
-chmod 644 "$to/lib/pkgconfig/highwater.pc"
-echo "highwater $version is in $to"
+sed -e "s|@PREFIX@|$quoted|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" \
+    -e "s|@NAME@|$name|" -e "s|@LIBRARY@|$library|" "$here/highwater.pc.in" \
+    >"$to/lib/pkgconfig/$name.pc"
+chmod 644 "$to/lib/pkgconfig/$name.pc"
+echo "$name $version is in $to"

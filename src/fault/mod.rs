@@ -29,30 +29,14 @@ mod pass;
 #[cfg(highwater_fault)]
 mod repeat;
 
+pub use crate::policy::Engine;
 #[cfg(highwater_fault)]
 pub(crate) use foreign::FUNCTION as FOREIGN_FAULT;
 pub(crate) use imp::debug_check_thread;
 pub use imp::{ensure_front, install, is_front, is_thread_prepared, prepare_thread, try_handle};
 
-/// How a region grows in this build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// A SIGSEGV handler commits what a write touches.
-    Fault,
-    /// The allocation check is made against the frontier, and its failing side commits.
-    Explicit,
-}
-
-/// The growth engine of this build.
+/// The growth engine of this build, which regions have unless another one is chosen when they are made
+/// ([`Builder::engine`](crate::Builder::engine)). Under valgrind the default is [`RegionEngine::Paged`](crate::RegionEngine::Paged).
 pub const fn engine() -> Engine {
     if cfg!(highwater_fault) { Engine::Fault } else { Engine::Explicit }
-}
-
-impl core::fmt::Display for Engine {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Engine::Fault => "fault",
-            Engine::Explicit => "explicit",
-        })
-    }
 }

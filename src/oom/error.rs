@@ -170,6 +170,7 @@ impl From<BuildError> for OutOfMemory {
             | BuildError::Guard(GuardError::Refused(error)) => (kernel(&error), 0),
             BuildError::Guard(_)
             | BuildError::Over(_)
+            | BuildError::Engine { .. }
             | BuildError::ZeroReserve
             | BuildError::Step { .. }
             | BuildError::Limit { .. } => (Refusal::new(Cause::ReservationExhausted, 0, 0), 0),

@@ -1,6 +1,7 @@
 //! Running out of memory: who is asked, what the answer was, and why.
 
 pub(crate) mod admit;
+mod available;
 mod cause;
 mod cgroup;
 mod error;
@@ -14,6 +15,7 @@ mod scratch;
 mod sources;
 
 pub use admit::{committed_bytes, process_limit, set_process_limit};
+pub(crate) use available::available;
 pub use cause::Cause;
 pub(crate) use cause::{Reason, Refusal, explain, explain_call};
 pub(crate) use error::Request;

@@ -1,6 +1,7 @@
 //! Why a region could not be made, with the figures of the limit that stood in the way.
 
 use super::{GuardError, space};
+use crate::policy::RegionEngine;
 use crate::sys::Errno;
 use crate::sys::evidence::{self, Evidence, RefusedCall};
 use core::fmt;
@@ -61,6 +62,13 @@ pub enum BuildError {
     },
     /// A guard cannot be placed where it was asked for, or not that way.
     Guard(GuardError),
+    /// This build has not the engine that was asked for.
+    Engine {
+        /// The engine asked for.
+        asked: RegionEngine,
+        /// The one that the library was built with.
+        built: RegionEngine,
+    },
     /// The SIGSEGV handler cannot be installed.
     Handler(std::io::Error),
     /// What was to stand on the region cannot be made: a heap with options that do not go together, for example.
@@ -144,6 +152,11 @@ impl fmt::Display for BuildError {
             }
             BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
             BuildError::Guard(error) => error.fmt(f),
+            BuildError::Engine { asked, built } => write!(
+                f,
+                "the {asked} engine is chosen when the library is built, and this one has the {built} engine; `paged` \
+                 can be chosen in every build"
+            ),
             BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
             BuildError::Over(error) => error.fmt(f),
         }

@@ -5,8 +5,8 @@ use super::role::Role;
 use super::slot::{self, Init, NAME_BYTES};
 use super::{BuildError, GuardError, Region};
 use super::{registry, space};
-use crate::math::page::{HUGE_PAGE, KIB, align_up_saturating};
-use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, Reserve};
+use crate::math::page::{HUGE_PAGE, KIB, align_down, align_up_saturating};
+use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 #[cfg(not(highwater_portable))]
 use crate::sys::Limit;
 use crate::sys::evidence::RefusedCall;
@@ -38,6 +38,9 @@ pub(crate) struct Options {
     pub(crate) spill: Option<PathBuf>,
     /// For a checked arena, whose allocations have guards between them.
     pub(crate) checked: bool,
+    pub(crate) engine: RegionEngine,
+    /// How much may be made accessible at once, where that is all of it.
+    pub(crate) at_most: Option<usize>,
 }
 
 /// Where the bytes are to come from.
@@ -91,6 +94,11 @@ impl Options {
         let least = self.head.unwrap_or(0).max(self.limit.unwrap_or(0));
         let is_accessible = upfront && matches!(self.source, Source::Anonymous);
         let wanted = space::wanted(self.reserve, least, self.expected, is_accessible);
+        // What is accessible from the start is all that admission is asked about, so the reservation ends there.
+        let wanted = match self.at_most.filter(|_| upfront) {
+            Some(bytes) => wanted.min(align_down(bytes, page).max(self.head.unwrap_or(DEFAULT_HEAD))),
+            None => wanted,
+        };
         let most = self.limit.map_or(wanted, |limit| align_up_saturating(limit, page).min(wanted));
         let head = match self.head {
             Some(head) if head > space::left() && self.reserve == Reserve::Default => {
@@ -131,6 +139,7 @@ impl Options {
             usable: self.limit.unwrap_or(asked),
             asked: if self.checked { asked } else { mapping.reserved },
             growth: self.growth,
+            engine: self.engine,
             populate,
             file: mapping.file(),
             guard: &self.guard,
@@ -142,9 +151,22 @@ impl Options {
         });
         // From here on dropping the region undoes everything.
         let (start, len) = mapping.territory();
-        let region = Region { slot, mapping, taken };
+        #[cfg_attr(highwater_portable, allow(unused_mut, reason = "no leak checker is told of it there"))]
+        let mut region = Region {
+            slot,
+            mapping,
+            taken,
+            #[cfg(not(highwater_portable))]
+            is_root: false,
+        };
         registry::insert(start, len, slot)
             .map_err(|errno| BuildError::refused(errno, RefusedCall::Memory(registry::CHUNK_BYTES)))?;
+        #[cfg(not(highwater_portable))]
+        {
+            // SAFETY: what is readable in a region may be read; it is unregistered before it is unmapped.
+            unsafe { sys::register_root(region.as_ptr(), region.mapping.reserved) };
+            region.is_root = true;
+        }
         let head = if upfront { region.mapping.reserved } else { head };
         if head > 0 {
             let anonymous_upfront = upfront && region.mapping.file().is_none();

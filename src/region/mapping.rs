@@ -106,11 +106,11 @@ impl Mapping {
             #[cfg(not(highwater_portable))]
             spill: None,
         };
-        mapping.dress(start, len);
         if plan.access == Access::ReadWrite {
-            // SAFETY: the range lies in the mapping.
-            unsafe { sys::commit(base.as_ptr(), plan.reserved)? };
+            // SAFETY: the range lies in the mapping, which nobody has seen.
+            unsafe { sys::commit_upfront(base, plan.reserved)? };
         }
+        mapping.dress(start, len);
         Ok(mapping)
     }
 

@@ -36,7 +36,7 @@ pub use guards::GuardError;
 pub(crate) use injected::{Injected, Rule};
 pub(crate) use make::{Options, Source};
 use mapping::Mapping;
-pub use monitor::Monitor;
+pub use monitor::{Monitor, committed_of};
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
 pub(crate) use role::Role;
@@ -67,6 +67,9 @@ pub struct Region {
     mapping: Mapping,
     /// What was taken of the process's budget of address space.
     taken: usize,
+    /// Whether a leak checker searches it for pointers.
+    #[cfg(not(highwater_portable))]
+    is_root: bool,
 }
 
 // SAFETY: a region is a range of memory and a control block of atomics. Nothing in it belongs to a thread;
@@ -211,6 +214,11 @@ impl Drop for Region {
         // First nobody finds it, then the block is free, then (as the mapping is dropped) so is the range.
         let (start, len) = self.mapping.territory();
         registry::remove(start, len, self.slot);
+        #[cfg(not(highwater_portable))]
+        if self.is_root {
+            // SAFETY: registered when the region was made, with these figures.
+            unsafe { sys::unregister_root(self.mapping.base.as_ptr(), self.mapping.reserved) };
+        }
         self.slot.set_committed(0);
         self.slot.end_and_free();
         space::give(self.taken);

@@ -80,6 +80,30 @@ impl Monitor {
     }
 }
 
+/// How many bytes from `start` on, at most `len`, the kernel may be given at this moment: those that are committed, and all
+/// of them where the memory is no region's. For assertions before a system call that writes to memory: one that begins
+/// before the frontier and ends past it is cut short there, or fails. Wait-free, and touches none of the bytes.
+///
+/// ```
+/// # if cfg!(target_os = "linux") {
+/// let arena = highwater::Arena::builder().reserve(1 << 30).build();
+/// let start = arena.region().as_ptr();
+/// assert_eq!(highwater::committed_of(start, 1 << 20), 64 << 10); // the head
+/// arena.region().ensure(1 << 20)?;
+/// debug_assert_eq!(highwater::committed_of(start, 1 << 20), 1 << 20);
+/// assert_eq!(highwater::committed_of([0u8; 100].as_ptr(), 100), 100);
+/// # }
+/// # Ok::<(), highwater::OutOfMemory>(())
+/// ```
+pub fn committed_of(start: *const u8, len: usize) -> usize {
+    let Some(slot) = Monitor::of(start).map(|monitor| monitor.slot) else { return len };
+    let Some(from) = start.addr().checked_sub(slot.base().addr()) else { return 0 };
+    // (What a checked arena hands out is committed, block by block.)
+    let frontier = if slot.is_checked() { slot.reserved() } else { slot.frontier.get() };
+    let end = slot.placed_guards().filter(|guard| guard.end > from).map(|guard| guard.start).min();
+    frontier.min(end.unwrap_or(usize::MAX)).saturating_sub(from).min(len)
+}
+
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor").field("id", &self.id()).field("stats", &self.stats()).finish()

@@ -16,7 +16,7 @@ use super::role::Role;
 use super::space;
 use crate::math::page::align_up_saturating;
 use crate::math::step::Need;
-use crate::policy::{Growth, GuardPolicy, Headroom, OnViolation, ReportFormat};
+use crate::policy::{Growth, GuardPolicy, Headroom, OnViolation, RegionEngine, ReportFormat};
 use crate::stats::{Counters, Stats};
 use crate::sys::{self, Errno};
 use core::ptr::NonNull;
@@ -38,6 +38,9 @@ const JSON: u32 = 2;
 const BY_ADVICE: u32 = 4;
 /// Some pages may have such marks.
 const MARKED: u32 = 8;
+/// The engine is [`RegionEngine::Paged`] or [`RegionEngine::Explicit`]; without either it is [`RegionEngine::Fault`].
+const PAGED: u32 = 32;
+const EXPLICIT: u32 = 64;
 
 /// The number that [`Growth::Stress`] is kept as.
 const STRESS: u64 = 3;
@@ -127,6 +130,7 @@ pub(crate) struct Init<'a> {
     pub(crate) usable: usize,
     pub(crate) asked: usize,
     pub(crate) growth: Growth,
+    pub(crate) engine: RegionEngine,
     pub(crate) populate: usize,
     pub(crate) file: Option<(i32, usize)>,
     pub(crate) guard: &'a GuardPolicy,
@@ -222,6 +226,15 @@ impl Slot {
             1 => Growth::Fixed(first as usize),
             2 => Growth::Geometric { first: first as usize, max: second as usize },
             _ => Growth::Stress { seed: first },
+        }
+    }
+
+    /// How the region grows.
+    pub(crate) fn engine(&self) -> RegionEngine {
+        match self.flags.load(Relaxed) & (PAGED | EXPLICIT) {
+            0 => RegionEngine::Fault,
+            PAGED => RegionEngine::Paged,
+            _ => RegionEngine::Explicit,
         }
     }
 
@@ -455,6 +468,7 @@ impl Slot {
             commits: counters.commits.load(Relaxed),
             populated: counters.populated.load(Relaxed),
             growth_ns: counters.growth_ns.load(Relaxed),
+            engine: self.engine(),
         }
     }
 
@@ -513,6 +527,8 @@ impl Slot {
             (init.guard.on_violation == OnViolation::Abort, ABORTS),
             (init.guard.format == ReportFormat::Json, JSON),
             (init.by_advice, BY_ADVICE),
+            (init.engine == RegionEngine::Paged, PAGED),
+            (init.engine == RegionEngine::Explicit, EXPLICIT),
         ] {
             flags |= if is_set { flag } else { 0 };
         }

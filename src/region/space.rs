@@ -127,6 +127,16 @@ fn promised_share(left: usize, taken: usize, is_accessible: bool) -> usize {
     usize::try_from((wide * wide).checked_div(all).unwrap_or(0)).unwrap_or(usize::MAX)
 }
 
+/// What a reservation whose size was not said may take under valgrind, which has 64 GiB of addresses for the program: a
+/// 32nd of what is left of three quarters of them.
+fn share_of_valgrind() -> usize {
+    const REGIONS: u64 = 48 << 30;
+    if !sys::under_valgrind() {
+        return usize::MAX;
+    }
+    usize::try_from(REGIONS).unwrap_or(usize::MAX).saturating_sub(TAKEN.load(Relaxed)) / 32
+}
+
 /// The bytes to try first for what was asked. `min` is what a reservation whose size was not said has to
 /// hold in any case, `expected` what it is going to hold before it grows further; `is_accessible` from the start, or not.
 pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize, is_accessible: bool) -> usize {
@@ -136,7 +146,7 @@ pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize, is_accessibl
         Reserve::Physical => sys::physical_memory().max(FLOOR),
         Reserve::Default => {
             let share = share_of_budget(budget(), left());
-            let limited = share_of_limit().min(share_of_promise(is_accessible));
+            let limited = share_of_limit().min(share_of_valgrind()).min(share_of_promise(is_accessible));
             let default = sys::DEFAULT_RESERVE.min(share).min(limited).max(FLOOR);
             // (Where nothing is inaccessible, what is reserved is memory.)
             let growth = if expected > 0 && sys::PROTECTS { default / 2 } else { 0 };

@@ -139,6 +139,7 @@ fn region(out: &mut dyn Out, (role, name, id): (Role, &str, u64), stats: &Stats)
     out.fact("reserved", bytes(stats.reserved))?;
     out.fact("growths", Value::Count(stats.commits))?;
     out.fact("faults", Value::Count(stats.faults))?;
+    out.fact("engine", Value::Text(stats.engine.name()))?;
     out.end_entry()
 }
 
@@ -184,6 +185,9 @@ fn process(out: &mut dyn Out) -> fmt::Result {
     out.section("process", false)?;
     out.entry()?;
     out.fact("regions_have", Value::Bytes(oom::committed_bytes() as u64))?;
+    if sys::under_valgrind() {
+        out.fact("under", Value::Text("valgrind, where regions do not grow by faults"))?;
+    }
     if let Some(size) = sys::process_size() {
         out.fact("resident", Value::Bytes(size.resident))?;
         out.fact("address_space", Value::Bytes(size.total))?;

@@ -57,6 +57,11 @@ pub(crate) enum Access {
 }
 
 impl Access {
+    /// Whether a range is made writable by a second call.
+    fn is_late(self) -> bool {
+        self == Access::ReadWrite && super::valgrind::under_helgrind()
+    }
+
     fn flags(self) -> (ProtFlags, MapFlags) {
         // No MAP_NORESERVE on inaccessible ranges: they are not charged anyway, and without the flag a
         // commit that cannot be honoured is ENOMEM instead of an invitation to the OOM killer.
@@ -86,10 +91,14 @@ pub(crate) fn reserve(len: usize, access: Access) -> Result<NonNull<u8>, Errno> 
 pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, access: Access) -> Result<(), Errno> {
     let Some(len) = NonZeroUsize::new(len) else { return Ok(()) };
     let (protection, flags) = access.flags();
+    let late = access.is_late();
+    let protection = if late { ProtFlags::PROT_NONE } else { protection };
     let address = Some(start.addr());
     // SAFETY: MAP_FIXED replaces only what the caller owns.
-    unsafe { mman::mmap_anonymous(address, len, protection, flags | MapFlags::MAP_FIXED) }?;
-    Ok(())
+    unsafe {
+        mman::mmap_anonymous(address, len, protection, flags | MapFlags::MAP_FIXED)?;
+        if late { commit(start.as_ptr(), len.get()) } else { Ok(()) }
+    }
 }
 
 /// Gives a range back to the system.

@@ -18,8 +18,14 @@ mod loan;
 mod ranges;
 #[cfg(not(highwater_portable))]
 mod raw;
+#[cfg(not(highwater_portable))]
+mod sanitizer;
+#[cfg(highwater_fault)]
+use sanitizer::has_leak_sanitizer;
 #[cfg(highwater_fault)]
 mod stack;
+#[cfg(not(highwater_portable))]
+mod valgrind;
 
 pub(crate) use addresses::{address_space, taken_by_others};
 #[cfg(not(highwater_portable))]
@@ -30,6 +36,17 @@ pub(crate) use loan::{Held, Loan, any, this_holder, was_left_behind};
 pub(crate) use ranges::*;
 #[cfg(highwater_fault)]
 pub(crate) use stack::{guard_stacks, with_room};
+
+#[cfg(not(highwater_portable))]
+pub(crate) use sanitizer::{register_root, unregister_root};
+#[cfg(not(highwater_portable))]
+pub(crate) use valgrind::under_valgrind;
+
+/// The portable calls do not ask: nothing faults there.
+#[cfg(highwater_portable)]
+pub(crate) fn under_valgrind() -> bool {
+    false
+}
 
 /// Without a handler everybody has stack enough.
 #[cfg(not(highwater_fault))]

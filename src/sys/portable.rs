@@ -51,6 +51,14 @@ pub(crate) fn reserve_upfront(len: usize) -> Result<NonNull<u8>, Errno> {
     reserve(len, Access::ReadWrite)
 }
 
+/// Nothing to do.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn commit_upfront(_start: NonNull<u8>, _len: usize) -> Result<(), Errno> {
+    Ok(())
+}
+
 /// Never.
 ///
 /// # Safety

@@ -30,6 +30,21 @@ pub(crate) fn reserve_upfront(len: usize) -> Result<NonNull<u8>, Errno> {
     Ok(range.cast())
 }
 
+/// Makes a whole range of [`reserve_upfront`] accessible.
+///
+/// # Safety
+/// The range lies in a mapping of the caller's, and nothing refers to it.
+pub(crate) unsafe fn commit_upfront(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Other tools do not mind either, and memcheck takes long to make an inaccessible mapping writable.
+        if super::under_valgrind() {
+            return super::reserve_over(start, len, super::Access::ReadWrite);
+        }
+        super::commit(start.as_ptr(), len)
+    }
+}
+
 /// Whether the page at an address, which is not in use, is locked in memory; its contents may be dropped.
 ///
 /// # Safety

@@ -153,6 +153,10 @@ pub struct HwOptions {
     pub refusal_hook: Option<HwRefusalHook>,
     /// The hook's first argument.
     pub refusal_user: *mut c_void,
+    /// `hw_engine_choice`.
+    pub engine: u32,
+    /// Nothing yet.
+    pub reserved_2: u32,
 }
 
 impl HwOptions {
@@ -193,6 +197,10 @@ pub struct HwStats {
     pub populated: u64,
     /// Nanoseconds spent growing.
     pub growth_ns: u64,
+    /// `hw_engine`.
+    pub engine: u32,
+    /// Nothing yet.
+    pub reserved_: u32,
 }
 
 /// `hw_text_function`.

@@ -235,6 +235,11 @@ extern "C" fn hw_ensure(start: *mut c_void, size: usize, error: *mut HwError) ->
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn hw_committed_of(start: *const c_void, size: usize) -> usize {
+    plain(|| highwater::committed_of(start.cast(), size))
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn hw_refresh(cursor: HwCursor) -> HwCursor {
     plain(|| match region(cursor.position) {
         Some(region) => at(region, cursor.position),

@@ -4,6 +4,7 @@
 
 use crate::abi::{HwStats, NONE, Status};
 use crate::arena::{self, HwArena};
+use crate::engine;
 use crate::error::{Text, plain, status};
 use core::ffi::{c_char, c_void};
 use core::fmt::Write;
@@ -26,10 +27,31 @@ unsafe fn fill(to: *mut HwStats, stats: Option<Stats>) -> Status {
     if size < size_of::<usize>() {
         return Status::Argument;
     }
-    let Stats { reserved, committed, peak_committed, used, faults, commits, populated, growth_ns, .. } =
-        stats;
-    let all =
-        HwStats { size, reserved, committed, peak_committed, used, faults, commits, populated, growth_ns };
+    let Stats {
+        reserved,
+        committed,
+        peak_committed,
+        used,
+        faults,
+        commits,
+        populated,
+        growth_ns,
+        engine,
+        ..
+    } = stats;
+    let all = HwStats {
+        size,
+        reserved,
+        committed,
+        peak_committed,
+        used,
+        faults,
+        commits,
+        populated,
+        growth_ns,
+        engine: engine::number(engine),
+        reserved_: 0,
+    };
     let bytes = size.min(size_of::<HwStats>());
     // SAFETY: both have these bytes.
     unsafe { (&raw const all).cast::<u8>().copy_to_nonoverlapping(to.cast(), bytes) };

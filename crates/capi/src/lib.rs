@@ -13,6 +13,7 @@ mod abi;
 mod arena;
 mod cursor;
 mod debug;
+mod engine;
 mod error;
 mod fault;
 mod figures;
@@ -30,14 +31,6 @@ const _: () = assert!(
     matches!(highwater::engine(), Engine::Fault) == cfg!(highwater_fault),
     "the engine of the C library is not the library's: build it with the feature `explicit` of this package"
 );
-
-#[unsafe(no_mangle)]
-extern "C" fn hw_library_engine() -> u32 {
-    match highwater::engine() {
-        Engine::Fault => 0,
-        Engine::Explicit => 1,
-    }
-}
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_version() -> *const c_char {

@@ -126,6 +126,12 @@ pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwEr
     if let Some(directory) = unsafe { directory(options.backing_directory) } {
         builder = builder.backing(Backing::Temp(directory));
     }
+    if let Some(engine) = crate::engine::choice(options.engine)? {
+        builder = builder.engine(engine);
+    }
+    if options.reserved_2 != 0 {
+        return Err(bad(format_args!("hw_options.reserved_2_ is {}, not 0", options.reserved_2)));
+    }
     if options.reserved != 0 {
         return Err(bad(format_args!("hw_options.reserved_ is {}, not 0", options.reserved)));
     }

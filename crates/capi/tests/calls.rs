@@ -47,6 +47,14 @@ fn options() {
 }
 
 #[test]
+fn engines() {
+    all_succeed("engines.c", &[], &["chosen", "ordinary"]);
+    if support::reserves() {
+        all_succeed("engines.c", &[], &["paged"]);
+    }
+}
+
+#[test]
 fn arrays() {
     all_succeed("arrays.c", &[], &["pushes", "fallible"]);
     if support::reserves() {

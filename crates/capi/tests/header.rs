@@ -108,9 +108,11 @@ fn header_and_library_agree_on_every_layout() {
         size, name, reserve, head, limit, growth, populate, growth_first, growth_max, growth_seed, huge_pages,
         guard_mechanism, guard_before, guard_after, guard_reach, guards, guard_count, on_violation, violation_format,
         headroom, backing_directory, on_refusal, reserved as "reserved_", spill_directory, refusal_hook, refusal_user,
+        engine, reserved_2 as "reserved_2_",
     });
     layout_of!(ours, HwStats as "hw_stats" {
-        size, reserved, committed, peak_committed, used, faults, commits, populated, growth_ns,
+        size, reserved, committed, peak_committed, used, faults, commits, populated, growth_ns, engine,
+        reserved_,
     });
     layout_of!(ours, HwViolation as "hw_violation" {
         size, name, arena, kind, access, address, offset, distance, program_counter, thread, reserved as "reserved_",

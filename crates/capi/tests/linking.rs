@@ -20,7 +20,11 @@ fn the_commands_of_the_documentation() {
     let mut command = Command::new("cc");
     command.arg(&source).arg(format!("-I{}", include().display())).arg(format!("-L{}", library().display()));
     command
-        .args(["-lhighwater", &format!("-Wl,-rpath,{}", library().display()), "-o"])
+        .args([
+            &format!("-l{}", support::name(support::is_fault())),
+            &format!("-Wl,-rpath,{}", library().display()),
+            "-o",
+        ])
         .arg(&shared)
         .args(explicit);
     succeeds(&mut command);
@@ -92,20 +96,20 @@ fn an_installed_library_is_found() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory can be made");
+    let library_name = support::name(support::is_fault());
+    let package = if support::is_fault() { "highwater" } else { "highwater-explicit" };
     let prefix = directory.path().join("a prefix");
     let mut install = Command::new("sh");
     install.arg(root().join("crates/capi/install.sh")).arg(&prefix).arg(library());
     succeeds(&mut install);
-    for file in [
-        "lib/libhighwater.so",
-        "lib/libhighwater.a",
-        "include/highwater.h",
-        "lib/pkgconfig/highwater.pc",
-        "share/highwater/highwater.py",
-    ] {
+    let pc = format!("lib/pkgconfig/{package}.pc");
+    let files = [format!("lib/lib{library_name}.so"), format!("lib/lib{library_name}.a")];
+    for file in
+        files.iter().map(String::as_str).chain(["include/highwater.h", "share/highwater/highwater.py", &pc])
+    {
         assert!(prefix.join(file).is_file(), "{file}");
     }
-    let file = std::fs::read_to_string(prefix.join("lib/pkgconfig/highwater.pc")).expect("it was installed");
+    let file = std::fs::read_to_string(prefix.join(&pc)).expect("it was installed");
     assert!(
         file.contains(&format!("Version: {}", env!("CARGO_PKG_VERSION"))) && !file.contains('@'),
         "{file}"
@@ -121,7 +125,7 @@ fn an_installed_library_is_found() {
     succeeds(Command::new("sh").arg(root().join("crates/capi/install.sh")).arg(&prefix).arg(library()));
     let ask = |arguments: &[&str]| {
         let mut command = Command::new("pkg-config");
-        command.args(arguments).arg("highwater").env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        command.args(arguments).arg(package).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
         let answer = succeeds(&mut command);
         answer.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
@@ -136,6 +140,52 @@ fn an_installed_library_is_found() {
 
     let refused = Command::new("sh").arg(root().join("crates/capi/install.sh")).output().expect("sh starts");
     assert!(!refused.status.success() && !refused.stderr.is_empty());
+}
+
+/// Each engine's library has a name of its own, so the loader loads both.
+#[test]
+fn plug_ins_of_both_engines_share_a_process() {
+    // (What is built for other systems has no fault engine.)
+    if !available(GCC) || !support::reserves() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let sources = root().join("crates/capi/tests/c");
+    let compile = |source: &str, output: &str, is_fault: bool, links: bool, flags: &[&str]| {
+        let output = directory.path().join(output);
+        let mut command = Command::new("cc");
+        command
+            .args(["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"])
+            .args(flags)
+            .arg("-I")
+            .arg(include());
+        if !is_fault {
+            command.arg("-DHIGHWATER_EXPLICIT");
+        }
+        command.arg(sources.join(source)).arg("-o").arg(&output);
+        if links {
+            let library = support::library_of(is_fault);
+            command.arg("-L").arg(library).arg(format!("-l{}", support::name(is_fault)));
+            command.arg(format!("-Wl,-rpath,{}", library.display()));
+        }
+        succeeds(command.arg("-ldl"));
+        output
+    };
+    let [fault, explicit] = [true, false].map(|is_fault| {
+        compile("plugin.c", &format!("plugin-{is_fault}.so"), is_fault, true, &["-shared", "-fPIC"])
+    });
+    let hosts = [
+        compile("plugged.c", "host", true, false, &[]),
+        compile("plugged.c", "linked", true, true, &["-DLINKED"]),
+        compile("plugged.c", "linked-explicit", false, true, &["-DLINKED"]),
+    ];
+    for host in hosts {
+        for plugins in [[&fault, &explicit], [&explicit, &fault]] {
+            let mut command = Command::new(&host);
+            command.args(plugins);
+            run(command).assert_success();
+        }
+    }
 }
 
 #[test]

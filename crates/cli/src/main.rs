@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod completions;
 mod elf;
+mod engine;
 mod failure;
 mod grow;
 mod guard;
@@ -76,6 +77,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };
+    if let Err(failure) = engine::from_environment() {
+        return failure.report();
+    }
     let result = match cli.command {
         Command::Grow(args) => grow::run(&args),
         Command::Guard(args) => guard::run(&args),

@@ -60,6 +60,8 @@ static void layout(void)
     FIELD(hw_options, spill_directory);
     FIELD(hw_options, refusal_hook);
     FIELD(hw_options, refusal_user);
+    FIELD(hw_options, engine);
+    FIELD(hw_options, reserved_2_);
     SIZE(hw_stats);
     FIELD(hw_stats, size);
     FIELD(hw_stats, reserved);
@@ -70,6 +72,8 @@ static void layout(void)
     FIELD(hw_stats, commits);
     FIELD(hw_stats, populated);
     FIELD(hw_stats, growth_ns);
+    FIELD(hw_stats, engine);
+    FIELD(hw_stats, reserved_);
     SIZE(hw_violation);
     FIELD(hw_violation, size);
     FIELD(hw_violation, name);

@@ -47,24 +47,45 @@ pub fn include() -> PathBuf {
     root().join("include")
 }
 
+/// What the library is called once it is installed: each engine's has a name of its own.
+pub fn name(is_fault: bool) -> &'static str {
+    if is_fault { "highwater" } else { "highwater_explicit" }
+}
+
+/// The file of the dynamic library that is tested.
+pub fn shared_library() -> PathBuf {
+    library().join(format!("lib{}.so", name(is_fault())))
+}
+
 /// Builds `libhighwater.so` and `libhighwater.a`, once per test run, and returns the directory they are in: a test run
 /// builds neither.
 pub fn library() -> &'static Path {
-    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    DIRECTORY.get_or_init(|| {
-        let engine = if is_fault() { "fault" } else { "explicit" };
+    library_of(is_fault())
+}
+
+/// [`library`], of either engine. An explicit one is there under both names, cargo's and the one it is installed by.
+pub fn library_of(is_fault: bool) -> &'static Path {
+    static DIRECTORIES: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+    DIRECTORIES[usize::from(is_fault)].get_or_init(|| {
+        let engine = if is_fault { "fault" } else { "explicit" };
         let target = root().join(format!("target/for-tests/capi-{engine}"));
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--release", "-p", "highwater-capi"]).current_dir(root());
         cargo.env("CARGO_TARGET_DIR", &target);
-        if std::env::var_os("HIGHWATER_ENGINE").is_none() {
+        if std::env::var_os("HIGHWATER_ENGINE").is_none() || is_fault != self::is_fault() {
             cargo.env("HIGHWATER_ENGINE", engine);
         }
         let output = cargo.output().expect("cargo starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{cargo:?}\n{said}");
         assert!(!said.contains("collision"), "{said}");
-        target.join("release")
+        let directory = target.join("release");
+        for ending in ["so", "a"].into_iter().filter(|_| !is_fault) {
+            let link = directory.join(format!("lib{}.{ending}", name(is_fault)));
+            // (It may be there from the last run.)
+            let _ = std::os::unix::fs::symlink(format!("libhighwater.{ending}"), link);
+        }
+        directory
     })
 }
 
@@ -143,7 +164,7 @@ pub fn build(compiler: Compiler, source: &str, link: Link, flags: &[&str]) -> Pr
         Link::Shared => {
             let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
             rpath.push(library());
-            command.arg("-L").arg(library()).arg("-lhighwater").arg(rpath);
+            command.arg("-L").arg(library()).arg(format!("-l{}", name(is_fault()))).arg(rpath);
         }
         Link::Static => _ = command.arg(library().join("libhighwater.a")),
         Link::Without => {}

@@ -47,7 +47,8 @@ any figure. Progress goes to stderr: a bar on a terminal, lines elsewhere.
 
 Environment: HIGHWATER_INJECT injects refusals of growth, for experiments: nth=3 refuses the third \
 admission, after=10 all after the tenth, above=1MiB all that are larger, and rate=1000,seed=7 a random \
-1000 in a million; with ,cause=rlimit-data (or the name of any other cause) the refusal names this cause.
+1000 in a million; with ,cause=rlimit-data (or the name of any other cause) the refusal names this cause. \
+HIGHWATER_REGION_ENGINE=paged makes the arenas accessible from the start, without a signal handler.
 
 Exit status: 0 done; 1 failed on the way; 2 refused (bad arguments, or too large for the machine or \
 the reserve, even if that is found out late); 130 interrupted by Ctrl-C, after showing the result so \

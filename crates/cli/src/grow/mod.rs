@@ -96,7 +96,7 @@ fn measure_here(
         Workload::Inputs(inputs) => measure_on(allocator, &IndexJob::new(inputs), &plan),
     }?;
     if allocator == CandidateKind::Highwater {
-        run.engine = Some(highwater::engine().to_string());
+        run.engine = Some(highwater::default_engine().to_string());
         run.options = Some(options(args));
     }
     if let (Some(trace), Some(file)) = (trace, &args.plot) {

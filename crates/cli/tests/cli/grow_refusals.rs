@@ -117,3 +117,27 @@ fn unknown_subcommands() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
 }
+
+/// The engine of the environment: for a machine on which no handler may be installed.
+#[test]
+fn engines() {
+    let grow = |engine: &str| {
+        highwater().env("HIGHWATER_REGION_ENGINE", engine).args(["grow", "8MiB", "--json"]).output().unwrap()
+    };
+    let done = grow("paged");
+    common::succeeds(&done);
+    let run: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((&run["engine"], &run["faults"]), (&"paged".into(), &0.into()), "{run}");
+    assert_eq!(run["committed"], run["reserved"], "{run}");
+    common::succeeds(&grow(""));
+    common::succeeds(&grow(&highwater::engine().to_string()));
+    let other = if highwater::engine() == highwater::Engine::Fault { "explicit" } else { "fault" };
+    for (engine, why) in
+        [("pages", "expected `fault`, `explicit` or `paged`"), (other, "when the library is built")]
+    {
+        let refused = grow(engine);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let said = stderr(&refused);
+        assert!(said.contains("HIGHWATER_REGION_ENGINE") && said.contains(why), "{said}");
+    }
+}
