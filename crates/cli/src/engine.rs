@@ -14,7 +14,7 @@ const NAME: &str = "HIGHWATER_REGION_ENGINE";
 pub fn from_environment() -> Result<(), Failure> {
     let Some(text) = env::var_os(NAME).filter(|text| !text.is_empty()) else { return Ok(()) };
     let text = text.to_string_lossy();
-    let refused = |why: String| Failure::asked(format!("{NAME}={text:?}: {why}"));
+    let refused = |why: String| Failure::refused(format!("{NAME}={text:?}: {why}"));
     let engine: RegionEngine = text.parse().map_err(|why| refused(format!("{why}")))?;
     highwater::set_engine(Some(engine)).map_err(|why| refused(why.to_string()))
 }

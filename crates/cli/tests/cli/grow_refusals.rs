@@ -1,6 +1,6 @@
 //! What `grow` refuses: one line, status 2.
 
-use crate::common::{highwater, is_refused, stderr};
+use crate::common::{highwater, is_refused, stderr, succeeds};
 
 #[test]
 fn sizes() {
@@ -125,12 +125,12 @@ fn engines() {
         highwater().env("HIGHWATER_REGION_ENGINE", engine).args(["grow", "8MiB", "--json"]).output().unwrap()
     };
     let done = grow("paged");
-    common::succeeds(&done);
+    succeeds(&done);
     let run: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((&run["engine"], &run["faults"]), (&"paged".into(), &0.into()), "{run}");
     assert_eq!(run["committed"], run["reserved"], "{run}");
-    common::succeeds(&grow(""));
-    common::succeeds(&grow(&highwater::engine().to_string()));
+    succeeds(&grow(""));
+    succeeds(&grow(&highwater::engine().to_string()));
     let other = if highwater::engine() == highwater::Engine::Fault { "explicit" } else { "fault" };
     for (engine, why) in
         [("pages", "expected `fault`, `explicit` or `paged`"), (other, "when the library is built")]
