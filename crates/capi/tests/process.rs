@@ -73,7 +73,7 @@ fn python(act: &str) -> Option<support::Ended> {
          make = lambda: library.hw_arena_base(library.hw_arena_new(None))\n\
          def grow(base): ctypes.memset(base, 7, 32 << 20)\n\
          {act}",
-        library().join("libhighwater.so")
+        shared_library()
     );
     let python = |script: &str| {
         let mut command = Command::new("python3");
