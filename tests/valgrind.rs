@@ -29,9 +29,8 @@ fn under(tool: &str, case: &str) -> Option<support::Ended> {
     let mut command = Command::new("valgrind");
     // Errors of the program are an exit code; what the runtime keeps is no error.
     command.args([&format!("--tool={tool}"), "-q", "--child-silent-after-fork=yes"]);
-    match tool {
-        "memcheck" => _ = command.args(["--error-exitcode=9", "--leak-check=no"]),
-        _ => {}
+    if tool == "memcheck" {
+        command.args(["--error-exitcode=9", "--leak-check=no"]);
     }
     command.arg(std::env::current_exe().unwrap());
     command.args(["children", "--exact", "--nocapture", "--test-threads=1"]);
