@@ -417,7 +417,8 @@ typedef enum hw_cause {
     HIGHWATER_CAUSE_HUGE_PAGES = 13,
     HIGHWATER_CAUSE_NOT_INHERITED = 14,         /* a file-backed arena in a forked child */
     HIGHWATER_CAUSE_INJECTED = 15,              /* hw_inject said so */
-    HIGHWATER_CAUSE_KERNEL = 16                 /* the error's system_error, which nothing else explains */
+    HIGHWATER_CAUSE_KERNEL = 16,                /* the error's system_error, which nothing else explains */
+    HIGHWATER_CAUSE_ALLOCATOR = 17              /* malloc had no memory for what is kept about an arena */
 } hw_cause;
 
 /* What went wrong. A function that takes one takes NULL too. It is filled in whenever the function was called, also

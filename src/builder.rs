@@ -1,11 +1,12 @@
 //! Asking for a region, or for what stands on one.
 
 use crate::engine;
+use crate::fallible::{self, Exhausted};
 use crate::guard::Sink;
 use crate::heap::Kind;
 use crate::oom::{self, Injection, Response};
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
-use crate::region::{BuildError, Options, Region, Role, Source};
+use crate::region::{BuildError, Name, Options, Region, Role, Source};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Release;
@@ -30,7 +31,8 @@ use std::fs::File;
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder<T> {
     options: Options,
-    log: Option<Sink>,
+    /// Where events go, if there was memory for that.
+    log: Result<Option<Sink>, Exhausted>,
     heap: Kind,
     injection: Option<Injection>,
     response: Response,
@@ -48,7 +50,7 @@ impl<T> Builder<T> {
     pub(crate) fn new() -> Self {
         Builder {
             options: Options::default(),
-            log: None,
+            log: Ok(None),
             heap: Kind::default(),
             injection: None,
             response: Response::Abort,
@@ -70,8 +72,8 @@ impl<T> Builder<T> {
     }
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.name = name.into();
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.options.name = Name::new(name.as_ref());
         self
     }
 
@@ -142,7 +144,7 @@ impl<T> Builder<T> {
         self
     }
 
-    pub(crate) fn sink(mut self, sink: Option<Sink>) -> Self {
+    pub(crate) fn sink(mut self, sink: Result<Option<Sink>, Exhausted>) -> Self {
         self.log = sink;
         self
     }
@@ -268,14 +270,14 @@ impl<T: Over> Builder<T> {
         }
         // (Which takes descriptors; a program whose malloc is a heap may count its own.)
         if T::TOUCHED || self.options.headroom != Headroom::Off {
-            oom::prepare();
+            oom::prepare()?;
         }
         // Without it a forked child may count what it has not, and be refused for that.
         #[cfg(not(highwater_portable))]
         let _ = crate::region::keep_addresses();
-        let guard = self.options.guard.clone();
+        let guard = self.options.guard.without_placed();
         let spill = match &self.response {
-            Response::Spill(dir) => Some(dir.clone()),
+            Response::Spill(dir) => Some(fallible::path(dir)?),
             _ => None,
         };
         // (A part of something else that is built as a region has its role already.)
@@ -285,7 +287,7 @@ impl<T: Over> Builder<T> {
         let region = Region::make(options)?;
         oom::set_injection(&region.slot().injected, self.injection);
         region.slot().response.store(self.response.to_word(), Release);
-        let (log, response, heap) = (self.log, &self.response, self.heap);
+        let (log, response, heap) = (self.log?, &self.response, self.heap);
         T::over(region, Asked { guard: &guard, log, response, heap })
     }
 }

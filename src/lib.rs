@@ -4,6 +4,7 @@
 mod arena;
 mod builder;
 mod engine;
+mod fallible;
 pub mod fault;
 mod grow;
 pub mod guard;

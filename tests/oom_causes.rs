@@ -494,7 +494,7 @@ fn not_inherited() {
     arena.alloc_slice_fill_copy(4 * MIB, 1u8);
 }
 
-const CAUSES: [Cause; 16] = Cause::ALL;
+const CAUSES: [Cause; 17] = Cause::ALL;
 
 #[test]
 fn a_refused_fault_ends_in_a_function_named_after_its_cause() {

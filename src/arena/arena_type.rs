@@ -8,7 +8,8 @@ use super::place::{Plain, Try};
 use super::scope::Scope;
 use super::watch::unbroken;
 use crate::builder::{Asked, Builder, Over};
-use crate::guard::{Event, Ledger};
+use crate::fallible;
+use crate::guard::{Event, Ledger, Sink};
 use crate::heap::Kind;
 use crate::oom::{AllocOrInitError, OutOfMemory, Response};
 use crate::policy::GuardPolicy;
@@ -22,7 +23,6 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use std::io::Write;
-use std::sync::Arc;
 
 /// A bump allocator over a reserved range that commits memory as it is touched.
 ///
@@ -256,6 +256,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         if !is_free {
             return Err(GuardError::InUse { guard: range, used });
         }
+        if let Some(ledger) = ledger {
+            ledger.make_room(range.end)?;
+        }
         // SAFETY: nothing was handed out there, or was given up, and we have the arena to ourselves.
         let placed = unsafe { self.region.guard_at(range.clone()) };
         // It is on the region's list also when the system refused to close it at once.
@@ -363,7 +366,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     pub fn log(self, log: bool) -> Self {
         // A standard error that is closed or full is no reason to fail.
         let to_stderr = |event: &Event<'_>| _ = writeln!(std::io::stderr(), "highwater: {event}");
-        if log { self.log_to(to_stderr) } else { self.sink(None) }
+        if log { self.log_to(to_stderr) } else { self.sink(Ok(None)) }
     }
 
     /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
@@ -388,7 +391,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     /// # }
     /// ```
     pub fn log_to(self, sink: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.sink(Some(Arc::new(sink)))
+        self.sink(fallible::boxed(sink).map(|sink| Some(sink as Sink)))
     }
 }
 
@@ -405,7 +408,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHEC
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            Ledger::open(&region, asked.guard, asked.log).map_err(BuildError::Guard)?;
+            Ledger::open(&region, asked.guard, asked.log)?;
         }
         Ok(Arena { cursor: Cursor::over(&region), region })
     }

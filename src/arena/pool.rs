@@ -133,7 +133,7 @@ impl ArenaPool {
         let waiting = self.shelf().and_then(|mut shelf| shelf.take_last());
         let warm = match waiting {
             Some(warm) => warm,
-            None => Warm::new(self.maker.as_ref().map_or_else(Arena::builder, |make| make()).try_build()?),
+            None => Warm::new(self.maker.as_ref().map_or_else(Arena::builder, |make| make()).try_build()?)?,
         };
         Ok(PooledArena { id: warm.arena.id(), warm: ManuallyDrop::new(warm), pool: self })
     }
@@ -199,7 +199,11 @@ impl ArenaPool {
     fn put_on(&self, shelf: &mut Shelf, waiting: Waiting, last: bool) -> Option<(Waiting, usize)> {
         let room = self.bounds.warm.saturating_sub(shelf.committed);
         let committed = waiting.warm.committed();
-        if shelf.waiting.len() >= self.bounds.idle || committed > room {
+        // (An arena that the list has no memory for is dropped.)
+        if shelf.waiting.len() >= self.bounds.idle
+            || committed > room
+            || shelf.waiting.try_reserve(1).is_err()
+        {
             return Some((waiting, room));
         }
         shelf.committed += committed;

@@ -40,7 +40,11 @@ thread_local! {
 pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
     // While the thread is being torn down its list is gone; an arena can still be made.
     let waiting = SCRATCH.try_with(|list| list.borrow_mut().pop()).ok().flatten();
-    let arena = waiting.unwrap_or_else(|| Warm::new(Arena::builder().name("scratch").build()));
+    let make = || match Warm::new(Arena::builder().name("scratch").build()) {
+        Ok(warm) => warm,
+        Err(exhausted) => super::cursor::panic_with(exhausted.into()),
+    };
+    let arena = waiting.unwrap_or_else(make);
     assert_distinct(&arena.arena, conflicts);
     Scratch { id: arena.arena.id(), warm: ManuallyDrop::new(arena) }
 }
@@ -64,7 +68,7 @@ impl Drop for Scratch {
         let mut warm = Some(warm);
         let _ = SCRATCH.try_with(|list| {
             let mut list = list.borrow_mut();
-            if list.len() < WAITING {
+            if list.len() < WAITING && list.try_reserve(1).is_ok() {
                 list.extend(warm.take());
             }
         });

@@ -1,6 +1,7 @@
 //! An arena that waits for its next user: how much of it stays warm.
 
 use super::arena_type::Arena;
+use crate::fallible::{self, Exhausted};
 use crate::policy::Growth;
 
 /// How many uses an arena's memory stays for without being needed.
@@ -30,11 +31,11 @@ pub(super) struct Warm {
 }
 
 impl Warm {
-    pub(super) fn new(arena: Arena) -> Boxed {
+    pub(super) fn new(arena: Arena) -> Result<Boxed, Exhausted> {
         let guard = arena.region().slot().first_guard();
-        let mut warm = Box::new(Warm { kept: 0, guard, peak: 0, uses: 0, arena });
+        let mut warm = fallible::boxed(Warm { kept: 0, guard, peak: 0, uses: 0, arena })?;
         warm.kept = warm.held(usize::MAX);
-        warm
+        Ok(warm)
     }
 
     /// The committed bytes, of which `keep` were not given back just now.

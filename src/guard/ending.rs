@@ -2,11 +2,11 @@
 
 use super::Allocation;
 use super::ledger::{Broken, Ledger, PROTECTED};
+use super::queue::Queue;
 use super::record::Entry;
 use core::cell::RefCell;
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
-use std::collections::VecDeque;
 
 impl Ledger {
     /// Gives up every allocation that was made with `used` bytes or more in use: what the scopes that ended
@@ -59,7 +59,8 @@ impl Ledger {
     /// Closes a span; its addresses stay taken for a while.
     fn give_up(&self, span: Range<usize>) {
         self.shut(&span, true);
-        self.given_up.borrow_mut().push_back((span, self.generation()));
+        let oldest = self.given_up.borrow_mut().push_back(span, self.generation());
+        oldest.into_iter().for_each(|span| self.release(span));
     }
 
     /// The same for one allocation among others.
@@ -77,7 +78,11 @@ impl Ledger {
         }
         self.shut(&span, affordable);
         self.freed_bytes.set(self.freed_bytes.get() + span.len());
-        self.freed.borrow_mut().push_back((span, self.generation()));
+        let oldest = self.freed.borrow_mut().push_back(span, self.generation());
+        if let Some(span) = oldest {
+            self.forget_freed(&span);
+            self.release(span);
+        }
         let keeps = self.keeps as usize;
         let (most, most_bytes) = (MOST.saturating_mul(keeps), MOST_BYTES.saturating_mul(keeps));
         while self.freed.borrow().len() > most || self.freed_bytes.get() > most_bytes {
@@ -90,7 +95,7 @@ impl Ledger {
 
     /// Makes a span inaccessible if that is affordable and the system agrees; its memory goes back in any case.
     fn shut(&self, span: &Range<usize>, affordable: bool) {
-        if affordable && self.slot.close_afresh(span.start, span.end, &self.name).is_ok() {
+        if affordable && self.slot.close_afresh(span.start, span.end, self.name.as_c_str()).is_ok() {
             self.ajar.borrow_mut().cut(span.clone());
             return;
         }
@@ -105,10 +110,10 @@ impl Ledger {
     fn next_generation(&self) {
         let now = self.generation().wrapping_add(1).max(1);
         self.generation.store(now, Relaxed);
-        let expired = |queue: &RefCell<VecDeque<(Range<usize>, u32)>>| {
+        let expired = |queue: &RefCell<Queue>| {
             let mut queue = queue.borrow_mut();
             let (_, ended) = queue.front()?;
-            (now.wrapping_sub(*ended) > self.keeps).then(|| queue.pop_front()).flatten()
+            (now.wrapping_sub(ended) > self.keeps).then(|| queue.pop_front()).flatten()
         };
         while let Some((span, _)) = expired(&self.given_up) {
             self.release(span);

@@ -1,7 +1,6 @@
 //! What a checked arena tells of what it does.
 
 use core::panic::Location;
-use std::sync::Arc;
 
 /// One thing that happened in a [`DebugArena`](crate::DebugArena). Its `Display` is one line.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +84,7 @@ pub enum What {
 }
 
 /// Where events go.
-pub type Sink = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+pub type Sink = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// Sends an event to the `log` crate's logger, with the target `highwater`: allocations and frees at the level
 /// `trace`, growth, resets and rewinds at `debug`, fewer guards at `warn`. For

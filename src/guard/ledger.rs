@@ -8,12 +8,14 @@
 //! reads, and only what [`Table`] and the atomics say.
 
 use super::event::{Event, Sink, What};
+use super::queue::Queue;
 use super::record::{Entry, Table};
 use super::spans::Spans;
 use super::{Allocation, Kind, Place};
+use crate::fallible;
 use crate::math::page::align_up;
 use crate::policy::{GuardMechanism, GuardPolicy};
-use crate::region::{GuardError, NAME_BYTES, Region, Slot};
+use crate::region::{BuildError, GuardError, NAME_BYTES, NameInMaps, Region, Slot};
 use crate::sys::evidence::RefusedCall;
 use crate::sys::{self, Errno};
 use core::any::Any;
@@ -23,8 +25,6 @@ use core::panic::Location;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
-use std::collections::VecDeque;
-use std::ffi::CString;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -55,16 +55,16 @@ pub(crate) struct Ledger {
     /// What was given up and could not be closed, or would have cost too many mappings.
     pub(super) ajar: RefCell<Spans>,
     /// Spans that a rewind gave up, with the generation they ended in, oldest first.
-    pub(super) given_up: RefCell<VecDeque<(Range<usize>, u32)>>,
+    pub(super) given_up: RefCell<Queue>,
     /// The same of single allocations that were freed or moved, and their bytes.
-    pub(super) freed: RefCell<VecDeque<(Range<usize>, u32)>>,
+    pub(super) freed: RefCell<Queue>,
     pub(super) freed_bytes: Cell<usize>,
     /// Freed allocations that are closed in the middle of open ones, each of which costs two mappings more.
     pub(super) holes: Cell<usize>,
     /// The sink is being called: it must not come back.
     telling: Cell<bool>,
     /// The region's name in the maps file.
-    pub(super) name: CString,
+    pub(super) name: NameInMaps,
     sink: Option<Sink>,
 }
 
@@ -101,7 +101,14 @@ pub(crate) struct Broken {
 
 impl Ledger {
     /// Makes a region a checked arena's: from now on nothing of it is accessible but what allocations have.
-    pub(crate) fn open(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<(), GuardError> {
+    pub(crate) fn open(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<(), BuildError> {
+        let ledger = Self::new(region, policy, sink).map_err(BuildError::Guard)?;
+        let ledger = fallible::boxed(ledger)?;
+        ledger.slot.ledger.store(Box::into_raw(ledger).cast(), Release);
+        Ok(())
+    }
+
+    fn new(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<Self, GuardError> {
         let slot = region.slot();
         debug_assert!(!slot.is_checked(), "a region has one arena");
         // At least a page, to find out whether this very memory can be marked.
@@ -110,9 +117,14 @@ impl Ledger {
         if policy.mechanism == GuardMechanism::Advice && !slot.guards_as_asked() {
             return Err(GuardError::NoMechanism(policy.mechanism));
         }
-        let mut taken = Spans::default();
-        slot.placed_guards().for_each(|guard| taken.cover(guard));
-        let ledger = Box::new(Ledger {
+        let mut taken = Spans::for_region(slot.reserved())?;
+        for guard in slot.placed_guards() {
+            taken
+                .grow(guard.end)
+                .map_err(|errno| GuardError::refused(errno, RefusedCall::Access(guard.end)))?;
+            taken.cover(guard);
+        }
+        Ok(Ledger {
             slot,
             table: Table::for_region(slot.reserved())?,
             page: sys::page_size(),
@@ -126,17 +138,15 @@ impl Ledger {
             every: Cell::new(1),
             unguarded: Cell::new(0),
             taken: RefCell::new(taken),
-            ajar: RefCell::new(Spans::default()),
-            given_up: RefCell::new(VecDeque::new()),
-            freed: RefCell::new(VecDeque::new()),
+            ajar: RefCell::new(Spans::for_region(slot.reserved())?),
+            given_up: RefCell::new(Queue::new()?),
+            freed: RefCell::new(Queue::new()?),
             freed_bytes: Cell::new(0),
             holes: Cell::new(0),
             telling: Cell::new(false),
-            name: region.vma_name().to_owned(),
+            name: region.name_in_maps(),
             sink,
-        });
-        slot.ledger.store(Box::into_raw(ledger).cast(), Release);
-        Ok(())
+        })
     }
 
     /// The ledger of a checked arena's region. Signal-safe.
@@ -215,11 +225,17 @@ impl Ledger {
             return Some(fit);
         }
         // What was given up is let go early rather than refuse, but not for nothing.
-        let mut without = self.taken.borrow().clone();
-        for (span, _) in self.given_up.borrow().iter().chain(self.freed.borrow().iter()) {
-            without.remove(span.clone());
+        {
+            let (mut taken, given_up, freed) =
+                (self.taken.borrow_mut(), self.given_up.borrow(), self.freed.borrow());
+            let spans = || given_up.iter().chain(freed.iter());
+            spans().for_each(|span| taken.remove(span));
+            let fits = taken.first_gap(0, reserved, fit).is_some();
+            spans().for_each(|span| taken.insert(span));
+            if !fits {
+                return None;
+            }
         }
-        without.first_gap(0, reserved, fit)?;
         loop {
             let oldest = self.freed.borrow_mut().pop_front().inspect(|(span, _)| self.forget_freed(span));
             let (span, _) = oldest.or_else(|| self.given_up.borrow_mut().pop_front())?;
@@ -254,6 +270,8 @@ impl Ledger {
     /// Gives an allocation its place, which must be committed.
     pub(crate) fn take(&self, fit: &Fit, wanted: &Wanted) -> Result<(), Errno> {
         self.table.grow(fit.end)?;
+        self.taken.borrow_mut().grow(fit.end)?;
+        self.ajar.borrow_mut().grow(fit.end)?;
         let mut guarded = fit.end > fit.data_end;
         let guard = fit.data_end..fit.end;
         if guarded && !self.ajar.borrow().is_free(&guard) {
@@ -343,6 +361,12 @@ impl Ledger {
     /// Whether no allocation has anything of a span, or had it of late.
     pub(crate) fn is_free(&self, span: &Range<usize>) -> bool {
         self.taken.borrow().is_free(span)
+    }
+
+    /// Makes room for [`reserve`](Ledger::reserve), up to an offset.
+    pub(crate) fn make_room(&self, end: usize) -> Result<(), GuardError> {
+        let grown = self.taken.borrow_mut().grow(end);
+        grown.map_err(|errno| GuardError::refused(errno, RefusedCall::Access(end)))
     }
 
     /// Keeps a free span for a guard that was placed there.

@@ -8,6 +8,7 @@ mod event;
 mod hook;
 mod judge;
 mod ledger;
+mod queue;
 mod record;
 mod spans;
 mod violation;

@@ -1,5 +1,6 @@
 //! What can be wrong with a call to a heap, or with the heap.
 
+use crate::fallible;
 use crate::oom::OutOfMemory;
 use crate::region::BuildError;
 use core::fmt;
@@ -119,6 +120,9 @@ impl From<OutOfMemory> for HeapError {
 impl From<HeapError> for BuildError {
     /// A heap that could not be made.
     fn from(error: HeapError) -> Self {
-        BuildError::Over(Box::new(error))
+        match fallible::boxed(error) {
+            Ok(error) => BuildError::Over(error),
+            Err(exhausted) => exhausted.into(),
+        }
     }
 }

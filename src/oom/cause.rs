@@ -52,11 +52,14 @@ pub enum Cause {
     Injected,
     /// The kernel refused with this error number, and nothing else explains it.
     Kernel(i32),
+    /// The program's global allocator had no memory for what is kept about a region, and no limit of the system
+    /// explains that.
+    Allocator,
 }
 
 impl Cause {
     /// Every cause there is; the cgroup's without a path or figures, the kernel's with ENOMEM.
-    pub const ALL: [Cause; 16] = [
+    pub const ALL: [Cause; 17] = [
         Cause::ReservationExhausted,
         Cause::RegionLimit,
         Cause::ProcessLimit,
@@ -73,6 +76,7 @@ impl Cause {
         Cause::NotInherited,
         Cause::Injected,
         Cause::Kernel(sys::NO_MEMORY.0),
+        Cause::Allocator,
     ];
 
     /// Its name, as reports and JSON have it: lower case, words joined by `-`.
@@ -94,6 +98,7 @@ impl Cause {
             Cause::NotInherited => "not-inherited",
             Cause::Injected => "injected",
             Cause::Kernel(_) => "kernel",
+            Cause::Allocator => "allocator",
         }
     }
 }

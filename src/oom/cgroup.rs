@@ -1,9 +1,8 @@
 //! The memory cgroups that this process is in: found once, outside of any signal.
 
+use crate::fallible::{self, Exhausted};
 use crate::sys::Probe;
-use std::ffi::CString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A cgroup whose limit counts for this process: its own, or an ancestor.
 pub(super) struct Level {
@@ -113,16 +112,19 @@ const V2: Version =
     Version { usage: "memory.current", limit: "memory.max", events: "memory.events", prefix: "" };
 
 /// The cgroups of this process, its own first.
-pub(super) fn levels() -> Vec<Level> {
+pub(super) fn levels() -> Result<Vec<Level>, Exhausted> {
     // (The portable calls read no such files, and under Miri's isolation even opening one ends the program.)
     if cfg!(highwater_portable) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    find(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
+    let (cgroups, mounts) = (fallible::read("/proc/self/cgroup")?, fallible::read("/proc/self/mountinfo")?);
+    find(
+        core::str::from_utf8(&cgroups).unwrap_or_default(),
+        core::str::from_utf8(&mounts).unwrap_or_default(),
+    )
 }
 
-fn find(cgroups: &str, mounts: &str) -> Vec<Level> {
+fn find(cgroups: &str, mounts: &str) -> Result<Vec<Level>, Exhausted> {
     let mut levels = Vec::new();
     for line in cgroups.lines() {
         // `4:memory:/jobs/7`, or `0::/jobs/7` for version 2.
@@ -137,14 +139,14 @@ fn find(cgroups: &str, mounts: &str) -> Vec<Level> {
         };
         let kind = if version.prefix.is_empty() { "cgroup2" } else { "cgroup" };
         let Some((mount, root)) = mounts.lines().find_map(|line| mount_of(line, kind)) else { continue };
-        climb(&mount, &root, path, &version, &mut levels);
+        climb(&unescaped(mount)?, &unescaped(root)?, path, &version, &mut levels)?;
     }
-    levels
+    Ok(levels)
 }
 
 /// The mount point and the root of a cgroup file system with the memory controller, from a line of
 /// `/proc/self/mountinfo`: `35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory`.
-fn mount_of(line: &str, kind: &str) -> Option<(PathBuf, PathBuf)> {
+fn mount_of<'m>(line: &'m str, kind: &str) -> Option<(&'m str, &'m str)> {
     let (left, right) = line.split_once(" - ")?;
     let mut right = right.split(' ');
     if right.next()? != kind {
@@ -156,37 +158,52 @@ fn mount_of(line: &str, kind: &str) -> Option<(PathBuf, PathBuf)> {
     }
     let mut left = left.split(' ').skip(3);
     let (root, mount) = (left.next()?, left.next()?);
-    Some((unescape(mount), unescape(root)))
+    Some((mount, root))
 }
 
-/// Spaces and the like stand as `\040` in that file.
-fn unescape(text: &str) -> PathBuf {
-    PathBuf::from(text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+/// Spaces and the like stand as `\040` in that file: three octal digits.
+fn unescaped(text: &str) -> Result<String, Exhausted> {
+    let mut bytes = fallible::joined(&[text.as_bytes()])?;
+    let (mut from, mut len) = (0, 0);
+    while let Some(&byte) = bytes.get(from) {
+        let digits = (byte == b'\\').then(|| bytes.get(from + 1..from + 4)).flatten();
+        let code = digits.and_then(|digits| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 8).ok());
+        (bytes[len], from) = (code.unwrap_or(byte), from + if code.is_some() { 4 } else { 1 });
+        len += 1;
+    }
+    bytes.truncate(len);
+    Ok(String::from_utf8(bytes).unwrap_or_default())
 }
 
 /// From a cgroup to the root of what is mounted, every level with a limit of its own.
-fn climb(mount: &Path, root: &Path, path: &str, version: &Version, levels: &mut Vec<Level>) {
+fn climb(
+    mount: &str,
+    root: &str,
+    path: &str,
+    version: &Version,
+    levels: &mut Vec<Level>,
+) -> Result<(), Exhausted> {
     // In a container only a part of the tree may be mounted, and the path may begin above it.
     let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
     let inside = inside.strip_prefix("/").unwrap_or(inside);
-    let inside = if inside.starts_with("..") { Path::new("") } else { inside };
-    let mut at = inside.to_path_buf();
-    loop {
-        let dir = mount.join(&at);
-        let probe = |name: &str| {
-            Probe::open(CString::new(dir.join(name).into_os_string().into_encoded_bytes()).ok()?)
+    let mut at = Some(if inside.starts_with("..") { Path::new("") } else { inside });
+    while let Some(level) = at {
+        let directory = level.to_str().unwrap_or_default();
+        let probe = |name: &str| -> Result<Option<Probe>, Exhausted> {
+            let path = [mount, "/", directory, "/", name].map(str::as_bytes);
+            Ok(fallible::c_string(&path)?.and_then(Probe::open))
         };
-        if let (Some(usage), Some(limit), Some(events), Some(stat)) =
-            (probe(version.usage), probe(version.limit), probe(version.events), probe("memory.stat"))
-        {
+        let probes =
+            (probe(version.usage)?, probe(version.limit)?, probe(version.events)?, probe("memory.stat")?);
+        if let (Some(usage), Some(limit), Some(events), Some(stat)) = probes {
             // A handful of bytes per process, for ever: causes lend it out.
-            let path = format!("/{}", at.display());
-            levels.push(Level { path, usage, limit, stat, events, prefix: version.prefix });
+            let path =
+                String::from_utf8(fallible::joined(&[b"/", directory.as_bytes()])?).unwrap_or_default();
+            fallible::push(levels, Level { path, usage, limit, stat, events, prefix: version.prefix })?;
         }
-        if !at.pop() {
-            return;
-        }
+        at = level.parent();
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -197,11 +214,12 @@ mod tests {
     fn mounts_are_recognised_by_kind_and_controller() {
         let memory = "35 31 0:32 /a /sys/fs/cgroup/mem\\040ory rw,relatime - cgroup cgroup rw,memory";
         let (mount, root) = mount_of(memory, "cgroup").unwrap();
-        assert_eq!((mount.to_str(), root.to_str()), (Some("/sys/fs/cgroup/mem ory"), Some("/a")));
+        assert_eq!((&*unescaped(mount).unwrap(), root), ("/sys/fs/cgroup/mem ory", "/a"));
+        assert_eq!(unescaped("a\\134b\\011\\\\04").unwrap(), "a\\b\t\\\\04");
         assert!(mount_of(memory, "cgroup2").is_none());
         assert!(mount_of("32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", "cgroup").is_none());
         let unified = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw";
-        assert_eq!(mount_of(unified, "cgroup2").unwrap().0, Path::new("/sys/fs/cgroup/unified"));
+        assert_eq!(mount_of(unified, "cgroup2").unwrap().0, "/sys/fs/cgroup/unified");
     }
 
     #[test]
@@ -251,7 +269,7 @@ mod tests {
 
     #[test]
     fn nonsense_has_no_levels() {
-        assert!(find("", "").is_empty());
-        assert!(find("0::/x\n4:memory:/y\nx", "nothing\n1 2 3").is_empty());
+        assert!(find("", "").unwrap().is_empty());
+        assert!(find("0::/x\n4:memory:/y\nx", "nothing\n1 2 3").unwrap().is_empty());
     }
 }

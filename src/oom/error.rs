@@ -1,8 +1,10 @@
 //! The error of a fallible call.
 
 use super::cause::{Cause, Refusal};
+use crate::fallible::Exhausted;
 use crate::region::{BuildError, GuardError, NAME_BYTES, Role, Slot, text_of};
 use crate::sys;
+use crate::sys::evidence::{self, RefusedCall};
 use core::fmt;
 
 /// What was wanted when memory ran out. Sizes are bytes.
@@ -143,16 +145,38 @@ impl fmt::Debug for OutOfMemory {
 
 impl std::error::Error for OutOfMemory {}
 
+/// Why the global allocator has no `bytes` bytes: a limit of the system, if one stands in its way.
+fn no_heap(bytes: usize) -> Refusal {
+    /// What a malloc asks the system for at a time, at least.
+    const STEP: usize = 132 << 10;
+    let mut scratch = [0u8; 4096];
+    let wanted = RefusedCall::Memory(bytes.max(STEP));
+    evidence::find(sys::NO_MEMORY, wanted, &mut scratch).map_or(Refusal::of(Cause::Allocator), Refusal::from)
+}
+
+impl From<Exhausted> for OutOfMemory {
+    fn from(exhausted: Exhausted) -> Self {
+        BuildError::from(exhausted).into()
+    }
+}
+
 impl From<BuildError> for OutOfMemory {
     /// A region that could not be made, as the error that `try_new` returns.
     fn from(error: BuildError) -> Self {
-        let kernel = |error: &std::io::Error| Refusal::of(Cause::Kernel(error.raw_os_error().unwrap_or(0)));
+        let kernel = |error: &std::io::Error| match error.raw_os_error() {
+            // (The portable calls have their memory from there.)
+            Some(errno) if cfg!(highwater_portable) && errno == sys::NO_MEMORY.0 => {
+                Refusal::of(Cause::Allocator)
+            }
+            errno => Refusal::of(Cause::Kernel(errno.unwrap_or(0))),
+        };
         let found = error.evidence().map(Refusal::from);
         let (refusal, requested) = match error {
             BuildError::AddressSpace { reserve, left } => {
                 (Refusal::new(Cause::AddressSpace, left as u64, reserve as u64), reserve)
             }
             BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
+            BuildError::Allocator { bytes } => (no_heap(bytes), bytes),
             BuildError::Refused { bytes, limit, error, .. } => {
                 let too_long =
                     || Refusal::new(Cause::Kernel(sys::FILE_TOO_LARGE.0), limit.map_or(0, |l| l.1), 0);
@@ -161,6 +185,12 @@ impl From<BuildError> for OutOfMemory {
             }
             BuildError::Guard(GuardError::Limited { bytes, .. }) => {
                 (found.unwrap_or(Refusal::of(Cause::Kernel(0))), bytes)
+            }
+            // (A path that there was no memory for.)
+            BuildError::File { error, .. }
+                if error.kind() == std::io::ErrorKind::OutOfMemory && error.raw_os_error().is_none() =>
+            {
+                (no_heap(0), 0)
             }
             BuildError::File { error, .. } if error.raw_os_error() == Some(sys::DISK_FULL.0) => {
                 (Refusal::new(Cause::DiskFull, 0, 0), 0)

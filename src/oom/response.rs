@@ -1,6 +1,7 @@
 //! What follows when a commit is refused inside a fault, where nothing can be returned to the write that needs it.
 
 use super::OutOfMemory;
+use crate::fallible::{self, Exhausted};
 use core::fmt;
 use std::path::PathBuf;
 
@@ -76,6 +77,15 @@ impl Response {
     /// ```
     pub const unsafe fn hook(call: fn(&OutOfMemory) -> Answer) -> Self {
         Response::Hook(RefusalHook(call))
+    }
+
+    /// A copy.
+    pub(crate) fn try_clone(&self) -> Result<Self, Exhausted> {
+        Ok(match self {
+            Response::Abort => Response::Abort,
+            Response::Spill(dir) => Response::Spill(fallible::path(dir)?),
+            Response::Hook(hook) => Response::Hook(*hook),
+        })
     }
 
     /// As a word that an atomic holds: null where no function is called.

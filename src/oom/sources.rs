@@ -2,6 +2,7 @@
 
 use super::cgroup::{self, Level};
 use super::scratch;
+use crate::fallible::{self, Exhausted};
 use crate::policy::Headroom;
 use crate::region::{committed_unseen, live_slots};
 use crate::sys::{self, Probe};
@@ -26,19 +27,20 @@ const MIN_MARGIN: u64 = 2 << 20;
 pub(super) const MAX_MARGIN: u64 = 64 << 20;
 
 /// Finds out what to query; the first region does so. Outside of any signal.
-pub(crate) fn prepare() {
+pub(crate) fn prepare() -> Result<(), Exhausted> {
     if get().is_some() {
-        return;
+        return Ok(());
     }
     // (Without it a child may be refused what there is, and that is all.)
     #[cfg(not(highwater_portable))]
     let _ = sys::on_fork_in_child(super::grants::in_child);
-    let made = Sources { levels: cgroup::levels(), memory: Probe::open(c"/proc/meminfo".into()) };
-    let made = Box::into_raw(Box::new(made));
+    let memory = fallible::c_string(&[b"/proc/meminfo"])?.and_then(Probe::open);
+    let made = Box::into_raw(fallible::boxed(Sources { levels: cgroup::levels()?, memory })?);
     if SOURCES.compare_exchange(core::ptr::null_mut(), made, AcqRel, Acquire).is_err() {
         // SAFETY: nobody has seen it.
         drop(unsafe { Box::from_raw(made) });
     }
+    Ok(())
 }
 
 pub(super) fn get() -> Option<&'static Sources> {

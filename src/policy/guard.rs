@@ -86,6 +86,19 @@ impl GuardPolicy {
         self
     }
 
+    /// [`at`](GuardPolicy::at) that returns the error when the global allocator has no memory for the list.
+    #[doc(hidden)]
+    pub fn try_at(mut self, range: Range<usize>) -> Result<Self, std::collections::TryReserveError> {
+        self.placed.try_reserve(1)?;
+        self.placed.push(range);
+        Ok(self)
+    }
+
+    /// The policy without the guards that are placed.
+    pub(crate) fn without_placed(&self) -> Self {
+        GuardPolicy { placed: Vec::new(), ..*self }
+    }
+
     /// How guards inside the region are made.
     #[must_use]
     pub fn mechanism(mut self, mechanism: GuardMechanism) -> Self {
@@ -111,7 +124,7 @@ impl GuardPolicy {
     /// reset, and each rewind that gave something up, begins a new one. 0 lets the next allocation have the
     /// same addresses again, as in any arena. Only addresses are kept, memory goes back at once (that of a file when
     /// the region goes). Of single allocations that were freed or moved at most 1,024 and 64 MiB are kept for each
-    /// generation.
+    /// generation, and of everything at most 16,384 stretches.
     #[must_use]
     pub fn generations(mut self, generations: u32) -> Self {
         self.generations = generations;

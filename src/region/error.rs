@@ -1,6 +1,7 @@
 //! Why a region could not be made, with the figures of the limit that stood in the way.
 
 use super::{GuardError, space};
+use crate::fallible::Exhausted;
 use crate::policy::RegionEngine;
 use crate::sys::Errno;
 use crate::sys::evidence::{self, Evidence, RefusedCall};
@@ -52,6 +53,11 @@ pub enum BuildError {
         kept_back: u64,
         /// The system's error.
         error: std::io::Error,
+    },
+    /// The program's global allocator had no memory for what is kept about the region.
+    Allocator {
+        /// The bytes that it was asked for.
+        bytes: usize,
     },
     /// A backing file cannot be had or cannot be used.
     File {
@@ -120,6 +126,12 @@ impl BuildError {
     }
 }
 
+impl From<Exhausted> for BuildError {
+    fn from(Exhausted { bytes }: Exhausted) -> Self {
+        BuildError::Allocator { bytes }
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -149,6 +161,9 @@ impl fmt::Display for BuildError {
             }
             BuildError::Refused { bytes, limit: None, error, .. } => {
                 write!(f, "out of memory: {bytes} bytes refused by the system: {error}")
+            }
+            BuildError::Allocator { bytes } => {
+                write!(f, "out of memory: the global allocator has no {bytes} bytes")
             }
             BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
             BuildError::Guard(error) => error.fmt(f),

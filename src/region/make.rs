@@ -1,10 +1,12 @@
 //! From what was asked for to a region.
 
 use super::mapping::{Mapping, Plan};
+use super::name::Name;
 use super::role::Role;
-use super::slot::{self, Init, NAME_BYTES};
+use super::slot::{self, Init};
 use super::{BuildError, GuardError, Region};
 use super::{registry, space};
+use crate::fallible;
 use crate::math::page::{HUGE_PAGE, KIB, align_down, align_up_saturating};
 use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 #[cfg(not(highwater_portable))]
@@ -13,6 +15,7 @@ use crate::sys::evidence::RefusedCall;
 use crate::sys::{self, Access, Errno};
 use core::sync::atomic::Ordering::Relaxed;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// The head when none is asked for, in bytes.
@@ -21,7 +24,7 @@ const DEFAULT_HEAD: usize = 64 * KIB;
 /// All that can be asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    pub(crate) name: String,
+    pub(crate) name: Name,
     pub(crate) role: Role,
     pub(crate) reserve: Reserve,
     /// The bytes that a default reservation has to hold, and with room to grow if there is address space for that.
@@ -111,9 +114,10 @@ impl Options {
         };
         let spills = self.spill.is_some();
         if spills && (self.checked || !sys::PROTECTS || !matches!(self.source, Source::Anonymous)) {
-            let error = std::io::Error::from(std::io::ErrorKind::Unsupported);
-            let what =
-                "to spill to, for a checked arena, one in a file, or where memory cannot be mapped".into();
+            let error = std::io::Error::from(ErrorKind::Unsupported);
+            let what = fallible::text(format_args!(
+                "to spill to, for a checked arena, one in a file, or where memory cannot be mapped"
+            ));
             return Err(BuildError::File { what, error });
         }
         #[cfg_attr(highwater_portable, allow(unused_mut, reason = "nothing spills there"))]
@@ -121,9 +125,6 @@ impl Options {
         let spill = self.prepare_spill(&mut mapping).inspect_err(|_| space::give(taken))?;
         let asked = wanted.min(mapping.reserved);
         let populate = self.populated(&mapping);
-        // One line of a report stays one line, and a terminal is told nothing.
-        let mut name = self.name.replace(char::is_control, "_");
-        name.truncate(name.floor_char_boundary(NAME_BYTES));
         let slot = match slot::acquire() {
             Ok(slot) => slot,
             Err(errno) => {
@@ -146,7 +147,7 @@ impl Options {
             by_advice,
             headroom: self.headroom,
             spill,
-            name: &name,
+            name: self.name,
             role: self.role,
         });
         // From here on dropping the region undoes everything.
@@ -173,7 +174,7 @@ impl Options {
             if !anonymous_upfront {
                 slot.make_accessible(0, head).map_err(|errno| match region.mapping.file() {
                     Some(_) if errno != sys::NO_MEMORY => BuildError::File {
-                        what: format!("cannot be extended by {head} bytes"),
+                        what: fallible::text(format_args!("cannot be extended by {head} bytes")),
                         error: errno.into(),
                     },
                     _ => BuildError::refused(errno, RefusedCall::Access(head)),
@@ -200,7 +201,13 @@ impl Options {
             return Ok(-1);
         };
         mapping.prepare_spill(dir).map_err(|error| {
-            let what = format!("to spill to, in {}", dir.display());
+            let why = match error.kind() {
+                ErrorKind::Unsupported => {
+                    ", a file system in memory (tmpfs), where spilling would free nothing"
+                }
+                _ => "",
+            };
+            let what = fallible::text(format_args!("to spill to, in {}{why}", dir.display()));
             BuildError::File { what, error }
         })
     }
@@ -247,7 +254,7 @@ impl Options {
             // A checked arena's allocations have small pages of their own, and mappings that were advised differently
             // do not join again.
             let huge_pages = (!self.checked).then_some(self.huge_pages);
-            let plan = Plan { reserved, guard: &self.guard, access, huge_pages, name: &self.name };
+            let plan = Plan { reserved, guard: &self.guard, access, huge_pages, name: self.name };
             let mapped = plan.mapped().unwrap_or(usize::MAX);
             if !space::take(mapped) {
                 // The room to grow is what nobody asked for.
@@ -288,22 +295,27 @@ impl Options {
             Source::Anonymous => Mapping::anonymous(plan).map_err(Failed::Refused),
             #[cfg(not(highwater_portable))]
             Source::Temp(dir) => Mapping::temporary_file(dir)
-                .map_err(|error| BuildError::File { what: format!("in {}", dir.display()), error }.into())
+                .map_err(|error| {
+                    BuildError::File { what: fallible::text(format_args!("in {}", dir.display())), error }
+                        .into()
+                })
                 .and_then(|file| Self::map_file(plan, file)),
             #[cfg(not(highwater_portable))]
             Source::File(file) => file
                 .try_clone()
-                .map_err(|error| BuildError::File { what: "given".into(), error }.into())
+                .map_err(|error| {
+                    BuildError::File { what: fallible::text(format_args!("given")), error }.into()
+                })
                 .and_then(|file| Self::map_file(plan, file)),
             #[cfg(highwater_portable)]
             Source::Temp(dir) => {
-                let (what, error) = (format!("in {}", dir.display()), std::io::ErrorKind::Unsupported.into());
-                Err(BuildError::File { what, error }.into())
+                let what = fallible::text(format_args!("in {}", dir.display()));
+                Err(BuildError::File { what, error: ErrorKind::Unsupported.into() }.into())
             }
             #[cfg(highwater_portable)]
             Source::File(file) => {
-                let (what, error) = (format!("{file:?}"), std::io::ErrorKind::Unsupported.into());
-                Err(BuildError::File { what, error }.into())
+                let what = fallible::text(format_args!("{file:?}"));
+                Err(BuildError::File { what, error: ErrorKind::Unsupported.into() }.into())
             }
         }
     }
@@ -313,11 +325,12 @@ impl Options {
         Mapping::over_file(plan, file).map_err(|error| match error.raw_os_error().map(Errno) {
             Some(errno @ (sys::NO_MEMORY | sys::TRY_AGAIN)) => Failed::Refused(errno),
             // A shorter file may be allowed: this is a refusal like any other.
-            _ if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            _ if error.kind() == ErrorKind::FileTooLarge => {
                 let limit = sys::resource_limit(Limit::FileSize).map(|limit| ("RLIMIT_FSIZE", limit, 0));
                 BuildError::Refused { bytes: plan.reserved, limit, kept_back: 0, error }.into()
             }
-            _ => BuildError::File { what: format!("of {} bytes", plan.reserved), error }.into(),
+            _ => BuildError::File { what: fallible::text(format_args!("of {} bytes", plan.reserved)), error }
+                .into(),
         })
     }
 }

@@ -1,12 +1,14 @@
 //! The address range behind a region and what it is mapped to.
 
+use super::name::Name;
+#[cfg(not(highwater_portable))]
+use crate::fallible;
 use crate::math::page::{HUGE_PAGE, align_up_saturating};
 use crate::policy::{GuardPolicy, HugePages};
 #[cfg(not(highwater_portable))]
 use crate::sys::Limit;
 use crate::sys::{self, Access, Errno};
 use core::ptr::NonNull;
-use std::ffi::{CStr, CString};
 #[cfg(not(highwater_portable))]
 use std::fs::File;
 
@@ -25,7 +27,7 @@ pub(crate) struct Mapping {
     access: Access,
     /// What is advised, if anything.
     huge_pages: Option<HugePages>,
-    name: CString,
+    pub(super) name: Name,
     memory: Memory,
     /// Where the region goes on when memory runs out.
     #[cfg(not(highwater_portable))]
@@ -53,7 +55,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) guard: &'a GuardPolicy,
     pub(crate) access: Access,
     pub(crate) huge_pages: Option<HugePages>,
-    pub(crate) name: &'a str,
+    pub(crate) name: Name,
 }
 
 impl Plan<'_> {
@@ -101,7 +103,7 @@ impl Mapping {
             tail_end: len - first,
             access: plan.access,
             huge_pages: plan.huge_pages,
-            name: vma_name(plan.name),
+            name: plan.name,
             memory: Memory::Anonymous { start, len },
             #[cfg(not(highwater_portable))]
             spill: None,
@@ -118,7 +120,7 @@ impl Mapping {
     fn dress(&self, start: NonNull<u8>, len: usize) {
         // SAFETY: the range lies in this mapping.
         unsafe {
-            sys::name(start, len, &self.name);
+            sys::name(start, len, self.name.in_maps().as_c_str());
             if self.access == Access::None {
                 sys::dump(start.as_ptr(), len, false);
             }
@@ -134,11 +136,6 @@ impl Mapping {
     pub(crate) fn territory(&self) -> (usize, usize) {
         let (before, after) = self.guard;
         (self.base.addr().get() - before, before + self.reserved + after)
-    }
-
-    /// The name in the maps file.
-    pub(crate) fn vma_name(&self) -> &CStr {
-        &self.name
     }
 
     /// Whether every byte is accessible at any time, given back or not.
@@ -285,7 +282,7 @@ impl Mapping {
             tail_end: len - guard.0,
             access: Access::None,
             huge_pages: plan.huge_pages,
-            name: vma_name(plan.name),
+            name: plan.name,
             memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: sys::memory_id() },
             spill: None,
         })
@@ -296,8 +293,7 @@ impl Mapping {
         use std::os::fd::AsRawFd;
         let file = Self::temporary_file(dir)?;
         if sys::is_in_memory(file.as_raw_fd()) {
-            let reason = "a file system in memory (tmpfs): spilling there would free nothing";
-            return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, reason));
+            return Err(std::io::ErrorKind::Unsupported.into());
         }
         // Without blocks on demand a full disk would be SIGBUS.
         sys::allocate_blocks(file.as_raw_fd(), 0, sys::page_size())?;
@@ -355,7 +351,7 @@ impl Mapping {
         }
         for attempt in 0..100u32 {
             let unique = sys::monotonic_ns().wrapping_add(u64::from(attempt));
-            let path = dir.join(format!(".highwater-{}-{unique:016x}", sys::process_id()));
+            let path = unique_path(dir, unique)?;
             match open(&path, flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW, mode) {
                 Ok(file) => {
                     std::fs::remove_file(&path)?;
@@ -367,6 +363,16 @@ impl Mapping {
         }
         Err(nix::Error::EEXIST.into())
     }
+}
+
+/// A path in `dir` that nobody else has.
+#[cfg(not(highwater_portable))]
+fn unique_path(dir: &std::path::Path, unique: u64) -> std::io::Result<std::path::PathBuf> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let name = fallible::text(format_args!("/.highwater-{}-{unique:016x}", sys::process_id()));
+    let path = fallible::joined(&[dir.as_os_str().as_bytes(), name.as_bytes()]);
+    let path = path.map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+    Ok(std::ffi::OsString::from_vec(path).into())
 }
 
 impl Drop for Mapping {
@@ -382,25 +388,5 @@ impl Drop for Mapping {
                 }
             }
         }
-    }
-}
-
-/// The name as the kernel takes it: printable ASCII without the characters that would confuse a reader of
-/// the maps file, at most 79 bytes.
-fn vma_name(name: &str) -> CString {
-    let printable =
-        |c: char| if (c.is_ascii_graphic() || c == ' ') && !"\\`$[]".contains(c) { c } else { '_' };
-    let text: String = "highwater:".chars().chain(name.chars().map(printable)).take(79).collect();
-    CString::new(text).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_made_safe_for_the_maps_file() {
-        assert_eq!(vma_name("a[b]$\n").to_str().unwrap(), "highwater:a_b___");
-        assert_eq!(vma_name(&"x".repeat(200)).as_bytes().len(), 79);
     }
 }

@@ -11,6 +11,7 @@ mod injected;
 mod make;
 mod mapping;
 mod monitor;
+mod name;
 mod registry;
 mod role;
 mod slot;
@@ -37,6 +38,7 @@ pub(crate) use injected::{Injected, Rule};
 pub(crate) use make::{Options, Source};
 use mapping::Mapping;
 pub use monitor::{Monitor, committed_of};
+pub(crate) use name::{Name, NameInMaps};
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
 pub(crate) use role::Role;
@@ -96,8 +98,8 @@ impl Region {
     }
 
     /// The region's name in the maps file.
-    pub(crate) fn vma_name(&self) -> &core::ffi::CStr {
-        self.mapping.vma_name()
+    pub(crate) fn name_in_maps(&self) -> NameInMaps {
+        self.mapping.name.in_maps()
     }
 
     /// A number that no other region of this process has had or will have.

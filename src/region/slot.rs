@@ -12,6 +12,7 @@ use super::free::FreeList;
 use super::frontier::Frontier;
 use super::guards::Guards;
 use super::injected::Injected;
+use super::name::Name;
 use super::role::Role;
 use super::space;
 use crate::math::page::align_up_saturating;
@@ -137,7 +138,7 @@ pub(crate) struct Init<'a> {
     pub(crate) by_advice: bool,
     pub(crate) headroom: Headroom,
     pub(crate) spill: i32,
-    pub(crate) name: &'a str,
+    pub(crate) name: Name,
     pub(crate) role: Role,
 }
 
@@ -535,10 +536,7 @@ impl Slot {
         self.flags.store(flags, Relaxed);
         self.ledger.store(core::ptr::null_mut(), Relaxed);
         self.counters.clear();
-        let mut bytes = [0; NAME_BYTES];
-        let name = init.name.as_bytes();
-        bytes[..name.len()].copy_from_slice(name);
-        for (word, bytes) in self.name.iter().zip(bytes.chunks_exact(8)) {
+        for (word, bytes) in self.name.iter().zip(init.name.bytes().chunks_exact(8)) {
             word.store(u64::from_ne_bytes(bytes.try_into().expect("chunks of eight")), Relaxed);
         }
         self.generation.fetch_add(1, Release);

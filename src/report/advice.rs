@@ -33,5 +33,6 @@ pub(super) const fn advice(cause: Cause) -> &'static str {
         Cause::NotInherited => "make a region of its own in the forked process",
         Cause::Injected => "nothing: a test wanted it so (Injection)",
         Cause::Kernel(_) => "see errno(3), and the kernel's log",
+        Cause::Allocator => "use less of malloc's memory, or raise the limit of the global allocator",
     }
 }

@@ -57,6 +57,7 @@ ends!(
     highwater_oom_not_inherited,
     highwater_oom_injected,
     highwater_oom_kernel,
+    highwater_oom_allocator,
 );
 
 pub(super) fn out_of_memory(cause: Cause) -> ! {
@@ -77,5 +78,6 @@ pub(super) fn out_of_memory(cause: Cause) -> ! {
         Cause::NotInherited => highwater_oom_not_inherited(),
         Cause::Injected => highwater_oom_injected(),
         Cause::Kernel(_) => highwater_oom_kernel(),
+        Cause::Allocator => highwater_oom_allocator(),
     }
 }

@@ -128,6 +128,7 @@ impl fmt::Display for Refusal {
             Cause::HugePages => f.write_str("huge pages used up"),
             Cause::NotInherited => f.write_str("a region in a file is not inherited by a forked process"),
             Cause::Injected => f.write_str("refused by injection"),
+            Cause::Allocator => f.write_str("the global allocator has no memory"),
             Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
         }?;
         if self.is_injected() && self.cause() != Cause::Injected {

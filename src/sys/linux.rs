@@ -222,8 +222,9 @@ pub(crate) fn sleep_briefly(nanoseconds: u32) {
 
 /// How many mappings a process may have.
 pub(crate) fn most_mappings() -> usize {
-    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
-    text.trim().parse().unwrap_or(65_530)
+    let mut text = [0; 32];
+    let len = read_file(c"/proc/sys/vm/max_map_count", &mut text).unwrap_or(0);
+    decimal(text.get(..len).unwrap_or_default()).map_or(65_530, |most| most as usize)
 }
 
 /// Asks for huge pages in a range, or forbids them. Best effort.

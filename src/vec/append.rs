@@ -180,8 +180,8 @@ impl<T> Over for AppendVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
 
-    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
-        Ok(GrowVec::from(region).into())
+    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
+        Ok(<GrowVec<T> as Over>::over(region, asked)?.into())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::storage::{Extent, Storage, panic_with};
 use crate::builder::{Asked, Builder, Over};
+use crate::fallible;
 use crate::grow::Why;
 use crate::oom::OutOfMemory;
 use crate::region::{BuildError, Monitor, Region, Role, Slot};
@@ -576,7 +577,7 @@ unsafe impl<T: Sync> Sync for GrowVec<T> {}
 impl<T> From<Region> for GrowVec<T> {
     /// An empty vector over a region.
     fn from(region: Region) -> Self {
-        Self::in_storage(Storage::over(region), 0)
+        Self::in_storage(Storage::over(Box::new(region)), 0)
     }
 }
 
@@ -585,7 +586,7 @@ impl<T> Over for GrowVec<T> {
     const ROLE: Role = Role::Vector;
 
     fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
-        Ok(region.into())
+        Ok(Self::in_storage(Storage::over(fallible::boxed(region)?), 0))
     }
 }
 

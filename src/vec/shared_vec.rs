@@ -4,6 +4,7 @@ use super::grow_vec::GrowVec;
 use super::order::Order;
 use super::storage::{Storage, not_made, panic_with};
 use crate::builder::{Asked, Builder, Over};
+use crate::fallible;
 use crate::grow::Why;
 use crate::oom::{OutOfMemory, Response};
 use crate::region::{BuildError, Region, Role};
@@ -319,7 +320,7 @@ impl<T> Over for SharedVec<T> {
     const ROLE: Role = Role::Vector;
 
     fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(region), asked.response.clone())
+        Self::in_storage(Storage::over(fallible::boxed(region)?), asked.response.try_clone()?)
     }
 }
 
@@ -328,7 +329,7 @@ impl<T> TryFrom<Region> for SharedVec<T> {
 
     /// An empty vector over a region; its marks are in another one.
     fn try_from(region: Region) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(region), Response::Abort)
+        Self::in_storage(Storage::over(fallible::boxed(region)?), Response::Abort)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The memory of a vector: a region, seen as places for values.
 
 use crate::builder::Builder;
+use crate::fallible;
 use crate::grow::{Why, grow};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
@@ -38,10 +39,10 @@ impl<T> Storage<T> {
         }
     }
 
-    pub(super) fn over(region: Region) -> Self {
+    pub(super) fn over(region: Box<Region>) -> Self {
         region.slot().set_role(Role::Vector);
         if Self::SIZE == 0 {
-            return Storage { slot: Some(region.slot()), region: Some(Box::new(region)), ..Self::none() };
+            return Storage { slot: Some(region.slot()), region: Some(region), ..Self::none() };
         }
         let base = region.as_ptr();
         // An alignment beyond the page's costs a part of the reservation.
@@ -53,7 +54,7 @@ impl<T> Storage<T> {
             most,
             is_bounded: false,
             slot: Some(region.slot()),
-            region: Some(Box::new(region)),
+            region: Some(region),
             places: PhantomData,
         }
     }
@@ -77,9 +78,10 @@ impl<T> Storage<T> {
     pub(super) fn beside<U>(values: &Storage<U>, response: Response) -> Result<Self, BuildError> {
         let bytes = values.most.saturating_mul(Self::SIZE).max(1);
         let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
-        let Some(slot) = values.slot() else { return Ok(Self::over(builder.try_build()?)) };
+        let Some(slot) = values.slot() else { return Ok(Self::over(fallible::boxed(builder.try_build()?)?)) };
         let mut name = [0; NAME_BYTES];
-        let beside = Self::over(builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?);
+        let region = builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?;
+        let beside = Self::over(fallible::boxed(region)?);
         if let Some(own) = beside.slot() {
             // (Where the values' region was given, and not built here, nobody says which answer that was.)
             own.response.store(slot.response.load(Acquire), Release);
@@ -236,8 +238,9 @@ impl Extent {
 }
 
 /// The region of a new vector.
-fn made(builder: Builder<Region>) -> Result<Region, OutOfMemory> {
-    builder.vector().try_build().map_err(not_made)
+fn made(builder: Builder<Region>) -> Result<Box<Region>, OutOfMemory> {
+    let region = builder.vector().try_build().map_err(not_made)?;
+    fallible::boxed(region).map_err(|exhausted| not_made(exhausted.into()))
 }
 
 /// The error of a vector that could not be made.

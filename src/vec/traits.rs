@@ -1,6 +1,8 @@
 //! What std's traits make of a vector.
 
 use super::grow_vec::GrowVec;
+use crate::fallible;
+use crate::oom::OutOfMemory;
 use core::borrow::{Borrow, BorrowMut};
 use core::cmp::Ordering;
 use core::fmt;
@@ -286,7 +288,15 @@ impl io::Write for GrowVec<u8> {
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let appended = self.try_extend_from_slice(bytes);
-        appended.map_err(|error| io::Error::new(io::ErrorKind::OutOfMemory, error))
+        appended.map_err(|error| {
+            let kind = io::ErrorKind::OutOfMemory;
+            // (std has no call that makes such an error and may fail.) Where there is no memory for the text, that is
+            // said by the kind alone.
+            match fallible::boxed([0u8; 2 * size_of::<OutOfMemory>()]) {
+                Ok(_) => io::Error::new(kind, error),
+                Err(_) => kind.into(),
+            }
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

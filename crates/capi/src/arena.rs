@@ -1,7 +1,7 @@
 //! Arenas: making, limiting and giving them back.
 
 use crate::abi::{HwCursor, HwError, HwOptions, NONE, Status};
-use crate::error::{end, plain, status};
+use crate::error::{boxed, end, plain, status};
 use crate::options;
 use crate::refusal::{self, Node};
 use core::ffi::c_void;
@@ -52,8 +52,12 @@ pub(crate) unsafe fn create(
     // SAFETY: the caller's promise.
     let arena = prepare(unsafe { options::builder(&known)? }).try_build()?;
     let hook = known.refusal_hook.filter(|_| known.on_refusal == 2);
-    let hook = hook.map(|hook| refusal::remember(arena.id(), hook, known.refusal_user));
-    Ok(Box::new(HwArena { arena, hook }))
+    // (What knows of the hook comes first, so that it forgets it when anything fails.)
+    let mut made = boxed(HwArena { arena, hook: None })?;
+    if let Some(hook) = hook {
+        made.hook = Some(refusal::remember(made.arena.id(), hook, known.refusal_user)?);
+    }
+    Ok(made)
 }
 
 #[unsafe(no_mangle)]

@@ -1,6 +1,7 @@
 //! Errors as C gets them: a status, and the figures and the message in a structure of the caller's.
 
 use crate::abi::{HwError, MESSAGE_BYTES, Status};
+use core::alloc::Layout;
 use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
 use highwater::{BuildError, Cause, GuardError, OutOfMemory, Remote};
@@ -109,7 +110,9 @@ impl From<BuildError> for HwError {
     fn from(error: BuildError) -> Self {
         let message = HwError::new(Status::Memory, format_args!("{error}")).message;
         let status = match &error {
-            BuildError::AddressSpace { .. } | BuildError::Refused { .. } => Status::Memory,
+            BuildError::AddressSpace { .. } | BuildError::Refused { .. } | BuildError::Allocator { .. } => {
+                Status::Memory
+            }
             BuildError::File { error, .. } if error.raw_os_error() == Some(libc::ENOSPC) => Status::Memory,
             BuildError::File { error, .. } | BuildError::Handler(error) => {
                 let system_error = error.raw_os_error().unwrap_or(0);
@@ -252,10 +255,27 @@ pub extern "C" fn hw_cause_name(cause: u32) -> *const c_char {
         14 => c"not-inherited",
         15 => c"injected",
         16 => c"kernel",
+        17 => c"allocator",
         _ => c"unknown",
     };
     text.as_ptr()
 }
 
 // The order of the header's constants is that of the library's list.
-const _: () = assert!(Cause::ALL.len() == 16);
+const _: () = assert!(Cause::ALL.len() == 17);
+
+/// A value in a box, or the error of a malloc that has no memory for it.
+pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, HwError> {
+    let layout = Layout::new::<T>();
+    assert!(layout.size() > 0, "a box of something");
+    // SAFETY: the layout has a size.
+    let place = unsafe { std::alloc::alloc(layout) }.cast::<T>();
+    if place.is_null() {
+        return Err(BuildError::Allocator { bytes: layout.size() }.into());
+    }
+    // SAFETY: the block is as large and as aligned as the value, of the global allocator, and nobody else's.
+    unsafe {
+        place.write(value);
+        Ok(Box::from_raw(place))
+    }
+}

@@ -1,12 +1,14 @@
 //! `hw_options`: reading a structure whose length the program says, and making a builder of it.
 
 use crate::abi::{HwError, HwOptions, NONE, PHYSICAL, Status};
+use crate::error::Text;
 use crate::refusal;
 use core::ffi::{CStr, c_char};
+use core::fmt::Write;
 use highwater::oom::Response;
 use highwater::{
-    Arena, Backing, Builder, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, OnViolation,
-    ReportFormat, Reserve,
+    Arena, Backing, BuildError, Builder, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages,
+    OnViolation, ReportFormat, Reserve,
 };
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -82,9 +84,34 @@ fn choice(name: &str, value: u32) -> Result<Option<bool>, HwError> {
 
 /// # Safety
 /// `path` is null or a string.
-unsafe fn directory(path: *const c_char) -> Option<PathBuf> {
+unsafe fn directory(path: *const c_char) -> Result<Option<PathBuf>, HwError> {
+    if path.is_null() {
+        return Ok(None);
+    }
     // SAFETY: the caller's promise.
-    (!path.is_null()).then(|| PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())))
+    let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
+    let mut directory = PathBuf::new();
+    directory.try_reserve_exact(path.len()).map_err(|_| no_heap(path.len()))?;
+    directory.push(path);
+    Ok(Some(directory))
+}
+
+/// The error of a malloc that has no `bytes` bytes.
+fn no_heap(bytes: usize) -> HwError {
+    BuildError::Allocator { bytes }.into()
+}
+
+/// A name of the program's, as far as one is kept. What is no UTF-8 is replaced.
+fn name_of(name: &CStr, to: &mut [u8; 64]) -> usize {
+    let mut text = Text { bytes: to, len: 0 };
+    for chunk in name.to_bytes().utf8_chunks() {
+        let replacement = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+        // (Cut where the array ends, which is longer than what is kept.)
+        if write!(text, "{}{replacement}", chunk.valid()).is_err() {
+            break;
+        }
+    }
+    text.len
 }
 
 /// # Safety
@@ -92,8 +119,10 @@ unsafe fn directory(path: *const c_char) -> Option<PathBuf> {
 pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwError> {
     let mut builder = Arena::builder();
     if !options.name.is_null() {
+        let mut name = [0; 64];
         // SAFETY: the caller's promise.
-        builder = builder.name(unsafe { CStr::from_ptr(options.name) }.to_string_lossy());
+        let len = name_of(unsafe { CStr::from_ptr(options.name) }, &mut name);
+        builder = builder.name(core::str::from_utf8(&name[..len]).unwrap_or_default());
     }
     match options.reserve {
         0 => {}
@@ -123,7 +152,7 @@ pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwEr
         bytes => Headroom::AtLeast(bytes),
     });
     // SAFETY: the caller's promise.
-    if let Some(directory) = unsafe { directory(options.backing_directory) } {
+    if let Some(directory) = unsafe { directory(options.backing_directory)? } {
         builder = builder.backing(Backing::Temp(directory));
     }
     if let Some(engine) = crate::engine::choice(options.engine)? {
@@ -187,7 +216,7 @@ unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
     for at in 0..options.guard_count {
         // SAFETY: the caller's promise: there are so many.
         let range = unsafe { *options.guards.add(at) };
-        guard = guard.at(range.start..range.end);
+        guard = guard.try_at(range.start..range.end).map_err(|_| no_heap(size_of_val(&range)))?;
     }
     let mechanism = match options.guard_mechanism {
         0 => GuardMechanism::Auto,
@@ -221,7 +250,7 @@ unsafe fn response(options: &HwOptions) -> Result<Response, HwError> {
         0 => Ok(Response::Abort),
         1 => {
             // SAFETY: the caller's promise.
-            let directory = unsafe { directory(options.spill_directory) };
+            let directory = unsafe { directory(options.spill_directory)? };
             directory.map(Response::Spill).ok_or_else(|| {
                 bad(format_args!(
                     "hw_options.on_refusal is HIGHWATER_RESPONSE_SPILL and spill_directory is NULL"

@@ -1,8 +1,8 @@
 //! Refusal hooks with a user pointer: the library's hooks are plain functions, so whose it is is looked up by the
 //! arena's number, inside the signal.
 
-use crate::abi::{HwRefusal, HwRefusalHook};
-use crate::error::{cause_errno, cause_number};
+use crate::abi::{HwError, HwRefusal, HwRefusalHook};
+use crate::error::{boxed, cause_errno, cause_number};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -31,28 +31,34 @@ fn nodes() -> impl Iterator<Item = &'static Node> {
 }
 
 /// Remembers an arena's hook. Not for signals.
-pub(crate) fn remember(arena: u64, hook: HwRefusalHook, user: *mut c_void) -> &'static Node {
+pub(crate) fn remember(arena: u64, hook: HwRefusalHook, user: *mut c_void) -> Result<&'static Node, HwError> {
     let free = nodes().find(|node| node.arena.compare_exchange(0, TAKEN, AcqRel, Relaxed).is_ok());
-    let node = free.unwrap_or_else(|| {
-        let node: &'static Node = Box::leak(Box::new(Node {
-            arena: AtomicU64::new(TAKEN),
-            hook: AtomicPtr::new(null_mut()),
-            user: AtomicPtr::new(null_mut()),
-            next: AtomicPtr::new(null_mut()),
-        }));
-        let mut first = FIRST.load(Acquire);
-        loop {
-            node.next.store(first, Relaxed);
-            match FIRST.compare_exchange_weak(first, core::ptr::from_ref(node).cast_mut(), AcqRel, Acquire) {
-                Ok(_) => break node,
-                Err(now) => first = now,
-            }
-        }
-    });
+    let node = match free {
+        Some(node) => node,
+        None => new_node()?,
+    };
     node.hook.store(hook as *mut c_void, Relaxed);
     node.user.store(user, Relaxed);
     node.arena.store(arena, Release);
-    node
+    Ok(node)
+}
+
+/// A node that is taken, on the list.
+fn new_node() -> Result<&'static Node, HwError> {
+    let node: &'static Node = Box::leak(boxed(Node {
+        arena: AtomicU64::new(TAKEN),
+        hook: AtomicPtr::new(null_mut()),
+        user: AtomicPtr::new(null_mut()),
+        next: AtomicPtr::new(null_mut()),
+    })?);
+    let mut first = FIRST.load(Acquire);
+    loop {
+        node.next.store(first, Relaxed);
+        match FIRST.compare_exchange_weak(first, core::ptr::from_ref(node).cast_mut(), AcqRel, Acquire) {
+            Ok(_) => return Ok(node),
+            Err(now) => first = now,
+        }
+    }
 }
 
 /// The arena is gone, and nobody faults in it any more.

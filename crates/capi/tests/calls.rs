@@ -62,6 +62,13 @@ fn arrays() {
     }
 }
 
+/// The program's malloc says no: a call with a status has one. (glibc has its malloc under another name as well.)
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_malloc_that_has_nothing_left() {
+    all_succeed("exhausted.c", &[], &["errors"]);
+}
+
 #[test]
 fn reports_and_figures() {
     all_succeed("reports.c", &[], &["functions", "figures", "injected"]);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// How the reason in the first line of a report starts, after the figures, and the cause it stands for.
-const PHRASES: [(&str, &str); 16] = [
+const PHRASES: [(&str, &str); 17] = [
     ("reservation of ", "reservation-exhausted"),
     ("region limit ", "region-limit"),
     ("process limit ", "process-limit"),
@@ -20,6 +20,7 @@ const PHRASES: [(&str, &str); 16] = [
     ("a region in a file is not inherited", "not-inherited"),
     ("refused by injection", "injected"),
     ("the kernel refused", "kernel"),
+    ("the global allocator has no memory", "allocator"),
 ];
 
 /// The cause that the first line of a report names.

@@ -1,0 +1,81 @@
+//! Names, by value: a region is also made when there is no memory for a string.
+
+use super::NAME_BYTES;
+use super::slot::text_of;
+use core::ffi::CStr;
+use core::fmt;
+
+/// What a region is called: at most [`NAME_BYTES`] bytes of text, zeroes behind it.
+#[derive(Clone, Copy)]
+pub(crate) struct Name([u8; NAME_BYTES]);
+
+impl Default for Name {
+    fn default() -> Self {
+        Name([0; NAME_BYTES])
+    }
+}
+
+impl Name {
+    /// As much of a text as fits. One line of a report stays one line, and a terminal is told nothing.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut bytes = [0; NAME_BYTES];
+        let mut len = 0;
+        for c in text.chars() {
+            let c = if c.is_control() { '_' } else { c };
+            let Some(to) = bytes.get_mut(len..len + c.len_utf8()) else { break };
+            c.encode_utf8(to);
+            len += c.len_utf8();
+        }
+        Name(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; NAME_BYTES] {
+        &self.0
+    }
+
+    /// The name as the kernel takes it: printable ASCII without the characters that would confuse a reader of
+    /// the maps file.
+    pub(crate) fn in_maps(&self) -> NameInMaps {
+        const START: &[u8] = b"highwater:";
+        let mut bytes = [0; MAPS_BYTES];
+        bytes[..START.len()].copy_from_slice(START);
+        let printable = |c: char| {
+            if (c.is_ascii_graphic() || c == ' ') && !"\\`$[]".contains(c) { c as u8 } else { b'_' }
+        };
+        bytes[START.len()..].iter_mut().zip(text_of(&self.0).chars()).for_each(|(to, c)| *to = printable(c));
+        NameInMaps(bytes)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text_of(&self.0).fmt(f)
+    }
+}
+
+/// What every name begins with there, the name, and a zero.
+const MAPS_BYTES: usize = 10 + NAME_BYTES + 1;
+
+/// A name for the maps file.
+pub(crate) struct NameInMaps([u8; MAPS_BYTES]);
+
+impl NameInMaps {
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_safe_for_the_maps_file() {
+        assert_eq!(Name::new("a[b]$\n").in_maps().as_c_str(), c"highwater:a_b___");
+        assert_eq!(Name::new(&"x".repeat(200)).in_maps().as_c_str().count_bytes(), 10 + NAME_BYTES);
+        assert_eq!(Name::new("").in_maps().as_c_str(), c"highwater:");
+        // Not a part of a character.
+        assert_eq!(Name::new(&"ü".repeat(30)).in_maps().as_c_str().count_bytes(), 10 + NAME_BYTES / 2);
+        assert_eq!(Name::new(&format!("x{}", "ü".repeat(30))).in_maps().as_c_str().count_bytes(), 10 + 20);
+    }
+}
