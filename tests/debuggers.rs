@@ -17,7 +17,13 @@ const MIB: usize = 1 << 20;
 
 #[test]
 fn children() {
-    support::child_main(&[("crash", crash), ("dump", dump), ("fine", fine)]);
+    support::child_main(&[
+        ("crash", crash),
+        ("crash before the first region", crash_early),
+        ("crash of a thread that blocks the signal", crash_blocked),
+        ("dump", dump),
+        ("fine", fine),
+    ]);
 }
 
 /// A region with a name that grew by some pages, with a guard inside.
@@ -42,6 +48,22 @@ extern "C" fn read_wrongly(address: usize) -> u8 {
 
 fn crash() {
     let region = grown();
+    std::hint::black_box(read_wrongly(8));
+    drop(region);
+}
+
+fn crash_early() {
+    std::hint::black_box(read_wrongly(8));
+}
+
+fn crash_blocked() {
+    let region = grown();
+    let mut all = std::mem::MaybeUninit::uninit();
+    // SAFETY: the set is filled before it is used.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
     std::hint::black_box(read_wrongly(8));
     drop(region);
 }
@@ -133,6 +155,15 @@ fn a_crash_stops_in_gdb_at_the_frame_that_faulted() {
     assert!(ended.stdout.contains("debuggers::crash"), "{ended:#?}");
     lists_the_region(&ended);
     assert!(ended.stdout.contains(": in no region"), "{ended:#?}");
+}
+
+/// What the kernel gives to no handler.
+#[test]
+fn a_crash_that_no_handler_is_given_stops_in_gdb() {
+    for case in ["crash before the first region", "crash of a thread that blocks the signal"] {
+        let Some(ended) = in_gdb(case, &["backtrace"]) else { return };
+        assert!(ended.stdout.contains("read_wrongly"), "{case}: {ended:#?}");
+    }
 }
 
 #[track_caller]

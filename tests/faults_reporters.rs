@@ -27,6 +27,7 @@ fn children() {
         ("restores and raises, without siginfo", without_siginfo),
         ("two of them", two_of_them),
         ("a thousand times", a_thousand_times),
+        ("installed again and again", installed_again_and_again),
         ("leaves by a jump", leaves_by_a_jump),
         ("default while it stands", || removed(SIG_DFL)),
         ("ignored while it stands", || removed(SIG_IGN)),
@@ -163,6 +164,7 @@ fn a_crash_is_reported_once_and_ends_the_process() {
         "restores and calls",
         "returns, once",
         "restores and returns, once",
+        "installed again and again",
     ] {
         reports_once(case);
     }
@@ -177,6 +179,22 @@ fn without_siginfo() {
     fault::ensure_front().unwrap();
     println!("ready");
     write_to(wild());
+}
+
+/// One in front of ours, and there again whenever the fault was passed on. So is ours where other threads build
+/// arenas.
+fn installed_again_and_again() {
+    set_action(SIG_DFL, 0, &[]);
+    let _region = grown(10);
+    install(calls_and_stays, SA_ONSTACK);
+    println!("ready");
+    write_to(wild());
+}
+
+unsafe extern "C" fn calls_and_stays(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: as a handler is called.
+    unsafe { calls(signal, info, context) };
+    set_action(calls_and_stays as raw::Handler as usize, SA_SIGINFO | SA_ONSTACK, &[]);
 }
 
 /// Another reporter, which found the first one's successor.

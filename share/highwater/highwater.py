@@ -4,7 +4,8 @@ gdb:   (gdb) source highwater.py
 lldb:  (lldb) command script import highwater.py
 
 After that SIGSEGV does not stop the program when memory grows. A fault that is not growth stops in
-highwater_foreign_fault, and the frame that faulted is selected. New commands:
+highwater_foreign_fault, and the frame that faulted is selected. gdb also stops where nobody handles SIGSEGV: before the
+first region, and on threads that block the signal. New commands:
 
     highwater regions            a line for every live region, of a process or of a core dump
     highwater address EXPRESSION the region that an address lies in, and what it is there
@@ -170,6 +171,12 @@ def describe(address, sections, read):
     return "0x%x: in no region" % address
 
 
+def is_caught(status, signal):
+    """Whether a process has a handler for a signal, as /proc/PID/status says."""
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.M)
+    return caught is None or int(caught.group(1), 16) >> (signal - 1) & 1 == 1
+
+
 def fault_text(info, read):
     """What a siginfo says of a SIGSEGV."""
     code = struct.unpack("=i", read(info + 8, 4))[0]
@@ -211,6 +218,27 @@ def load_into_gdb(gdb):
             frame.older().select()
             gdb.execute("frame")
 
+    class IsFatal(gdb.Function):
+        """$_highwater_is_fatal(): whether a SIGSEGV ends the program now, since no handler is given it.
+
+        The kernel takes the handler away itself where a thread faults that blocks the signal.
+        """
+
+        def __init__(self):
+            super().__init__("_highwater_is_fatal")
+
+        def invoke(self):
+            # Processes of other machines are not in /proc.
+            connection = getattr(gdb.selected_inferior(), "connection", None)
+            if connection is not None and connection.type != "native":
+                return 0
+            try:
+                process, thread, _ = gdb.selected_thread().ptid
+                with open("/proc/%d/task/%d/status" % (process, thread)) as status:
+                    return 0 if is_caught(status.read(), 11) else 1
+            except OSError:
+                return 0
+
     class Highwater(gdb.Command):
         """Highwater: memory that grows by being touched."""
 
@@ -249,8 +277,10 @@ def load_into_gdb(gdb):
             if not places:
                 print("no highwater in this program (or it has not started)")
 
-    Highwater(), Regions(), Address(), Break()
+    Highwater(), Regions(), Address(), Break(), IsFatal()
     gdb.execute("handle SIGSEGV nostop noprint pass", to_string=True)
+    gdb.execute("catch signal SIGSEGV", to_string=True)
+    gdb.execute("condition $bpnum $_highwater_is_fatal()")
     gdb.events.stop.connect(select_fault)
     ForeignFault(FUNCTION)
 

@@ -205,13 +205,9 @@ impl Chain {
         Some(number)
     }
 
-    /// The action that an entry was really put in front of, if that is another one than it remembers.
-    pub(super) fn correct(&self, number: usize, action: Action) {
-        let Some(entry) = self.entries.get(number) else { return };
-        if entry.handler.load(Relaxed) != action.handler {
-            entry.since.store(BEING_WRITTEN, Relaxed);
-            self.write(number, action);
-        }
+    /// Whether an entry remembers this handler.
+    pub(super) fn is_in_front_of(&self, number: usize, action: &Action) -> bool {
+        self.read(number).is_some_and(|behind| behind.action.handler == action.handler)
     }
 
     /// Makes an entry that is [`BEING_WRITTEN`] by the caller one of this moment.

@@ -59,24 +59,25 @@ fn stay_loaded() {
 fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
     stay_loaded();
     sys::guard_stacks();
+    let remember = |action: &libc::sigaction| {
+        CHAIN.remember(Action::of(action)).ok_or_else(|| {
+            io::Error::other(
+                "the SIGSEGV handler was put in front of more different handlers than it can remember",
+            )
+        })
+    };
     // Remembered before the entry can be called, so that it never is without knowing whom to pass faults on to.
-    let mut entry = CHAIN.remember(Action::of(before)).ok_or_else(|| {
-        io::Error::other(
-            "the SIGSEGV handler was put in front of more different handlers than it can remember",
-        )
-    })?;
+    let mut entry = remember(before)?;
     loop {
         let replaced = set(entry)?;
-        match our_entry(&replaced) {
-            None => CHAIN.correct(entry, Action::of(&replaced)),
+        entry = match our_entry(&replaced) {
+            // Another one was installed since. This entry stays as it is: it may have been in front before, and
+            // handlers that found it there lead to it.
+            None if !CHAIN.is_in_front_of(entry, &Action::of(&replaced)) => remember(&replaced)?,
             // Another thread's, which knows of ours.
-            Some(newer) if CHAIN.is_newer(newer, entry) => {
-                entry = newer;
-                continue;
-            }
-            Some(_) => {}
-        }
-        return Ok(());
+            Some(newer) if CHAIN.is_newer(newer, entry) => newer,
+            _ => return Ok(()),
+        };
     }
 }
 
@@ -227,4 +228,47 @@ pub unsafe fn try_handle(signal: c_int, info: *mut libc::siginfo_t, context: *mu
         foreign::tell(signal, info, context);
     }
     is_served
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a fault that comes through an entry is passed on to.
+    fn behind(entry: Option<usize>) -> Option<usize> {
+        Some(CHAIN.newest(entry?, u64::MAX)?.action.handler)
+    }
+
+    #[test]
+    fn a_handler_installed_at_the_same_moment_changes_no_older_entry() {
+        extern "C" fn reporter(_: c_int) {}
+        let change = |handler: usize| {
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+            // SAFETY: zeroes are an action, and the handler does nothing.
+            unsafe {
+                action.assume_init_mut().sa_sigaction = handler;
+                assert_eq!(libc::sigaction(libc::SIGSEGV, action.as_ptr(), core::ptr::null_mut()), 0);
+                action.assume_init()
+            }
+        };
+        let mut status = 0;
+        // SAFETY: the child changes actions and leaves.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let default = change(libc::SIG_DFL);
+                put_in_front(&default).unwrap();
+                let older = our_entry(&current(libc::SIGSEGV).unwrap());
+                let reporter = reporter as extern "C" fn(c_int) as usize;
+                change(reporter);
+                // As a thread does it that asked before the reporter was there.
+                put_in_front(&default).unwrap();
+                let newer = our_entry(&current(libc::SIGSEGV).unwrap());
+                let is_right = behind(older) == Some(libc::SIG_DFL) && behind(newer) == Some(reporter);
+                libc::_exit(if is_right { 7 } else { 1 });
+            }
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+        }
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status:x}");
+    }
 }

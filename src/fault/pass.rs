@@ -40,16 +40,44 @@ pub(super) unsafe fn pass_on(
             // SAFETY: the caller's promise; there is a function.
             unsafe { call(&behind, signal, info, context) };
         }
-        // The kernel ignores SIG_IGN for a real fault as well.
-        _ => restore_default(),
+        // For a real fault the kernel takes no notice of SIG_IGN either.
+        _ => {
+            // SAFETY: the caller's promise.
+            unsafe { die_by_default(signal, context, sent) };
+            return None;
+        }
     }
-    // Returning to a real fault repeats it, and the default action then ends the process at the very
-    // instruction. A signal that was sent is over when we return: std's handler, for one, restores the
-    // default and counts on the repetition.
+    // A signal that was sent is over when we return. std's handler, for one, restores the default and counts on a
+    // repetition.
     if sent {
         repeat_by_default(signal);
     }
     None
+}
+
+/// Lets the default action end the process, whoever installs a handler meanwhile: a builder on another thread does so
+/// where it finds the default action.
+///
+/// # Safety
+/// Inside a signal, with its arguments.
+#[inline(never)]
+unsafe fn die_by_default(signal: c_int, context: *mut c_void, sent: bool) {
+    restore_default();
+    if sent {
+        // (A handler that was installed since ends here again.)
+        return send_again(signal);
+    }
+    // Returning to a real fault repeats it, at the very instruction. For a thread that blocks the signal the kernel takes
+    // the default action, whatever handler there is.
+    let context = context.cast::<libc::ucontext_t>();
+    if !context.is_null() {
+        // SAFETY: the kernel passes a ucontext, whose mask is the thread's as soon as the handler returns; a signal set
+        // is at least one word long.
+        unsafe {
+            let mask = (&raw mut (*context).uc_sigmask).cast::<u64>();
+            mask.write_unaligned(mask.read_unaligned() | 1 << (libc::SIGSEGV - 1));
+        }
+    }
 }
 
 /// Calls a handler as the kernel would have, its signal mask included.
@@ -61,7 +89,8 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
     // As the kernel does it: before the handler runs, since that may fault itself or leave by siglongjmp. Another
     // thread may be faster with a handler that is called once.
     if action.flags & libc::SA_RESETHAND != 0 && !CHAIN.use_up(behind) {
-        return restore_default();
+        // SAFETY: the caller's promise.
+        return unsafe { die_by_default(signal, context, (*info).si_code <= 0) };
     }
     let segv = if action.flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
     // What the kernel would have blocked for this handler: what the interrupted code did, and what the handler
@@ -84,9 +113,14 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
 #[inline(never)]
 fn repeat_by_default(signal: c_int) {
     if current(libc::SIGSEGV).is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
-        // SAFETY: both numbers are our own.
-        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), sys::thread_id(), signal) };
+        send_again(signal);
     }
+}
+
+/// Sends a signal to this thread.
+fn send_again(signal: c_int) {
+    // SAFETY: both numbers are our own.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), sys::thread_id(), signal) };
 }
 
 #[inline(never)]
