@@ -116,6 +116,10 @@ const BEING_WRITTEN: u64 = u64::MAX;
 /// The handler behind an entry, if it moved to a newer one.
 const MOVED: usize = libc::SIG_ERR;
 
+/// The last entries are for the default action and for ignoring only, which are remembered once each: a builder may find
+/// them when all others are in use.
+const RESERVED: usize = 2;
+
 /// What an entry remembers, all of the same time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Behind {
@@ -185,7 +189,7 @@ impl Chain {
     }
 
     /// An entry to put in front of this action now, which it remembers. `None` when all of them are in use, by about
-    /// as many handlers.
+    /// as many handlers; never for `SIG_DFL` and `SIG_IGN`, which have [`RESERVED`] ones.
     pub(super) fn remember(&self, action: Action) -> Option<usize> {
         // What never calls us is in no circle with an entry that stood before it already.
         if self.never_calls_us(&action)
@@ -194,7 +198,8 @@ impl Chain {
             return Some(known.number);
         }
         let is_unused = |entry: &Entry| entry.since.load(Relaxed) == 0;
-        let unused = self.entries.iter().enumerate().filter(|(_, entry)| is_unused(entry));
+        let usable = entry::COUNT - if action.is_none() { 0 } else { RESERVED };
+        let unused = self.entries.iter().enumerate().take(usable).filter(|(_, entry)| is_unused(entry));
         let left = self.left().map(|left| (left.number, left.since));
         let number = unused.map(|(number, _)| (number, 0)).chain(left).find_map(|(number, since)| {
             let entry = self.entries.get(number)?;
@@ -254,8 +259,11 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Chain, OUR_FLAGS, OUR_MASK};
+    use super::{Action, Chain, OUR_FLAGS, OUR_MASK, RESERVED};
     use crate::fault::entry;
+
+    /// So many different handlers are remembered.
+    const HANDLERS: usize = entry::COUNT - RESERVED;
 
     fn handler(handler: usize) -> Action {
         Action { handler, flags: libc::SA_SIGINFO, mask: 0 }
@@ -315,13 +323,18 @@ mod tests {
     #[test]
     fn no_handler_is_forgotten_for_a_new_one() {
         let chain = Chain::new();
-        let entries: Vec<_> =
-            (1..=entry::COUNT).map(|of| chain.remember(handler(10 * of)).unwrap()).collect();
-        assert_eq!(chain.remember(handler(1)), None);
-        let all: Vec<_> = (1..=entry::COUNT).rev().map(|of| 10 * of).collect();
-        assert_eq!(way(&chain, entries[entry::COUNT - 1]), all);
+        let entries: Vec<_> = (1..=HANDLERS).map(|of| chain.remember(handler(10 * of)).unwrap()).collect();
+        assert_eq!(chain.remember(handler(5)), None);
+        let all: Vec<_> = (1..=HANDLERS).rev().map(|of| 10 * of).collect();
+        assert_eq!(way(&chain, entries[HANDLERS - 1]), all);
         assert_eq!(chain.remember(handler(20)), None, "nor for one that is there already");
-        assert_eq!(way(&chain, entries[entry::COUNT - 1]), all);
+        assert_eq!(way(&chain, entries[HANDLERS - 1]), all);
+        for action in [DEFAULT, Action { handler: libc::SIG_IGN, flags: 0, mask: 0 }] {
+            let entry = chain.remember(action).expect("one is kept for it");
+            assert_eq!(way(&chain, entry)[0], action.handler);
+            assert_eq!(chain.remember(action), Some(entry));
+        }
+        assert_eq!(way(&chain, entries[HANDLERS - 1]), all);
     }
 
     #[test]
