@@ -121,7 +121,7 @@ fn handle() {
     let rel_of_number = arena.rel(number).unwrap();
     // SAFETY: the value is there still.
     assert_eq!(*unsafe { arena.resolve(rel_of_number) }, 5);
-    assert_eq!(format!("{rel:?}").is_empty(), false);
+    assert!(!format!("{rel:?}").is_empty());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn shared_vector() {
                     let text = vec.push_pinned(format!("{thread} {n}"));
                     assert!(text.starts_with(&thread.to_string()));
                     assert!(vec.as_slice().iter().all(|text| text.len() > 2));
-                    assert!(vec.len() <= 3 * MANY && vec.get(0).is_some());
+                    assert!(vec.len() <= 3 * MANY && vec.first().is_some());
                 }
             });
         }

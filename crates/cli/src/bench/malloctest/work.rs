@@ -101,8 +101,8 @@ fn run_thread<S: TestAllocator>(
             WriteMode::Nothing => repeat_once(&mut subject, drawn, |_, _| {}),
             // SAFETY: `repeat_once` passes live blocks of at least one byte.
             WriteMode::First => repeat_once(&mut subject, drawn, |block, _| unsafe { block.write(1) }),
-            // SAFETY: `repeat_once` passes live blocks with their sizes.
             WriteMode::All => {
+                // SAFETY: `repeat_once` passes live blocks with their sizes.
                 repeat_once(&mut subject, drawn, |block, size| unsafe { block.write_bytes(1, size) })
             }
         };
