@@ -131,6 +131,7 @@ static void names(void)
     CAUSE(NOT_INHERITED);
     CAUSE(INJECTED);
     CAUSE(KERNEL);
+    CAUSE(ALLOCATOR);
     KIND(NONE);
     KIND(OVERFLOW);
     KIND(UNDERFLOW);

@@ -214,7 +214,8 @@ static void words(void)
     }
     CHECK(strcmp(hw_cause_name(HIGHWATER_CAUSE_NONE), "none") == 0);
     CHECK(strcmp(hw_cause_name(HIGHWATER_CAUSE_KERNEL), "kernel") == 0);
-    CHECK(strcmp(hw_cause_name((hw_cause)17), "unknown") == 0);
+    CHECK(strcmp(hw_cause_name(HIGHWATER_CAUSE_ALLOCATOR), "allocator") == 0);
+    CHECK(strcmp(hw_cause_name((hw_cause)18), "unknown") == 0);
     CHECK(strcmp(hw_violation_name(HIGHWATER_VIOLATION_PLACED_GUARD), "placed-guard") == 0);
     CHECK(strcmp(hw_violation_name((hw_violation_kind)9), "unknown") == 0);
     CHECK(strcmp(hw_version(), "0.1.0") == 0);
