@@ -191,9 +191,7 @@ fn under_valgrind() {
     if !available(GCC) || !has_valgrind() {
         return;
     }
-    for (source, case) in
-        [("alloc.c", "blocks"), ("alloc.c", "second stack"), ("process.c", "forks"), ("arrays.c", "pushes")]
-    {
+    for (source, case) in [("alloc.c", "blocks"), ("alloc.c", "text"), ("process.c", "threads")] {
         let program = build(GCC, source, Link::Shared, &["-O2", "-g", "-pthread"]);
         under("memcheck", &program, case).assert_success();
     }
