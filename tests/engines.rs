@@ -52,8 +52,8 @@ fn an_arena_that_is_paged_does_not_grow() {
     assert_eq!((arena.committed_bytes(), arena.region().growth()), (arena.reserved_bytes(), Growth::Upfront));
     // Memory that was given back is zero, and accessible.
     assert_eq!(arena.trim(0), arena.reserved_bytes());
-    // SAFETY: memory of the kernel's, which is zero.
     let zeroes = arena.alloc_uninit_slice::<u32>(data.len());
+    // SAFETY: memory of the kernel's, which is zero.
     assert!(zeroes.iter().all(|value| unsafe { value.assume_init() } == 0));
     assert!(arena.region().monitor().stats().unwrap().engine == RegionEngine::Paged);
     let error = arena.try_alloc_uninit_slice::<u8>(1 << 40).unwrap_err();

@@ -185,6 +185,63 @@ fn a_buffer_that_ends_past_the_frontier_is_a_short_count() {
     assert_eq!(region.stats().faults, 0, "nothing of this enters the handler");
 }
 
+/// `IORING_OP_READ` of a buffer, through a ring of one entry: what it answered; `None` where there is no io_uring.
+fn read_by_ring(fd: RawFd, to: *mut u8, len: usize) -> Option<i32> {
+    const ENTRIES: usize = 1;
+    const OP_READ: u8 = 22;
+    const GETEVENTS: u32 = 1;
+    const OFFSET_ENTRIES: libc::off_t = 0x1000_0000;
+    // `struct io_uring_params`: ten words, then the offsets of the two rings, ten words each.
+    let mut parameters = [0u32; 30];
+    // SAFETY: the structure has 120 bytes, the mappings are as long as the offsets say, and only the buffer is written to.
+    unsafe {
+        let ring = libc::syscall(libc::SYS_io_uring_setup, ENTRIES, parameters.as_mut_ptr()) as RawFd;
+        if ring < 0 {
+            return None;
+        }
+        let map = |len: usize, offset: libc::off_t| {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let mapped = libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, ring, offset);
+            assert_ne!(mapped, libc::MAP_FAILED);
+            mapped.cast::<u8>()
+        };
+        // (One mapping has both rings, since Linux 5.4.)
+        let (submitted, completed) = (&parameters[10..20], &parameters[20..30]);
+        let rings = map(support::raw::page(), 0);
+        let entry = map(64 * ENTRIES, OFFSET_ENTRIES);
+        entry.write(OP_READ);
+        entry.add(4).cast::<i32>().write(fd);
+        entry.add(16).cast::<u64>().write(to.expose_provenance() as u64);
+        entry.add(24).cast::<u32>().write(len as u32);
+        rings.add(submitted[6] as usize).cast::<u32>().write(0); // the array: entry 0
+        rings.add(submitted[1] as usize).cast::<u32>().write_volatile(1); // the tail
+        let none = std::ptr::null::<libc::c_void>();
+        assert_eq!(libc::syscall(libc::SYS_io_uring_enter, ring, 1, 1, GETEVENTS, none, 0), 1);
+        // `struct io_uring_cqe`: the answer is behind the 8 bytes of user data.
+        let answer = rings.add(completed[5] as usize + 8).cast::<i32>().read_volatile();
+        libc::close(ring);
+        Some(answer)
+    }
+}
+
+#[test]
+fn a_ring_cuts_a_read_short_as_well() {
+    if !support::reserves() {
+        return;
+    }
+    let file = file();
+    let region = Region::builder().reserve(1 << 20).head(1).build();
+    let half = half_committed(&region);
+    match read_by_ring(file.as_raw_fd(), half, 256) {
+        None => support::skip("io_uring is not allowed here"),
+        Some(answer) => assert_eq!(answer, 100),
+    }
+    let past = region.as_ptr().wrapping_add(support::raw::page());
+    if let Some(answer) = read_by_ring(file.as_raw_fd(), past, 256) {
+        assert_eq!(answer, -libc::EFAULT);
+    }
+}
+
 #[test]
 fn what_the_kernel_may_be_given() {
     let local = [0u8; 64];
