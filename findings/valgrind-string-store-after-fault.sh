@@ -7,7 +7,7 @@
 # Exits 0 while that is so, 1 when it has changed, 2 when the package cannot be had.
 set -u
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT && cd "$dir" || exit 2
-apt-get download valgrind=1:3.19.0-1 >/dev/null 2>&1 && dpkg -x valgrind_*.deb root || exit 2
+apt-get download valgrind=1:3.19.0-1 >/dev/null 2>&1 && dpkg -x valgrind_*.deb unpacked || exit 2
 cat >fill.c <<'C'
 #include <signal.h>
 #include <stdio.h>
@@ -32,8 +32,8 @@ int main(void) {
 }
 C
 gcc -O1 fill.c -o fill || exit 2
-export VALGRIND_LIB=$dir/root/usr/libexec/valgrind
+export VALGRIND_LIB=$dir/unpacked/usr/libexec/valgrind
 plain=$(./fill)
-under=$(root/usr/bin/valgrind -q --tool=none --vex-iropt-register-updates=allregs-at-each-insn ./fill)
+under=$(unpacked/usr/bin/valgrind -q --tool=none --vex-iropt-register-updates=allregs-at-each-insn ./fill)
 echo "plain: $plain; under valgrind: $under"
 [ "$plain" = "0 bytes wrong" ] && [ "$under" = "16 bytes wrong" ]
