@@ -6,6 +6,7 @@ mod edit;
 mod grow_vec;
 mod into_iter;
 mod order;
+mod room;
 #[cfg(feature = "serde")]
 mod serial;
 mod shared_vec;
