@@ -182,6 +182,36 @@ fn what_a_growth_takes() {
     println!("bytes: {}", ENTRY.load(SeqCst) - stack.low());
 }
 
+/// Conservative collectors and leak checkers read all of it, as far as the program headers say that it is writable.
+#[test]
+fn all_static_memory_stays_readable() {
+    extern "C" fn collect(info: *mut libc::dl_phdr_info, _: usize, ranges: *mut c_void) -> i32 {
+        // SAFETY: the loader's own structure, and the vector that the test waits with.
+        let (info, ranges) = unsafe { (&*info, &mut *ranges.cast::<Vec<std::ops::Range<usize>>>()) };
+        // SAFETY: so many headers are there.
+        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+        let is_data =
+            |header: &&libc::Elf64_Phdr| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0;
+        ranges.extend(headers.iter().filter(is_data).map(|header| {
+            let start = (info.dlpi_addr + header.p_vaddr) as usize;
+            start..start + header.p_memsz as usize
+        }));
+        0
+    }
+    if !support::has_faults() {
+        return;
+    }
+    fault::install().unwrap();
+    let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
+    let callback = collect as unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> i32;
+    // SAFETY: the callback gets the vector.
+    unsafe { libc::dl_iterate_phdr(Some(callback), (&raw mut ranges).cast()) };
+    assert!(!ranges.is_empty());
+    for mapping in ranges.into_iter().flat_map(support::maps::mappings) {
+        assert!(mapping.protection.starts_with('r'), "{mapping:?}");
+    }
+}
+
 #[test]
 fn a_hook_that_overflows_its_stack_ends_the_process_there() {
     if !support::has_faults() {

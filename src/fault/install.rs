@@ -58,7 +58,7 @@ fn stay_loaded() {
 /// newer entry stays.
 fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
     stay_loaded();
-    sys::guard_stacks();
+    sys::map_stacks();
     let remember = |action: &libc::sigaction| {
         CHAIN.remember(Action::of(action)).ok_or_else(|| {
             io::Error::other(

@@ -21,8 +21,6 @@ mod raw;
 #[cfg(not(highwater_portable))]
 mod sanitizer;
 #[cfg(highwater_fault)]
-use sanitizer::has_leak_sanitizer;
-#[cfg(highwater_fault)]
 mod stack;
 #[cfg(not(highwater_portable))]
 mod valgrind;
@@ -35,7 +33,7 @@ pub(crate) use loan::{Held, Loan, any, this_holder, was_left_behind};
 #[cfg(not(highwater_portable))]
 pub(crate) use ranges::*;
 #[cfg(highwater_fault)]
-pub(crate) use stack::{guard_stacks, with_room};
+pub(crate) use stack::{map_stacks, with_room};
 
 #[cfg(not(highwater_portable))]
 pub(crate) use sanitizer::{register_root, unregister_root};

@@ -39,12 +39,6 @@ macro_rules! weak_address {
     }};
 }
 
-/// Whether the program has LeakSanitizer, by itself or in AddressSanitizer.
-#[cfg(highwater_fault)]
-pub(super) fn has_leak_sanitizer() -> bool {
-    weak_address!("__lsan_register_root_region").is_some()
-}
-
 /// Has a range searched for pointers. It reads those pages of it that are readable when it searches, so a region is
 /// registered as a whole and once.
 ///

@@ -3,12 +3,17 @@
 //! std's alternate stack has room for a growth. Formatting a report, or looking at what memory there is, takes more in
 //! an unoptimised build, and so may a hook.
 //!
-//! The stacks lie in static memory, so that no limit can be in the way of having them. Below each is a guard page: a hook
-//! that needs more than there is ends the process at the instruction that does.
+//! The stacks are a mapping of their own, made when the handler is installed. Below each is a guard page: a hook that needs
+//! more than there is ends the process at the instruction that does. Where a limit does not allow that mapping, they lie in
+//! static memory and have no guards: collectors and leak checkers (Boehm's, LeakSanitizer) read all static memory, and would
+//! end at a page that cannot be read.
 
 use super::{Held, Loan};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
+use core::ptr::null_mut;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 const BYTES: usize = 64 << 10;
 
@@ -16,57 +21,62 @@ const BYTES: usize = 64 << 10;
 /// when they are used.
 const COUNT: usize = if cfg!(debug_assertions) { 64 } else { 8 };
 
-/// The largest page that a kernel of this architecture has.
-const MAX_PAGE: usize = if cfg!(target_arch = "x86_64") { 4 << 10 } else { 64 << 10 };
-
-/// Every stack with its guard page, and what aligning the first one may take.
-const SPACE: usize = COUNT * (MAX_PAGE + BYTES) + MAX_PAGE;
-
 #[repr(C, align(16))]
-struct Memory(UnsafeCell<[u8; SPACE]>);
+struct Memory(UnsafeCell<[u8; COUNT * BYTES]>);
 
 // SAFETY: no reference to the bytes is ever made. A stack is used by whoever has its lock.
 unsafe impl Sync for Memory {}
 
-static MEMORY: Memory = Memory(UnsafeCell::new([0; SPACE]));
-/// Which of them is in use.
+/// The stacks until they are mapped, and where that is not allowed.
+static MEMORY: Memory = Memory(UnsafeCell::new([0; COUNT * BYTES]));
+/// The mapping; null until there is one. It is never given back.
+static MAPPED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// Which of them is in use, wherever they lie: a stack that is taken while they are mapped stays where it is.
 static LOCKS: [Loan<()>; COUNT] = [const { Loan::new(()) }; COUNT];
 
-/// Where the guard page of a stack begins. The stack lies above it.
-fn guard_of(index: usize, page: usize) -> *mut u8 {
-    let start: *mut u8 = MEMORY.0.get().cast();
-    let first = start.addr().wrapping_neg() & (page.wrapping_sub(1));
-    start.wrapping_add(first.wrapping_add(index.wrapping_mul(page.wrapping_add(BYTES))))
+/// The bytes from one mapped stack to the next: its guard page, and itself above that.
+fn stride() -> usize {
+    super::page_size().wrapping_add(BYTES)
 }
 
-/// The page size, if there is room for guards of it.
-fn page() -> usize {
-    super::page_size().min(MAX_PAGE)
+/// Where the stacks lie now, and how far one is from the next; each ends where the next begins.
+fn stacks() -> (*mut u8, usize) {
+    let mapped = MAPPED.load(Acquire);
+    if mapped.is_null() { (MEMORY.0.get().cast(), BYTES) } else { (mapped, stride()) }
 }
 
-/// Makes the guard pages inaccessible. Best effort: a stack without its guard is still a stack.
-///
-/// By protection, although marks (`MADV_GUARD_INSTALL`) would not split the mapping: gdb's `generate-core-file` leaves out
-/// all of a mapping that has a page which it cannot read, and here that would be all static variables.
-pub(crate) fn guard_stacks() {
-    // It reads all static memory when it searches, and would end at a page that it cannot read.
-    if super::has_leak_sanitizer() {
+/// Maps the stacks, each with a guard page below it, once. Outside of any signal.
+pub(crate) fn map_stacks() {
+    if !MAPPED.load(Acquire).is_null() {
         return;
     }
-    let page = page();
-    for index in 0..COUNT {
-        // SAFETY: a whole page of this module's own static memory, which belongs to no stack.
-        let _ = unsafe { super::protect(guard_of(index, page), page) };
+    let (page, stride) = (super::page_size(), stride());
+    let Ok(mapped) = super::reserve(COUNT * stride, super::Access::None) else { return };
+    // SAFETY: the range above each guard page lies in the new mapping.
+    let is_made = (0..COUNT)
+        .all(|index| unsafe { super::commit(mapped.as_ptr().add(index * stride + page), BYTES) }.is_ok());
+    let publish = || MAPPED.compare_exchange(null_mut(), mapped.as_ptr(), Release, Acquire);
+    if !is_made || publish().is_err() {
+        // SAFETY: nobody has seen the mapping.
+        unsafe { super::release(mapped, COUNT * stride) };
     }
 }
 
 /// A stack that nobody uses, by its upper end. Signal-safe.
 fn free_stack() -> Option<(Held<'static, ()>, *mut u8)> {
-    let page = page();
+    let (start, stride) = stacks();
     LOCKS.iter().enumerate().find_map(|(index, lock)| {
-        let above = guard_of(index, page).wrapping_add(page.wrapping_add(BYTES));
+        let above = start.wrapping_add(index.wrapping_add(1).wrapping_mul(stride));
         lock.take().map(|held| (held, above))
     })
+}
+
+/// Whether an address lies on one of the stacks, mapped or not. Signal-safe.
+fn is_on_a_stack(address: usize) -> bool {
+    let within = |start: *mut u8, len: usize| address.wrapping_sub(start.addr()) < len;
+    let mapped = MAPPED.load(Acquire);
+    within(MEMORY.0.get().cast(), COUNT * BYTES)
+        || (!mapped.is_null() && within(mapped, COUNT.wrapping_mul(stride())))
 }
 
 /// A function and what it is called with.
@@ -96,8 +106,7 @@ pub(crate) fn with_room<F: FnOnce()>(f: F) {
 #[inline(never)]
 fn on_large_stack(task: &Task) {
     // Whoever is on one of them has room already.
-    let here = core::ptr::from_ref(task).addr().wrapping_sub(MEMORY.0.get().addr());
-    if here >= SPACE
+    if !is_on_a_stack(core::ptr::from_ref(task).addr())
         && let Some((held, top)) = free_stack()
     {
         let mask = super::block_signals();
@@ -196,16 +205,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stack_lies_above_a_guard_of_its_own_within_the_memory() {
-        let start = MEMORY.0.get().addr();
-        for page in [4096, MAX_PAGE] {
-            for index in 0..COUNT {
-                let guard = guard_of(index, page).addr();
-                assert!(guard.is_multiple_of(page) && guard >= start);
-                assert!(guard + page + BYTES <= start + SPACE);
-                assert!(index == 0 || guard == guard_of(index - 1, page).addr() + page + BYTES);
-            }
+    fn a_page_below_every_mapped_stack_is_a_guard() {
+        map_stacks();
+        let (start, stride) = stacks();
+        assert_eq!((start, stride), (MAPPED.load(Acquire), super::super::page_size() + BYTES));
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let access = |address: usize| {
+            let mut mappings = maps.lines().filter_map(|line| {
+                let (range, rest) = line.split_once(' ')?;
+                let (from, to) = range.split_once('-')?;
+                let (from, to) = (usize::from_str_radix(from, 16), usize::from_str_radix(to, 16));
+                (from.ok()?..to.ok()?).contains(&address).then(|| rest[..4].to_owned())
+            });
+            mappings.next().unwrap()
+        };
+        for index in 0..COUNT {
+            let guard = start.addr() + index * stride;
+            assert_eq!(access(guard), "---p");
+            assert_eq!(
+                (access(guard + stride - BYTES), access(guard + stride - 1)),
+                ("rw-p".into(), "rw-p".into())
+            );
         }
+        map_stacks();
+        assert_eq!(stacks().0, start, "mapped once");
     }
 
     #[test]
@@ -213,9 +236,9 @@ mod tests {
         let here = 0u8;
         let inside = || {
             let there = 0u8;
-            (&raw const there).addr().wrapping_sub(MEMORY.0.get().addr()) < SPACE
+            is_on_a_stack((&raw const there).addr())
         };
-        assert!((&raw const here).addr().wrapping_sub(MEMORY.0.get().addr()) >= SPACE);
+        assert!(!is_on_a_stack((&raw const here).addr()));
         let mut found = [false; 2];
         with_room(|| {
             found[0] = inside();
