@@ -99,14 +99,20 @@ impl Policy {
         at.margin(self).saturating_sub_unsigned(at.auto_margin()).max(0)
     }
 
+    /// What is left to the cache of a file that is spilled to: a quarter of the limit, and in a small cgroup a half. Where all
+    /// that it has is being written, the kernel does not wait long before it kills.
+    fn file_cache(limit: u64) -> u64 {
+        const MIN: u64 = 8 << 20;
+        (limit / 4).max(MIN.min(limit / 2))
+    }
+
     /// The bytes that stay free at a place with this limit (none for the machine), where `auto` is the usual.
     pub(super) fn margin(self, auto: u64, limit: u64) -> i64 {
         let bytes = match self.headroom {
             Headroom::AtLeast(bytes) => bytes as u64,
             Headroom::Auto | Headroom::Off => auto,
         };
-        // With a file to spill to, a quarter of the limit is left to the cache of that.
-        let bytes = if self.spills { bytes.max(limit / 4) } else { bytes };
+        let bytes = if self.spills { bytes.max(Self::file_cache(limit)) } else { bytes };
         i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 }
