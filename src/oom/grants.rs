@@ -13,7 +13,7 @@ static GRANT: AtomicI64 = AtomicI64::new(0);
 /// Until when, on the monotonic clock.
 static EXPIRES: AtomicU64 = AtomicU64::new(0);
 /// The margin of [`Headroom::Auto`](crate::Headroom::Auto) where the grant is from, and the limit that a spilling region
-/// leaves a quarter of.
+/// leaves a part of.
 static MARGIN: (AtomicU64, AtomicU64) = (AtomicU64::new(MAX_MARGIN), AtomicU64::new(0));
 /// Bytes that threads are committing at this moment.
 static IN_FLIGHT: AtomicI64 = AtomicI64::new(0);

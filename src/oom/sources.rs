@@ -141,7 +141,7 @@ impl Availability {
         (self.limit / 64).clamp(MIN_MARGIN, MAX_MARGIN)
     }
 
-    /// The limit that a spilling region leaves a quarter of.
+    /// The limit that a spilling region leaves a part of.
     pub(super) fn spill_limit(&self) -> u64 {
         if self.place == SYSTEM { 0 } else { self.limit }
     }

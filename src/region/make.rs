@@ -65,6 +65,8 @@ impl Region {
 impl Options {
     fn make(mut self) -> Result<Region, BuildError> {
         let page = sys::page_size();
+        // Whoever gives memory back later goes by this answer: there may be no files to open then.
+        sys::promises_were_strict();
         match self.growth {
             Growth::Fixed(0) => return Err(BuildError::Step { first: 0, max: 0 }),
             Growth::Geometric { first, max } if first == 0 || first > max => {

@@ -205,7 +205,7 @@ impl Mapping {
             }
             // What was once committed stays charged to this process, which nobody minds but a kernel that promises no
             // more than there is.
-            if len >= WORTH && sys::promises_are_strict() && !sys::has_settings(start, len) {
+            if len >= WORTH && sys::promises_were_strict() && !sys::has_settings(start, len) {
                 return Ok(false);
             }
             sys::protect(start.as_ptr(), len)?;

@@ -322,6 +322,11 @@ pub(crate) fn promises_are_strict() -> bool {
 }
 
 /// Not known here.
+pub(crate) fn promises_were_strict() -> bool {
+    false
+}
+
+/// Not known here.
 pub(crate) fn machine_memory(_scratch: &mut [u8]) -> Option<super::MachineMemory> {
     None
 }

@@ -126,18 +126,28 @@ fn has_policy(address: usize) -> bool {
 /// most: the setting of a machine is hardly ever changed, and regions are made all the time.
 pub(crate) fn promises_are_strict() -> bool {
     const PERIOD_NS: u64 = 1_000_000_000;
-    // When it was asked last, doubled, and the answer in the lowest bit; 0 is never.
-    static ANSWER: AtomicU64 = AtomicU64::new(0);
-    let (answer, now) = (ANSWER.load(Relaxed), monotonic_ns());
+    let (answer, now) = (STRICT.load(Relaxed), monotonic_ns());
     if answer != 0 && now.wrapping_sub(answer >> 1) < PERIOD_NS {
         return answer & 1 == 1;
     }
     let mut text = [0u8; 16];
     let len = read_file(c"/proc/sys/vm/overcommit_memory", &mut text).unwrap_or(0);
     let is_strict = text.get(..len).and_then(decimal) == Some(2);
-    ANSWER.store(now << 1 | u64::from(is_strict), Relaxed);
+    STRICT.store(now << 1 | u64::from(is_strict), Relaxed);
     is_strict
 }
+
+/// The last answer of [`promises_are_strict`]; it is asked if it never was. For calls that give memory back, which a program
+/// may make in a sandbox that opens no files: every region asks when it is made.
+pub(crate) fn promises_were_strict() -> bool {
+    match STRICT.load(Relaxed) {
+        0 => promises_are_strict(),
+        answer => answer & 1 == 1,
+    }
+}
+
+/// When [`promises_are_strict`] asked last, doubled, and the answer in the lowest bit; 0 is never.
+static STRICT: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this process's users are the machine's own. Root of a user namespace (a container without root's rights) has
 /// every capability there, and the kernel asks for them in the first one. Signal-safe.
