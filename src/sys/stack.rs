@@ -55,6 +55,9 @@ pub(crate) fn map_stacks() {
     // SAFETY: the range above each guard page lies in the new mapping.
     let is_made = (0..COUNT)
         .all(|index| unsafe { super::commit(mapped.as_ptr().add(index * stride + page), BYTES) }.is_ok());
+    // Under `mlockall(MCL_FUTURE)` they would take of what the program may lock.
+    // SAFETY: it changes no contents.
+    unsafe { libc::munlock(mapped.as_ptr().cast(), COUNT * stride) };
     let publish = || MAPPED.compare_exchange(null_mut(), mapped.as_ptr(), Release, Acquire);
     if !is_made || publish().is_err() {
         // SAFETY: nobody has seen the mapping.
