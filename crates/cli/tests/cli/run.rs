@@ -251,7 +251,10 @@ fn no_library() {
     let dir = tempfile::tempdir().unwrap();
     let alone = dir.path().join("bin/highwater");
     fs::create_dir(dir.path().join("bin")).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_highwater"), &alone).unwrap();
+    // By cp: a descriptor of ours that is open for writing may be inherited by another test's child, and then the file is busy.
+    let is_copied =
+        Command::new("cp").arg(env!("CARGO_BIN_EXE_highwater")).arg(&alone).status().unwrap().success();
+    assert!(is_copied);
     let run = || {
         Command::new(&alone)
             .args(["run", "--", "echo", "ran"])
