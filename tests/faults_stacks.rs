@@ -190,9 +190,10 @@ fn all_static_memory_stays_readable() {
         let (info, ranges) = unsafe { (&*info, &mut *ranges.cast::<Vec<std::ops::Range<usize>>>()) };
         // SAFETY: so many headers are there.
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-        let is_data =
-            |header: &&libc::Elf64_Phdr| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0;
-        ranges.extend(headers.iter().filter(is_data).map(|header| {
+        let data = headers
+            .iter()
+            .filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0);
+        ranges.extend(data.map(|header| {
             let start = (info.dlpi_addr + header.p_vaddr) as usize;
             start..start + header.p_memsz as usize
         }));

@@ -54,10 +54,11 @@ pub(super) fn under_helgrind() -> bool {
 }
 
 /// A client request without arguments; `otherwise` is the answer where nobody knows it.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn request(code: usize, otherwise: usize) -> usize {
     let arguments = [code, 0, 0, 0, 0, 0];
     let answer;
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: the rotations add up to two turns, so RDI keeps its value, and the exchange does nothing. valgrind reads six
     // words at RAX and writes RDX.
     unsafe {
@@ -72,14 +73,7 @@ fn request(code: usize, otherwise: usize) -> usize {
             options(nostack),
         );
     }
-    answer
-}
-
-/// A client request without arguments; `otherwise` is the answer where nobody knows it.
-#[cfg(target_arch = "aarch64")]
-fn request(code: usize, otherwise: usize) -> usize {
-    let arguments = [code, 0, 0, 0, 0, 0];
-    let answer;
+    #[cfg(target_arch = "aarch64")]
     // SAFETY: the rotations add up to two turns, so X12 keeps its value, and the last instruction does nothing. valgrind
     // reads six words at X4 and writes X3.
     unsafe {
