@@ -285,8 +285,8 @@ impl<T: Over> Builder<T> {
         let mut options = Options { checked: T::CHECKED, role, spill, ..self.options };
         engine::choose::<T>(&mut options, self.engine)?;
         let region = Region::make(options)?;
-        oom::set_injection(&region.slot().injected, self.injection);
-        region.slot().response.store(self.response.to_word(), Release);
+        oom::set_injection(&region.control().injected, self.injection);
+        region.control().response.store(self.response.to_word(), Release);
         let (log, response, heap) = (self.log?, &self.response, self.heap);
         T::over(region, Asked { guard: &guard, log, response, heap })
     }

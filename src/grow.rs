@@ -5,14 +5,14 @@ use crate::math::step;
 use crate::oom::admit::{admit, uninjected, within};
 use crate::oom::{Cause, OutOfMemory, Refusal, Request, explain};
 use crate::policy::Growth;
-use crate::region::{Advance, Region, Slot, Spilled};
+use crate::region::{Advance, ControlBlock, Region, Spilled};
 use crate::stats::{GrowthEvent, remember};
 use crate::sys;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Why a region grows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum GrowReason {
     /// A touch past the frontier, seen by the handler.
     #[cfg(highwater_fault)]
     Fault,
@@ -24,15 +24,15 @@ pub(crate) enum Why {
     Ahead,
 }
 
-impl Why {
+impl GrowReason {
     /// Whether the step around the need is about to be written.
     fn is_touch(self) -> bool {
-        self.is_fault() || self == Why::Write
+        self.is_fault() || self == GrowReason::Write
     }
 
     #[cfg(highwater_fault)]
     fn is_fault(self) -> bool {
-        self == Why::Fault
+        self == GrowReason::Fault
     }
 
     #[cfg(not(highwater_fault))]
@@ -43,20 +43,20 @@ impl Why {
 
 /// Commits the bytes below `to`; `from` is the first one that is wanted. Signal-safe. Nobody is waited for, but near the end of
 /// memory (see `oom/headroom.rs`).
-pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), Refusal> {
-    if to <= slot.frontier.get() {
+pub(crate) fn grow(control: &ControlBlock, from: usize, to: usize, why: GrowReason) -> Result<(), Refusal> {
+    if to <= control.frontier.get() {
         return Ok(());
     }
     let began = sys::monotonic_ns();
-    if let Growth::Stress { seed } = slot.growth() {
-        dawdle(seed ^ slot.counters.commits.load(Relaxed), began);
+    if let Growth::Stress { seed } = control.growth() {
+        stress_delay(seed ^ control.counters.commits.load(Relaxed), began);
     }
-    within(slot, to)?;
+    within(control, to)?;
     let mut is_first = true;
     loop {
-        let refusal = match advance(slot, from, to, why, &mut is_first) {
+        let refusal = match advance(control, from, to, why, &mut is_first) {
             Ok(Advanced::Grown(grown)) => {
-                finish(slot, to, why, began, grown);
+                finish(control, to, why, began, grown);
                 return Ok(());
             }
             Ok(Advanced::Covered) => return Ok(()),
@@ -65,10 +65,10 @@ pub(crate) fn grow(slot: &Slot, from: usize, to: usize, why: Why) -> Result<(), 
         };
         let spilled = match refusal {
             None => Spilled::Pending,
-            Some(refusal) if !slot.may_spill() || !refusal.is_for_lack_of_memory() => return Err(refusal),
+            Some(refusal) if !control.may_spill() || !refusal.is_for_lack_of_memory() => return Err(refusal),
             // It has spilled already, and the file is refused.
-            Some(refusal) if slot.memory_end() != usize::MAX => return Err(refusal),
-            Some(_) => slot.spill(),
+            Some(refusal) if control.memory_end() != usize::MAX => return Err(refusal),
+            Some(_) => control.spill(),
         };
         match (spilled, refusal) {
             (Spilled::No, Some(refusal)) => return Err(refusal),
@@ -95,14 +95,20 @@ struct Grown {
 
 /// Moves the frontier by a step, or by less where there is no room for that.
 #[inline(always)] // a frame less on a small stack, also where nothing is optimised
-fn advance(slot: &Slot, from: usize, to: usize, why: Why, is_first: &mut bool) -> Result<Advanced, Refusal> {
+fn advance(
+    control: &ControlBlock,
+    from: usize,
+    to: usize,
+    why: GrowReason,
+    is_first: &mut bool,
+) -> Result<Advanced, Refusal> {
     /// Nothing but what is needed.
     const EXACT: u32 = u32::MAX;
     // How often a step is cut to an eighth; what is needed is in any.
-    let mut tries = if why == Why::Ahead { [EXACT].iter() } else { [0, 1, 2, EXACT].iter() };
+    let mut tries = if why == GrowReason::Ahead { [EXACT].iter() } else { [0, 1, 2, EXACT].iter() };
     loop {
         let cuts = tries.next().copied().unwrap_or(EXACT);
-        match advance_by(slot, from, to, cuts, is_first) {
+        match advance_by(control, from, to, cuts, is_first) {
             Err(refusal)
                 if !tries.as_slice().is_empty() && !refusal.is_injected() && !refusal.is_foreseen() => {}
             result => return result,
@@ -111,7 +117,7 @@ fn advance(slot: &Slot, from: usize, to: usize, why: Why, is_first: &mut bool) -
 }
 
 fn advance_by(
-    slot: &Slot,
+    control: &ControlBlock,
     from: usize,
     to: usize,
     cuts: u32,
@@ -122,27 +128,27 @@ fn advance_by(
     let mut at_border = false;
     let mut pending = false;
     let plan = |frontier| {
-        let need = slot.need(frontier, from, to);
+        let need = control.need(frontier, from, to);
         let step = match cuts {
             u32::MAX => step::exact(need),
-            0 => slot.growth().step(need),
-            cuts => step::cut(slot.growth().step(need), need, 3 * cuts),
+            0 => control.growth().step(need),
+            cuts => step::cut(control.growth().step(need), need, 3 * cuts),
         };
         let bytes = step.frontier.wrapping_sub(frontier);
         if core::mem::take(is_first) {
-            uninjected(slot, bytes)?;
+            uninjected(control, bytes)?;
         }
         let least = step::exact(need);
-        let (end, step_admitted) = admit(slot, frontier, least.frontier, step.frontier)?;
+        let (end, step_admitted) = admit(control, frontier, least.frontier, step.frontier)?;
         let is_cut = end < step.frontier;
         let step = step::end_at(step, need, end);
         // Near the end of memory nothing is made present that nobody has asked for: others may need it.
         populate_from = if is_cut { step.frontier } else { step.populate_from };
         // Only what can spill needs to know where that would begin.
-        if slot.may_spill() && slot.memory_end() == usize::MAX {
-            at_border = slot.border.admit(step.frontier);
+        if control.may_spill() && control.memory_end() == usize::MAX {
+            at_border = control.border.admit(step.frontier);
             // (Unless mapping the file has failed meanwhile: then it goes on without.)
-            if !at_border && slot.may_spill() {
+            if !at_border && control.may_spill() {
                 step_admitted.settle(0);
                 pending = true;
                 return Err(Refusal::of(Cause::Kernel(0)));
@@ -151,19 +157,20 @@ fn advance_by(
         admitted = Some(step_admitted);
         Ok(step.frontier)
     };
-    let commit =
-        |from: usize, to: usize| slot.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)));
-    let advance = slot.frontier.advance(to, plan, commit);
+    let commit = |from: usize, to: usize| {
+        control.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
+    };
+    let advance = control.frontier.advance(to, plan, commit);
     let moved = match &advance {
         Ok(Advance::Grown { to, moved, .. }) => {
-            slot.in_memory(*to).saturating_sub(slot.in_memory(to.saturating_sub(*moved)))
+            control.in_memory(*to).saturating_sub(control.in_memory(to.saturating_sub(*moved)))
         }
         _ => 0,
     };
     if at_border {
         match &advance {
-            Ok(_) => slot.border.done(),
-            Err(_) => slot.border.failed(|| slot.frontier.get()),
+            Ok(_) => control.border.done(),
+            Err(_) => control.border.failed(|| control.frontier.get()),
         }
     }
     admitted.into_iter().for_each(|admitted| admitted.settle(moved));
@@ -179,21 +186,21 @@ fn advance_by(
 
 /// What is left to do when the frontier has moved.
 #[inline(never)] // its locals are not on the stack while the frontier moves
-fn finish(slot: &Slot, to: usize, why: Why, began: u64, grown: Grown) {
+fn finish(control: &ControlBlock, to: usize, why: GrowReason, began: u64, grown: Grown) {
     let Grown { before, after, populate_from } = grown;
-    slot.close_latecomers(before, after);
-    slot.wanted.fetch_max(to, Relaxed);
-    let counters = &slot.counters;
+    control.close_latecomers(before, after);
+    control.wanted.fetch_max(to, Relaxed);
+    let counters = &control.counters;
     // What spilled is there to be paged out, not in.
-    let populate = if after > slot.memory_end() { 0 } else { slot.populates() };
+    let populate = if after > control.memory_end() { 0 } else { control.populates() };
     let populate = populate.min(after.wrapping_sub(populate_from));
     if why.is_touch() && populate > 0 {
-        let (start, len) = (slot.base().wrapping_add(populate_from), populate);
+        let (start, len) = (control.base().wrapping_add(populate_from), populate);
         // SAFETY: the range lies in the mapping of a live region, below the new frontier.
         match unsafe { sys::populate(start, len) } {
             Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),
             // (A protected guard in the range is refused in the same words.)
-            Err(sys::NOT_SUPPORTED) if after <= slot.first_guard() => slot.stop_populating(),
+            Err(sys::NOT_SUPPORTED) if after <= control.first_guard() => control.stop_populating(),
             // Speed only: what is not populated is paged in when it is touched, or refused then.
             Err(_) => {}
         }
@@ -206,11 +213,11 @@ fn finish(slot: &Slot, to: usize, why: Why, began: u64, grown: Grown) {
         counters.faults.fetch_add(1, Relaxed);
     }
     // (A checked arena knows better what is in use.)
-    if why != Why::Ahead && !slot.is_checked() {
+    if why != GrowReason::Ahead && !control.is_checked() {
         counters.touched.fetch_max(to, Relaxed);
     }
     remember(&GrowthEvent {
-        region: slot.id.load(Relaxed),
+        region: control.id.load(Relaxed),
         offset: before,
         bytes: after.wrapping_sub(before),
         at_ns: began,
@@ -220,7 +227,7 @@ fn finish(slot: &Slot, to: usize, why: Why, began: u64, grown: Grown) {
 }
 
 /// Wastes up to 20 µs: what [`Growth::Stress`] shakes schedules with. A splitmix64 step draws the time.
-fn dawdle(seed: u64, began: u64) {
+fn stress_delay(seed: u64, began: u64) {
     let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let wait = (mixed >> 32) % 20_000;
     while sys::monotonic_ns().wrapping_sub(began) < wait {
@@ -243,16 +250,17 @@ impl Region {
     /// # Ok::<(), highwater::OutOfMemory>(())
     /// ```
     pub fn ensure(&self, end: usize) -> Result<(), OutOfMemory> {
-        let slot = self.slot();
+        let control = self.control();
         // What a checked arena commits it commits itself, and it has nobody beside it.
-        if slot.is_checked() {
+        if control.is_checked() {
             return Ok(());
         }
         // The limit is exact, also where the page that it ends in is committed.
-        let grown = within(slot, end).and_then(|()| grow(slot, slot.frontier.get(), end, Why::Ahead));
+        let grown =
+            within(control, end).and_then(|()| grow(control, control.frontier.get(), end, GrowReason::Ahead));
         grown.map_err(|refusal| {
             let request = Request::Allocation { requested: end, effective: end };
-            OutOfMemory::new(slot, request, slot.stats().used, refusal)
+            OutOfMemory::new(control, request, control.stats().used, refusal)
         })
     }
 }

@@ -197,9 +197,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     #[inline]
     pub fn reset(&mut self) {
         self.cursor.set_position(self.region.as_ptr());
-        self.cursor.slot().counters.touched.store(0, Relaxed);
-        if self.cursor.slot().is_stressed() {
-            self.trim(self.cursor.slot().head.load(Relaxed));
+        self.cursor.control().counters.touched.store(0, Relaxed);
+        if self.cursor.control().is_stressed() {
+            self.trim(self.cursor.control().head.load(Relaxed));
         }
     }
 
@@ -216,7 +216,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     pub fn trim(&mut self, keep: usize) -> usize {
         let in_use = if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
             self.cursor.give_up_ended();
-            Ledger::of(self.region.slot()).map_or(0, Ledger::live_end)
+            Ledger::of(self.region.control()).map_or(0, Ledger::live_end)
         } else {
             self.cursor.used()
         };
@@ -244,7 +244,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     pub fn guard_at(&mut self, range: Range<usize>) -> Result<(), GuardError> {
         let ledger = if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
             self.cursor.give_up_ended();
-            Ledger::of(self.region.slot())
+            Ledger::of(self.region.control())
         } else {
             None
         };
@@ -272,7 +272,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
 
     /// The byte limit set by [`set_allocation_limit`](Arena::set_allocation_limit).
     pub fn allocation_limit(&self) -> Option<usize> {
-        match self.cursor.slot().allocation_limit.load(Relaxed) {
+        match self.cursor.control().allocation_limit.load(Relaxed) {
             usize::MAX => None,
             bytes => Some(bytes),
         }
@@ -288,7 +288,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     /// assert!(arena.try_alloc(1u8).is_err());
     /// ```
     pub fn set_allocation_limit(&self, limit: Option<usize>) {
-        self.cursor.slot().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
+        self.cursor.control().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
         self.cursor.refresh_limit();
     }
 
@@ -422,7 +422,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.
     fn from(region: Region) -> Self {
-        region.slot().set_role(Role::Arena);
+        region.control().set_role(Role::Arena);
         let (guard, response) = (GuardPolicy::default(), Response::Abort);
         let asked = Asked { guard: &guard, log: None, response: &response, heap: Kind::default() };
         match Self::over(region, asked) {
@@ -437,8 +437,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Drop for Arena<MIN_ALIGN, CHEC
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
             self.cursor.give_up_ended();
             // SAFETY: the arena is gone, and with it every scope.
-            let closed = unsafe { Ledger::close(self.region.slot()) };
-            unbroken(self.region.slot(), closed);
+            let closed = unsafe { Ledger::close(self.region.control()) };
+            unbroken(self.region.control(), closed);
         }
     }
 }

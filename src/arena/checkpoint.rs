@@ -44,5 +44,5 @@ impl Checkpoint {
 }
 
 fn region_of<const M: usize, const C: bool>(cursor: &Cursor<M, C>) -> u64 {
-    cursor.slot().id.load(core::sync::atomic::Ordering::Relaxed)
+    cursor.control().id.load(core::sync::atomic::Ordering::Relaxed)
 }

@@ -5,12 +5,12 @@
 //! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
 
 use super::place::{Caller, Place, nowhere};
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::math::bump::{Block, bump_up};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request};
-use crate::region::{Region, Slot};
+use crate::region::{ControlBlock, Region};
 use crate::sys;
 use core::cell::Cell;
 
@@ -23,7 +23,7 @@ pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
     pub(super) limit: Cell<*mut u8>,
     /// Where this cursor started: what lies below belongs to an ancestor and is left alone.
     start: *mut u8,
-    slot: &'static Slot,
+    control: &'static ControlBlock,
 }
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
@@ -38,7 +38,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let () = Self::SUPPORTED;
         let start = region.base().as_ptr();
         let cursor =
-            Cursor { position: Cell::new(start), limit: Cell::new(start), start, slot: region.slot() };
+            Cursor { position: Cell::new(start), limit: Cell::new(start), start, control: region.control() };
         cursor.refresh_limit();
         cursor
     }
@@ -57,7 +57,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             position: Cell::new(position),
             limit: Cell::new(self.limit.get()),
             start: position,
-            slot: self.slot,
+            control: self.control,
         }
     }
 
@@ -86,23 +86,23 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         self.start
     }
 
-    pub(super) fn slot(&self) -> &'static Slot {
-        self.slot
+    pub(super) fn control(&self) -> &'static ControlBlock {
+        self.control
     }
 
     /// Bytes between the region's first one and the position.
     pub(super) fn used(&self) -> usize {
-        self.position.get().addr() - self.slot.base().addr()
+        self.position.get().addr() - self.control.base().addr()
     }
 
     /// Bytes that may be used in all.
     pub(super) fn most(&self) -> usize {
-        self.slot.most()
+        self.control.most()
     }
 
     /// Computes the limit again, after a change of what it is made of.
     pub(super) fn refresh_limit(&self) {
-        self.limit.set(limit_of::<CHECKED>(self.slot));
+        self.limit.set(limit_of::<CHECKED>(self.control));
     }
 
     /// The block for `size` bytes at the position.
@@ -124,7 +124,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     fn committed_limit(&self) -> usize {
         // With the explicit engine the limit is at most the frontier, but for a forked child that a file-backed
         // region was not inherited by: there the frontier is back at the start.
-        self.limit.get().addr().min(self.slot.base().addr() + self.slot.frontier.get())
+        self.limit.get().addr().min(self.control.base().addr() + self.control.frontier.get())
     }
 
     /// Commits the `bytes` after the position, exactly.
@@ -132,21 +132,21 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let used = self.used();
         let to = used.saturating_add(bytes);
         if to > self.most() {
-            let refusal = beyond(to, self.most(), self.slot.asked());
-            return Err(not_ahead(self.slot, used, bytes, refusal));
+            let refusal = beyond(to, self.most(), self.control.asked());
+            return Err(not_ahead(self.control, used, bytes, refusal));
         }
         if Self::WATCHED {
             let committed = self.commit_ahead_watched(bytes);
-            return committed.map_err(|refusal| not_ahead(self.slot, used, bytes, refusal));
+            return committed.map_err(|refusal| not_ahead(self.control, used, bytes, refusal));
         }
         self.commit_exactly(used, bytes)
     }
 
     /// Commits a range of this region; other memory is left alone.
     pub(super) fn ensure_committed(&self, start: *const u8, len: usize) -> Result<(), OutOfMemory> {
-        let offset = start.addr().wrapping_sub(self.slot.base().addr());
+        let offset = start.addr().wrapping_sub(self.control.base().addr());
         // Whatever a ledger hands out is committed.
-        if len == 0 || offset >= self.slot.reserved() || Self::WATCHED {
+        if len == 0 || offset >= self.control.reserved() || Self::WATCHED {
             return Ok(());
         }
         self.commit_exactly(offset, len)
@@ -154,8 +154,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// Commits `bytes` bytes at an offset, and no more.
     fn commit_exactly(&self, offset: usize, bytes: usize) -> Result<(), OutOfMemory> {
-        grow(self.slot, offset, offset.saturating_add(bytes), Why::Ahead)
-            .map_err(|refusal| not_ahead(self.slot, self.used(), bytes, refusal))?;
+        grow(self.control, offset, offset.saturating_add(bytes), GrowReason::Ahead)
+            .map_err(|refusal| not_ahead(self.control, self.used(), bytes, refusal))?;
         self.refresh_limit();
         Ok(())
     }
@@ -177,9 +177,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
         let block = self.block(size, align);
         if block.end > self.limit.get().addr() {
             #[cfg(highwater_fault)]
-            refuse::<MIN_ALIGN>(self.slot, self.position.get(), size, align);
+            refuse::<MIN_ALIGN>(self.control, self.position.get(), size, align);
             #[cfg(not(highwater_fault))]
-            self.limit.set(extend(self.slot, self.position.get(), size, block.end, Why::Write));
+            self.limit.set(extend(self.control, self.position.get(), size, block.end, GrowReason::Write));
         }
         self.take(block)
     }
@@ -194,13 +194,19 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
-            self.limit.set(extend(self.slot, self.position.get(), size, block.end, Why::Request));
+            self.limit.set(extend(self.control, self.position.get(), size, block.end, GrowReason::Request));
         }
         self.take(block)
     }
 
     #[inline(always)]
-    fn try_place(&self, size: usize, align: usize, caller: Caller, why: Why) -> Result<*mut u8, OutOfMemory> {
+    fn try_place(
+        &self,
+        size: usize,
+        align: usize,
+        caller: Caller,
+        why: GrowReason,
+    ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(nowhere(align));
         }
@@ -209,14 +215,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
-            let limit = commit(self.slot, self.position.get(), size, block.end, why)?;
+            let limit = commit(self.control, self.position.get(), size, block.end, why)?;
             self.limit.set(limit);
         }
         Ok(self.take(block))
     }
 
     fn fits(&self, size: usize, align: usize) -> bool {
-        size == 0 || self.block(size, align).end - self.slot.base().addr() <= self.most()
+        size == 0 || self.block(size, align).end - self.control.base().addr() <= self.most()
     }
 
     #[inline(always)]
@@ -239,7 +245,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
         }
         let before = self.position.get();
         self.position.set(before.with_addr(start.addr()));
-        let moved = self.try_place(new, 1, None, Why::Request);
+        let moved = self.try_place(new, 1, None, GrowReason::Request);
         if moved.is_err() {
             self.position.set(before);
         }
@@ -267,31 +273,41 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
 
     #[inline(always)] // the cursor's address stays in here
     fn no_layout(&self, len: usize, size: usize) -> OutOfMemory {
-        no_layout(self.slot, self.position.get(), len, size)
+        no_layout(self.control, self.position.get(), len, size)
     }
 }
 
 /// The error of bytes that could not be committed ahead.
-pub(super) fn not_ahead(slot: &'static Slot, used: usize, bytes: usize, refusal: Refusal) -> OutOfMemory {
+pub(super) fn not_ahead(
+    control: &'static ControlBlock,
+    used: usize,
+    bytes: usize,
+    refusal: Refusal,
+) -> OutOfMemory {
     let request = Request::Allocation { requested: bytes, effective: bytes };
-    OutOfMemory::new(slot, request, used, refusal)
+    OutOfMemory::new(control, request, used, refusal)
 }
 
 /// The error of a check that failed: `size` bytes would end at the address `end`, their padding included.
 #[cold]
 #[inline(never)]
-pub(super) fn check_error(slot: &'static Slot, position: *mut u8, size: usize, end: usize) -> OutOfMemory {
-    let used = position.addr() - slot.base().addr();
+pub(super) fn check_error(
+    control: &'static ControlBlock,
+    position: *mut u8,
+    size: usize,
+    end: usize,
+) -> OutOfMemory {
+    let used = position.addr() - control.base().addr();
     let effective = end.saturating_sub(position.addr());
-    let refusal = beyond(used.saturating_add(effective), slot.most(), slot.asked());
-    OutOfMemory::new(slot, Request::Allocation { requested: size, effective }, used, refusal)
+    let refusal = beyond(used.saturating_add(effective), control.most(), control.asked());
+    OutOfMemory::new(control, Request::Allocation { requested: size, effective }, used, refusal)
 }
 
 /// The error of a length that no layout can have.
 #[cold]
 #[inline(never)]
-fn no_layout(slot: &'static Slot, position: *mut u8, len: usize, size: usize) -> OutOfMemory {
-    check_error(slot, position, len.saturating_mul(size), usize::MAX)
+fn no_layout(control: &'static ControlBlock, position: *mut u8, len: usize, size: usize) -> OutOfMemory {
+    check_error(control, position, len.saturating_mul(size), usize::MAX)
 }
 
 /// The failing side of the check: the first line of a report, as a panic. Where the block would end is
@@ -299,9 +315,14 @@ fn no_layout(slot: &'static Slot, position: *mut u8, len: usize, size: usize) ->
 #[cfg(highwater_fault)]
 #[cold]
 #[inline(never)]
-fn refuse<const MIN_ALIGN: usize>(slot: &'static Slot, position: *mut u8, size: usize, align: usize) -> ! {
+fn refuse<const MIN_ALIGN: usize>(
+    control: &'static ControlBlock,
+    position: *mut u8,
+    size: usize,
+    align: usize,
+) -> ! {
     let end = bump_up(position.addr(), size, align, MIN_ALIGN).end;
-    panic_with(check_error(slot, position, size, end))
+    panic_with(check_error(control, position, size, end))
 }
 
 #[cold]
@@ -314,38 +335,44 @@ pub(super) fn panic_with(error: OutOfMemory) -> ! {
 #[cold]
 #[inline(never)]
 pub(super) fn commit(
-    slot: &'static Slot,
+    control: &'static ControlBlock,
     position: *mut u8,
     size: usize,
     end: usize,
-    why: Why,
+    why: GrowReason,
 ) -> Result<*mut u8, OutOfMemory> {
-    let base = slot.base().addr();
+    let base = control.base().addr();
     let (used, to) = (position.addr() - base, end - base);
-    if to > slot.most() {
-        return Err(check_error(slot, position, size, end));
+    if to > control.most() {
+        return Err(check_error(control, position, size, end));
     }
-    grow(slot, used, to, why).map_err(|refusal| {
+    grow(control, used, to, why).map_err(|refusal| {
         let request = Request::Allocation { requested: size, effective: end - position.addr() };
-        OutOfMemory::new(slot, request, used, refusal)
+        OutOfMemory::new(control, request, used, refusal)
     })?;
-    Ok(limit_of::<false>(slot))
+    Ok(limit_of::<false>(control))
 }
 
 /// The limit of a cursor over a region, as things stand.
-pub(super) fn limit_of<const CHECKED: bool>(slot: &Slot) -> *mut u8 {
-    let most = slot.most();
+pub(super) fn limit_of<const CHECKED: bool>(control: &ControlBlock) -> *mut u8 {
+    let most = control.most();
     let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::PROTECTS);
-    let offset = if checked_elsewhere { most } else { most.min(slot.frontier.get()) };
-    slot.base().wrapping_add(offset)
+    let offset = if checked_elsewhere { most } else { most.min(control.frontier.get()) };
+    control.base().wrapping_add(offset)
 }
 
 /// The cold side of a check that commits: what [`commit`] returns, or a panic. The error stays in here, so
 /// that the caller needs no stack for it.
 #[cold]
 #[inline(never)]
-pub(super) fn extend(slot: &'static Slot, position: *mut u8, size: usize, end: usize, why: Why) -> *mut u8 {
-    match commit(slot, position, size, end, why) {
+pub(super) fn extend(
+    control: &'static ControlBlock,
+    position: *mut u8,
+    size: usize,
+    end: usize,
+    why: GrowReason,
+) -> *mut u8 {
+    match commit(control, position, size, end, why) {
         Ok(limit) => limit,
         Err(error) => panic_with(error),
     }

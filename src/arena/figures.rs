@@ -53,13 +53,13 @@ macro_rules! figures {
         /// Bytes of the region that are committed.
         #[inline]
         pub fn committed_bytes(&self) -> usize {
-            self.cursor.slot().frontier.get()
+            self.cursor.control().frontier.get()
         }
 
         /// Bytes of address space that the region reserved: what was got, which may be less than asked for.
         #[inline]
         pub fn reserved_bytes(&self) -> usize {
-            self.cursor.slot().asked()
+            self.cursor.control().asked()
         }
 
         /// The minimum alignment of every block, in bytes.
@@ -70,17 +70,17 @@ macro_rules! figures {
 
         /// The figures of this moment; `used` is exact.
         pub fn stats(&self) -> Stats {
-            Stats { used: self.cursor.used(), ..self.cursor.slot().stats() }
+            Stats { used: self.cursor.used(), ..self.cursor.control().stats() }
         }
 
         /// A view of the region's figures for other threads.
         pub fn monitor(&self) -> Monitor {
-            Monitor::new(self.cursor.slot())
+            Monitor::new(self.cursor.control())
         }
 
         /// The region's number; no other region of this process has had it or will have it.
         pub fn id(&self) -> u64 {
-            self.cursor.slot().id.load(core::sync::atomic::Ordering::Relaxed)
+            self.cursor.control().id.load(core::sync::atomic::Ordering::Relaxed)
         }
     };
 }

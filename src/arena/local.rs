@@ -5,7 +5,7 @@ use super::boxed::ArenaBox;
 use super::cursor::panic_with;
 use super::place::{Caller, Place, Plain, Try, nowhere};
 use super::shared_cursor::SharedCursor;
-use crate::grow::Why;
+use crate::grow::GrowReason;
 use crate::math::bump::bump_up;
 use crate::math::page::align_up;
 use crate::oom::{AllocOrInitError, OutOfMemory};
@@ -173,7 +173,7 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
             None => self.refill_or_panic(size, align),
         };
         if cfg!(not(highwater_fault)) {
-            self.shared.commit(block.addr(), size, self.end_of(block, size), Why::Write);
+            self.shared.commit(block.addr(), size, self.end_of(block, size), GrowReason::Write);
         }
         block
     }
@@ -187,7 +187,7 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
             Some(block) => block,
             None => self.refill_or_panic(size, align),
         };
-        self.shared.commit(block.addr(), size, self.end_of(block, size), Why::Request);
+        self.shared.commit(block.addr(), size, self.end_of(block, size), GrowReason::Request);
         block
     }
 
@@ -198,7 +198,7 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         size: usize,
         align: usize,
         _caller: Caller,
-        why: Why,
+        why: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(nowhere(align));
@@ -231,7 +231,7 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         // (A part is taken by compare-and-swap.)
         let block = self.take(size, align).or_else(|| self.refill(size, align).ok())?;
         if cfg!(not(highwater_fault)) {
-            self.shared.commit(block.addr(), size, self.end_of(block, size), Why::Write);
+            self.shared.commit(block.addr(), size, self.end_of(block, size), GrowReason::Write);
         }
         Some(block)
     }
@@ -253,7 +253,7 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         if block.end > self.limit.get().addr() {
             return Ok(None);
         }
-        self.shared.try_commit(start.addr(), new, block.end, Why::Request)?;
+        self.shared.try_commit(start.addr(), new, block.end, GrowReason::Request)?;
         self.position.set(self.shared.at(block.end));
         Ok(Some(self.shared.at(start.addr())))
     }

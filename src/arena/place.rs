@@ -2,7 +2,7 @@
 
 use super::cursor::panic_with;
 use crate::fault::debug_check_thread;
-use crate::grow::Why;
+use crate::grow::GrowReason;
 use crate::oom::OutOfMemory;
 use core::alloc::Layout;
 use core::convert::Infallible;
@@ -24,7 +24,13 @@ pub(super) trait Place {
     fn place_committed(&self, size: usize, align: usize, caller: Caller) -> *mut u8;
 
     /// The check, and a block of `size` bytes that is committed. Nothing has changed when there is none.
-    fn try_place(&self, size: usize, align: usize, caller: Caller, why: Why) -> Result<*mut u8, OutOfMemory>;
+    fn try_place(
+        &self,
+        size: usize,
+        align: usize,
+        caller: Caller,
+        why: GrowReason,
+    ) -> Result<*mut u8, OutOfMemory>;
 
     /// Whether a block of `size` bytes would pass the check now.
     fn fits(&self, size: usize, align: usize) -> bool;
@@ -144,7 +150,7 @@ impl Mode for Try {
 
     #[inline(always)]
     fn place<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Result<*mut u8, OutOfMemory> {
-        place.try_place(size, align, caller, Why::Write)
+        place.try_place(size, align, caller, GrowReason::Write)
     }
 
     #[inline(always)]
@@ -154,11 +160,11 @@ impl Mode for Try {
         align: usize,
         caller: Caller,
     ) -> Result<*mut u8, OutOfMemory> {
-        place.try_place(size, align, caller, Why::Request)
+        place.try_place(size, align, caller, GrowReason::Request)
     }
 
     fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
-        place.fits(size, align).then(|| place.try_place(size, align, caller, Why::Write).ok())?
+        place.fits(size, align).then(|| place.try_place(size, align, caller, GrowReason::Write).ok())?
     }
 
     #[inline(always)]

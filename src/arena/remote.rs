@@ -2,16 +2,16 @@
 //! that program, and know their region by address alone.
 
 use super::cursor::{check_error, commit, limit_of};
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::oom::OutOfMemory;
-use crate::region::{Monitor, Slot};
+use crate::region::{ControlBlock, Monitor};
 use crate::report;
 use core::fmt;
 
 /// The region under such a cursor.
 #[derive(Clone, Copy, Debug)]
 pub struct Remote {
-    slot: &'static Slot,
+    control: &'static ControlBlock,
 }
 
 impl Remote {
@@ -22,9 +22,9 @@ impl Remote {
     pub unsafe fn at(position: *const u8) -> Option<Self> {
         // At the end of a region without a guard another one may begin: its own last byte comes first.
         [position.wrapping_sub(1), position].into_iter().find_map(|address| {
-            let slot = Monitor::of(address)?.slot();
-            let offset = position.addr().checked_sub(slot.base().addr())?;
-            (offset <= slot.reserved()).then_some(Remote { slot })
+            let control = Monitor::of(address)?.control();
+            let offset = position.addr().checked_sub(control.base().addr())?;
+            (offset <= control.reserved()).then_some(Remote { control })
         })
     }
 
@@ -39,23 +39,23 @@ impl Remote {
 
     /// Its first byte.
     pub fn base(&self) -> *mut u8 {
-        self.slot.base()
+        self.control.base()
     }
 
     /// The limit of a cursor, as things stand.
     pub fn limit(&self) -> *mut u8 {
-        limit_of::<false>(self.slot)
+        limit_of::<false>(self.control)
     }
 
     /// The bytes that may be used.
     pub fn most(&self) -> usize {
-        self.slot.most()
+        self.control.most()
     }
 
     /// Whether what lies below this address is committed and may be used.
     #[inline]
     pub fn has(&self, end: usize) -> bool {
-        end - self.base().addr() <= self.slot.frontier.get().min(self.most())
+        end - self.base().addr() <= self.control.frontier.get().min(self.most())
     }
 
     /// Commits a block of `size` bytes that begins `padding` bytes after the position, and returns the cursor's new
@@ -71,11 +71,11 @@ impl Remote {
         touched: bool,
     ) -> Result<*mut u8, OutOfMemory> {
         let end = position.addr().saturating_add(padding).saturating_add(size);
-        let why = if touched { Why::Write } else { Why::Request };
+        let why = if touched { GrowReason::Write } else { GrowReason::Request };
         if self.has(end) {
             return Ok(self.limit());
         }
-        commit(self.slot, position, size, end, why)
+        commit(self.control, position, size, end, why)
     }
 
     /// Commits `len` bytes from `start`, exactly, and no more; what lies outside of the region is left alone.
@@ -88,16 +88,16 @@ impl Remote {
         if end > self.most() {
             return Err(self.refused(start, 0, len));
         }
-        grow(self.slot, offset, end, Why::Ahead).map_err(|refusal| {
+        grow(self.control, offset, end, GrowReason::Ahead).map_err(|refusal| {
             let request = crate::oom::Request::Allocation { requested: len, effective: len };
-            OutOfMemory::new(self.slot, request, offset, refusal)
+            OutOfMemory::new(self.control, request, offset, refusal)
         })
     }
 
     /// The error of a check that failed.
     pub fn refused(&self, position: *mut u8, padding: usize, size: usize) -> OutOfMemory {
         let end = position.addr().saturating_add(padding).saturating_add(size);
-        check_error(self.slot, position, size, end)
+        check_error(self.control, position, size, end)
     }
 
     /// The report of a refusal that cannot be returned to anybody, and the end.

@@ -74,7 +74,7 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
 
     /// The region's first byte, and the bytes that its addresses span.
     pub(super) fn span(&self) -> (*mut u8, usize) {
-        (self.cursor.slot().base(), self.cursor.slot().reserved())
+        (self.cursor.control().base(), self.cursor.control().reserved())
     }
 
     /// A scope on top of this one, which cannot be allocated from until the child ends.

@@ -122,9 +122,9 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
     /// ```
     pub fn reset(&mut self) {
         self.cursor.restart();
-        self.region.slot().counters.touched.store(0, Relaxed);
-        if self.region.slot().is_stressed() {
-            self.trim(self.region.slot().head.load(Relaxed));
+        self.region.control().counters.touched.store(0, Relaxed);
+        if self.region.control().is_stressed() {
+            self.trim(self.region.control().head.load(Relaxed));
         }
     }
 
@@ -154,7 +154,7 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
 
     /// The byte limit set by [`set_allocation_limit`](SharedArena::set_allocation_limit).
     pub fn allocation_limit(&self) -> Option<usize> {
-        match self.region.slot().allocation_limit.load(Relaxed) {
+        match self.region.control().allocation_limit.load(Relaxed) {
             usize::MAX => None,
             bytes => Some(bytes),
         }
@@ -163,7 +163,7 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
     /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. It takes `&mut self`, since every
     /// thread's check stands on it.
     pub fn set_allocation_limit(&mut self, limit: Option<usize>) {
-        self.region.slot().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
+        self.region.control().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
         self.cursor.refresh_limit();
     }
 
@@ -197,7 +197,7 @@ impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
 impl<const MIN_ALIGN: usize> From<Region> for SharedArena<MIN_ALIGN> {
     /// An arena over a region, from its first byte on.
     fn from(region: Region) -> Self {
-        region.slot().set_role(Role::Arena);
+        region.control().set_role(Role::Arena);
         SharedArena { cursor: SharedCursor::over(&region), region }
     }
 }

@@ -3,12 +3,12 @@
 use super::counter::{Counter, MOST_ADDED};
 use super::cursor::{Cursor, check_error, commit, extend, not_ahead, panic_with};
 use super::place::{Caller, Place, nowhere};
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::math::bump::bump_up;
 use crate::math::page::{align_up, align_up_saturating};
 use crate::oom::OutOfMemory;
 use crate::oom::admit::beyond;
-use crate::region::{Region, Slot};
+use crate::region::{ControlBlock, Region};
 
 /// The next free address, and how far blocks may go. The limit does not change while the arena is shared.
 #[repr(align(128))] // an arena's counter and its neighbours in memory do not slow each other down
@@ -20,7 +20,7 @@ pub(super) struct SharedCursor<const MIN_ALIGN: usize> {
     last: usize,
     /// The region's first byte, with the provenance of all of it.
     base: *mut u8,
-    slot: &'static Slot,
+    control: &'static ControlBlock,
 }
 
 impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
@@ -32,7 +32,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
             limit: 0,
             last: base.addr(),
             base,
-            slot: region.slot(),
+            control: region.control(),
         };
         cursor.refresh_limit();
         cursor
@@ -42,7 +42,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     pub(super) fn refresh_limit(&mut self) {
         let next = self.counter.get().min(self.last);
         self.counter.set(next);
-        self.limit = self.base.addr() + self.slot.most();
+        self.limit = self.base.addr() + self.control.most();
         // A limit may be set below what is in use.
         self.last = align_up_saturating(self.limit, MIN_ALIGN).max(next);
     }
@@ -53,8 +53,8 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         self.refresh_limit();
     }
 
-    pub(super) fn slot(&self) -> &'static Slot {
-        self.slot
+    pub(super) fn control(&self) -> &'static ControlBlock {
+        self.control
     }
 
     pub(super) fn most(&self) -> usize {
@@ -74,26 +74,26 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         let used = self.used();
         let to = used.saturating_add(bytes);
         let refusal = if to > self.most() {
-            Err(beyond(to, self.most(), self.slot.asked()))
+            Err(beyond(to, self.most(), self.control.asked()))
         } else {
-            grow(self.slot, used, to, Why::Ahead)
+            grow(self.control, used, to, GrowReason::Ahead)
         };
-        refusal.map_err(|refusal| not_ahead(self.slot, used, bytes, refusal))
+        refusal.map_err(|refusal| not_ahead(self.control, used, bytes, refusal))
     }
 
     pub(super) fn ensure_committed(&self, start: *const u8, len: usize) -> Result<(), OutOfMemory> {
         let offset = start.addr().wrapping_sub(self.base.addr());
-        if len == 0 || offset >= self.slot.reserved() {
+        if len == 0 || offset >= self.control.reserved() {
             return Ok(());
         }
-        grow(self.slot, offset, offset.saturating_add(len), Why::Ahead)
-            .map_err(|refusal| not_ahead(self.slot, self.used(), len, refusal))
+        grow(self.control, offset, offset.saturating_add(len), GrowReason::Ahead)
+            .map_err(|refusal| not_ahead(self.control, self.used(), len, refusal))
     }
 
     /// The address below which everything is committed.
     #[inline(always)]
     pub(super) fn frontier(&self) -> usize {
-        self.base.addr() + self.slot.frontier.get()
+        self.base.addr() + self.control.frontier.get()
     }
 
     /// Commits the memory up to `end`, for a block that starts at `start`.
@@ -103,19 +103,19 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         start: usize,
         size: usize,
         end: usize,
-        why: Why,
+        why: GrowReason,
     ) -> Result<(), OutOfMemory> {
         if end > self.frontier() {
-            commit(self.slot, self.base.with_addr(start), size, end, why)?;
+            commit(self.control, self.base.with_addr(start), size, end, why)?;
         }
         Ok(())
     }
 
     /// [`try_commit`](Self::try_commit), or a panic; the block is lost then.
     #[inline(always)]
-    pub(super) fn commit(&self, start: usize, size: usize, end: usize, why: Why) {
+    pub(super) fn commit(&self, start: usize, size: usize, end: usize, why: GrowReason) {
         if end > self.frontier() {
-            extend(self.slot, self.base.with_addr(start), size, end, why);
+            extend(self.control, self.base.with_addr(start), size, end, why);
         }
     }
 
@@ -169,7 +169,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         }
         // (The next free address may have run past the limit.)
         let position = next.min(self.last);
-        Err(check_error(self.slot, self.at(position), size, end - (next - position)))
+        Err(check_error(self.control, self.at(position), size, end - (next - position)))
     }
 
     /// The failing side of an addition with the longest padding. Without what of it is not needed the block may still
@@ -191,7 +191,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     fn refuse(&self, size: usize, bytes: usize) -> ! {
         self.counter.clamp(self.last);
         let end = self.last.saturating_add(bytes);
-        panic_with(check_error(self.slot, self.at(self.last), size, end))
+        panic_with(check_error(self.control, self.at(self.last), size, end))
     }
 
     /// A part for one thread: from `from` on where nothing was taken since, `wanted` bytes or as many as there
@@ -240,7 +240,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
         }
         let (start, end) = self.take(size, align);
         if cfg!(not(highwater_fault)) {
-            self.commit(start, size, end, Why::Write);
+            self.commit(start, size, end, GrowReason::Write);
         }
         self.at(start)
     }
@@ -251,7 +251,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
             return nowhere(align);
         }
         let (start, end) = self.take(size, align);
-        self.commit(start, size, end, Why::Request);
+        self.commit(start, size, end, GrowReason::Request);
         self.at(start)
     }
 
@@ -261,7 +261,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
         size: usize,
         align: usize,
         _caller: Caller,
-        why: Why,
+        why: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(nowhere(align));
@@ -290,7 +290,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
         });
         let (start, end) = taken.ok()?;
         if cfg!(not(highwater_fault)) {
-            self.commit(start, size, end, Why::Write);
+            self.commit(start, size, end, GrowReason::Write);
         }
         Some(self.at(start))
     }
@@ -307,7 +307,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
         }
         let to = bump_up(start.addr(), new, 1, MIN_ALIGN).end;
         self.check(start.addr(), new, to)?;
-        self.try_commit(start.addr(), new, to, Why::Request)?;
+        self.try_commit(start.addr(), new, to, GrowReason::Request)?;
         let ends_there = align_up(start.addr().wrapping_add(old), MIN_ALIGN) == Some(from);
         Ok((ends_there && self.counter.resize(from, to)).then(|| self.at(start.addr())))
     }
@@ -324,6 +324,6 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
     #[cold]
     #[inline(never)]
     fn no_layout(&self, len: usize, size: usize) -> OutOfMemory {
-        check_error(self.slot, self.position(), len.saturating_mul(size), usize::MAX)
+        check_error(self.control, self.position(), len.saturating_mul(size), usize::MAX)
     }
 }

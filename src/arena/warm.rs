@@ -32,7 +32,7 @@ pub(super) struct Warm {
 
 impl Warm {
     pub(super) fn new(arena: Arena) -> Result<Boxed, Exhausted> {
-        let guard = arena.region().slot().first_guard();
+        let guard = arena.region().control().first_guard();
         let mut warm = fallible::boxed(Warm { kept: 0, guard, peak: 0, uses: 0, arena })?;
         warm.kept = warm.held(usize::MAX);
         Ok(warm)
@@ -52,7 +52,7 @@ impl Warm {
     /// be seen afterwards, but when half was too little the arena grows again, and that is.
     pub(super) fn rest(&mut self, most: usize, decay: u32) -> bool {
         let arena = &mut self.arena;
-        if arena.region().slot().first_guard() != self.guard {
+        if arena.region().control().first_guard() != self.guard {
             return false;
         }
         let committed = arena.committed_bytes();

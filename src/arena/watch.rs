@@ -5,12 +5,12 @@
 
 use super::cursor::{Cursor, check_error, panic_with};
 use super::place::Caller;
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::guard::{Broken, Ledger, Wanted, What};
 use crate::math::bump::bump_up;
 use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request, explain};
-use crate::region::Slot;
+use crate::region::ControlBlock;
 use crate::report;
 use core::panic::Location;
 use core::sync::atomic::Ordering::Relaxed;
@@ -19,7 +19,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// # Panics
     /// When a log sink uses the arena that it is being told of.
     fn ledger(&self) -> &'static Ledger {
-        let ledger = ledger_of(self.slot());
+        let ledger = ledger_of(self.control());
         assert!(!ledger.is_telling(), "highwater: a log sink used the arena that it was told of");
         ledger
     }
@@ -27,7 +27,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// Gives up what was allocated past the position: by a scope that has ended, or before a rewind.
     pub(super) fn give_up_ended(&self) {
         let (ledger, used) = (self.ledger(), self.used());
-        let allocations = unbroken(self.slot(), ledger.rewind(used));
+        let allocations = unbroken(self.control(), ledger.rewind(used));
         if allocations > 0 && ledger.is_told() {
             let what = if used == 0 { What::Reset { allocations } } else { What::Rewound { allocations } };
             ledger.tell(what, Some(used));
@@ -53,16 +53,16 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let position = self.position();
         let block = self.block(size, align);
         if block.end > self.limit.get().addr() {
-            return Err(check_error(self.slot(), position, size, block.end));
+            return Err(check_error(self.control(), position, size, block.end));
         }
         let caller = caller.unwrap_or_else(|| Location::caller());
         let wanted = Wanted { size, align: align.max(MIN_ALIGN), before: self.used(), caller };
         let place = self.put(&wanted).map_err(|refusal| {
             let request = Request::Allocation { requested: size, effective: block.end - position.addr() };
-            OutOfMemory::new(self.slot(), request, self.used(), refusal)
+            OutOfMemory::new(self.control(), request, self.used(), refusal)
         })?;
         self.set_position_only(position.with_addr(block.end));
-        self.slot().counters.touched.fetch_max(self.used(), Relaxed);
+        self.control().counters.touched.fetch_max(self.used(), Relaxed);
         let ledger = self.ledger();
         if let (true, Some((allocation, _))) = (ledger.is_told(), ledger.last()) {
             let (address, align, ordinal) = (place.addr(), wanted.align, allocation.ordinal);
@@ -73,18 +73,18 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// Commits a place for a block and hands it to the ledger.
     fn put(&self, wanted: &Wanted) -> Result<*mut u8, Refusal> {
-        let (slot, ledger) = (self.slot(), self.ledger());
+        let (control, ledger) = (self.control(), self.ledger());
         let Some(fit) = ledger.fit(wanted) else {
-            return Err(beyond(usize::MAX, slot.reserved(), slot.reserved()));
+            return Err(beyond(usize::MAX, control.reserved(), control.reserved()));
         };
-        let before = slot.frontier.get();
-        grow(slot, fit.first, fit.end, Why::Request)?;
-        let bytes = slot.frontier.get().saturating_sub(before);
+        let before = control.frontier.get();
+        grow(control, fit.first, fit.end, GrowReason::Request)?;
+        let bytes = control.frontier.get().saturating_sub(before);
         ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
         if bytes > 0 && ledger.is_told() {
             ledger.tell(What::Grown { bytes }, Some(wanted.before));
         }
-        let place = slot.base().wrapping_add(fit.start);
+        let place = control.base().wrapping_add(fit.start);
         debug_assert!(place.addr().is_multiple_of(wanted.align), "a block is aligned");
         Ok(place)
     }
@@ -95,11 +95,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         if bytes == 0 {
             return Ok(());
         }
-        let (slot, caller) = (self.slot(), Location::caller());
+        let (control, caller) = (self.control(), Location::caller());
         let wanted = Wanted { size: bytes, align: MIN_ALIGN, before: self.used(), caller };
         match self.ledger().fit(&wanted) {
-            Some(fit) => grow(slot, fit.first, fit.end, Why::Ahead),
-            None => Err(beyond(usize::MAX, slot.reserved(), slot.reserved())),
+            Some(fit) => grow(control, fit.first, fit.end, GrowReason::Ahead),
+            None => Err(beyond(usize::MAX, control.reserved(), control.reserved())),
         }
     }
 
@@ -107,7 +107,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     fn before_last(&self, start: *const u8, len: usize) -> Option<usize> {
         self.give_up_ended();
         let (last, before) = self.ledger().last()?;
-        let (base, own) = (self.slot().base().addr(), self.start().addr());
+        let (base, own) = (self.control().base().addr(), self.start().addr());
         (len > 0 && base + last.offset == start.addr() && last.size == len && base + before >= own)
             .then_some(before)
     }
@@ -128,7 +128,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let (Some(before), Some((last, _))) = (self.before_last(start, old), self.ledger().last()) else {
             return Ok(None);
         };
-        let from = self.slot().base().wrapping_add(before);
+        let from = self.control().base().wrapping_add(before);
         let block = bump_up(from.addr(), new, last.align, MIN_ALIGN);
         if !block.start.is_multiple_of(align) {
             return Ok(None);
@@ -139,17 +139,17 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             return Ok(Some(core::ptr::without_provenance_mut(align)));
         }
         if block.end > self.limit.get().addr() {
-            return Err(check_error(self.slot(), from, new, block.end));
+            return Err(check_error(self.control(), from, new, block.end));
         }
         let wanted = Wanted { size: new, align, before, caller: last.caller };
         let place = self.put(&wanted).map_err(|refusal| {
             let request = Request::Allocation { requested: new, effective: block.end - from.addr() };
-            OutOfMemory::new(self.slot(), request, before, refusal)
+            OutOfMemory::new(self.control(), request, before, refusal)
         })?;
         // SAFETY: both blocks are live, as long as that, and two.
         unsafe { place.copy_from_nonoverlapping(start, old.min(new)) };
         let ledger = self.ledger();
-        unbroken(self.slot(), ledger.forget_moved(last.offset, old));
+        unbroken(self.control(), ledger.forget_moved(last.offset, old));
         self.set_position_only(from.with_addr(block.end));
         if let (true, Some((moved, _))) = (ledger.is_told(), ledger.last()) {
             let (address, ordinal) = (place.addr(), moved.ordinal);
@@ -173,13 +173,13 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             self.ledger()
                 .shrink(offset, old, new)
                 .into_iter()
-                .for_each(|shrunk| unbroken(self.slot(), shrunk));
+                .for_each(|shrunk| unbroken(self.control(), shrunk));
         }
     }
 
     /// The offset of a live block of this very cursor; `None` for an ancestor's, which is left alone.
     fn own(&self, what: &str, start: *const u8, size: usize) -> Option<usize> {
-        let base = self.slot().base().addr();
+        let base = self.control().base().addr();
         let offset = start.addr().wrapping_sub(base);
         match self.ledger().before(offset, size) {
             Some(before) => (base + before >= self.start().addr()).then_some(offset),
@@ -201,9 +201,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let before = self.before_last(start, size);
         let freed = self.own("freed", start, size).and_then(|offset| self.ledger().free(offset, size));
         let Some(freed) = freed else { return };
-        let freed = unbroken(self.slot(), freed);
+        let freed = unbroken(self.control(), freed);
         if let Some(before) = before {
-            let from = self.slot().base().wrapping_add(before);
+            let from = self.control().base().wrapping_add(before);
             let block = bump_up(from.addr(), size, freed.align, MIN_ALIGN);
             self.set_position_only(from.with_addr(block.start));
         }
@@ -215,14 +215,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 }
 
 /// The ledger of a checked arena, which lives as long as that.
-fn ledger_of(slot: &'static Slot) -> &'static Ledger {
-    Ledger::of(slot).expect("a checked arena has a ledger")
+fn ledger_of(control: &'static ControlBlock) -> &'static Ledger {
+    Ledger::of(control).expect("a checked arena has a ledger")
 }
 
 /// What was found, or a report and the end where bytes around an allocation were overwritten.
-pub(super) fn unbroken<T>(slot: &Slot, found: Result<T, Broken>) -> T {
+pub(super) fn unbroken<T>(control: &ControlBlock, found: Result<T, Broken>) -> T {
     match found {
         Ok(found) => found,
-        Err(broken) => report::broken(slot, &broken),
+        Err(broken) => report::broken(control, &broken),
     }
 }

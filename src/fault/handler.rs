@@ -8,11 +8,11 @@
 use super::entry::{self, Handler};
 use super::repeat::LastFaults;
 use super::{context, pass};
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
 use crate::math::step;
 use crate::oom::{Answer, OutOfMemory, Refusal, Request, Response};
-use crate::region::{self, Slot};
+use crate::region::{self, ControlBlock};
 use crate::{report, sys};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::AtomicU32;
@@ -49,41 +49,44 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         return false;
     }
     // By address first: the codes of the kernel differ between kinds of inaccessible pages.
-    let Some(slot) = region::find(address).filter(|slot| slot.is_live() && !slot.was_left_behind()) else {
+    let Some(control) = region::find(address).filter(|control| control.is_live() && !control.not_inherited())
+    else {
         return false;
     };
     // SAFETY: the caller's promise.
     let interrupted = unsafe { context::read(context, address) };
     let view = View {
-        base: slot.base().addr(),
-        reserved: slot.reserved(),
-        frontier: slot.frontier.get(),
-        reach: slot.reach.load(Relaxed),
-        place: place_of(slot, address),
+        base: control.base().addr(),
+        reserved: control.reserved(),
+        frontier: control.frontier.get(),
+        reach: control.reach.load(Relaxed),
+        place: place_of(control, address),
     };
     match judge(view, Fault { address, fetch: interrupted.fetch, key: code == KEY }) {
         Verdict::Growth { offset } => {
             // SAFETY: errno is this thread's own.
             let errno = unsafe { *libc::__errno_location() };
             let mut grown = Ok(());
-            unoptimised_elsewhere(|| grown = grow(slot, offset, offset.wrapping_add(1), Why::Fault));
+            unoptimised_elsewhere(|| {
+                grown = grow(control, offset, offset.wrapping_add(1), GrowReason::Fault)
+            });
             if let Err(refusal) = grown
                 // Another thread may have had better luck with a smaller step.
-                && slot.frontier.get() <= offset
+                && control.frontier.get() <= offset
             {
-                refused(slot, offset, refusal);
+                refused(control, offset, refusal);
             }
             // SAFETY: as above.
             unsafe { *libc::__errno_location() = errno };
             true
         }
-        Verdict::Covered => !seen_before(slot, address, interrupted.pc),
+        Verdict::Covered => !seen_before(control, address, interrupted.pc),
         Verdict::Violation(kind) => {
             // Whoever gets the fault now may return without having done anything about it, again and again.
-            if !is_endless(seen_before(slot, address, interrupted.pc)) {
+            if !is_endless(seen_before(control, address, interrupted.pc)) {
                 // SAFETY: errno is this thread's own.
                 let errno = unsafe { *libc::__errno_location() };
-                report::violated(slot, kind, interrupted.access, address, interrupted.pc);
+                report::violated(control, kind, interrupted.access, address, interrupted.pc);
                 // SAFETY: as above.
                 unsafe { *libc::__errno_location() = errno };
             }
@@ -96,7 +99,7 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
 /// An unoptimised growth takes more than 4 KB of stack, nearly all that there is; an optimised one less than 1.5 KB.
 #[inline(always)]
 fn unoptimised_elsewhere(f: impl FnOnce()) {
-    if cfg!(debug_assertions) { sys::with_room(f) } else { f() }
+    if cfg!(debug_assertions) { sys::on_large_stack(f) } else { f() }
 }
 
 /// Whether the same violation as the last one has been told often enough.
@@ -109,36 +112,36 @@ fn is_endless(again: bool) -> bool {
     TOLD.fetch_add(1, Relaxed) >= ENOUGH
 }
 
-/// What is known of the byte at an address of a region's territory.
-fn place_of(slot: &Slot, address: usize) -> Place {
-    let offset = address.wrapping_sub(slot.base().addr());
-    if offset >= slot.reserved() {
+/// What is known of the byte at an address of a region's guarded_range.
+fn place_of(control: &ControlBlock, address: usize) -> Place {
+    let offset = address.wrapping_sub(control.base().addr());
+    if offset >= control.reserved() {
         return Place::Plain;
     }
-    if let Some(ledger) = Ledger::of(slot) {
+    if let Some(ledger) = Ledger::of(control) {
         return ledger.look(offset).0;
     }
-    if slot.guard_over(offset).is_some() { Place::Guarded } else { Place::Plain }
+    if control.guard_over(offset).is_some() { Place::Guarded } else { Place::Plain }
 }
 
 /// A refused commit cannot return to the write that needs it, and must not unwind out of a signal. The program's
 /// hook may have the growth tried again; without one, or when that does not help, this is the end.
 #[cold]
 #[inline(never)]
-fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) {
+fn refused(control: &'static ControlBlock, offset: usize, refusal: Refusal) {
     /// How often a hook is believed that something changed.
     const RETRIES: u32 = 8;
-    let mut error = refusal_error(slot, offset, refusal);
-    if let Some(hook) = Response::call_of(slot.response.load(Acquire)) {
+    let mut error = refusal_error(control, offset, refusal);
+    if let Some(hook) = Response::call_of(control.response.load(Acquire)) {
         for _ in 0..RETRIES {
             let mut answer = Answer::Die;
-            sys::with_room(|| answer = hook(&error));
+            sys::on_large_stack(|| answer = hook(&error));
             if answer == Answer::Die {
                 break;
             }
-            match grow(slot, offset, offset.wrapping_add(1), Why::Fault) {
+            match grow(control, offset, offset.wrapping_add(1), GrowReason::Fault) {
                 Ok(()) => return,
-                Err(refusal) => error = refusal_error(slot, offset, refusal),
+                Err(refusal) => error = refusal_error(control, offset, refusal),
             }
         }
     }
@@ -146,11 +149,11 @@ fn refused(slot: &'static Slot, offset: usize, refusal: Refusal) {
 }
 
 /// What is known of a refused growth: the page that was touched is what was asked for last.
-fn refusal_error(slot: &'static Slot, offset: usize, refusal: Refusal) -> OutOfMemory {
-    let frontier = slot.frontier.get();
-    let step = step::exact(slot.need(frontier, offset, offset.wrapping_add(1)));
+fn refusal_error(control: &'static ControlBlock, offset: usize, refusal: Refusal) -> OutOfMemory {
+    let frontier = control.frontier.get();
+    let step = step::exact(control.need(frontier, offset, offset.wrapping_add(1)));
     let step = step.frontier.saturating_sub(frontier);
-    OutOfMemory::new(slot, Request::Growth { step }, offset, refusal)
+    OutOfMemory::new(control, Request::Growth { step }, offset, refusal)
 }
 
 /// Whether this thread faulted at this address and instruction before with the page committed: then
@@ -158,8 +161,8 @@ fn refusal_error(slot: &'static Slot, offset: usize, refusal: Refusal) -> OutOfM
 ///
 /// A thread that lost the race for a page faults once and finds it committed. The page stays so until
 /// memory is given back, which changes what is remembered; so the same fault twice is never such a race.
-fn seen_before(slot: &Slot, address: usize, pc: usize) -> bool {
+fn seen_before(control: &ControlBlock, address: usize, pc: usize) -> bool {
     static LAST: LastFaults = LastFaults::new();
-    let facts = [address as u64, pc as u64, slot.id.load(Relaxed), slot.trims.load(Relaxed)];
+    let facts = [address as u64, pc as u64, control.id.load(Relaxed), control.trims.load(Relaxed)];
     LAST.is_repeated(sys::thread_id(), facts)
 }

@@ -201,10 +201,11 @@ pub(crate) fn debug_check_thread(block: *const u8, len: usize) {
     #[cfg(debug_assertions)]
     {
         let end = block.addr().wrapping_add(len);
-        let is_committed =
-            |slot: &crate::region::Slot| end.wrapping_sub(slot.base().addr()) <= slot.frontier.get();
+        let is_committed = |control: &crate::region::ControlBlock| {
+            end.wrapping_sub(control.base().addr()) <= control.frontier.get()
+        };
         let faults =
-            len > 0 && crate::region::find(end.wrapping_sub(1)).is_some_and(|slot| !is_committed(slot));
+            len > 0 && crate::region::find(end.wrapping_sub(1)).is_some_and(|control| !is_committed(control));
         assert!(
             !faults || is_thread_prepared(),
             "highwater: this thread blocks SIGSEGV, and the kernel kills a process that grows memory by touching it \

@@ -50,7 +50,7 @@ impl Ledger {
             self.top.set(entry.previous);
         }
         self.table.set_ended(place, self.generation());
-        if entry.guarded && !self.slot.guards_by_advice() {
+        if entry.guarded && !self.control.guards_by_advice() {
             PROTECTED.fetch_sub(1, Relaxed);
         }
         result
@@ -69,7 +69,7 @@ impl Ledger {
         const MOST: usize = 1024;
         const MOST_BYTES: usize = 64 << 20;
         let mut affordable = true;
-        if !self.slot.guards_by_advice() && self.top.get().is_some() {
+        if !self.control.guards_by_advice() && self.top.get().is_some() {
             affordable = PROTECTED.load(Relaxed) < self.most;
             if affordable {
                 PROTECTED.fetch_add(1, Relaxed);
@@ -95,11 +95,11 @@ impl Ledger {
 
     /// Makes a span inaccessible if that is affordable and the system agrees; its memory goes back in any case.
     fn shut(&self, span: &Range<usize>, affordable: bool) {
-        if affordable && self.slot.close_afresh(span.start, span.end, self.name.as_c_str()).is_ok() {
+        if affordable && self.control.close_afresh(span.start, span.end, self.name.as_c_str()).is_ok() {
             self.ajar.borrow_mut().cut(span.clone());
             return;
         }
-        self.slot.empty(span.start, span.end);
+        self.control.empty(span.start, span.end);
         self.ajar.borrow_mut().cover(span.clone());
     }
 
@@ -161,7 +161,7 @@ impl Ledger {
             return Some(Err(broken));
         }
         #[cfg(not(highwater_portable))]
-        if self.slot.was_left_behind() {
+        if self.control.not_inherited() {
             return Some(Ok(())); // in a forked child there is nothing to write to
         }
         let (_, _, before) = self.table.pages(&entry);

@@ -62,7 +62,7 @@ pub enum Verdict {
     Foreign,
 }
 
-/// Judges a fault whose address lies in the territory of the region seen: the reservation and the guards on
+/// Judges a fault whose address lies in the guarded_range of the region seen: the reservation and the guards on
 /// both sides of it.
 ///
 /// ```

@@ -15,7 +15,7 @@ use super::{Allocation, Kind, Place};
 use crate::fallible;
 use crate::math::page::align_up;
 use crate::policy::{GuardMechanism, GuardPolicy};
-use crate::region::{BuildError, GuardError, NAME_BYTES, NameInMaps, Region, Slot};
+use crate::region::{BuildError, ControlBlock, GuardError, NAME_BYTES, NameInMaps, Region};
 use crate::sys::evidence::RefusedCall;
 use crate::sys::{self, Errno};
 use core::any::Any;
@@ -36,7 +36,7 @@ pub(super) static PROTECTED: AtomicUsize = AtomicUsize::new(0);
 
 /// See the module.
 pub(crate) struct Ledger {
-    pub(super) slot: &'static Slot,
+    pub(super) control: &'static ControlBlock,
     pub(super) table: Table,
     page: usize,
     /// How many guards by protection all checked arenas together may have.
@@ -104,29 +104,29 @@ impl Ledger {
     pub(crate) fn open(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<(), BuildError> {
         let ledger = Self::new(region, policy, sink).map_err(BuildError::Guard)?;
         let ledger = fallible::boxed(ledger)?;
-        ledger.slot.ledger.store(Box::into_raw(ledger).cast(), Release);
+        ledger.control.ledger.store(Box::into_raw(ledger).cast(), Release);
         Ok(())
     }
 
     fn new(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<Self, GuardError> {
-        let slot = region.slot();
-        debug_assert!(!slot.is_checked(), "a region has one arena");
+        let control = region.control();
+        debug_assert!(!control.is_checked(), "a region has one arena");
         // At least a page, to find out whether this very memory can be marked.
-        let closed = slot.frontier.get().max(sys::page_size());
-        slot.close(0, closed).map_err(|errno| GuardError::refused(errno, RefusedCall::Access(closed)))?;
-        if policy.mechanism == GuardMechanism::Advice && !slot.guards_as_asked() {
+        let closed = control.frontier.get().max(sys::page_size());
+        control.close(0, closed).map_err(|errno| GuardError::refused(errno, RefusedCall::Access(closed)))?;
+        if policy.mechanism == GuardMechanism::Advice && !control.guards_as_asked() {
             return Err(GuardError::NoMechanism(policy.mechanism));
         }
-        let mut taken = Spans::for_region(slot.reserved())?;
-        for guard in slot.placed_guards() {
+        let mut taken = Spans::for_region(control.reserved())?;
+        for guard in control.placed_guards() {
             taken
                 .grow(guard.end)
                 .map_err(|errno| GuardError::refused(errno, RefusedCall::Access(guard.end)))?;
             taken.cover(guard);
         }
         Ok(Ledger {
-            slot,
-            table: Table::for_region(slot.reserved())?,
+            control,
+            table: Table::for_region(control.reserved())?,
             page: sys::page_size(),
             // Each costs two mappings; half of them are left to the rest of the program.
             most: sys::most_mappings() / 4,
@@ -138,7 +138,7 @@ impl Ledger {
             every: Cell::new(1),
             unguarded: Cell::new(0),
             taken: RefCell::new(taken),
-            ajar: RefCell::new(Spans::for_region(slot.reserved())?),
+            ajar: RefCell::new(Spans::for_region(control.reserved())?),
             given_up: RefCell::new(Queue::new()?),
             freed: RefCell::new(Queue::new()?),
             freed_bytes: Cell::new(0),
@@ -150,8 +150,8 @@ impl Ledger {
     }
 
     /// The ledger of a checked arena's region. Signal-safe.
-    pub(crate) fn of(slot: &Slot) -> Option<&Ledger> {
-        let ledger = NonNull::new(slot.ledger.load(Acquire).cast::<Ledger>())?;
+    pub(crate) fn of(control: &ControlBlock) -> Option<&Ledger> {
+        let ledger = NonNull::new(control.ledger.load(Acquire).cast::<Ledger>())?;
         // SAFETY: a ledger lives until its arena is dropped, which is when nobody touches its region any more.
         Some(unsafe { ledger.as_ref() })
     }
@@ -160,19 +160,19 @@ impl Ledger {
     ///
     /// # Safety
     /// The arena is being dropped: nobody holds the ledger.
-    pub(crate) unsafe fn close(slot: &Slot) -> Result<(), Broken> {
-        let Some(ledger) = NonNull::new(slot.ledger.swap(core::ptr::null_mut(), Acquire).cast::<Ledger>())
+    pub(crate) unsafe fn close(control: &ControlBlock) -> Result<(), Broken> {
+        let Some(ledger) = NonNull::new(control.ledger.swap(core::ptr::null_mut(), Acquire).cast::<Ledger>())
         else {
             return Ok(());
         };
         // SAFETY: made by `open` from a box, and nobody has it any more.
         let ledger = unsafe { Box::from_raw(ledger.as_ptr()) };
         // Whoever touches the region before it is gone is not to make it grow.
-        slot.reach.store(0, Relaxed);
+        control.reach.store(0, Relaxed);
         PROTECTED.fetch_sub(ledger.holes.get(), Relaxed);
         let mut result = Ok(());
         for entry in ledger.live() {
-            if entry.guarded && !slot.guards_by_advice() {
+            if entry.guarded && !control.guards_by_advice() {
                 PROTECTED.fetch_sub(1, Relaxed);
             }
             if result.is_ok() {
@@ -195,7 +195,7 @@ impl Ledger {
 
     /// What is known of a byte, and the allocation that it is in or comes after. Signal-safe.
     pub(crate) fn look(&self, offset: usize) -> (Place, Option<Allocation>) {
-        if self.slot.guard_over(offset).is_some() {
+        if self.control.guard_over(offset).is_some() {
             return (Place::Guarded, None);
         }
         let (place, entry) = self.table.look(offset);
@@ -205,7 +205,7 @@ impl Ledger {
     /// Where a block fits; `None` when the region has no room for it.
     pub(crate) fn fit(&self, wanted: &Wanted) -> Option<Fit> {
         let guarded = self.is_due();
-        let base = self.slot.base().addr();
+        let base = self.control.base().addr();
         let fit = |gap: Range<usize>| {
             let data = align_up(wanted.size, self.page)?;
             let (first, start) = if wanted.align > self.page {
@@ -219,7 +219,7 @@ impl Ledger {
             let end = data_end.checked_add(if guarded { self.page } else { 0 })?;
             (end <= gap.end).then_some(Fit { first, start, data_end, end })
         };
-        let reserved = self.slot.reserved();
+        let reserved = self.control.reserved();
         let find = |from| self.taken.borrow().first_gap(from, reserved, fit);
         if let Some(fit) = find(self.next.get()).or_else(|| find(0)) {
             return Some(fit);
@@ -250,7 +250,7 @@ impl Ledger {
 
     /// Whether the next allocation gets a guard.
     fn is_due(&self) -> bool {
-        if self.slot.guards_by_advice() {
+        if self.control.guards_by_advice() {
             return true;
         }
         let left = self.most.saturating_sub(PROTECTED.load(Relaxed));
@@ -275,15 +275,15 @@ impl Ledger {
         let mut guarded = fit.end > fit.data_end;
         let guard = fit.data_end..fit.end;
         if guarded && !self.ajar.borrow().is_free(&guard) {
-            guarded = self.slot.close(guard.start, guard.end).is_ok();
+            guarded = self.control.close(guard.start, guard.end).is_ok();
         }
-        self.slot.open(fit.first, fit.data_end)?;
+        self.control.open(fit.first, fit.data_end)?;
         let end = if guarded { fit.end } else { fit.data_end };
         self.ajar.borrow_mut().cut(fit.first..end);
         self.taken.borrow_mut().insert(fit.first..end);
         self.next.set(end);
         self.unguarded.set(if guarded { 0 } else { self.unguarded.get() + 1 });
-        if guarded && !self.slot.guards_by_advice() {
+        if guarded && !self.control.guards_by_advice() {
             PROTECTED.fetch_add(1, Relaxed);
         }
         let entry = Entry {
@@ -316,20 +316,20 @@ impl Ledger {
     /// Fills slack with the pattern.
     pub(super) fn fill(&self, slack: Range<usize>) {
         // SAFETY: the bytes lie in the pages of a live allocation, which are open, and are not its own.
-        unsafe { self.slot.base().add(slack.start).write_bytes(SLACK, slack.len()) };
+        unsafe { self.control.base().add(slack.start).write_bytes(SLACK, slack.len()) };
     }
 
     /// Whether nobody wrote to the slack of an allocation.
     pub(super) fn verify(&self, entry: &Entry) -> Result<(), Broken> {
         #[cfg(not(highwater_portable))]
-        if self.slot.was_left_behind() {
+        if self.control.not_inherited() {
             return Ok(()); // a forked child has nothing to look at
         }
         let [before, behind] = self.slack(entry).map(|slack| {
             // SAFETY: the pages of a live allocation are open. Whoever overwrote the bytes is done with it: the
             // memory is being given up.
             let bytes =
-                unsafe { core::slice::from_raw_parts(self.slot.base().add(slack.start), slack.len()) };
+                unsafe { core::slice::from_raw_parts(self.control.base().add(slack.start), slack.len()) };
             (slack, bytes)
         });
         // All of it at once where nothing is wrong: byte by byte this is half of what giving up costs.
@@ -381,16 +381,16 @@ impl Ledger {
             return;
         }
         let mut name = [0; NAME_BYTES];
-        let base = self.slot.base().addr();
+        let base = self.control.base().addr();
         let event = Event {
             what,
-            arena: self.slot.name(&mut name),
-            region: self.slot.id.load(Relaxed),
+            arena: self.control.name(&mut name),
+            region: self.control.id.load(Relaxed),
             generation: self.generation(),
             start: base,
             current: base + self.next.get(),
-            end: base + self.slot.frontier.get(),
-            used: used.unwrap_or_else(|| self.slot.counters.touched.load(Relaxed)),
+            end: base + self.control.frontier.get(),
+            used: used.unwrap_or_else(|| self.control.counters.touched.load(Relaxed)),
         };
         let Some(sink) = &self.sink else {
             // A standard error that is closed or full is no reason to fail.

@@ -431,12 +431,12 @@ impl<T: ThreadSlot> Heap<T> {
 
     /// The bytes committed.
     pub fn committed_bytes(&self) -> usize {
-        each!(&self.policy, policy => policy.ground().slot().frontier.get())
+        each!(&self.policy, policy => policy.ground().control().frontier.get())
     }
 
     /// A view of the region's figures, for other threads.
     pub fn monitor(&self) -> Monitor {
-        each!(&self.policy, policy => Monitor::new(policy.ground().slot()))
+        each!(&self.policy, policy => Monitor::new(policy.ground().control()))
     }
 
     /// To be called by the thread that is about to fork: no other thread is in a call to the heap from here on, until

@@ -1,10 +1,10 @@
 //! The region that a heap stands on: addresses as offsets, growth, and giving back.
 
 use super::HeapError;
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request};
-use crate::region::{Region, Slot};
+use crate::region::{ControlBlock, Region};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -18,37 +18,49 @@ const CLEARED_BY_PAGES: usize = 1 << 20;
 /// # Errors
 /// [`HeapError::OutOfMemory`] where the region may not grow that far.
 #[inline]
-pub(crate) fn commit(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
+pub(crate) fn commit(
+    control: &'static ControlBlock,
+    used: usize,
+    to: usize,
+    requested: usize,
+) -> Result<(), HeapError> {
     // What is committed may go on beyond a limit, or behind a guard.
-    if to <= slot.frontier.get().min(slot.most()) { Ok(()) } else { extend(slot, used, to, requested) }
+    if to <= control.frontier.get().min(control.most()) {
+        Ok(())
+    } else {
+        extend(control, used, to, requested)
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn extend(slot: &'static Slot, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
-    let most = slot.most();
-    let grown =
-        if to > most { Err(beyond(to, most, slot.asked())) } else { grow(slot, used, to, Why::Request) };
+fn extend(control: &'static ControlBlock, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
+    let most = control.most();
+    let grown = if to > most {
+        Err(beyond(to, most, control.asked()))
+    } else {
+        grow(control, used, to, GrowReason::Request)
+    };
     // (Where the end is beyond every address, so is what would be taken.)
     let effective = if to == usize::MAX { requested } else { to.saturating_sub(used) };
-    grown.map_err(|refusal| refused(slot, used, effective, requested, refusal))
+    grown.map_err(|refusal| refused(control, used, effective, requested, refusal))
 }
 
 fn refused(
-    slot: &'static Slot,
+    control: &'static ControlBlock,
     used: usize,
     effective: usize,
     requested: usize,
     refusal: Refusal,
 ) -> HeapError {
     let request = Request::Allocation { requested, effective };
-    HeapError::OutOfMemory(OutOfMemory::new(slot, request, used, refusal))
+    HeapError::OutOfMemory(OutOfMemory::new(control, request, used, refusal))
 }
 
 /// A region that nobody else has a reference to.
 pub(crate) struct Ground {
     base: NonNull<u8>,
-    slot: &'static Slot,
+    control: &'static ControlBlock,
     region: UnsafeCell<Region>,
 }
 
@@ -59,11 +71,11 @@ unsafe impl Sync for Ground {}
 
 impl Ground {
     pub(crate) fn new(region: Region) -> Self {
-        Ground { base: region.base(), slot: region.slot(), region: UnsafeCell::new(region) }
+        Ground { base: region.base(), control: region.control(), region: UnsafeCell::new(region) }
     }
 
-    pub(crate) fn slot(&self) -> &'static Slot {
-        self.slot
+    pub(crate) fn control(&self) -> &'static ControlBlock {
+        self.control
     }
 
     /// The address of the first byte.
@@ -74,13 +86,13 @@ impl Ground {
 
     /// The offset below which everything is committed: the frontier may be behind a guard.
     pub(crate) fn committed(&self) -> usize {
-        self.slot.frontier.get().min(self.slot.most())
+        self.control.frontier.get().min(self.control.most())
     }
 
     /// The address at an offset within the region, with the provenance of all of it.
     #[inline]
     pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
-        debug_assert!(offset <= self.slot.reserved(), "an offset is in the region");
+        debug_assert!(offset <= self.control.reserved(), "an offset is in the region");
         // SAFETY: it stays in the region or at its end, which is no null.
         unsafe { self.base.add(offset) }
     }
@@ -106,13 +118,13 @@ impl Ground {
     /// Whether an address is one of the region's.
     #[inline]
     pub(crate) fn contains(&self, address: *const u8) -> bool {
-        address.addr().wrapping_sub(self.start()) < self.slot.reserved()
+        address.addr().wrapping_sub(self.start()) < self.control.reserved()
     }
 
     /// [`commit`] in this region.
     #[inline]
     pub(crate) fn commit(&self, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
-        commit(self.slot, used, to, requested)
+        commit(self.control, used, to, requested)
     }
 
     /// The refusal of a block that takes `effective` bytes, for which there is no room within the first `most`.
@@ -125,12 +137,12 @@ impl Ground {
         requested: usize,
     ) -> Result<T, HeapError> {
         let to = used.saturating_add(effective).max(most + 1);
-        Err(refused(self.slot, used, effective, requested, beyond(to, most, self.slot.asked())))
+        Err(refused(self.control, used, effective, requested, beyond(to, most, self.control.asked())))
     }
 
     /// Whether pages that were given back to the system are zero when they are used again.
     pub(crate) fn empties_to_zero(&self) -> bool {
-        crate::sys::PROTECTS && !self.slot.is_in_file() && !self.slot.may_spill()
+        crate::sys::PROTECTS && !self.control.is_in_file() && !self.control.may_spill()
     }
 
     /// Makes `len` bytes zero; many of them by giving their pages back, which takes no memory.
@@ -161,10 +173,10 @@ impl Ground {
 
     /// Takes what was given back out of what the region believes to be present, which admission goes by.
     pub(crate) fn forget_presence(&self, offset: usize, bytes: usize) {
-        self.slot.whole.fetch_min(offset, Relaxed);
+        self.control.whole.fetch_min(offset, Relaxed);
         let less = |seen: usize| Some(seen.saturating_sub(bytes));
-        let _ = self.slot.seen.fetch_update(Relaxed, Relaxed, less);
-        self.slot.trims.fetch_add(1, Release);
+        let _ = self.control.seen.fetch_update(Relaxed, Relaxed, less);
+        self.control.trims.fetch_add(1, Release);
     }
 
     /// Gives the memory past the first `keep` bytes back to the system; returns how many bytes that were.

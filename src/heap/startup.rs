@@ -77,7 +77,7 @@ impl<V> Made<V> {
                 READY => return Found::Ready(unsafe { self.get_unchecked() }),
                 FAILED => return Found::Failed,
                 maker if maker == this => return Found::Within,
-                maker if maker == NONE || sys::was_left_behind(maker) => {
+                maker if maker == NONE || sys::not_inherited(maker) => {
                     if self.state.compare_exchange(maker, this, Acquire, Relaxed).is_ok() {
                         break;
                     }

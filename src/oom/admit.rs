@@ -5,7 +5,7 @@ use super::grants::Permit;
 use super::sources::Policy;
 use super::{headroom, inject};
 use crate::policy::Growth;
-use crate::region::{Slot, promise_within, promised, withdraw};
+use crate::region::{ControlBlock, promise_within, promised, withdraw};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -41,8 +41,8 @@ pub fn committed_bytes() -> usize {
 }
 
 /// Whether the bytes below `to` may be used at all. Signal-safe.
-pub(crate) fn within(slot: &Slot, to: usize) -> Result<(), Refusal> {
-    let (limit, reserved) = (slot.limit.load(Relaxed), slot.reserved());
+pub(crate) fn within(control: &ControlBlock, to: usize) -> Result<(), Refusal> {
+    let (limit, reserved) = (control.limit.load(Relaxed), control.reserved());
     if to <= limit {
         return Ok(());
     }
@@ -50,8 +50,8 @@ pub(crate) fn within(slot: &Slot, to: usize) -> Result<(), Refusal> {
 }
 
 /// Whether anybody wants a step of so many bytes refused. Asked once for every growth. Signal-safe.
-pub(crate) fn uninjected(slot: &Slot, bytes: usize) -> Result<(), Refusal> {
-    inject::admit(slot, bytes)
+pub(crate) fn uninjected(control: &ControlBlock, bytes: usize) -> Result<(), Refusal> {
+    inject::admit(control, bytes)
 }
 
 /// A step that was admitted, until it is committed.
@@ -71,15 +71,15 @@ impl Admitted {
 /// Whether a step from an offset to the offset `want` may be committed, or a shorter one to `need` at least; where it
 /// ends. Signal-safe.
 pub(crate) fn admit(
-    slot: &Slot,
+    control: &ControlBlock,
     from: usize,
     need: usize,
     want: usize,
 ) -> Result<(usize, Admitted), Refusal> {
     // What has spilled is asked for by whoever commits in the file.
-    let bytes_to = |to: usize| slot.in_memory(to).saturating_sub(slot.in_memory(from));
+    let bytes_to = |to: usize| control.in_memory(to).saturating_sub(control.in_memory(from));
     let bytes = bytes_to(want);
-    if slot.growth() == Growth::Upfront || bytes == 0 {
+    if control.growth() == Growth::Upfront || bytes == 0 {
         return Ok((want, Admitted { bytes: 0, permit: Permit::FREE }));
     }
     let limit = LIMIT.load(Relaxed);
@@ -87,8 +87,8 @@ pub(crate) fn admit(
         return Err(Refusal::new(Cause::ProcessLimit, limit as u64, all as u64));
     }
     // What lives in a file is the kernel's to write out.
-    let headroom = if slot.is_in_file() { crate::policy::Headroom::Off } else { slot.headroom() };
-    let policy = Policy { headroom, spills: slot.may_spill() };
+    let headroom = if control.is_in_file() { crate::policy::Headroom::Off } else { control.headroom() };
+    let policy = Policy { headroom, spills: control.may_spill() };
     match headroom::admit(policy, bytes_to(need), bytes) {
         Ok((step, permit)) if step < bytes => {
             withdraw(bytes.wrapping_sub(step));

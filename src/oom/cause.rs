@@ -247,7 +247,7 @@ impl From<Evidence> for Refusal {
 /// What stood behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
     let mut found = None;
-    sys::with_room(|| found = Some(explain_call(errno, RefusedCall::Access(bytes))));
+    sys::on_large_stack(|| found = Some(explain_call(errno, RefusedCall::Access(bytes))));
     found.unwrap_or(Refusal::of(Cause::Kernel(errno.0)))
 }
 

@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, Refusal};
 use crate::fallible::Exhausted;
-use crate::region::{BuildError, GuardError, NAME_BYTES, Role, Slot, text_of};
+use crate::region::{BuildError, ControlBlock, GuardError, NAME_BYTES, Role, text_of};
 use crate::sys;
 use crate::sys::evidence::{self, RefusedCall};
 use core::fmt;
@@ -69,12 +69,17 @@ pub struct OutOfMemory {
 
 impl OutOfMemory {
     #[cold]
-    pub(crate) fn new(slot: &'static Slot, request: Request, used: usize, refusal: Refusal) -> Self {
-        let (committed, reserved) = (slot.frontier.get(), slot.asked());
+    pub(crate) fn new(
+        control: &'static ControlBlock,
+        request: Request,
+        used: usize,
+        refusal: Refusal,
+    ) -> Self {
+        let (committed, reserved) = (control.frontier.get(), control.asked());
         let mut name = [0; NAME_BYTES];
-        slot.name(&mut name);
-        let number = slot.id.load(core::sync::atomic::Ordering::Relaxed);
-        let subject = Subject::new(number, slot.role());
+        control.name(&mut name);
+        let number = control.id.load(core::sync::atomic::Ordering::Relaxed);
+        let subject = Subject::new(number, control.role());
         OutOfMemory { subject, name, refusal, request, used, committed, reserved }
     }
 

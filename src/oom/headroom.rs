@@ -135,7 +135,7 @@ fn query_and_admit(sources: &Sources, request: Request) -> Result<(i64, Permit),
     let mut patience = Patience::new(sys::monotonic_ns());
     loop {
         let mut answer = Answer::Busy;
-        sys::with_room(|| answer = query(sources, request, &patience));
+        sys::on_large_stack(|| answer = query(sources, request, &patience));
         let wait = match answer {
             Answer::Admitted(step, permit) => return Ok((step, permit)),
             // What is needed is there, or will be: there is no end to this but an admission.

@@ -1,7 +1,7 @@
 //! Refusals on demand, for tests and experiments.
 
 use super::cause::{Cause, Refusal};
-use crate::region::{Injected, Rule, Slot};
+use crate::region::{ControlBlock, Injected, Rule};
 
 /// Which admissions to refuse, and with what cause. An admission is one question whether a region may grow, by a
 /// fault or by a call; what is committed already is not asked for again. The same program with the same injection
@@ -89,8 +89,8 @@ pub(crate) fn set(injected: &Injected, injection: Option<Injection>) {
 }
 
 /// Counts an admission and refuses it if it is to be. Signal-safe.
-pub(super) fn admit(slot: &Slot, bytes: usize) -> Result<(), Refusal> {
-    let (own, process) = (slot.injected.refuses(bytes), PROCESS.refuses(bytes));
+pub(super) fn admit(control: &ControlBlock, bytes: usize) -> Result<(), Refusal> {
+    let (own, process) = (control.injected.refuses(bytes), PROCESS.refuses(bytes));
     match own.or(process) {
         Some(word) => Err(Refusal::injected(word)),
         None => Ok(()),

@@ -1,16 +1,16 @@
 //! Buffers to read the system's files with.
 
-use crate::sys::{Held, Loan, any};
+use crate::sys::{TryLock, TryLockGuard, any};
 
 const BYTES: usize = 16 << 10;
 
 /// A buffer, for as long as this lives.
-type Borrowed = Held<'static, [u8; BYTES]>;
+type Borrowed = TryLockGuard<'static, [u8; BYTES]>;
 
 /// Whoever has this looks at what memory there is; nobody else may hold it.
-static LOOK: Loan<[u8; BYTES]> = Loan::new([0; BYTES]);
+static LOOK: TryLock<[u8; BYTES]> = TryLock::new([0; BYTES]);
 /// For reports and explanations.
-static OTHERS: [Loan<[u8; BYTES]>; 3] = [const { Loan::new([0; BYTES]) }; 3];
+static OTHERS: [TryLock<[u8; BYTES]>; 3] = [const { TryLock::new([0; BYTES]) }; 3];
 
 /// The buffer of whoever looks, if nobody does. Signal-safe; nobody waits.
 pub(super) fn to_look() -> Option<Borrowed> {

@@ -4,7 +4,7 @@ use super::cgroup::{self, Level};
 use super::scratch;
 use crate::fallible::{self, Exhausted};
 use crate::policy::Headroom;
-use crate::region::{committed_unseen, live_slots};
+use crate::region::{committed_unseen, live_controls};
 use crate::sys::{self, Probe};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicPtr;
@@ -274,28 +274,28 @@ impl Sources {
         let page = sys::page_size();
         let mut untouched = Untouched::default();
         let mut seen_in_all = 0u64;
-        for slot in live_slots().filter(|slot| !slot.is_unpromised()) {
-            let (trims, id) = (slot.trims.load(Acquire), slot.id.load(Acquire));
-            let (seen, whole) = (slot.seen.load(Relaxed), slot.whole.load(Relaxed));
-            let frontier = slot.in_memory(slot.frontier.get());
+        for control in live_controls().filter(|control| !control.is_unpromised()) {
+            let (trims, id) = (control.trims.load(Acquire), control.id.load(Acquire));
+            let (seen, whole) = (control.seen.load(Relaxed), control.whole.load(Relaxed));
+            let frontier = control.in_memory(control.frontier.get());
             // The beginning that is present as a whole stays so; only what is behind it is asked for again.
             let begin = whole.min(frontier);
             // SAFETY: a live region's own range. (One that is dropped meanwhile makes the call fail, or count
             // somebody else's pages once.)
             let present = unsafe {
-                sys::present_pages(slot.base().wrapping_add(begin), frontier.saturating_sub(begin), buffer)
+                sys::present_pages(control.base().wrapping_add(begin), frontier.saturating_sub(begin), buffer)
             };
             let present = begin.saturating_add(present.saturating_mul(page)).min(frontier);
             let absent = frontier.saturating_sub(present);
-            let ahead = absent.min(frontier.saturating_sub(slot.wanted.load(Relaxed)));
+            let ahead = absent.min(frontier.saturating_sub(control.wanted.load(Relaxed)));
             untouched.ahead = untouched.ahead.saturating_add(ahead as u64);
             untouched.regions = untouched.regions.saturating_add(u32::from(absent > 0));
             // Not if memory was given back meanwhile, or the block is another region's.
-            if slot.trims.load(Acquire) == trims && slot.id.load(Acquire) == id {
+            if control.trims.load(Acquire) == trims && control.id.load(Acquire) == id {
                 if present == frontier {
-                    let _ = slot.whole.compare_exchange(whole, frontier, Relaxed, Relaxed);
+                    let _ = control.whole.compare_exchange(whole, frontier, Relaxed, Relaxed);
                 }
-                let _ = slot.seen.compare_exchange(seen, present, Relaxed, Relaxed);
+                let _ = control.seen.compare_exchange(seen, present, Relaxed, Relaxed);
                 seen_in_all = seen_in_all.saturating_add(present as u64);
             }
         }

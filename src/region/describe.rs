@@ -5,7 +5,7 @@
 //! image.
 
 use super::super::guards::{Guards, PLACE_BYTES};
-use super::{CHUNK, CHUNKS, FIRST, NAME_BYTES, NUMBERED, Slot};
+use super::{CHUNK, CHUNKS, ControlBlock, FIRST, NAME_BYTES, NUMBERED};
 use core::ffi::c_void;
 use core::mem::offset_of;
 
@@ -65,7 +65,7 @@ static DESCRIPTION: Description = Description {
     magic: *b"highwater-debug\0",
     version: VERSION,
     bytes: size_of::<Description>() as u32,
-    block_bytes: size_of::<Slot>() as u32,
+    block_bytes: size_of::<ControlBlock>() as u32,
     first: FIRST,
     chunks: CHUNKS as u32,
     word_bytes: size_of::<usize>() as u32,
@@ -73,20 +73,20 @@ static DESCRIPTION: Description = Description {
     numbered: (&raw const NUMBERED).cast(),
     foreign_fault: FOREIGN_FAULT,
     offsets: Offsets {
-        generation: offset_of!(Slot, generation) as u32,
-        id: offset_of!(Slot, id) as u32,
-        base: offset_of!(Slot, base) as u32,
-        reserved: offset_of!(Slot, reserved) as u32,
-        limit: offset_of!(Slot, limit) as u32,
-        frontier: offset_of!(Slot, frontier) as u32,
-        peak: offset_of!(Slot, counters.peak) as u32,
-        used: offset_of!(Slot, counters.touched) as u32,
-        faults: offset_of!(Slot, counters.faults) as u32,
-        commits: offset_of!(Slot, counters.commits) as u32,
-        guards: (offset_of!(Slot, guards) + Guards::PLACES) as u32,
-        guard_count: (offset_of!(Slot, guards) + Guards::COUNT) as u32,
-        file: offset_of!(Slot, file) as u32,
-        name: offset_of!(Slot, name) as u32,
+        generation: offset_of!(ControlBlock, generation) as u32,
+        id: offset_of!(ControlBlock, id) as u32,
+        base: offset_of!(ControlBlock, base) as u32,
+        reserved: offset_of!(ControlBlock, reserved) as u32,
+        limit: offset_of!(ControlBlock, limit) as u32,
+        frontier: offset_of!(ControlBlock, frontier) as u32,
+        peak: offset_of!(ControlBlock, counters.peak) as u32,
+        used: offset_of!(ControlBlock, counters.touched) as u32,
+        faults: offset_of!(ControlBlock, counters.faults) as u32,
+        commits: offset_of!(ControlBlock, counters.commits) as u32,
+        guards: (offset_of!(ControlBlock, guards) + Guards::PLACES) as u32,
+        guard_count: (offset_of!(ControlBlock, guards) + Guards::COUNT) as u32,
+        file: offset_of!(ControlBlock, file) as u32,
+        name: offset_of!(ControlBlock, name) as u32,
         name_bytes: NAME_BYTES as u32,
         guard_bytes: PLACE_BYTES as u32,
     },

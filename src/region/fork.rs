@@ -6,7 +6,7 @@
 //! the C library, does not.) A child that shares its parent's memory, as `vfork` makes it, has the mapping.
 
 use super::border::Rest;
-use super::slot;
+use super::control;
 use crate::sys;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
@@ -25,27 +25,27 @@ pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
 }
 
 extern "C" fn in_child() {
-    for slot in slot::live() {
-        let border = match slot.border.rest() {
+    for control in control::live() {
+        let border = match control.border.rest() {
             Rest::InFile(border) => border,
             // Half of it may be there. Nothing was committed behind the border yet, so it is memory again.
-            Rest::Pending => slot.border.admitted(),
+            Rest::Pending => control.border.admitted(),
             Rest::InMemory | Rest::Failed => continue,
         };
         // The range is ours, and at this moment the process has one thread.
         // SAFETY: the rest of a live region's mapping; what was in it is the other process's.
-        unsafe { sys::cover(slot.base().wrapping_add(border), slot.reserved().saturating_sub(border)) };
-        if slot.border.rest() == Rest::Pending {
-            slot.border.reset(border);
+        unsafe { sys::cover(control.base().wrapping_add(border), control.reserved().saturating_sub(border)) };
+        if control.border.rest() == Rest::Pending {
+            control.border.reset(border);
         } else {
-            slot.set_committed(slot.in_memory(slot.frontier.get()));
+            control.set_committed(control.in_memory(control.frontier.get()));
         }
     }
-    for slot in slot::live().filter(|slot| slot.was_left_behind()) {
+    for control in control::live().filter(|control| control.not_inherited()) {
         // SAFETY: nothing is mapped there, and what is would not be replaced.
-        unsafe { sys::occupy(slot.base(), slot.tail_end()) };
+        unsafe { sys::occupy(control.base(), control.tail_end()) };
         // Nothing is committed here any more, so that a call which asks first is refused.
-        slot.set_committed(0);
+        control.set_committed(0);
     }
-    super::space::recount(slot::live().map(slot::Slot::promised).sum());
+    super::space::recount(control::live().map(control::ControlBlock::promised).sum());
 }

@@ -1,6 +1,6 @@
 //! The guards inside a region: a list that growth goes around, readable inside the signal.
 
-use super::{Region, Slot};
+use super::{ControlBlock, Region};
 use crate::policy::GuardMechanism;
 use crate::sys::evidence::{self, Evidence, RefusedCall};
 use crate::sys::{self, Errno};
@@ -89,7 +89,7 @@ impl Guards {
     }
 }
 
-impl Slot {
+impl ControlBlock {
     /// The guard that was placed over a byte. Signal-safe.
     pub(crate) fn guard_over(&self, offset: usize) -> Option<Range<usize>> {
         // Most regions have none, and every growth asks.
@@ -298,7 +298,7 @@ impl Region {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub unsafe fn guard_at(&mut self, range: Range<usize>) -> Result<(), GuardError> {
-        self.slot().place_guard(range)
+        self.control().place_guard(range)
     }
 }
 

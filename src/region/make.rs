@@ -1,9 +1,9 @@
 //! From what was asked for to a region.
 
+use super::control::{self, Init};
 use super::mapping::{Mapping, Plan};
 use super::name::Name;
 use super::role::Role;
-use super::slot::{self, Init};
 use super::{BuildError, GuardError, Region};
 use super::{registry, space};
 use crate::fallible;
@@ -127,14 +127,17 @@ impl Options {
         let spill = self.prepare_spill(&mut mapping).inspect_err(|_| space::give(taken))?;
         let asked = wanted.min(mapping.reserved);
         let populate = self.populated(&mapping);
-        let slot = match slot::acquire() {
-            Ok(slot) => slot,
+        let control = match control::acquire() {
+            Ok(control) => control,
             Err(errno) => {
                 space::give(taken);
-                return Err(BuildError::refused(errno, RefusedCall::Memory(size_of::<slot::Slot>())));
+                return Err(BuildError::refused(
+                    errno,
+                    RefusedCall::Memory(size_of::<control::ControlBlock>()),
+                ));
             }
         };
-        slot.begin(Init {
+        control.begin(Init {
             base: mapping.base,
             reserved: mapping.reserved,
             tail_end: mapping.tail_end,
@@ -153,16 +156,16 @@ impl Options {
             role: self.role,
         });
         // From here on dropping the region undoes everything.
-        let (start, len) = mapping.territory();
+        let (start, len) = mapping.guarded_range();
         #[cfg_attr(highwater_portable, allow(unused_mut, reason = "no leak checker is told of it there"))]
         let mut region = Region {
-            slot,
+            control,
             mapping,
             taken,
             #[cfg(not(highwater_portable))]
             is_root: false,
         };
-        registry::insert(start, len, slot)
+        registry::insert(start, len, control)
             .map_err(|errno| BuildError::refused(errno, RefusedCall::Memory(registry::CHUNK_BYTES)))?;
         #[cfg(not(highwater_portable))]
         {
@@ -174,7 +177,7 @@ impl Options {
         if head > 0 {
             let anonymous_upfront = upfront && region.mapping.file().is_none();
             if !anonymous_upfront {
-                slot.make_accessible(0, head).map_err(|errno| match region.mapping.file() {
+                control.make_accessible(0, head).map_err(|errno| match region.mapping.file() {
                     Some(_) if errno != sys::NO_MEMORY => BuildError::File {
                         what: fallible::text(format_args!("cannot be extended by {head} bytes")),
                         error: errno.into(),
@@ -182,15 +185,15 @@ impl Options {
                     _ => BuildError::refused(errno, RefusedCall::Access(head)),
                 })?;
             }
-            slot.set_committed(head);
-            slot.border.reset(head);
-            slot.counters.peak.store(head, Relaxed);
-            slot.head.store(head, Relaxed);
+            control.set_committed(head);
+            control.border.reset(head);
+            control.counters.peak.store(head, Relaxed);
+            control.head.store(head, Relaxed);
         }
         for guard in &self.guard.placed {
-            slot.place_guard(guard.clone()).map_err(BuildError::Guard)?;
+            control.place_guard(guard.clone()).map_err(BuildError::Guard)?;
         }
-        if self.guard.mechanism == GuardMechanism::Advice && !slot.guards_as_asked() {
+        if self.guard.mechanism == GuardMechanism::Advice && !control.guards_as_asked() {
             return Err(no_mechanism());
         }
         Ok(region)

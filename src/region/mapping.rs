@@ -133,7 +133,7 @@ impl Mapping {
     }
 
     /// The first byte and the length of the range that is the region's: guards included.
-    pub(crate) fn territory(&self) -> (usize, usize) {
+    pub(crate) fn guarded_range(&self) -> (usize, usize) {
         let (before, after) = self.guard;
         (self.base.addr().get() - before, before + self.reserved + after)
     }

@@ -1,6 +1,7 @@
 //! The one concept everything stands on: a reserved address range with a committed frontier.
 
 mod border;
+mod control;
 mod error;
 #[cfg(not(highwater_portable))]
 mod fork;
@@ -14,7 +15,6 @@ mod monitor;
 mod name;
 mod registry;
 mod role;
-mod slot;
 mod space;
 mod spill;
 
@@ -26,6 +26,7 @@ mod atomic {
 use crate::policy::Growth;
 use crate::stats::Stats;
 use crate::sys;
+pub(crate) use control::{ControlBlock, NAME_BYTES, committed_unseen, live as live_controls, text_of};
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
@@ -42,7 +43,6 @@ pub(crate) use name::{Name, NameInMaps};
 #[cfg(highwater_fault)]
 pub(crate) use registry::find;
 pub(crate) use role::Role;
-pub(crate) use slot::{NAME_BYTES, Slot, committed_unseen, live as live_slots, text_of};
 pub(crate) use space::{promise_within, promised, withdraw};
 pub(crate) use spill::Spilled;
 
@@ -65,7 +65,7 @@ pub(crate) use spill::Spilled;
 /// ```
 #[must_use = "dropping a region unmaps it"]
 pub struct Region {
-    slot: &'static Slot,
+    control: &'static ControlBlock,
     mapping: Mapping,
     /// What was taken of the process's budget of address space.
     taken: usize,
@@ -93,8 +93,8 @@ impl Region {
     }
 
     #[inline]
-    pub(crate) fn slot(&self) -> &'static Slot {
-        self.slot
+    pub(crate) fn control(&self) -> &'static ControlBlock {
+        self.control
     }
 
     /// The region's name in the maps file.
@@ -104,7 +104,7 @@ impl Region {
 
     /// A number that no other region of this process has had or will have.
     pub fn id(&self) -> u64 {
-        self.slot.id.load(Relaxed)
+        self.control.id.load(Relaxed)
     }
 
     /// The bytes reserved: what was got, which may be less than what was asked for. A
@@ -112,29 +112,29 @@ impl Region {
     /// counted.
     #[inline]
     pub fn reserved_bytes(&self) -> usize {
-        self.slot.asked()
+        self.control.asked()
     }
 
     /// The bytes that its addresses span: the reservation, with a checked arena's guards and what it gave up.
     pub(crate) fn span(&self) -> usize {
-        self.slot.reserved()
+        self.control.reserved()
     }
 
     /// The bytes committed: where the frontier stands.
     #[inline]
     pub fn committed_bytes(&self) -> usize {
-        self.slot.frontier.get()
+        self.control.frontier.get()
     }
 
     /// The bytes that may be used: the byte limit, or the reservation where there is none.
     #[inline]
     pub fn limit(&self) -> usize {
-        self.slot.usable.load(Relaxed)
+        self.control.usable.load(Relaxed)
     }
 
     /// How the frontier moves.
     pub fn growth(&self) -> Growth {
-        self.slot.growth()
+        self.control.growth()
     }
 
     /// Whether an address lies in the reservation.
@@ -145,12 +145,12 @@ impl Region {
 
     /// What happened so far.
     pub fn stats(&self) -> Stats {
-        self.slot.stats()
+        self.control.stats()
     }
 
     /// A view of the figures for other threads.
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.slot)
+        Monitor::new(self.control)
     }
 
     /// Gives the memory past the first `keep` bytes (rounded up to a page) back to the system and returns
@@ -177,14 +177,14 @@ impl Region {
         // SAFETY: the caller's promise.
         let Ok(afresh) = (unsafe { self.give_back(keep, committed) }) else { return 0 };
         if !self.mapping.stays_accessible() {
-            self.slot.set_committed(keep);
-        } else if afresh && let Err(errno) = self.slot.close_again(keep, committed) {
+            self.control.set_committed(keep);
+        } else if afresh && let Err(errno) = self.control.close_again(keep, committed) {
             // Never without its guards. (A mark needs no memory but a page table's.)
             let error = GuardError::refused(errno, sys::evidence::RefusedCall::Access(committed - keep));
             panic!("highwater: the guards of a trimmed region could not be restored: {error}");
         }
         // A page of this range may fault again at the same place in the program, and be ours again.
-        self.slot.trims.fetch_add(1, Relaxed);
+        self.control.trims.fetch_add(1, Relaxed);
         committed - keep
     }
 
@@ -200,10 +200,10 @@ impl Region {
 
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut name = [0; slot::NAME_BYTES];
+        let mut name = [0; control::NAME_BYTES];
         f.debug_struct("Region")
             .field("id", &self.id())
-            .field("name", &self.slot.name(&mut name))
+            .field("name", &self.control.name(&mut name))
             .field("base", &self.mapping.base)
             .field("committed", &self.committed_bytes())
             .field("reserved", &self.reserved_bytes())
@@ -214,15 +214,15 @@ impl fmt::Debug for Region {
 impl Drop for Region {
     fn drop(&mut self) {
         // First nobody finds it, then the block is free, then (as the mapping is dropped) so is the range.
-        let (start, len) = self.mapping.territory();
-        registry::remove(start, len, self.slot);
+        let (start, len) = self.mapping.guarded_range();
+        registry::remove(start, len, self.control);
         #[cfg(not(highwater_portable))]
         if self.is_root {
             // SAFETY: registered when the region was made, with these figures.
             unsafe { sys::unregister_root(self.mapping.base.as_ptr(), self.mapping.reserved) };
         }
-        self.slot.set_committed(0);
-        self.slot.end_and_free();
+        self.control.set_committed(0);
+        self.control.end_and_free();
         space::give(self.taken);
     }
 }

@@ -1,8 +1,8 @@
 //! Watching a region from another thread.
 
+use super::control::{ControlBlock, NAME_BYTES};
 use super::registry;
 use super::role::Role;
-use super::slot::{NAME_BYTES, Slot};
 use crate::stats::Stats;
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
@@ -18,18 +18,18 @@ use core::sync::atomic::Ordering::Relaxed;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Monitor {
-    slot: &'static Slot,
+    control: &'static ControlBlock,
     generation: u64,
 }
 
 impl Monitor {
-    pub(crate) fn new(slot: &'static Slot) -> Self {
-        Monitor { slot, generation: slot.generation() }
+    pub(crate) fn new(control: &'static ControlBlock) -> Self {
+        Monitor { control, generation: control.generation() }
     }
 
     /// The control block, which may be another region's by now.
-    pub(crate) fn slot(&self) -> &'static Slot {
-        self.slot
+    pub(crate) fn control(&self) -> &'static ControlBlock {
+        self.control
     }
 
     /// The region that an address lies in, its guards included; wait-free.
@@ -44,34 +44,34 @@ impl Monitor {
 
     /// [`all`](Monitor::all), one by one. Signal-safe.
     pub(crate) fn live() -> impl Iterator<Item = Self> {
-        super::slot::live().map(Monitor::new).filter(Monitor::is_live)
+        super::control::live().map(Monitor::new).filter(Monitor::is_live)
     }
 
     /// What stands on the region, its name and its number. Signal-safe.
     pub(crate) fn who<'a>(&self, name: &'a mut [u8; NAME_BYTES]) -> Option<(Role, &'a str, u64)> {
-        self.while_live(|slot| (slot.role(), slot.name(name), slot.id.load(Relaxed)))
+        self.while_live(|control| (control.role(), control.name(name), control.id.load(Relaxed)))
     }
 
     /// Whether the region exists still.
     pub fn is_live(&self) -> bool {
-        self.generation & 1 == 1 && self.slot.generation() == self.generation
+        self.generation & 1 == 1 && self.control.generation() == self.generation
     }
 
     /// What `read` reads, if the region existed from before to after.
-    fn while_live<T>(&self, read: impl FnOnce(&Slot) -> T) -> Option<T> {
-        let value = read(self.slot);
+    fn while_live<T>(&self, read: impl FnOnce(&ControlBlock) -> T) -> Option<T> {
+        let value = read(self.control);
         core::sync::atomic::fence(core::sync::atomic::Ordering::Acquire);
         self.is_live().then_some(value)
     }
 
     /// The figures of this moment; `None` once the region is gone.
     pub fn stats(&self) -> Option<Stats> {
-        self.while_live(Slot::stats)
+        self.while_live(ControlBlock::stats)
     }
 
     /// The region's number; `None` once it is gone.
     pub fn id(&self) -> Option<u64> {
-        self.while_live(|slot| slot.id.load(Relaxed))
+        self.while_live(|control| control.id.load(Relaxed))
     }
 
     /// The region's name, empty if it has none; `None` once it is gone.
@@ -96,11 +96,11 @@ impl Monitor {
 /// # Ok::<(), highwater::OutOfMemory>(())
 /// ```
 pub fn committed_of(start: *const u8, len: usize) -> usize {
-    let Some(slot) = Monitor::of(start).map(|monitor| monitor.slot) else { return len };
-    let Some(from) = start.addr().checked_sub(slot.base().addr()) else { return 0 };
+    let Some(control) = Monitor::of(start).map(|monitor| monitor.control) else { return len };
+    let Some(from) = start.addr().checked_sub(control.base().addr()) else { return 0 };
     // (What a checked arena hands out is committed, block by block.)
-    let frontier = if slot.is_checked() { slot.reserved() } else { slot.frontier.get() };
-    let end = slot.placed_guards().filter(|guard| guard.end > from).map(|guard| guard.start).min();
+    let frontier = if control.is_checked() { control.reserved() } else { control.frontier.get() };
+    let end = control.placed_guards().filter(|guard| guard.end > from).map(|guard| guard.start).min();
     frontier.min(end.unwrap_or(usize::MAX)).saturating_sub(from).min(len)
 }
 

@@ -1,7 +1,7 @@
 //! Names, by value: a region is also made when there is no memory for a string.
 
 use super::NAME_BYTES;
-use super::slot::text_of;
+use super::control::text_of;
 use core::ffi::CStr;
 use core::fmt;
 

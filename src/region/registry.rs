@@ -7,7 +7,7 @@
 //! freed; the address ranges they stand for are soon mapped again.
 
 use super::atomic::AtomicUsize;
-use super::slot::Slot;
+use super::control::ControlBlock;
 use crate::sys;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicPtr;
@@ -20,34 +20,34 @@ const SHIFTS: [u32; 4] = [39, 30, 21, 12];
 const SPACE: u64 = 1 << 48;
 
 #[repr(align(4096))]
-struct Table([AtomicPtr<Slot>; FANOUT]);
+struct Table([AtomicPtr<ControlBlock>; FANOUT]);
 
 static ROOT: Table = Table([const { AtomicPtr::new(null_mut()) }; FANOUT]);
 
 enum Entry {
     Empty,
-    Region(&'static Slot),
+    Region(&'static ControlBlock),
     Table(&'static Table),
 }
 
 /// The low bit of an entry says that it is a table; both things are aligned.
-fn read(entry: *mut Slot) -> Entry {
+fn read(entry: *mut ControlBlock) -> Entry {
     let plain = entry.map_addr(|address| address & !1);
     match NonNull::new(plain) {
         None => Entry::Empty,
         // SAFETY: entries hold blocks and tagged tables only, neither of which is ever freed.
         Some(table) if entry != plain => Entry::Table(unsafe { table.cast().as_ref() }),
         // SAFETY: as above.
-        Some(slot) => Entry::Region(unsafe { slot.as_ref() }),
+        Some(control) => Entry::Region(unsafe { control.as_ref() }),
     }
 }
 
-fn tagged(table: NonNull<Table>) -> *mut Slot {
-    table.as_ptr().cast::<Slot>().map_addr(|address| address | 1)
+fn tagged(table: NonNull<Table>) -> *mut ControlBlock {
+    table.as_ptr().cast::<ControlBlock>().map_addr(|address| address | 1)
 }
 
 /// The region that `address` lies in, guards included. Signal-safe, wait-free.
-pub(crate) fn find(address: usize) -> Option<&'static Slot> {
+pub(crate) fn find(address: usize) -> Option<&'static ControlBlock> {
     let address = address as u64;
     if address >= SPACE {
         return None;
@@ -58,26 +58,26 @@ pub(crate) fn find(address: usize) -> Option<&'static Slot> {
         let entry = table.0[(address >> shift) as usize & (FANOUT - 1)].load(Acquire);
         match read(entry) {
             Entry::Empty => return None,
-            Entry::Region(slot) => return Some(slot),
+            Entry::Region(control) => return Some(control),
             Entry::Table(next) => table = next,
         }
     }
     None
 }
 
-/// Makes `slot` the region of `[start, start + len)`, a mapping of the caller's made of 4 KiB units.
-pub(crate) fn insert(start: usize, len: usize, slot: &'static Slot) -> Result<(), sys::Errno> {
+/// Makes `control block` the region of `[start, start + len)`, a mapping of the caller's made of 4 KiB units.
+pub(crate) fn insert(start: usize, len: usize, control: &'static ControlBlock) -> Result<(), sys::Errno> {
     let (start, end) = (start as u64, start as u64 + len as u64);
     debug_assert!(start.is_multiple_of(4096) && end.is_multiple_of(4096), "regions are made of pages");
     if end > SPACE {
         return Err(sys::NO_MEMORY);
     }
-    fill(&ROOT, &SHIFTS, 0, start, end, slot).inspect_err(|_| remove(start as usize, len, slot))
+    fill(&ROOT, &SHIFTS, 0, start, end, control).inspect_err(|_| remove(start as usize, len, control))
 }
 
-/// Takes `slot` out again. The mapping must still exist: afterwards its addresses may be somebody else's.
-pub(crate) fn remove(start: usize, len: usize, slot: &'static Slot) {
-    clear(&ROOT, &SHIFTS, 0, start as u64, start as u64 + len as u64, slot);
+/// Takes `control block` out again. The mapping must still exist: afterwards its addresses may be somebody else's.
+pub(crate) fn remove(start: usize, len: usize, control: &'static ControlBlock) {
+    clear(&ROOT, &SHIFTS, 0, start as u64, start as u64 + len as u64, control);
 }
 
 /// The entries of a table at `base` that `[start, end)` touches, each with the address it begins at.
@@ -87,7 +87,7 @@ fn entries(
     base: u64,
     start: u64,
     end: u64,
-) -> impl Iterator<Item = (&'static AtomicPtr<Slot>, u64)> {
+) -> impl Iterator<Item = (&'static AtomicPtr<ControlBlock>, u64)> {
     let first = ((start.max(base) - base) >> shift) as usize;
     let last = ((end - 1 - base) >> shift).min(FANOUT as u64 - 1) as usize;
     (first..=last).map(move |i| (&table.0[i], base + ((i as u64) << shift)))
@@ -99,7 +99,7 @@ fn fill(
     base: u64,
     start: u64,
     end: u64,
-    slot: &'static Slot,
+    control: &'static ControlBlock,
 ) -> Result<(), sys::Errno> {
     let Some((&shift, deeper)) = shifts.split_first() else { return Ok(()) };
     for (entry, at) in entries(table, shift, base, start, end) {
@@ -107,31 +107,38 @@ fn fill(
         let below = match read(entry.load(Acquire)) {
             Entry::Table(below) => below,
             _ if whole => {
-                entry.store(core::ptr::from_ref(slot).cast_mut(), Release);
+                entry.store(core::ptr::from_ref(control).cast_mut(), Release);
                 continue;
             }
             _ => split(entry)?,
         };
-        fill(below, deeper, at, start, end, slot)?;
+        fill(below, deeper, at, start, end, control)?;
     }
     Ok(())
 }
 
-fn clear(table: &'static Table, shifts: &[u32], base: u64, start: u64, end: u64, slot: &'static Slot) {
+fn clear(
+    table: &'static Table,
+    shifts: &[u32],
+    base: u64,
+    start: u64,
+    end: u64,
+    control: &'static ControlBlock,
+) {
     let Some((&shift, deeper)) = shifts.split_first() else { return };
     for (entry, at) in entries(table, shift, base, start, end) {
         match read(entry.load(Acquire)) {
-            Entry::Table(below) => clear(below, deeper, at, start, end, slot),
+            Entry::Table(below) => clear(below, deeper, at, start, end, control),
             // The entry is ours for as long as the mapping is: a store will do, and a large region has a thousand. (In
             // a forked child another region may stand where one was not inherited; it is left alone.)
-            Entry::Region(found) if core::ptr::eq(found, slot) => entry.store(null_mut(), Release),
+            Entry::Region(found) if core::ptr::eq(found, control) => entry.store(null_mut(), Release),
             _ => {}
         }
     }
 }
 
 /// Puts a table in the place of an entry; what stood there stands in all of the table's entries.
-fn split(entry: &'static AtomicPtr<Slot>) -> Result<&'static Table, sys::Errno> {
+fn split(entry: &'static AtomicPtr<ControlBlock>) -> Result<&'static Table, sys::Errno> {
     let table = fresh_table()?;
     loop {
         let value = entry.load(Acquire);
@@ -189,7 +196,7 @@ fn fresh_table() -> Result<NonNull<Table>, sys::Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::slot;
+    use super::super::control;
     use super::*;
 
     /// Addresses that no mapping of a test process has: the tree knows nothing of mappings.
@@ -197,7 +204,7 @@ mod tests {
 
     #[test]
     fn finds_exactly_the_range_at_every_size() {
-        let slot = slot::acquire().unwrap();
+        let control = control::acquire().unwrap();
         let (huge, giant) = (2 << 20, 1 << 30);
         for (start, len) in [
             (0, 4096),
@@ -209,49 +216,49 @@ mod tests {
             (512 * giant - 4096, 513 * giant),
         ] {
             let start = FREE_SPACE + start;
-            insert(start, len, slot).unwrap();
+            insert(start, len, control).unwrap();
             for inside in [start, start + 1, start + len / 2, start + len - 1] {
-                assert!(find(inside).is_some_and(|found| core::ptr::eq(found, slot)), "{inside:x}");
+                assert!(find(inside).is_some_and(|found| core::ptr::eq(found, control)), "{inside:x}");
             }
             for outside in [start - 1, start + len] {
                 assert!(find(outside).is_none(), "{outside:x}");
             }
-            remove(start, len, slot);
+            remove(start, len, control);
             for inside in [start, start + len / 2, start + len - 1] {
                 assert!(find(inside).is_none());
             }
         }
         assert!(find(usize::MAX).is_none() && find(0).is_none());
-        slot::give_back(slot);
+        control::give_back(control);
     }
 
     #[test]
     fn neighbours_share_a_granule() {
         let base = FREE_SPACE + (3 << 39);
-        let slots: Vec<_> = (0..100).map(|_| slot::acquire().unwrap()).collect();
+        let controls: Vec<_> = (0..100).map(|_| control::acquire().unwrap()).collect();
         let len = 3 * 4096;
-        for (i, slot) in slots.iter().enumerate() {
-            insert(base + i * len, len, slot).unwrap();
+        for (i, control) in controls.iter().enumerate() {
+            insert(base + i * len, len, control).unwrap();
         }
-        for (i, slot) in slots.iter().enumerate() {
-            assert!(core::ptr::eq(find(base + i * len + len - 1).unwrap(), *slot));
+        for (i, control) in controls.iter().enumerate() {
+            assert!(core::ptr::eq(find(base + i * len + len - 1).unwrap(), *control));
         }
-        for (i, slot) in slots.iter().enumerate().step_by(2) {
-            remove(base + i * len, len, slot);
+        for (i, control) in controls.iter().enumerate().step_by(2) {
+            remove(base + i * len, len, control);
         }
-        for i in 0..slots.len() {
+        for i in 0..controls.len() {
             assert_eq!(find(base + i * len).is_some(), i % 2 == 1);
         }
-        for (i, slot) in slots.into_iter().enumerate() {
-            remove(base + i * len, len, slot);
-            slot::give_back(slot);
+        for (i, control) in controls.into_iter().enumerate() {
+            remove(base + i * len, len, control);
+            control::give_back(control);
         }
     }
 
     #[test]
     fn a_leaf_that_a_fork_left_behind_is_split_around_a_newcomer() {
         let base = FREE_SPACE + (5 << 39);
-        let (stale, new) = (slot::acquire().unwrap(), slot::acquire().unwrap());
+        let (stale, new) = (control::acquire().unwrap(), control::acquire().unwrap());
         insert(base, 1 << 30, stale).unwrap();
         insert(base + (4 << 20), 8192, new).unwrap();
         assert!(core::ptr::eq(find(base + (4 << 20)).unwrap(), new));
@@ -260,8 +267,8 @@ mod tests {
         assert!(find(base + (8 << 20)).is_none());
         assert!(core::ptr::eq(find(base + (4 << 20) + 8191).unwrap(), new));
         remove(base + (4 << 20), 8192, new);
-        slot::give_back(stale);
-        slot::give_back(new);
+        control::give_back(stale);
+        control::give_back(new);
     }
 
     #[test]
@@ -270,19 +277,19 @@ mod tests {
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 scope.spawn(move || {
-                    let slot = slot::acquire().unwrap();
+                    let control = control::acquire().unwrap();
                     // Interleaved ranges: every granule is shared by all four.
                     for i in 0..2000usize {
                         let start = base + (i * 4 + thread) * 8192;
-                        insert(start, 8192, slot).unwrap();
-                        assert!(core::ptr::eq(find(start + 8191).unwrap(), slot));
+                        insert(start, 8192, control).unwrap();
+                        assert!(core::ptr::eq(find(start + 8191).unwrap(), control));
                     }
                     for i in 0..2000usize {
                         let start = base + (i * 4 + thread) * 8192;
-                        remove(start, 8192, slot);
+                        remove(start, 8192, control);
                         assert!(find(start).is_none());
                     }
-                    slot::give_back(slot);
+                    control::give_back(control);
                 });
             }
         });

@@ -3,7 +3,7 @@
 use super::border::Rest;
 #[cfg(highwater_portable)]
 use super::mapping::Mapping;
-use super::{Region, Slot};
+use super::{ControlBlock, Region};
 use crate::sys::{self, Errno};
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -17,10 +17,10 @@ pub(crate) enum Spilled {
     No,
 }
 
-impl Slot {
+impl ControlBlock {
     /// Whether the region has a file to spill to, in this process.
     pub(crate) fn may_spill(&self) -> bool {
-        self.spill.load(Relaxed) >= 0 && !self.is_anothers() && self.border.rest() != Rest::Failed
+        self.spill.load(Relaxed) >= 0 && !self.of_other_process() && self.border.rest() != Rest::Failed
     }
 
     /// The bytes below `offset` that are memory.
@@ -68,7 +68,7 @@ impl Slot {
     /// [`make_accessible`](Slot::make_accessible) for what lives in the file. Signal-safe.
     pub(super) fn make_accessible_in_file(&self, from: usize, to: usize) -> Result<(), Errno> {
         let fd = self.spill.load(Relaxed);
-        if self.is_anothers() {
+        if self.of_other_process() {
             return Err(sys::NOT_MAPPED);
         }
         if !self.is_own_file(fd) {
@@ -91,19 +91,19 @@ impl Region {
     /// # Safety
     /// Nothing refers to the contents of that range any more.
     pub(super) unsafe fn give_back(&mut self, keep: usize, committed: usize) -> Result<bool, Errno> {
-        let Rest::InFile(border) = self.slot.border.rest() else {
+        let Rest::InFile(border) = self.control.border.rest() else {
             // SAFETY: the caller's promise.
             let discarded = unsafe { self.mapping.discard(keep, committed) };
             let afresh = discarded.inspect_err(|&errno| {
                 // As it was, guards and all. (In a forked child it is not ours.)
                 if errno != sys::NOT_MAPPED && !self.mapping.stays_accessible() {
-                    let _ = self.slot.commit(keep, committed);
+                    let _ = self.control.commit(keep, committed);
                 }
             })?;
-            self.slot.border.reset(keep);
+            self.control.border.reset(keep);
             return Ok(afresh);
         };
-        if self.slot.is_anothers() {
+        if self.control.of_other_process() {
             return Err(sys::NOT_MAPPED);
         }
         if keep > border {
@@ -115,13 +115,13 @@ impl Region {
         unsafe { self.mapping.discard_afresh(keep, self.mapping.reserved)? };
         self.mapping.empty_spill();
         // What was in memory is counted before the border is gone.
-        self.slot.set_committed(keep);
-        self.slot.border.reset(keep);
+        self.control.set_committed(keep);
+        self.control.border.reset(keep);
         Ok(true)
     }
 }
 
-impl Slot {
+impl ControlBlock {
     /// Whether a descriptor of the region's still is the file that it was: a program may close numbers that it knows
     /// nothing of, and they are given out again. Signal-safe.
     pub(super) fn is_own_file(&self, fd: i32) -> bool {

@@ -2,14 +2,14 @@
 
 use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
 use crate::oom;
-use crate::region::{NAME_BYTES, Role, Slot};
-use crate::sys::{self, Held, Loan, any};
+use crate::region::{ControlBlock, NAME_BYTES, Role};
+use crate::sys::{self, TryLock, TryLockGuard, any};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where violations are put together, as many at once as threads are likely to report: a handler's stack has little room
 /// for one, and none for copies.
-static DESKS: [Loan<Violation>; 4] = [const {
-    Loan::new(Violation {
+static DESKS: [TryLock<Violation>; 4] = [const {
+    TryLock::new(Violation {
         kind: Kind::Unallocated,
         access: Access::Unknown,
         address: 0,
@@ -33,30 +33,30 @@ static DESKS: [Loan<Violation>; 4] = [const {
 }; 4];
 
 /// A violation to put together; `None` when all desks are taken: nobody waits.
-pub(super) fn desk() -> Option<Held<'static, Violation>> {
+pub(super) fn desk() -> Option<TryLockGuard<'static, Violation>> {
     any(&DESKS)
 }
 
 /// Everything but the image, which takes longest to find.
 pub(super) fn of_fault(
     to: &mut Violation,
-    slot: &Slot,
+    control: &ControlBlock,
     kind: Kind,
     access: Access,
     address: usize,
     pc: Option<usize>,
 ) {
-    let offset = address.wrapping_sub(slot.base().addr());
-    let ledger = Ledger::of(slot);
+    let offset = address.wrapping_sub(control.base().addr());
+    let ledger = Ledger::of(control);
     let allocation = match kind {
         Kind::BeforeHead | Kind::EndOfReservation | Kind::Unallocated => None,
         _ => ledger.and_then(|ledger| ledger.look(offset).1),
     };
-    let guard = if kind == Kind::PlacedGuard { slot.guard_over(offset) } else { None };
+    let guard = if kind == Kind::PlacedGuard { control.guard_over(offset) } else { None };
     // The first byte past these counts as 1.
     let from = match kind {
-        Kind::EndOfReservation => slot.reserved(),
-        Kind::BeyondReach => slot.frontier.get(),
+        Kind::EndOfReservation => control.reserved(),
+        Kind::BeyondReach => control.frontier.get(),
         Kind::PlacedGuard => guard.as_ref().map_or(offset, |guard| guard.start),
         Kind::UseAfterReset => allocation.map_or(0, |given_up| given_up.offset),
         _ => allocation.map_or(0, |left| left.offset.wrapping_add(left.size)),
@@ -68,21 +68,21 @@ pub(super) fn of_fault(
     };
     (to.kind, to.access, to.address, to.pc) = (kind, access, address, pc);
     (to.offset, to.distance) = (offset as isize, distance);
-    to.region = slot.id.load(Relaxed);
-    slot.name(&mut to.name);
-    to.role = slot.role();
-    (to.reserved, to.committed) = (slot.asked(), slot.frontier.get());
-    (to.reach, to.guard) = (slot.reach.load(Relaxed), guard);
+    to.region = control.id.load(Relaxed);
+    control.name(&mut to.name);
+    to.role = control.role();
+    (to.reserved, to.committed) = (control.asked(), control.frontier.get());
+    (to.reach, to.guard) = (control.reach.load(Relaxed), guard);
     (to.allocation, to.generation) = (allocation, ledger.map(Ledger::generation));
     (to.thread, to.thread_name) = (sys::thread_id(), sys::thread_name());
     (to.image, to.image_offset) = ([0; IMAGE_BYTES], 0);
 }
 
 /// Bytes around an allocation that were found overwritten when it was given up.
-pub(super) fn of_broken(to: &mut Violation, slot: &Slot, broken: &Broken) {
-    let address = slot.base().addr().wrapping_add(broken.offset);
+pub(super) fn of_broken(to: &mut Violation, control: &ControlBlock, broken: &Broken) {
+    let address = control.base().addr().wrapping_add(broken.offset);
     let allocation = broken.allocation;
-    of_fault(to, slot, broken.kind, Access::Unknown, address, None);
+    of_fault(to, control, broken.kind, Access::Unknown, address, None);
     to.distance = match broken.kind {
         Kind::Underflow => allocation.offset.wrapping_sub(broken.offset),
         _ => broken.offset.wrapping_sub(allocation.offset.wrapping_add(allocation.size)).wrapping_add(1),

@@ -13,7 +13,7 @@ mod violation;
 use crate::guard::Kind;
 use crate::guard::{Broken, Violation, hook};
 use crate::policy::{OnViolation, ReportFormat};
-use crate::region::{Monitor, NAME_BYTES, Slot};
+use crate::region::{ControlBlock, Monitor, NAME_BYTES};
 use crate::sys;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
@@ -26,7 +26,7 @@ use violation::{Details, Json};
 #[cold]
 #[inline(never)]
 pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) -> ! {
-    sys::with_room(|| {
+    sys::on_large_stack(|| {
         if !enter() {
             return;
         }
@@ -97,10 +97,18 @@ fn leave() {
 #[cfg(highwater_fault)]
 #[cold]
 #[inline(never)]
-pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, address: usize, pc: usize) {
-    let response = slot.on_violation();
-    sys::with_room(|| {
-        tell(slot.format(), response, |facts| facts::of_fault(facts, slot, kind, access, address, Some(pc)));
+pub(crate) fn violated(
+    control: &ControlBlock,
+    kind: Kind,
+    access: crate::guard::Access,
+    address: usize,
+    pc: usize,
+) {
+    let response = control.on_violation();
+    sys::on_large_stack(|| {
+        tell(control.format(), response, |facts| {
+            facts::of_fault(facts, control, kind, access, address, Some(pc))
+        });
     });
     if response == OnViolation::Abort {
         ends::violated(kind);
@@ -111,8 +119,8 @@ pub(crate) fn violated(slot: &Slot, kind: Kind, access: crate::guard::Access, ad
 /// it is long gone.
 #[cold]
 #[inline(never)]
-pub(crate) fn broken(slot: &Slot, broken: &Broken) -> ! {
-    tell(slot.format(), OnViolation::Abort, |facts| facts::of_broken(facts, slot, broken));
+pub(crate) fn broken(control: &ControlBlock, broken: &Broken) -> ! {
+    tell(control.format(), OnViolation::Abort, |facts| facts::of_broken(facts, control, broken));
     ends::violated(broken.kind)
 }
 

@@ -4,7 +4,7 @@
 //! and takes none of the little stack that a handler has. Whoever finds all buffers taken writes piece by
 //! piece instead: nobody waits.
 
-use crate::sys::{self, Held, Loan, any};
+use crate::sys::{self, TryLock, TryLockGuard, any};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::{Acquire, Release};
 use core::sync::atomic::{AtomicI32, AtomicPtr};
@@ -13,10 +13,10 @@ const BYTES: usize = 1024;
 /// Standard error.
 const STDERR: i32 = 2;
 
-static BUFFERS: [Loan<[u8; BYTES]>; 4] = [const { Loan::new([0; BYTES]) }; 4];
+static BUFFERS: [TryLock<[u8; BYTES]>; 4] = [const { TryLock::new([0; BYTES]) }; 4];
 
 struct Sink {
-    buffer: Option<Held<'static, [u8; BYTES]>>,
+    buffer: Option<TryLockGuard<'static, [u8; BYTES]>>,
     len: usize,
 }
 

@@ -85,7 +85,7 @@ extern "C" fn in_child() {
 
 /// Whether a thread is the one that began this copy, if it is one.
 pub(super) fn survived(thread: u32) -> bool {
-    thread == super::loan::tag(SURVIVOR.load(Relaxed))
+    thread == super::try_lock::tag(SURVIVOR.load(Relaxed))
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod addresses;
 pub(crate) mod evidence;
 #[cfg(not(highwater_portable))]
 mod image;
-mod loan;
 #[cfg(not(highwater_portable))]
 mod ranges;
 #[cfg(not(highwater_portable))]
@@ -22,6 +21,7 @@ mod raw;
 mod sanitizer;
 #[cfg(highwater_fault)]
 mod stack;
+mod try_lock;
 #[cfg(not(highwater_portable))]
 mod valgrind;
 
@@ -29,11 +29,11 @@ pub(crate) use addresses::{address_space, taken_by_others};
 #[cfg(not(highwater_portable))]
 pub(crate) use image::{memory_id, watch_copies};
 pub(crate) use imp::*;
-pub(crate) use loan::{Held, Loan, any, this_holder, was_left_behind};
 #[cfg(not(highwater_portable))]
 pub(crate) use ranges::*;
 #[cfg(highwater_fault)]
-pub(crate) use stack::{map_stacks, with_room};
+pub(crate) use stack::{map_stacks, on_large_stack};
+pub(crate) use try_lock::{TryLock, TryLockGuard, any, not_inherited, this_holder};
 
 #[cfg(not(highwater_portable))]
 pub(crate) use sanitizer::{register_root, unregister_root};
@@ -48,7 +48,7 @@ pub(crate) fn under_valgrind() -> bool {
 
 /// Without a handler everybody has stack enough.
 #[cfg(not(highwater_fault))]
-pub(crate) fn with_room<F: FnOnce()>(f: F) {
+pub(crate) fn on_large_stack<F: FnOnce()>(f: F) {
     f();
 }
 

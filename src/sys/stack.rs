@@ -8,7 +8,7 @@
 //! static memory and have no guards: collectors and leak checkers (Boehm's, LeakSanitizer) read all static memory, and would
 //! end at a page that cannot be read.
 
-use super::{Held, Loan};
+use super::{TryLock, TryLockGuard};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
@@ -32,7 +32,7 @@ static MEMORY: Memory = Memory(UnsafeCell::new([0; COUNT * BYTES]));
 /// The mapping; null until there is one. It is never given back.
 static MAPPED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 /// Which of them is in use, wherever they lie: a stack that is taken while they are mapped stays where it is.
-static LOCKS: [Loan<()>; COUNT] = [const { Loan::new(()) }; COUNT];
+static LOCKS: [TryLock<()>; COUNT] = [const { TryLock::new(()) }; COUNT];
 
 /// The bytes from one mapped stack to the next: its guard page, and itself above that.
 fn stride() -> usize {
@@ -66,7 +66,7 @@ pub(crate) fn map_stacks() {
 }
 
 /// A stack that nobody uses, by its upper end. Signal-safe.
-fn free_stack() -> Option<(Held<'static, ()>, *mut u8)> {
+fn free_stack() -> Option<(TryLockGuard<'static, ()>, *mut u8)> {
     let (start, stride) = stacks();
     LOCKS.iter().enumerate().find_map(|(index, lock)| {
         let above = start.wrapping_add(index.wrapping_add(1).wrapping_mul(stride));
@@ -93,21 +93,21 @@ struct Task {
 ///
 /// A fault in the function is handled on the larger stack, too.
 #[inline(always)]
-pub(crate) fn with_room<F: FnOnce()>(f: F) {
+pub(crate) fn on_large_stack<F: FnOnce()>(f: F) {
     /// Calls the function that an `Option` holds.
     unsafe extern "C" fn call<F: FnOnce()>(f: *mut ()) {
-        // SAFETY: `with_room`'s own variable, which nobody else has.
+        // SAFETY: `on_large_stack`'s own variable, which nobody else has.
         if let Some(f) = unsafe { (*f.cast::<Option<F>>()).take() } {
             f();
         }
     }
     let mut f = Some(f);
-    on_large_stack(&Task { call: call::<F>, data: (&raw mut f).cast() });
+    switch_stack(&Task { call: call::<F>, data: (&raw mut f).cast() });
 }
 
-/// Apart from `with_room`, and small: this frame is on the stack that has no room.
+/// A function of its own, with a small frame: that frame is on the stack that is nearly full.
 #[inline(never)]
-fn on_large_stack(task: &Task) {
+fn switch_stack(task: &Task) {
     // Whoever is on one of them has room already.
     if !is_on_a_stack(core::ptr::from_ref(task).addr())
         && let Some((held, top)) = free_stack()
@@ -243,9 +243,9 @@ mod tests {
         };
         assert!(!is_on_a_stack((&raw const here).addr()));
         let mut found = [false; 2];
-        with_room(|| {
+        on_large_stack(|| {
             found[0] = inside();
-            with_room(|| found[1] = inside());
+            on_large_stack(|| found[1] = inside());
         });
         assert_eq!(found, [true, true]);
     }

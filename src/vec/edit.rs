@@ -2,7 +2,7 @@
 
 use super::drain::Drain;
 use super::grow_vec::GrowVec;
-use crate::grow::Why;
+use crate::grow::GrowReason;
 use crate::oom::OutOfMemory;
 use core::ops::{Bound, Range, RangeBounds};
 use core::ptr;
@@ -49,7 +49,7 @@ impl<T> GrowVec<T> {
     pub fn try_insert(&mut self, index: usize, value: T) -> Result<(), OutOfMemory> {
         let len = self.len();
         assert!(index <= len, "an index of {index} to insert at, in a vector of {len}");
-        self.try_make_room(1, Why::Write)?;
+        self.try_make_room(1, GrowReason::Write)?;
         // SAFETY: as in `insert`.
         unsafe { self.insert_unchecked(index, value) };
         Ok(())
@@ -261,7 +261,7 @@ impl<T> GrowVec<T> {
     where
         T: Clone,
     {
-        self.try_make_room(values.len(), Why::Write)?;
+        self.try_make_room(values.len(), GrowReason::Write)?;
         self.fill(values.iter().cloned());
         Ok(())
     }

@@ -3,9 +3,9 @@
 use super::storage::{Extent, Storage, panic_with};
 use crate::builder::{Asked, Builder, Over};
 use crate::fallible;
-use crate::grow::Why;
+use crate::grow::GrowReason;
 use crate::oom::OutOfMemory;
-use crate::region::{BuildError, Monitor, Region, Role, Slot};
+use crate::region::{BuildError, ControlBlock, Monitor, Region, Role};
 use crate::stats::Stats;
 use core::mem::MaybeUninit;
 use core::slice;
@@ -261,8 +261,8 @@ impl<T> GrowVec<T> {
     #[inline(always)]
     #[track_caller]
     fn open_for_one(&mut self) {
-        if let Some(slot) = self.storage.slot() {
-            full(slot, self.storage.extent(), self.len)
+        if let Some(control) = self.storage.control() {
+            full(control, self.storage.extent(), self.len)
         }
         let mut opened = MaybeUninit::uninit();
         opened_storage(&mut opened);
@@ -306,7 +306,7 @@ impl<T> GrowVec<T> {
         if self.storage.is_committed(self.len) {
             Ok(())
         } else {
-            self.storage.commit(0, self.len, Why::Ahead)
+            self.storage.commit(0, self.len, GrowReason::Ahead)
         }
     }
 
@@ -378,8 +378,8 @@ impl<T> GrowVec<T> {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn full(slot: &'static Slot, extent: Extent, len: usize) -> ! {
-    panic_with(extent.too_long(slot, len, len.saturating_add(1)))
+fn full(control: &'static ControlBlock, extent: Extent, len: usize) -> ! {
+    panic_with(extent.too_long(control, len, len.saturating_add(1)))
 }
 
 /// The side of it where there is no room to be had.
@@ -398,10 +398,10 @@ fn not_opened(error: Box<OutOfMemory>) -> ! {
 #[allow(improper_ctypes_definitions, reason = "nobody calls it from C")]
 extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<Storage<T>, Box<OutOfMemory>>>) {
     let mut storage = Storage::none();
-    let opened = storage.open(1).map(Region::slot);
+    let opened = storage.open(1).map(Region::control);
     place.write(match opened {
         // A reservation that the system made smaller may have no room for a value.
-        Ok(slot) if storage.most() == 0 => Err(Box::new(storage.extent().too_long(slot, 0, 1))),
+        Ok(control) if storage.most() == 0 => Err(Box::new(storage.extent().too_long(control, 0, 1))),
         Ok(_) => Ok(storage),
         Err(error) => Err(Box::new(error)),
     });

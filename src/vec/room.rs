@@ -2,7 +2,7 @@
 
 use super::grow_vec::GrowVec;
 use super::storage::{Storage, panic_with};
-use crate::grow::Why;
+use crate::grow::GrowReason;
 use crate::oom::OutOfMemory;
 
 impl<T> GrowVec<T> {
@@ -10,7 +10,7 @@ impl<T> GrowVec<T> {
     #[inline]
     pub(super) fn try_make_room_for_one(&mut self) -> Result<(), OutOfMemory> {
         if self.len >= self.room || !self.storage.is_committed(self.len + 1) {
-            self.try_make_room(1, Why::Write)?;
+            self.try_make_room(1, GrowReason::Write)?;
         }
         Ok(())
     }
@@ -44,7 +44,7 @@ impl<T> GrowVec<T> {
         let made = if cfg!(highwater_fault) {
             self.check_len(more).map(|_| ())
         } else {
-            self.try_make_room(more, Why::Write)
+            self.try_make_room(more, GrowReason::Write)
         };
         made.map_err(Box::new)
     }
@@ -52,7 +52,7 @@ impl<T> GrowVec<T> {
     /// Committed room for `more` values.
     #[cold]
     #[inline(never)]
-    pub(super) fn try_make_room(&mut self, more: usize, why: Why) -> Result<(), OutOfMemory> {
+    pub(super) fn try_make_room(&mut self, more: usize, why: GrowReason) -> Result<(), OutOfMemory> {
         let len = self.check_len(more)?;
         if !self.storage.is_committed(len) {
             self.storage.commit(self.len, len, why)?;
@@ -79,7 +79,7 @@ impl<T> GrowVec<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn expect(&mut self, len: usize) {
-        if len > 0 && self.storage.slot().is_none() && self.storage.open(len).is_ok() {
+        if len > 0 && self.storage.control().is_none() && self.storage.open(len).is_ok() {
             self.refresh_room();
         }
     }
@@ -100,7 +100,7 @@ impl<T> GrowVec<T> {
         if larger.open(len.max(min)).is_err() {
             larger.open(min)?;
         }
-        larger.commit(0, self.len, Why::Write)?;
+        larger.commit(0, self.len, GrowReason::Write)?;
         // SAFETY: the new places are committed, and are two regions' with the old ones, which nobody looks at again.
         unsafe { larger.start().copy_from_nonoverlapping(self.storage.start(), self.len) };
         self.storage = larger;
@@ -146,7 +146,7 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the vector may not get that long, or the system refuses.
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), OutOfMemory> {
-        self.try_make_room(additional, Why::Request)
+        self.try_make_room(additional, GrowReason::Request)
     }
 
     /// [`reserve`](GrowVec::reserve) of exactly so many values, rounded up to a page.
@@ -165,6 +165,6 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the vector may not get that long, or the system refuses.
     pub fn try_reserve_exact(&mut self, additional: usize) -> Result<(), OutOfMemory> {
-        self.try_make_room(additional, Why::Ahead)
+        self.try_make_room(additional, GrowReason::Ahead)
     }
 }

@@ -5,7 +5,7 @@ use super::order::Order;
 use super::storage::{Storage, not_made, panic_with};
 use crate::builder::{Asked, Builder, Over};
 use crate::fallible;
-use crate::grow::Why;
+use crate::grow::GrowReason;
 use crate::oom::{OutOfMemory, Response};
 use crate::region::{BuildError, Region, Role};
 use core::fmt;
@@ -13,6 +13,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::slice;
 use core::sync::atomic::AtomicU8;
+use crossbeam_utils::CachePadded;
 
 /// A contiguous vector that several threads append to, and read, at the same time.
 ///
@@ -67,7 +68,7 @@ use core::sync::atomic::AtomicU8;
 /// assert_eq!(second.1.map(|index| nodes[index].0), Some(1));
 /// ```
 pub struct SharedVec<T> {
-    order: Apart<Order>,
+    order: CachePadded<Order>,
     storage: Storage<T>,
     marks: Storage<AtomicU8>,
     /// How many places and marks there are.
@@ -75,10 +76,6 @@ pub struct SharedVec<T> {
     /// Values come in through `&self`, as into a cell: a vector of `&'static str` is none of shorter lives.
     invariant: PhantomData<fn(T) -> T>,
 }
-
-/// On cache lines of its own.
-#[repr(align(128))]
-struct Apart<T>(T);
 
 // SAFETY: the vector owns its values.
 unsafe impl<T: Send> Send for SharedVec<T> {}
@@ -135,7 +132,7 @@ impl<T> SharedVec<T> {
     /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
     fn assemble(storage: Storage<T>, marks: Storage<AtomicU8>, len: usize) -> Self {
         let most = storage.most().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.most() });
-        SharedVec { order: Apart(Order::new(len)), storage, marks, most, invariant: PhantomData }
+        SharedVec { order: CachePadded::new(Order::new(len)), storage, marks, most, invariant: PhantomData }
     }
 
     /// How many values there may be: as many as there are places and marks for.
@@ -146,7 +143,7 @@ impl<T> SharedVec<T> {
     /// How many values are published.
     #[inline]
     pub fn len(&self) -> usize {
-        self.order.0.published()
+        self.order.published()
     }
 
     /// Whether none is.
@@ -218,7 +215,7 @@ impl<T> SharedVec<T> {
                 Err(error) => panic_with(error),
             }
         }
-        match self.order.0.claim(self.most) {
+        match self.order.claim(self.most) {
             Some(place) => place,
             None => self.full(),
         }
@@ -232,16 +229,16 @@ impl<T> SharedVec<T> {
     }
 
     fn try_claim(&self) -> Result<usize, OutOfMemory> {
-        self.order.0.try_claim(|place| {
+        self.order.try_claim(|place| {
             if place >= self.most {
                 return Err(self.too_long(place));
             }
             if !self.storage.is_committed(place + 1) {
-                self.storage.commit(place, place + 1, Why::Write)?;
+                self.storage.commit(place, place + 1, GrowReason::Write)?;
             }
             if !self.marks.is_committed(place + 1) {
                 // (Most of them are never touched: nothing is paged in for them.)
-                self.marks.commit(place, place + 1, Why::Request)?;
+                self.marks.commit(place, place + 1, GrowReason::Request)?;
             }
             Ok(())
         })
@@ -257,17 +254,17 @@ impl<T> SharedVec<T> {
         unsafe { self.storage.start().add(place).write(value) };
         if size_of::<T>() == 0 {
             // All values are the same one, and it is there: only their number is published.
-            return self.order.0.count();
+            return self.order.count();
         }
         // SAFETY: there is a mark for every place. They are zero at first, as fresh memory is, and any byte is one.
-        self.order.0.publish(place, self.most, |place| unsafe { &*self.marks.start().add(place) });
+        self.order.publish(place, self.most, |place| unsafe { &*self.marks.start().add(place) });
     }
 
     #[cold]
     #[inline(never)]
     fn too_long(&self, len: usize) -> OutOfMemory {
         match self.storage.region() {
-            Some(region) => self.storage.too_long(region.slot(), len, len.saturating_add(1)),
+            Some(region) => self.storage.too_long(region.control(), len, len.saturating_add(1)),
             None => unreachable!("its region is made with the vector"),
         }
     }
@@ -290,7 +287,7 @@ impl<T> SharedVec<T> {
     pub fn clear(&mut self) {
         let values: *mut [T] = self.as_mut_slice();
         let marks = self.len().min(self.marks.committed());
-        self.order.0.restart();
+        self.order.restart();
         if size_of::<T>() > 0 {
             // SAFETY: the marks are committed, and nobody else has the vector.
             unsafe { self.marks.start().write_bytes(0, marks) };
@@ -302,7 +299,7 @@ impl<T> SharedVec<T> {
     /// The vector as one of a single owner.
     pub fn into_vec(mut self) -> GrowVec<T> {
         let len = self.len();
-        self.order.0.restart();
+        self.order.restart();
         GrowVec::in_storage(core::mem::replace(&mut self.storage, Storage::none()), len)
     }
 }

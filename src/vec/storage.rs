@@ -2,11 +2,11 @@
 
 use crate::builder::Builder;
 use crate::fallible;
-use crate::grow::{Why, grow};
+use crate::grow::{GrowReason, grow};
 use crate::math::page::align_up;
 use crate::oom::admit::beyond;
 use crate::oom::{OutOfMemory, Refusal, Request, Response};
-use crate::region::{BuildError, NAME_BYTES, Region, Role, Slot};
+use crate::region::{BuildError, ControlBlock, NAME_BYTES, Region, Role};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Release};
@@ -17,7 +17,7 @@ pub(super) struct Storage<T> {
     most: usize,
     /// Whether `most` is less than what the region has room for: a greatest length of the vector's own.
     is_bounded: bool,
-    slot: Option<&'static Slot>,
+    control: Option<&'static ControlBlock>,
     /// In a box: a vector is moved, and what is moved should be small.
     region: Option<Box<Region>>,
     places: PhantomData<T>,
@@ -33,27 +33,27 @@ impl<T> Storage<T> {
             start: NonNull::dangling(),
             most,
             is_bounded: false,
-            slot: None,
+            control: None,
             region: None,
             places: PhantomData,
         }
     }
 
     pub(super) fn over(region: Box<Region>) -> Self {
-        region.slot().set_role(Role::Vector);
+        region.control().set_role(Role::Vector);
         if Self::SIZE == 0 {
-            return Storage { slot: Some(region.slot()), region: Some(region), ..Self::none() };
+            return Storage { control: Some(region.control()), region: Some(region), ..Self::none() };
         }
         let base = region.as_ptr();
         // An alignment beyond the page's costs a part of the reservation.
         let offset = align_up(base.addr(), align_of::<T>()).map_or(usize::MAX, |start| start - base.addr());
-        let most = region.slot().most().saturating_sub(offset) / Self::SIZE;
+        let most = region.control().most().saturating_sub(offset) / Self::SIZE;
         let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| most > 0);
         Storage {
             start: start.unwrap_or(NonNull::dangling()),
             most,
             is_bounded: false,
-            slot: Some(region.slot()),
+            control: Some(region.control()),
             region: Some(region),
             places: PhantomData,
         }
@@ -78,13 +78,15 @@ impl<T> Storage<T> {
     pub(super) fn beside<U>(values: &Storage<U>, response: Response) -> Result<Self, BuildError> {
         let bytes = values.most.saturating_mul(Self::SIZE).max(1);
         let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
-        let Some(slot) = values.slot() else { return Ok(Self::over(fallible::boxed(builder.try_build()?)?)) };
+        let Some(control) = values.control() else {
+            return Ok(Self::over(fallible::boxed(builder.try_build()?)?));
+        };
         let mut name = [0; NAME_BYTES];
-        let region = builder.name(slot.name(&mut name)).headroom(slot.headroom()).try_build()?;
+        let region = builder.name(control.name(&mut name)).headroom(control.headroom()).try_build()?;
         let beside = Self::over(fallible::boxed(region)?);
-        if let Some(own) = beside.slot() {
+        if let Some(own) = beside.control() {
             // (Where the values' region was given, and not built here, nobody says which answer that was.)
-            own.response.store(slot.response.load(Acquire), Release);
+            own.response.store(control.response.load(Acquire), Release);
         }
         Ok(beside)
     }
@@ -122,23 +124,23 @@ impl<T> Storage<T> {
     }
 
     #[inline(always)]
-    pub(super) fn slot(&self) -> Option<&'static Slot> {
-        self.slot
+    pub(super) fn control(&self) -> Option<&'static ControlBlock> {
+        self.control
     }
 
     /// How many places, from the first one on, are committed.
     pub(super) fn committed(&self) -> usize {
-        let Some(slot) = self.slot().filter(|_| Self::SIZE > 0) else { return self.most };
-        let committed = slot.base().addr() + slot.frontier.get();
+        let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return self.most };
+        let committed = control.base().addr() + control.frontier.get();
         (committed.saturating_sub(self.start.addr().get()) / Self::SIZE).min(self.most)
     }
 
     /// Whether the first `len` places are committed.
     #[inline(always)]
     pub(super) fn is_committed(&self, len: usize) -> bool {
-        match self.slot {
-            Some(slot) if Self::SIZE > 0 => {
-                self.start.addr().get() + len * Self::SIZE <= slot.base().addr() + slot.frontier.get()
+        match self.control {
+            Some(control) if Self::SIZE > 0 => {
+                self.start.addr().get() + len * Self::SIZE <= control.base().addr() + control.frontier.get()
             }
             _ => true,
         }
@@ -147,13 +149,13 @@ impl<T> Storage<T> {
     /// Commits the first `len` places, of which `used` are in use.
     #[cold]
     #[inline(never)]
-    pub(super) fn commit(&self, used: usize, len: usize, why: Why) -> Result<(), OutOfMemory> {
-        let Some(slot) = self.slot().filter(|_| Self::SIZE > 0) else { return Ok(()) };
+    pub(super) fn commit(&self, used: usize, len: usize, why: GrowReason) -> Result<(), OutOfMemory> {
+        let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return Ok(()) };
         if len > self.most {
-            return Err(self.too_long(slot, used, len));
+            return Err(self.too_long(control, used, len));
         }
-        let (from, to) = (self.offset(slot, used), self.offset(slot, len));
-        grow(slot, from, to, why).map_err(|refusal| self.refused(slot, used, len, refusal))
+        let (from, to) = (self.offset(control, used), self.offset(control, len));
+        grow(control, from, to, why).map_err(|refusal| self.refused(control, used, len, refusal))
     }
 
     /// The error of a vector that would get longer than it may.
@@ -162,25 +164,31 @@ impl<T> Storage<T> {
     pub(super) fn beyond(&mut self, used: usize, len: usize) -> OutOfMemory {
         match self.open(0) {
             Ok(region) => {
-                let slot = region.slot();
-                self.too_long(slot, used, len)
+                let control = region.control();
+                self.too_long(control, used, len)
             }
             Err(error) => error,
         }
     }
 
     /// The same, where something is reserved.
-    pub(super) fn too_long(&self, slot: &'static Slot, used: usize, len: usize) -> OutOfMemory {
-        self.extent().too_long(slot, used, len)
+    pub(super) fn too_long(&self, control: &'static ControlBlock, used: usize, len: usize) -> OutOfMemory {
+        self.extent().too_long(control, used, len)
     }
 
-    fn refused(&self, slot: &'static Slot, used: usize, len: usize, refusal: Refusal) -> OutOfMemory {
-        self.extent().refused(slot, used, len, refusal)
+    fn refused(
+        &self,
+        control: &'static ControlBlock,
+        used: usize,
+        len: usize,
+        refusal: Refusal,
+    ) -> OutOfMemory {
+        self.extent().refused(control, used, len, refusal)
     }
 
     /// Where the place after the first `len` starts, in bytes from the region's first.
-    fn offset(&self, slot: &Slot, len: usize) -> usize {
-        self.extent().offset(slot, len)
+    fn offset(&self, control: &ControlBlock, len: usize) -> usize {
+        self.extent().offset(control, len)
     }
 
     /// Where the places are, and how many.
@@ -195,8 +203,8 @@ impl<T> Storage<T> {
     /// # Safety
     /// There is nothing past the first `len` places.
     pub(super) unsafe fn trim(&mut self, len: usize) -> usize {
-        let Some(slot) = self.slot().filter(|_| Self::SIZE > 0) else { return 0 };
-        let keep = self.offset(slot, len);
+        let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return 0 };
+        let keep = self.offset(control, len);
         match &mut self.region {
             // SAFETY: the caller's promise.
             Some(region) => unsafe { region.trim(keep) },
@@ -218,20 +226,26 @@ impl Extent {
     /// The error of a vector of `used` values that would be `len` long, and may not.
     #[cold]
     #[inline(never)]
-    pub(super) fn too_long(self, slot: &'static Slot, used: usize, len: usize) -> OutOfMemory {
+    pub(super) fn too_long(self, control: &'static ControlBlock, used: usize, len: usize) -> OutOfMemory {
         // What is left at a region's end, too little for a value, is nobody's limit.
-        let most = if self.is_bounded { self.most.saturating_mul(self.size) } else { slot.most() };
-        self.refused(slot, used, len, beyond(len.saturating_mul(self.size), most, slot.asked()))
+        let most = if self.is_bounded { self.most.saturating_mul(self.size) } else { control.most() };
+        self.refused(control, used, len, beyond(len.saturating_mul(self.size), most, control.asked()))
     }
 
-    fn refused(self, slot: &'static Slot, used: usize, len: usize, refusal: Refusal) -> OutOfMemory {
+    fn refused(
+        self,
+        control: &'static ControlBlock,
+        used: usize,
+        len: usize,
+        refusal: Refusal,
+    ) -> OutOfMemory {
         let bytes = (len - used.min(len)).saturating_mul(self.size);
         let request = Request::Allocation { requested: bytes, effective: bytes };
-        OutOfMemory::new(slot, request, self.offset(slot, used), refusal)
+        OutOfMemory::new(control, request, self.offset(control, used), refusal)
     }
 
-    fn offset(self, slot: &Slot, len: usize) -> usize {
-        let first = self.start.wrapping_sub(slot.base().addr());
+    fn offset(self, control: &ControlBlock, len: usize) -> usize {
+        let first = self.start.wrapping_sub(control.base().addr());
         // Without places, or without sizes, there is no first one.
         if self.most == 0 || self.size == 0 { 0 } else { first + len.saturating_mul(self.size) }
     }

@@ -320,7 +320,7 @@ impl<T: ThreadSlot> General<T> {
         let used = self.end.load(Relaxed);
         let request = Request::Allocation { requested, effective };
         let refusal = explain(errno, effective);
-        HeapError::OutOfMemory(OutOfMemory::new(self.ground.slot(), request, used, refusal))
+        HeapError::OutOfMemory(OutOfMemory::new(self.ground.control(), request, used, refusal))
     }
 
     /// The word and the bit of a place where a block can start.

@@ -49,6 +49,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicUsize};
+use crossbeam_utils::CachePadded;
 pub use local::Local;
 use meta::Meta;
 use page::Page;
@@ -73,24 +74,11 @@ pub(crate) struct General<T: ThreadSlot = Native> {
     all: usize,
     /// Where the first slice is in the region.
     origin_offset: usize,
-    slices: Apart<Lock<Slices>>,
-    shared: Apart<Lock<()>>,
+    slices: CachePadded<Lock<Slices>>,
+    shared: CachePadded<Lock<()>>,
     meta: Meta,
     ground: Ground,
     slot: PhantomData<fn() -> T>,
-}
-
-/// On lines of the cache of its own.
-#[repr(align(128))]
-struct Apart<L>(L);
-
-impl<L> core::ops::Deref for Apart<L> {
-    type Target = L;
-
-    #[inline]
-    fn deref(&self) -> &L {
-        &self.0
-    }
 }
 
 // SAFETY: the pointers lead into the region and the table, which go with it; what is in there is of atomics, and used by
@@ -113,7 +101,7 @@ impl<T: ThreadSlot> General<T> {
             let bytes = Meta::bytes(all, checks);
             let request = Request::Allocation { requested: bytes, effective: bytes };
             let refusal = explain_call(errno, RefusedCall::Addresses(bytes));
-            HeapError::OutOfMemory(OutOfMemory::new(ground.slot(), request, 0, refusal))
+            HeapError::OutOfMemory(OutOfMemory::new(ground.control(), request, 0, refusal))
         })?;
         let heap = General {
             origin: start.wrapping_add(origin_offset),
@@ -125,8 +113,8 @@ impl<T: ThreadSlot> General<T> {
             keeps_none: false,
             all,
             origin_offset,
-            slices: Apart(Lock::new(Slices::new())),
-            shared: Apart(Lock::new(())),
+            slices: CachePadded::new(Lock::new(Slices::new())),
+            shared: CachePadded::new(Lock::new(())),
             meta,
             ground,
             slot: PhantomData,

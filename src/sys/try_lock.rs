@@ -21,7 +21,7 @@ pub(super) fn tag(thread_address: usize) -> u32 {
 
 /// Whether a fork left a holder behind: it goes on in the parent, and nobody here gives back what it held. The thread
 /// that forked goes on here too. Signal-safe.
-pub(crate) fn was_left_behind(holder: u64) -> bool {
+pub(crate) fn not_inherited(holder: u64) -> bool {
     (holder >> 32) as u32 != memory_id() && !survived(holder as u32)
 }
 
@@ -40,7 +40,7 @@ fn survived(_thread: u32) -> bool {
 }
 
 /// A thing to lend.
-pub(crate) struct Loan<T> {
+pub(crate) struct TryLock<T> {
     /// Who has it, 0 for nobody: a child that was forked while another thread had it finds nobody there who would give
     /// it back.
     holder: AtomicU64,
@@ -48,34 +48,34 @@ pub(crate) struct Loan<T> {
 }
 
 // SAFETY: only whoever is the holder touches the thing, and passes it on with the holder's word.
-unsafe impl<T: Send> Sync for Loan<T> {}
+unsafe impl<T: Send> Sync for TryLock<T> {}
 
-impl<T> Loan<T> {
+impl<T> TryLock<T> {
     pub(crate) const fn new(thing: T) -> Self {
-        Loan { holder: AtomicU64::new(0), thing: UnsafeCell::new(thing) }
+        TryLock { holder: AtomicU64::new(0), thing: UnsafeCell::new(thing) }
     }
 
     /// The thing, if nobody has it. Signal-safe.
-    pub(crate) fn take(&self) -> Option<Held<'_, T>> {
+    pub(crate) fn take(&self) -> Option<TryLockGuard<'_, T>> {
         let holder = self.holder.load(Relaxed);
-        if holder != 0 && !was_left_behind(holder) {
+        if holder != 0 && !not_inherited(holder) {
             return None;
         }
         let taken = self.holder.compare_exchange(holder, this_holder(), Acquire, Relaxed);
         // Not `then_some`: what is made and not wanted is dropped, which would give the thing back.
-        taken.is_ok().then(|| Held(self))
+        taken.is_ok().then(|| TryLockGuard(self))
     }
 }
 
 /// The first of several things that nobody has. Signal-safe.
-pub(crate) fn any<T>(things: &[Loan<T>]) -> Option<Held<'_, T>> {
-    things.iter().find_map(Loan::take)
+pub(crate) fn any<T>(things: &[TryLock<T>]) -> Option<TryLockGuard<'_, T>> {
+    things.iter().find_map(TryLock::take)
 }
 
 /// The thing, for as long as this lives.
-pub(crate) struct Held<'a, T>(&'a Loan<T>);
+pub(crate) struct TryLockGuard<'a, T>(&'a TryLock<T>);
 
-impl<T> Deref for Held<'_, T> {
+impl<T> Deref for TryLockGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -84,14 +84,14 @@ impl<T> Deref for Held<'_, T> {
     }
 }
 
-impl<T> DerefMut for Held<'_, T> {
+impl<T> DerefMut for TryLockGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: this is the holder.
         unsafe { &mut *self.0.thing.get() }
     }
 }
 
-impl<T> Drop for Held<'_, T> {
+impl<T> Drop for TryLockGuard<'_, T> {
     fn drop(&mut self) {
         self.0.holder.store(0, Release);
     }
@@ -103,14 +103,14 @@ mod tests {
 
     #[test]
     fn one_at_a_time_has_it_and_a_child_does_not_wait_for_its_parent() {
-        let things = [const { Loan::new(0u32) }; 2];
+        let things = [const { TryLock::new(0u32) }; 2];
         let (mut first, second) = (any(&things).unwrap(), any(&things));
         *first += 7;
         assert!(second.is_some() && any(&things).is_none());
         drop(first);
         assert_eq!(any(&things).as_deref(), Some(&7));
         let other = this_holder() ^ 1;
-        let held = Loan::new(1u32);
+        let held = TryLock::new(1u32);
         held.holder.store(other, Relaxed);
         assert!(held.take().is_none(), "another thread has it");
         held.holder.store(other.wrapping_add(1 << 32), Relaxed);

@@ -49,7 +49,7 @@ const STRESS: u64 = 3;
 /// A region as the rest of the library sees it.
 #[repr(align(128))] // two cache lines: one region's counters do not slow down its neighbour's frontier
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct ControlBlock {
     /// Odd while a region lives here.
     generation: AtomicU64,
     pub(crate) id: AtomicU64,
@@ -142,9 +142,9 @@ pub(crate) struct Init<'a> {
     pub(crate) role: Role,
 }
 
-impl Slot {
+impl ControlBlock {
     fn new(index: u32) -> Self {
-        Slot {
+        ControlBlock {
             generation: AtomicU64::new(0),
             id: AtomicU64::new(0),
             base: AtomicPtr::new(core::ptr::null_mut()),
@@ -363,18 +363,18 @@ impl Slot {
     /// Whether this is a file-backed region that the process was forked away from: its range is not mapped
     /// here, and may be somebody else's by now. Signal-safe.
     #[cfg(not(highwater_portable))]
-    pub(crate) fn was_left_behind(&self) -> bool {
-        self.file.load(Relaxed) >= 0 && self.is_anothers()
+    pub(crate) fn not_inherited(&self) -> bool {
+        self.file.load(Relaxed) >= 0 && self.of_other_process()
     }
 
     /// Whether the process was forked away from the one that made this region: its files are the other's.
     #[cfg(not(highwater_portable))]
-    pub(super) fn is_anothers(&self) -> bool {
+    pub(super) fn of_other_process(&self) -> bool {
         self.owner.load(Relaxed) != sys::memory_id()
     }
 
     #[cfg(highwater_portable)]
-    pub(super) fn is_anothers(&self) -> bool {
+    pub(super) fn of_other_process(&self) -> bool {
         false
     }
 
@@ -429,7 +429,7 @@ impl Slot {
             return Ok(());
         }
         // In a forked child the range is not ours, and may be somebody else's.
-        if self.was_left_behind() {
+        if self.not_inherited() {
             return Err(sys::NOT_MAPPED);
         }
         if !self.is_own_file(file) {
@@ -553,7 +553,7 @@ impl Slot {
 // The pool: blocks are numbered; block n lies in chunk k, which has FIRST << k of them.
 const FIRST: u32 = 64;
 const CHUNKS: usize = 20;
-static CHUNK: [AtomicPtr<Slot>; CHUNKS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS];
+static CHUNK: [AtomicPtr<ControlBlock>; CHUNKS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS];
 static NUMBERED: AtomicU32 = AtomicU32::new(0);
 static FREE: FreeList = FreeList(AtomicU64::new(0));
 
@@ -563,31 +563,31 @@ fn locate(number: u32) -> Option<(usize, usize)> {
     Some((chunk as usize, (number - first_of_chunk) as usize))
 }
 
-fn get(number: u32) -> Option<&'static Slot> {
+fn get(number: u32) -> Option<&'static ControlBlock> {
     let (chunk, place) = locate(number)?;
-    let slots = NonNull::new(CHUNK.get(chunk)?.load(Acquire))?;
+    let controls = NonNull::new(CHUNK.get(chunk)?.load(Acquire))?;
     // SAFETY: a published chunk holds FIRST << chunk initialised blocks and is never given back.
-    Some(unsafe { slots.add(place).as_ref() })
+    Some(unsafe { controls.add(place).as_ref() })
 }
 
 /// A free block, or the system's error when there is no memory for more.
-pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
-    if let Some(slot) = FREE.pop(|number| get(number).map(|slot| &slot.next_free)).and_then(get) {
-        return Ok(slot);
+pub(crate) fn acquire() -> Result<&'static ControlBlock, Errno> {
+    if let Some(control) = FREE.pop(|number| get(number).map(|control| &control.next_free)).and_then(get) {
+        return Ok(control);
     }
     let number = NUMBERED.fetch_add(1, Relaxed);
     let (chunk, place) = locate(number).filter(|&(chunk, _)| chunk < CHUNKS).ok_or(sys::NO_MEMORY)?;
-    let mut slots = CHUNK[chunk].load(Acquire);
-    if slots.is_null() {
+    let mut controls = CHUNK[chunk].load(Acquire);
+    if controls.is_null() {
         describe::keep();
         let count = FIRST << chunk;
-        let bytes = count as usize * size_of::<Slot>();
-        let fresh = sys::reserve(bytes, sys::Access::ReadWrite)?.cast::<Slot>();
+        let bytes = count as usize * size_of::<ControlBlock>();
+        let fresh = sys::reserve(bytes, sys::Access::ReadWrite)?.cast::<ControlBlock>();
         for i in 0..count {
             // SAFETY: the range is ours, writable, page-aligned, and has room for `count` blocks.
-            unsafe { fresh.add(i as usize).write(Slot::new(number - place as u32 + i)) };
+            unsafe { fresh.add(i as usize).write(ControlBlock::new(number - place as u32 + i)) };
         }
-        slots = match CHUNK[chunk].compare_exchange(slots, fresh.as_ptr(), AcqRel, Acquire) {
+        controls = match CHUNK[chunk].compare_exchange(controls, fresh.as_ptr(), AcqRel, Acquire) {
             Ok(_) => fresh.as_ptr(),
             Err(theirs) => {
                 // SAFETY: nobody has seen this chunk.
@@ -597,31 +597,32 @@ pub(crate) fn acquire() -> Result<&'static Slot, Errno> {
         };
     }
     // SAFETY: as in `get`.
-    Ok(unsafe { &*slots.add(place) })
+    Ok(unsafe { &*controls.add(place) })
 }
 
-fn free(slot: &'static Slot) {
-    FREE.push(slot.index.load(Relaxed), &slot.next_free);
+fn free(control: &'static ControlBlock) {
+    FREE.push(control.index.load(Relaxed), &control.next_free);
 }
 
 /// The bytes of all regions that are committed and not known to be present; `seen` says what is. Signal-safe.
 pub(crate) fn committed_unseen() -> u64 {
-    let promised = live().filter(|slot| !slot.is_unpromised());
-    let unseen =
-        |slot: &Slot| slot.in_memory(slot.frontier.get()).saturating_sub(slot.seen.load(Relaxed)) as u64;
-    promised.fold(0, |sum, slot| sum.saturating_add(unseen(slot)))
+    let promised = live().filter(|control| !control.is_unpromised());
+    let unseen = |control: &ControlBlock| {
+        control.in_memory(control.frontier.get()).saturating_sub(control.seen.load(Relaxed)) as u64
+    };
+    promised.fold(0, |sum, control| sum.saturating_add(unseen(control)))
 }
 
 /// A block that was acquired and not used.
 #[cfg(test)]
-pub(crate) fn give_back(slot: &'static Slot) {
-    debug_assert!(!slot.is_live(), "only an unused block is given back");
-    free(slot);
+pub(crate) fn give_back(control: &'static ControlBlock) {
+    debug_assert!(!control.is_live(), "only an unused block is given back");
+    free(control);
 }
 
 /// The blocks of all live regions. Signal-safe.
-pub(crate) fn live() -> impl Iterator<Item = &'static Slot> {
-    (0..NUMBERED.load(Acquire)).filter_map(get).filter(|slot| slot.is_live())
+pub(crate) fn live() -> impl Iterator<Item = &'static ControlBlock> {
+    (0..NUMBERED.load(Acquire)).filter_map(get).filter(|control| control.is_live())
 }
 
 #[cfg(test)]
