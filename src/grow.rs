@@ -200,7 +200,7 @@ fn finish(control: &ControlBlock, to: usize, why: GrowReason, began: u64, grown:
         match unsafe { sys::populate(start, len) } {
             Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),
             // (A protected guard in the range is refused in the same words.)
-            Err(sys::NOT_SUPPORTED) if after <= control.first_guard() => control.stop_populating(),
+            Err(sys::Errno::EINVAL) if after <= control.first_guard() => control.stop_populating(),
             // Speed only: what is not populated is paged in when it is touched, or refused then.
             Err(_) => {}
         }

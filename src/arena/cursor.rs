@@ -44,7 +44,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 
     /// Whether allocations are placed by a ledger; see `watch`.
-    pub(super) const WATCHED: bool = CHECKED && sys::PROTECTS;
+    pub(super) const WATCHED: bool = CHECKED && sys::HAS_PROTECTION;
 
     /// A cursor that goes on where this one stands, and leaves what is below alone.
     #[inline(always)]
@@ -356,7 +356,7 @@ pub(super) fn commit(
 /// The limit of a cursor over a region, as things stand.
 pub(super) fn limit_of<const CHECKED: bool>(control: &ControlBlock) -> *mut u8 {
     let most = control.most();
-    let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::PROTECTS);
+    let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::HAS_PROTECTION);
     let offset = if checked_elsewhere { most } else { most.min(control.frontier.get()) };
     control.base().wrapping_add(offset)
 }

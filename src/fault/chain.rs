@@ -36,8 +36,8 @@ pub(super) const OUR_FLAGS: c_int = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::
 pub(super) const OUR_MASK: u64 = {
     let mut mask = (1 << 31) - 1;
     let mut i = 0;
-    while i < sys::RAISED.len() {
-        mask &= !(1 << (sys::RAISED[i] - 1));
+    while i < sys::SYNCHRONOUS_SIGNALS.len() {
+        mask &= !(1 << (sys::SYNCHRONOUS_SIGNALS[i] - 1));
         i += 1;
     }
     // These two cannot be blocked.

@@ -58,7 +58,7 @@ fn stay_loaded() {
 /// newer entry stays.
 fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
     stay_loaded();
-    sys::map_stacks();
+    sys::map_handler_stacks();
     let remember = |action: &libc::sigaction| {
         CHAIN.remember(Action::of(action)).ok_or_else(|| {
             io::Error::other(
@@ -84,7 +84,7 @@ fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
 /// Makes an entry the action of SIGSEGV, and returns the one before.
 fn set(entry: usize) -> io::Result<libc::sigaction> {
     let mut blocked = SigSet::all();
-    for raised in sys::RAISED {
+    for raised in sys::SYNCHRONOUS_SIGNALS {
         blocked.remove(Signal::try_from(raised)?);
     }
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
@@ -190,7 +190,7 @@ pub fn prepare_thread() -> io::Result<()> {
 /// assert!(highwater::fault::is_thread_prepared(), "the builder saw to that");
 /// ```
 pub fn is_thread_prepared() -> bool {
-    sys::change_mask(libc::SIG_BLOCK, 0) & 1 << (libc::SIGSEGV - 1) == 0
+    sys::change_signal_mask(libc::SIG_BLOCK, 0) & 1 << (libc::SIGSEGV - 1) == 0
 }
 
 /// With debug assertions: panics if touching a block will end the process without a word, since the touch is a fault

@@ -95,18 +95,18 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
     let segv = if action.flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
     // What the kernel would have blocked for this handler: what the interrupted code did, and what the handler
     // asks for. A handler in front that called ours has added its own to that, and not ours.
-    let before = sys::change_mask(libc::SIG_BLOCK, 0);
+    let before = sys::change_signal_mask(libc::SIG_BLOCK, 0);
     let interrupted = if before & OUR_MASK == OUR_MASK {
         // SAFETY: the kernel passes a ucontext.
         first_word(unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask })
     } else {
         before
     };
-    sys::change_mask(libc::SIG_SETMASK, interrupted | action.mask | segv);
+    sys::change_signal_mask(libc::SIG_SETMASK, interrupted | action.mask | segv);
     // SAFETY: the action is what sigaction(2) gave us, so it is a function. One without SA_SIGINFO ignores
     // the arguments that it does not expect.
     unsafe { transmute::<usize, Handler>(action.handler)(signal, info, context) };
-    sys::change_mask(libc::SIG_SETMASK, before);
+    sys::change_signal_mask(libc::SIG_SETMASK, before);
 }
 
 /// Sends a signal again if the default action waits for it.

@@ -113,7 +113,7 @@ impl Ledger {
         debug_assert!(!control.is_checked(), "a region has one arena");
         // At least a page, to find out whether this very memory can be marked.
         let closed = control.frontier.get().max(sys::page_size());
-        control.close(0, closed).map_err(|errno| GuardError::refused(errno, RefusedCall::Access(closed)))?;
+        control.close(0, closed).map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(closed)))?;
         if policy.mechanism == GuardMechanism::Advice && !control.guards_as_asked() {
             return Err(GuardError::NoMechanism(policy.mechanism));
         }
@@ -121,7 +121,7 @@ impl Ledger {
         for guard in control.placed_guards() {
             taken
                 .grow(guard.end)
-                .map_err(|errno| GuardError::refused(errno, RefusedCall::Access(guard.end)))?;
+                .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(guard.end)))?;
             taken.cover(guard);
         }
         Ok(Ledger {
@@ -129,7 +129,7 @@ impl Ledger {
             table: Table::for_region(control.reserved())?,
             page: sys::page_size(),
             // Each costs two mappings; half of them are left to the rest of the program.
-            most: sys::most_mappings() / 4,
+            most: sys::max_mappings() / 4,
             generation: AtomicU32::new(1),
             keeps: policy.generations,
             top: Cell::new(None),
@@ -366,7 +366,7 @@ impl Ledger {
     /// Makes room for [`reserve`](Ledger::reserve), up to an offset.
     pub(crate) fn make_room(&self, end: usize) -> Result<(), GuardError> {
         let grown = self.taken.borrow_mut().grow(end);
-        grown.map_err(|errno| GuardError::refused(errno, RefusedCall::Access(end)))
+        grown.map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(end)))
     }
 
     /// Keeps a free span for a guard that was placed there.

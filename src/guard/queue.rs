@@ -3,7 +3,7 @@
 use crate::math::page::align_up_saturating;
 use crate::region::GuardError;
 use crate::sys::evidence::RefusedCall;
-use crate::sys::{self, Access};
+use crate::sys::{self, Protection};
 use core::ops::Range;
 use core::ptr::NonNull;
 
@@ -22,8 +22,8 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new() -> Result<Self, GuardError> {
         let bytes = Self::bytes();
-        let entries = sys::reserve(bytes, Access::ReadWrite)
-            .map_err(|errno| GuardError::refused(errno, RefusedCall::Memory(bytes)))?;
+        let entries = sys::reserve(bytes, Protection::ReadWrite)
+            .map_err(|errno| GuardError::refused(errno, RefusedCall::MapWritable(bytes)))?;
         Ok(Queue { entries: entries.cast(), page: sys::page_size(), first: 0, len: 0 })
     }
 

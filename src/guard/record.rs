@@ -8,7 +8,7 @@ use super::{Allocation, Place};
 use crate::math::page::align_up_saturating;
 use crate::region::GuardError;
 use crate::sys::evidence::RefusedCall;
-use crate::sys::{self, Access, Errno};
+use crate::sys::{self, Errno, Protection};
 use core::panic::Location;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -95,11 +95,11 @@ impl Table {
         let most = u32::MAX as usize;
         if places >= most {
             let limit = ("the records of a checked arena", most.saturating_mul(page) as u64, bytes as u64);
-            return Err(GuardError::Limited { bytes, limit, error: sys::NO_MEMORY.into() });
+            return Err(GuardError::Limited { bytes, limit, error: sys::Errno::ENOMEM.into() });
         }
         let len = Self::bytes(places);
-        let records = sys::reserve(len, Access::None)
-            .map_err(|errno| GuardError::refused(errno, RefusedCall::Addresses(len)))?
+        let records = sys::reserve(len, Protection::None)
+            .map_err(|errno| GuardError::refused(errno, RefusedCall::Reserve(len)))?
             .cast();
         Ok(Table { records, places, page, unused: AtomicUsize::new(0), committed: AtomicUsize::new(0) })
     }

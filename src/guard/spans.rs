@@ -5,7 +5,7 @@
 use crate::math::page::align_up_saturating;
 use crate::region::GuardError;
 use crate::sys::evidence::RefusedCall;
-use crate::sys::{self, Access};
+use crate::sys::{self, Protection};
 use core::ops::Range;
 use core::ptr::NonNull;
 
@@ -41,12 +41,12 @@ impl Spans {
         // The summaries come first: they are committed at once.
         let head = align_up_saturating(2 * summary * size_of::<u64>(), page);
         let bytes = align_up_saturating(head + words * size_of::<u64>(), page);
-        let start = sys::reserve(bytes, Access::None)
-            .map_err(|errno| GuardError::refused(errno, RefusedCall::Addresses(bytes)))?;
+        let start = sys::reserve(bytes, Protection::None)
+            .map_err(|errno| GuardError::refused(errno, RefusedCall::Reserve(bytes)))?;
         let spans = Spans { start: start.cast(), bytes, page, words, committed: 0, summary };
         // SAFETY: the beginning of the mapping.
         unsafe { sys::commit(start.as_ptr(), head) }
-            .map_err(|errno| GuardError::refused(errno, RefusedCall::Access(head)))?;
+            .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(head)))?;
         Ok(spans)
     }
 

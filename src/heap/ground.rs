@@ -142,7 +142,7 @@ impl Ground {
 
     /// Whether pages that were given back to the system are zero when they are used again.
     pub(crate) fn empties_to_zero(&self) -> bool {
-        crate::sys::PROTECTS && !self.control.is_in_file() && !self.control.may_spill()
+        crate::sys::HAS_PROTECTION && !self.control.is_in_file() && !self.control.may_spill()
     }
 
     /// Makes `len` bytes zero; many of them by giving their pages back, which takes no memory.
@@ -162,7 +162,7 @@ impl Ground {
         unsafe {
             start.write_bytes(0, before);
             let pages = start.add(before);
-            if crate::sys::empty(pages.as_ptr(), whole) {
+            if crate::sys::purge(pages.as_ptr(), whole) {
                 self.forget_presence(pages.addr().get().wrapping_sub(self.start()), whole);
             } else {
                 pages.write_bytes(0, whole);

@@ -232,7 +232,7 @@ pub(super) fn pause(turn: u32) {
         0..64 => core::hint::spin_loop(),
         64..128 => std::thread::yield_now(),
         // Whoever holds it may be of a lower priority, and never run while we do.
-        _ => sys::sleep_briefly(50_000),
+        _ => sys::sleep_ns(50_000),
     }
 }
 

@@ -19,7 +19,7 @@ pub fn say_to(to: core::ffi::c_int, what: fmt::Arguments<'_>) {
     let end = line.len.min(line.bytes.len() - 1);
     line.bytes[end] = b'\n';
     let errno = nix::errno::Errno::last_raw();
-    sys::write(to, line.bytes.get(..=end).unwrap_or_default());
+    sys::write_all(to, line.bytes.get(..=end).unwrap_or_default());
     nix::errno::Errno::set_raw(errno);
 }
 

@@ -75,7 +75,7 @@ impl Cause {
         Cause::HugePages,
         Cause::NotInherited,
         Cause::Injected,
-        Cause::Kernel(sys::NO_MEMORY.0),
+        Cause::Kernel(sys::Errno::ENOMEM.0),
         Cause::Allocator,
     ];
 
@@ -247,7 +247,7 @@ impl From<Evidence> for Refusal {
 /// What stood behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
     let mut found = None;
-    sys::on_large_stack(|| found = Some(explain_call(errno, RefusedCall::Access(bytes))));
+    sys::on_large_stack(|| found = Some(explain_call(errno, RefusedCall::Commit(bytes))));
     found.unwrap_or(Refusal::of(Cause::Kernel(errno.0)))
 }
 
@@ -255,8 +255,8 @@ pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
 pub(crate) fn explain_call(errno: Errno, wanted: RefusedCall) -> Refusal {
     match errno {
         #[cfg(not(highwater_portable))]
-        sys::NOT_MAPPED => return Refusal::new(Cause::NotInherited, 0, 0),
-        sys::DISK_FULL | sys::QUOTA => return Refusal::new(Cause::DiskFull, 0, 0),
+        sys::Errno::EFAULT => return Refusal::new(Cause::NotInherited, 0, 0),
+        sys::Errno::ENOSPC | sys::Errno::EDQUOT => return Refusal::new(Cause::DiskFull, 0, 0),
         _ => {}
     }
     let found = scratch::borrow_soon().and_then(|mut scratch| evidence::find(errno, wanted, &mut *scratch));

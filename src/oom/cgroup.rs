@@ -1,18 +1,18 @@
 //! The memory cgroups that this process is in: found once, outside of any signal.
 
 use crate::fallible::{self, Exhausted};
-use crate::sys::Probe;
+use crate::sys::PolledFile;
 use std::path::Path;
 
 /// A cgroup whose limit counts for this process: its own, or an ancestor.
 pub(super) struct Level {
     /// As `/proc/self/cgroup` names it.
     pub(super) path: String,
-    usage: Probe,
-    limit: Probe,
-    stat: Probe,
+    usage: PolledFile,
+    limit: PolledFile,
+    stat: PolledFile,
     /// How often the limit was met.
-    events: Probe,
+    events: PolledFile,
     /// What stands before the hierarchical figures in `memory.stat`: `total_` in version 1.
     prefix: &'static str,
 }
@@ -189,9 +189,9 @@ fn climb(
     let mut at = Some(if inside.starts_with("..") { Path::new("") } else { inside });
     while let Some(level) = at {
         let directory = level.to_str().unwrap_or_default();
-        let probe = |name: &str| -> Result<Option<Probe>, Exhausted> {
+        let probe = |name: &str| -> Result<Option<PolledFile>, Exhausted> {
             let path = [mount, "/", directory, "/", name].map(str::as_bytes);
-            Ok(fallible::c_string(&path)?.and_then(Probe::open))
+            Ok(fallible::c_string(&path)?.and_then(PolledFile::open))
         };
         let probes =
             (probe(version.usage)?, probe(version.limit)?, probe(version.events)?, probe("memory.stat")?);

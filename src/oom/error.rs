@@ -155,8 +155,9 @@ fn no_heap(bytes: usize) -> Refusal {
     /// What a malloc asks the system for at a time, at least.
     const STEP: usize = 132 << 10;
     let mut scratch = [0u8; 4096];
-    let wanted = RefusedCall::Memory(bytes.max(STEP));
-    evidence::find(sys::NO_MEMORY, wanted, &mut scratch).map_or(Refusal::of(Cause::Allocator), Refusal::from)
+    let wanted = RefusedCall::MapWritable(bytes.max(STEP));
+    evidence::find(sys::Errno::ENOMEM, wanted, &mut scratch)
+        .map_or(Refusal::of(Cause::Allocator), Refusal::from)
 }
 
 impl From<Exhausted> for OutOfMemory {
@@ -170,7 +171,7 @@ impl From<BuildError> for OutOfMemory {
     fn from(error: BuildError) -> Self {
         let kernel = |error: &std::io::Error| match error.raw_os_error() {
             // (The portable calls have their memory from there.)
-            Some(errno) if cfg!(highwater_portable) && errno == sys::NO_MEMORY.0 => {
+            Some(errno) if cfg!(highwater_portable) && errno == sys::Errno::ENOMEM.0 => {
                 Refusal::of(Cause::Allocator)
             }
             errno => Refusal::of(Cause::Kernel(errno.unwrap_or(0))),
@@ -184,7 +185,7 @@ impl From<BuildError> for OutOfMemory {
             BuildError::Allocator { bytes } => (no_heap(bytes), bytes),
             BuildError::Refused { bytes, limit, error, .. } => {
                 let too_long =
-                    || Refusal::new(Cause::Kernel(sys::FILE_TOO_LARGE.0), limit.map_or(0, |l| l.1), 0);
+                    || Refusal::new(Cause::Kernel(sys::Errno::EFBIG.0), limit.map_or(0, |l| l.1), 0);
                 let is_limited = limit.is_some();
                 (found.unwrap_or_else(|| if is_limited { too_long() } else { kernel(&error) }), bytes)
             }
@@ -197,7 +198,7 @@ impl From<BuildError> for OutOfMemory {
             {
                 (no_heap(0), 0)
             }
-            BuildError::File { error, .. } if error.raw_os_error() == Some(sys::DISK_FULL.0) => {
+            BuildError::File { error, .. } if error.raw_os_error() == Some(sys::Errno::ENOSPC.0) => {
                 (Refusal::new(Cause::DiskFull, 0, 0), 0)
             }
             BuildError::File { error, .. }

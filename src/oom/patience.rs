@@ -56,7 +56,7 @@ impl Patience {
 
     /// Sleeps for a moment, later for longer ones.
     pub(super) fn nap(&mut self) {
-        sys::sleep_briefly(50_000u32 << self.naps.min(5));
+        sys::sleep_ns(50_000u32 << self.naps.min(5));
         self.naps = self.naps.wrapping_add(1);
     }
 

@@ -1,6 +1,6 @@
 //! Buffers to read the system's files with.
 
-use crate::sys::{TryLock, TryLockGuard, any};
+use crate::sys::{TryLock, TryLockGuard, try_lock_any};
 
 const BYTES: usize = 16 << 10;
 
@@ -14,12 +14,12 @@ static OTHERS: [TryLock<[u8; BYTES]>; 3] = [const { TryLock::new([0; BYTES]) }; 
 
 /// The buffer of whoever looks, if nobody does. Signal-safe; nobody waits.
 pub(super) fn to_look() -> Option<Borrowed> {
-    LOOK.take()
+    LOOK.try_lock()
 }
 
 /// Another one, if there is one. It is to be given back before anything is written anywhere. Signal-safe.
 pub(crate) fn borrow() -> Option<Borrowed> {
-    any(&OTHERS)
+    try_lock_any(&OTHERS)
 }
 
 /// Another one, for which a little patience is shown: without it a cause would not be found. Signal-safe.

@@ -5,7 +5,7 @@ use super::scratch;
 use crate::fallible::{self, Exhausted};
 use crate::policy::Headroom;
 use crate::region::{committed_unseen, live_controls};
-use crate::sys::{self, Probe};
+use crate::sys::{self, PolledFile};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 /// What is queried.
 pub(super) struct Sources {
     levels: Vec<Level>,
-    memory: Option<Probe>,
+    memory: Option<PolledFile>,
 }
 
 /// Made once and never given back. Not a `OnceLock`: in a child that was forked while another thread made it, nobody
@@ -34,7 +34,7 @@ pub(crate) fn prepare() -> Result<(), Exhausted> {
     // (Without it a child may be refused what there is, and that is all.)
     #[cfg(not(highwater_portable))]
     let _ = sys::on_fork_in_child(super::grants::in_child);
-    let memory = fallible::c_string(&[b"/proc/meminfo"])?.and_then(Probe::open);
+    let memory = fallible::c_string(&[b"/proc/meminfo"])?.and_then(PolledFile::open);
     let made = Box::into_raw(fallible::boxed(Sources { levels: cgroup::levels()?, memory })?);
     if SOURCES.compare_exchange(core::ptr::null_mut(), made, AcqRel, Acquire).is_err() {
         // SAFETY: nobody has seen it.
@@ -283,7 +283,11 @@ impl Sources {
             // SAFETY: a live region's own range. (One that is dropped meanwhile makes the call fail, or count
             // somebody else's pages once.)
             let present = unsafe {
-                sys::present_pages(control.base().wrapping_add(begin), frontier.saturating_sub(begin), buffer)
+                sys::resident_pages(
+                    control.base().wrapping_add(begin),
+                    frontier.saturating_sub(begin),
+                    buffer,
+                )
             };
             let present = begin.saturating_add(present.saturating_mul(page)).min(frontier);
             let absent = frontier.saturating_sub(present);
@@ -302,7 +306,8 @@ impl Sources {
         let unseen = committed_unseen();
         // A page that was only read is present and charged to nobody: no more can have been written than the process
         // has.
-        let only_read = sys::resident_anonymous().map_or(0, |resident| seen_in_all.saturating_sub(resident));
+        let only_read =
+            sys::resident_anonymous_bytes().map_or(0, |resident| seen_in_all.saturating_sub(resident));
         Untouched { bytes: unseen.saturating_add(only_read), ..untouched }
     }
 }

@@ -396,16 +396,16 @@ impl ControlBlock {
         // that were paged in separately.
         // SAFETY: the range lies in the mapping of a live region.
         let result = unsafe {
-            sys::dump(start, len, true);
+            sys::set_dumpable(start, len, true);
             sys::commit(start, len)
         };
-        if result == Err(sys::NO_MEMORY) {
+        if result == Err(sys::Errno::ENOMEM) {
             // At the limit of mappings there is no room for the piece that has one flag of either side. With the
             // whole tail a part of core dumps, nothing has to be split.
             let rest = self.tail_end().wrapping_sub(from);
             // SAFETY: the tail and the guard behind it are a part of the mapping.
             let again = unsafe {
-                sys::dump(start, rest, true);
+                sys::set_dumpable(start, rest, true);
                 sys::commit(start, len)
             };
             if again.is_ok() {
@@ -416,7 +416,9 @@ impl ControlBlock {
             // Not `clamp`, which panics for bounds that it cannot know to be in order.
             let tail = self.frontier.get().max(from).min(to);
             // SAFETY: as above.
-            unsafe { sys::dump(self.base().wrapping_add(tail), self.tail_end().wrapping_sub(tail), false) };
+            unsafe {
+                sys::set_dumpable(self.base().wrapping_add(tail), self.tail_end().wrapping_sub(tail), false)
+            };
         }
         result
     }
@@ -430,10 +432,10 @@ impl ControlBlock {
         }
         // In a forked child the range is not ours, and may be somebody else's.
         if self.not_inherited() {
-            return Err(sys::NOT_MAPPED);
+            return Err(sys::Errno::EFAULT);
         }
         if !self.is_own_file(file) {
-            return Err(sys::BAD_DESCRIPTOR);
+            return Err(sys::Errno::EBADF);
         }
         sys::allocate_blocks(file, self.file_offset.load(Relaxed).wrapping_add(from), len)
     }
@@ -446,7 +448,7 @@ impl ControlBlock {
     /// Makes `[from, to)` a part of core dumps.
     pub(super) fn make_dumped(&self, from: usize, to: usize) {
         // SAFETY: the range lies in the mapping of a live region.
-        unsafe { sys::dump(self.base().wrapping_add(from), to.wrapping_sub(from), true) };
+        unsafe { sys::set_dumpable(self.base().wrapping_add(from), to.wrapping_sub(from), true) };
     }
 
     /// Copies the name into `to` and returns it; empty for a region without one.
@@ -503,7 +505,7 @@ impl ControlBlock {
         self.file.store(file, Relaxed);
         self.file_offset.store(file_offset, Relaxed);
         self.spill.store(init.spill, Relaxed);
-        let identity = sys::identify(if init.spill >= 0 { init.spill } else { file }).unwrap_or([0; 2]);
+        let identity = sys::file_identity(if init.spill >= 0 { init.spill } else { file }).unwrap_or([0; 2]);
         self.file_identity[0].store(identity[0], Relaxed);
         self.file_identity[1].store(identity[1], Relaxed);
         self.border.reset(0);
@@ -576,13 +578,13 @@ pub(crate) fn acquire() -> Result<&'static ControlBlock, Errno> {
         return Ok(control);
     }
     let number = NUMBERED.fetch_add(1, Relaxed);
-    let (chunk, place) = locate(number).filter(|&(chunk, _)| chunk < CHUNKS).ok_or(sys::NO_MEMORY)?;
+    let (chunk, place) = locate(number).filter(|&(chunk, _)| chunk < CHUNKS).ok_or(sys::Errno::ENOMEM)?;
     let mut controls = CHUNK[chunk].load(Acquire);
     if controls.is_null() {
         describe::keep();
         let count = FIRST << chunk;
         let bytes = count as usize * size_of::<ControlBlock>();
-        let fresh = sys::reserve(bytes, sys::Access::ReadWrite)?.cast::<ControlBlock>();
+        let fresh = sys::reserve(bytes, sys::Protection::ReadWrite)?.cast::<ControlBlock>();
         for i in 0..count {
             // SAFETY: the range is ours, writable, page-aligned, and has room for `count` blocks.
             unsafe { fresh.add(i as usize).write(ControlBlock::new(number - place as u32 + i)) };

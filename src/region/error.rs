@@ -84,7 +84,7 @@ pub enum BuildError {
 impl BuildError {
     /// What the system refused while a region was built.
     pub(super) fn refused(errno: Errno, wanted: RefusedCall) -> Self {
-        let (RefusedCall::Addresses(bytes) | RefusedCall::Memory(bytes) | RefusedCall::Access(bytes)) =
+        let (RefusedCall::Reserve(bytes) | RefusedCall::MapWritable(bytes) | RefusedCall::Commit(bytes)) =
             wanted;
         Self::refused_of(errno, wanted, bytes)
     }
@@ -106,7 +106,7 @@ impl BuildError {
     /// is no such gap, or because all regions together have enough.
     pub(super) fn no_room(reserve: usize, mapped: usize) -> Self {
         if space::would_fit_alone(mapped) {
-            let error = Self::refused_of(crate::sys::NO_MEMORY, RefusedCall::Addresses(mapped), reserve);
+            let error = Self::refused_of(crate::sys::Errno::ENOMEM, RefusedCall::Reserve(mapped), reserve);
             if error.evidence().is_some() {
                 return error;
             }

@@ -17,7 +17,7 @@ pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.load(Relaxed) {
         // First the number that tells the child that it is one.
-        sys::watch_copies()?;
+        sys::init_memory_id()?;
         sys::on_fork_in_child(in_child)?;
         REGISTERED.store(true, Relaxed);
     }
@@ -34,7 +34,12 @@ extern "C" fn in_child() {
         };
         // The range is ours, and at this moment the process has one thread.
         // SAFETY: the rest of a live region's mapping; what was in it is the other process's.
-        unsafe { sys::cover(control.base().wrapping_add(border), control.reserved().saturating_sub(border)) };
+        unsafe {
+            sys::replace_with_reserved(
+                control.base().wrapping_add(border),
+                control.reserved().saturating_sub(border),
+            )
+        };
         if control.border.rest() == Rest::Pending {
             control.border.reset(border);
         } else {
@@ -43,7 +48,7 @@ extern "C" fn in_child() {
     }
     for control in control::live().filter(|control| control.not_inherited()) {
         // SAFETY: nothing is mapped there, and what is would not be replaced.
-        unsafe { sys::occupy(control.base(), control.tail_end()) };
+        unsafe { sys::reserve_if_free(control.base(), control.tail_end()) };
         // Nothing is committed here any more, so that a call which asks first is refused.
         control.set_committed(0);
     }

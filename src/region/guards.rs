@@ -68,8 +68,8 @@ impl Guards {
         }
         if self.places.load(Acquire).is_null() {
             let bytes = MOST * size_of::<Place>();
-            let fresh = sys::reserve(bytes, sys::Access::ReadWrite)
-                .map_err(|errno| GuardError::refused(errno, RefusedCall::Memory(bytes)))?;
+            let fresh = sys::reserve(bytes, sys::Protection::ReadWrite)
+                .map_err(|errno| GuardError::refused(errno, RefusedCall::MapWritable(bytes)))?;
             if self
                 .places
                 .compare_exchange(core::ptr::null_mut(), fresh.as_ptr().cast(), AcqRel, Acquire)
@@ -174,7 +174,7 @@ impl ControlBlock {
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
         if self.may_have_marks() {
             // SAFETY: the range lies in the mapping of a live region.
-            unsafe { sys::unguard(start, len)? };
+            unsafe { sys::remove_guard(start, len)? };
             if self.guards_by_advice() {
                 return Ok(());
             }
@@ -188,7 +188,7 @@ impl ControlBlock {
     pub(crate) fn empty(&self, from: usize, to: usize) {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
-        unsafe { sys::empty(self.base().wrapping_add(from), to.wrapping_sub(from)) };
+        unsafe { sys::purge(self.base().wrapping_add(from), to.wrapping_sub(from)) };
     }
 
     /// Makes `[from, to)` inaccessible, whether it is committed or not, and drops what is in it; nobody refers
@@ -199,19 +199,19 @@ impl ControlBlock {
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
         unsafe {
             if self.guards_by_advice() {
-                match sys::guard(start, len) {
+                match sys::install_guard(start, len) {
                     Ok(()) => {
                         self.has_marks();
                         return Ok(());
                     }
                     // Locked memory cannot be marked (a program may lock it at any time), and kernels before 6.15 mark
                     // anonymous memory only.
-                    Err(sys::NOT_SUPPORTED) => self.guard_by_protection(),
+                    Err(sys::Errno::EINVAL) => self.guard_by_protection(),
                     Err(errno) => return Err(errno),
                 }
             }
             sys::protect(start, len)?;
-            sys::discard(start, len);
+            sys::purge_locked(start, len);
         }
         Ok(())
     }
@@ -232,8 +232,8 @@ impl ControlBlock {
             if sys::is_locked(start) {
                 return self.close(from, to);
             }
-            sys::reserve_over(start, to.wrapping_sub(from), sys::Access::None)?;
-            sys::name(start, to.wrapping_sub(from), name);
+            sys::reserve_over(start, to.wrapping_sub(from), sys::Protection::None)?;
+            sys::set_name(start, to.wrapping_sub(from), name);
         }
         Ok(())
     }
@@ -251,10 +251,10 @@ impl ControlBlock {
         self.guards.push(&guard)?;
         fence(SeqCst);
         let committed = self.frontier.get().min(guard.end);
-        if sys::PROTECTS && guard.start < committed {
+        if sys::HAS_PROTECTION && guard.start < committed {
             let bytes = committed - guard.start;
             self.close(guard.start, committed)
-                .map_err(|errno| GuardError::refused(errno, RefusedCall::Access(bytes)))?;
+                .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(bytes)))?;
         }
         Ok(())
     }
@@ -350,7 +350,7 @@ pub enum GuardError {
 impl GuardError {
     pub(crate) fn refused(errno: Errno, wanted: RefusedCall) -> Self {
         let mut scratch = [0u8; 4096];
-        let (RefusedCall::Addresses(bytes) | RefusedCall::Memory(bytes) | RefusedCall::Access(bytes)) =
+        let (RefusedCall::Reserve(bytes) | RefusedCall::MapWritable(bytes) | RefusedCall::Commit(bytes)) =
             wanted;
         match evidence::find(errno, wanted, &mut scratch) {
             Some(Evidence { obstacle, limit, usage, .. }) => {

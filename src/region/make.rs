@@ -10,9 +10,9 @@ use crate::fallible;
 use crate::math::page::{HUGE_PAGE, KIB, align_down, align_up_saturating};
 use crate::policy::{Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 #[cfg(not(highwater_portable))]
-use crate::sys::Limit;
+use crate::sys::Resource;
 use crate::sys::evidence::RefusedCall;
-use crate::sys::{self, Access, Errno};
+use crate::sys::{self, Errno, Protection};
 use core::sync::atomic::Ordering::Relaxed;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -66,7 +66,7 @@ impl Options {
     fn make(mut self) -> Result<Region, BuildError> {
         let page = sys::page_size();
         // Whoever gives memory back later goes by this answer: there may be no files to open then.
-        sys::promises_were_strict();
+        sys::overcommit_was_strict();
         match self.growth {
             Growth::Fixed(0) => return Err(BuildError::Step { first: 0, max: 0 }),
             Growth::Geometric { first, max } if first == 0 || first > max => {
@@ -89,8 +89,8 @@ impl Options {
             self.guard.before = 0;
         }
         let by_advice = match self.guard.mechanism {
-            GuardMechanism::Auto => sys::has_guards(),
-            GuardMechanism::Advice if !sys::has_guards() => return Err(no_mechanism()),
+            GuardMechanism::Auto => sys::supports_guards(),
+            GuardMechanism::Advice if !sys::supports_guards() => return Err(no_mechanism()),
             GuardMechanism::Advice => true,
             GuardMechanism::Protect => false,
         };
@@ -115,7 +115,7 @@ impl Options {
             None => default_head.min(most),
         };
         let spills = self.spill.is_some();
-        if spills && (self.checked || !sys::PROTECTS || !matches!(self.source, Source::Anonymous)) {
+        if spills && (self.checked || !sys::HAS_PROTECTION || !matches!(self.source, Source::Anonymous)) {
             let error = std::io::Error::from(ErrorKind::Unsupported);
             let what = fallible::text(format_args!(
                 "to spill to, for a checked arena, one in a file, or where memory cannot be mapped"
@@ -133,7 +133,7 @@ impl Options {
                 space::give(taken);
                 return Err(BuildError::refused(
                     errno,
-                    RefusedCall::Memory(size_of::<control::ControlBlock>()),
+                    RefusedCall::MapWritable(size_of::<control::ControlBlock>()),
                 ));
             }
         };
@@ -166,7 +166,7 @@ impl Options {
             is_root: false,
         };
         registry::insert(start, len, control)
-            .map_err(|errno| BuildError::refused(errno, RefusedCall::Memory(registry::CHUNK_BYTES)))?;
+            .map_err(|errno| BuildError::refused(errno, RefusedCall::MapWritable(registry::CHUNK_BYTES)))?;
         #[cfg(not(highwater_portable))]
         {
             // SAFETY: what is readable in a region may be read; it is unregistered before it is unmapped.
@@ -178,11 +178,11 @@ impl Options {
             let anonymous_upfront = upfront && region.mapping.file().is_none();
             if !anonymous_upfront {
                 control.make_accessible(0, head).map_err(|errno| match region.mapping.file() {
-                    Some(_) if errno != sys::NO_MEMORY => BuildError::File {
+                    Some(_) if errno != sys::Errno::ENOMEM => BuildError::File {
                         what: fallible::text(format_args!("cannot be extended by {head} bytes")),
                         error: errno.into(),
                     },
-                    _ => BuildError::refused(errno, RefusedCall::Access(head)),
+                    _ => BuildError::refused(errno, RefusedCall::Commit(head)),
                 })?;
             }
             control.set_committed(head);
@@ -225,7 +225,7 @@ impl Options {
     /// What is reserved so that `wanted` bytes can be allocated: a checked arena's small allocations take two
     /// pages each, and those that were given up keep their addresses for a while.
     fn with_room_for_guards(&self, wanted: usize) -> usize {
-        if !self.checked || !sys::PROTECTS || self.reserve == Reserve::Default {
+        if !self.checked || !sys::HAS_PROTECTION || self.reserve == Reserve::Default {
             return wanted;
         }
         let room = wanted.saturating_mul(1024).min(sys::DEFAULT_RESERVE).min(space::left() / 256);
@@ -253,7 +253,7 @@ impl Options {
         let expected = align_up_saturating(self.expected, page);
         let min = space::FLOOR.min(wanted).max(head).max(expected);
         let upfront = self.growth == Growth::Upfront && !self.checked;
-        let access = if upfront { Access::ReadWrite } else { Access::None };
+        let access = if upfront { Protection::ReadWrite } else { Protection::None };
         let mut reserved = wanted;
         loop {
             // A checked arena's allocations have small pages of their own, and mappings that were advised differently
@@ -279,7 +279,7 @@ impl Options {
                     let mut half = reserved / 2;
                     if upfront && matches!(failed, Failed::Refused(_)) {
                         // Not all that the kernel still promises: others want some of it.
-                        half = half.min(space::share_of_promise(true));
+                        half = half.min(space::share_of_commit_limit(true));
                     }
                     reserved = (half & !(page - 1)).max(min);
                 }
@@ -288,7 +288,7 @@ impl Options {
                 // allow.
                 Failed::Refused(errno) => {
                     let wanted =
-                        if upfront { RefusedCall::Memory(mapped) } else { RefusedCall::Addresses(mapped) };
+                        if upfront { RefusedCall::MapWritable(mapped) } else { RefusedCall::Reserve(mapped) };
                     return Err(BuildError::refused_of(errno, wanted, reserved));
                 }
             }
@@ -328,10 +328,10 @@ impl Options {
     #[cfg(not(highwater_portable))]
     fn map_file(plan: &Plan<'_>, file: File) -> Result<Mapping, Failed> {
         Mapping::over_file(plan, file).map_err(|error| match error.raw_os_error().map(Errno) {
-            Some(errno @ (sys::NO_MEMORY | sys::TRY_AGAIN)) => Failed::Refused(errno),
+            Some(errno @ (sys::Errno::ENOMEM | sys::Errno::EAGAIN)) => Failed::Refused(errno),
             // A shorter file may be allowed: this is a refusal like any other.
             _ if error.kind() == ErrorKind::FileTooLarge => {
-                let limit = sys::resource_limit(Limit::FileSize).map(|limit| ("RLIMIT_FSIZE", limit, 0));
+                let limit = sys::resource_limit(Resource::FileSize).map(|limit| ("RLIMIT_FSIZE", limit, 0));
                 BuildError::Refused { bytes: plan.reserved, limit, kept_back: 0, error }.into()
             }
             _ => BuildError::File { what: fallible::text(format_args!("of {} bytes", plan.reserved)), error }

@@ -6,8 +6,8 @@ use crate::fallible;
 use crate::math::page::{HUGE_PAGE, align_up_saturating};
 use crate::policy::{GuardPolicy, HugePages};
 #[cfg(not(highwater_portable))]
-use crate::sys::Limit;
-use crate::sys::{self, Access, Errno};
+use crate::sys::Resource;
+use crate::sys::{self, Errno, Protection};
 use core::ptr::NonNull;
 #[cfg(not(highwater_portable))]
 use std::fs::File;
@@ -24,7 +24,7 @@ pub(crate) struct Mapping {
     guard: (usize, usize),
     /// Where the whole range ends, in bytes from `base`: after the guard and what is left of the slack.
     pub(crate) tail_end: usize,
-    access: Access,
+    access: Protection,
     /// What is advised, if anything.
     huge_pages: Option<HugePages>,
     pub(super) name: Name,
@@ -53,7 +53,7 @@ enum Memory {
 pub(crate) struct Plan<'a> {
     pub(crate) reserved: usize,
     pub(crate) guard: &'a GuardPolicy,
-    pub(crate) access: Access,
+    pub(crate) access: Protection,
     pub(crate) huge_pages: Option<HugePages>,
     pub(crate) name: Name,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Plan<'a> {
 impl Plan<'_> {
     /// Guard bytes before and after, whole pages.
     fn guards(&self) -> (usize, usize) {
-        if !sys::PROTECTS {
+        if !sys::HAS_PROTECTION {
             return (0, 0);
         }
         let round = |bytes| align_up_saturating(bytes, sys::page_size());
@@ -71,7 +71,7 @@ impl Plan<'_> {
     /// Where an anonymous region begins. A base on a huge page boundary costs address space only: the slack
     /// before it is never given back separately, which would be two more calls.
     fn align(&self) -> usize {
-        if sys::PROTECTS && self.reserved >= HUGE_PAGE { HUGE_PAGE } else { sys::page_size() }
+        if sys::HAS_PROTECTION && self.reserved >= HUGE_PAGE { HUGE_PAGE } else { sys::page_size() }
     }
 
     /// The bytes that are mapped for an anonymous region: with its guards and the slack.
@@ -81,7 +81,7 @@ impl Plan<'_> {
     }
 
     fn sum(&self, parts: &[usize]) -> Result<usize, Errno> {
-        parts.iter().try_fold(self.reserved, |sum, part| sum.checked_add(*part)).ok_or(sys::NO_MEMORY)
+        parts.iter().try_fold(self.reserved, |sum, part| sum.checked_add(*part)).ok_or(sys::Errno::ENOMEM)
     }
 }
 
@@ -90,8 +90,8 @@ impl Mapping {
         let guard = plan.guards();
         let (align, len) = (plan.align(), plan.mapped()?);
         let start = match plan.access {
-            Access::None => sys::reserve(len, Access::None)?,
-            Access::ReadWrite => sys::reserve_upfront(len)?,
+            Protection::None => sys::reserve(len, Protection::None)?,
+            Protection::ReadWrite => sys::reserve_upfront(len)?,
         };
         let first = align_up_saturating(start.addr().get() + guard.0, align) - start.addr().get();
         // SAFETY: the slack was reserved above, so the base and all of the region lie in the range.
@@ -108,7 +108,7 @@ impl Mapping {
             #[cfg(not(highwater_portable))]
             spill: None,
         };
-        if plan.access == Access::ReadWrite {
+        if plan.access == Protection::ReadWrite {
             // SAFETY: the range lies in the mapping, which nobody has seen.
             unsafe { sys::commit_upfront(base, plan.reserved)? };
         }
@@ -120,9 +120,9 @@ impl Mapping {
     fn dress(&self, start: NonNull<u8>, len: usize) {
         // SAFETY: the range lies in this mapping.
         unsafe {
-            sys::name(start, len, self.name.in_maps().as_c_str());
-            if self.access == Access::None {
-                sys::dump(start.as_ptr(), len, false);
+            sys::set_name(start, len, self.name.in_maps().as_c_str());
+            if self.access == Protection::None {
+                sys::set_dumpable(start.as_ptr(), len, false);
             }
             match self.huge_pages {
                 Some(HugePages::Advise) if self.reserved >= HUGE_PAGE => sys::advise_huge(start, len, true),
@@ -140,7 +140,7 @@ impl Mapping {
 
     /// Whether every byte is accessible at any time, given back or not.
     pub(crate) fn stays_accessible(&self) -> bool {
-        self.access == Access::ReadWrite
+        self.access == Protection::ReadWrite
     }
 
     /// Gives `[from, to)` of the region back to the system and makes it what it was at first, as far as access and
@@ -169,10 +169,10 @@ impl Mapping {
                 use std::os::fd::AsRawFd;
                 // A forked child has the file and not the mapping: a hole would be in the parent's memory.
                 if *owner != sys::memory_id() {
-                    return Err(sys::NOT_MAPPED);
+                    return Err(sys::Errno::EFAULT);
                 }
                 let punch = || sys::punch_hole(file.as_raw_fd(), self.guard.0 + from, len);
-                if self.access == Access::ReadWrite {
+                if self.access == Protection::ReadWrite {
                     return punch().map(|()| false);
                 }
                 // The access first: should that fail, the contents are still there.
@@ -180,7 +180,7 @@ impl Mapping {
                 unsafe {
                     sys::protect(start.as_ptr(), len)?;
                     punch()?;
-                    sys::dump(start.as_ptr(), len, false);
+                    sys::set_dumpable(start.as_ptr(), len, false);
                 }
                 Ok(false)
             }
@@ -195,23 +195,23 @@ impl Mapping {
     unsafe fn discard_in_place(&self, start: NonNull<u8>, len: usize) -> Result<bool, Errno> {
         /// What is worth a search for settings.
         const WORTH: usize = 1 << 20;
-        if !sys::PROTECTS {
+        if !sys::HAS_PROTECTION {
             return Ok(false);
         }
         // SAFETY: the caller's promise.
         unsafe {
             if self.stays_accessible() {
-                return Ok(sys::discard(start.as_ptr(), len) || sys::discard_unlocked(start, len));
+                return Ok(sys::purge_locked(start.as_ptr(), len) || sys::purge_by_unlocking(start, len));
             }
             // What was once committed stays charged to this process, which nobody minds but a kernel that promises no
             // more than there is.
-            if len >= WORTH && sys::promises_were_strict() && !sys::has_settings(start, len) {
+            if len >= WORTH && sys::overcommit_was_strict() && !sys::has_settings(start, len) {
                 return Ok(false);
             }
             sys::protect(start.as_ptr(), len)?;
-            let is_taken = sys::discard(start.as_ptr(), len);
+            let is_taken = sys::purge_locked(start.as_ptr(), len);
             if is_taken {
-                sys::dump(start.as_ptr(), len, false);
+                sys::set_dumpable(start.as_ptr(), len, false);
             }
             Ok(is_taken)
         }
@@ -257,7 +257,7 @@ impl Mapping {
         let before = file.metadata()?.len();
         if before < needed {
             // Beyond this limit the call would not fail but end the process.
-            if sys::resource_limit(Limit::FileSize).is_some_and(|limit| needed > limit) {
+            if sys::resource_limit(Resource::FileSize).is_some_and(|limit| needed > limit) {
                 return Err(std::io::ErrorKind::FileTooLarge.into());
             }
             file.set_len(needed)?;
@@ -267,12 +267,12 @@ impl Mapping {
             // A shorter reservation is going to be tried, and the file is to be as long as that one.
             let _ = file.set_len(before);
         })?;
-        let start = NonNull::new(map.as_mut_ptr()).ok_or(sys::NO_MEMORY)?;
+        let start = NonNull::new(map.as_mut_ptr()).ok_or(sys::Errno::ENOMEM)?;
         // SAFETY: the whole range is ours, and nothing refers to it yet.
         unsafe {
             sys::dont_fork(start, len)?;
             sys::protect(start.as_ptr(), len)?;
-            sys::dump(start.as_ptr(), len, false);
+            sys::set_dumpable(start.as_ptr(), len, false);
         }
         Ok(Mapping {
             // SAFETY: the guard before is a part of the range.
@@ -280,7 +280,7 @@ impl Mapping {
             reserved: plan.reserved,
             guard,
             tail_end: len - guard.0,
-            access: Access::None,
+            access: Protection::None,
             huge_pages: plan.huge_pages,
             name: plan.name,
             memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: sys::memory_id() },
@@ -299,7 +299,7 @@ impl Mapping {
         sys::allocate_blocks(file.as_raw_fd(), 0, sys::page_size())?;
         sys::punch_hole(file.as_raw_fd(), 0, sys::page_size())?;
         let len = self.reserved as u64;
-        if sys::resource_limit(Limit::FileSize).is_some_and(|limit| len > limit) {
+        if sys::resource_limit(Resource::FileSize).is_some_and(|limit| len > limit) {
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }
         file.set_len(len)?;
@@ -319,7 +319,7 @@ impl Mapping {
         // SAFETY: the caller's promise; the range is ours.
         unsafe {
             sys::protect(start, to - from)?;
-            sys::dump(start, to - from, false);
+            sys::set_dumpable(start, to - from, false);
         }
         sys::punch_hole(file.as_raw_fd(), from, to - from).inspect_err(|_| {
             // SAFETY: as above.

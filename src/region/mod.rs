@@ -180,7 +180,7 @@ impl Region {
             self.control.set_committed(keep);
         } else if afresh && let Err(errno) = self.control.close_again(keep, committed) {
             // Never without its guards. (A mark needs no memory but a page table's.)
-            let error = GuardError::refused(errno, sys::evidence::RefusedCall::Access(committed - keep));
+            let error = GuardError::refused(errno, sys::evidence::RefusedCall::Commit(committed - keep));
             panic!("highwater: the guards of a trimmed region could not be restored: {error}");
         }
         // A page of this range may fault again at the same place in the program, and be ours again.

@@ -70,7 +70,7 @@ pub(crate) fn insert(start: usize, len: usize, control: &'static ControlBlock) -
     let (start, end) = (start as u64, start as u64 + len as u64);
     debug_assert!(start.is_multiple_of(4096) && end.is_multiple_of(4096), "regions are made of pages");
     if end > SPACE {
-        return Err(sys::NO_MEMORY);
+        return Err(sys::Errno::ENOMEM);
     }
     fill(&ROOT, &SHIFTS, 0, start, end, control).inspect_err(|_| remove(start as usize, len, control))
 }
@@ -186,7 +186,7 @@ fn fresh_table() -> Result<NonNull<Table>, sys::Errno> {
                 return Ok(NonNull::from(table));
             }
         }
-        let fresh = sys::reserve(CHUNK_BYTES, sys::Access::ReadWrite)?;
+        let fresh = sys::reserve(CHUNK_BYTES, sys::Protection::ReadWrite)?;
         if CHUNK.compare_exchange(chunk, fresh.cast().as_ptr(), AcqRel, Acquire).is_err() {
             // SAFETY: nobody has seen it.
             unsafe { sys::release(fresh, size_of::<Chunk>()) };

@@ -66,7 +66,7 @@ pub(super) fn would_fit_alone(bytes: usize) -> bool {
 /// Asks the kernel how it stands.
 fn ask() -> usize {
     let taken = TAKEN.load(Relaxed);
-    let budget = budget_of(sys::address_space(), sys::taken_by_others(taken));
+    let budget = budget_of(sys::address_space(), sys::mapped_by_others(taken));
     ASKED_AT.store(taken, Relaxed);
     BUDGET.store(budget, Relaxed);
     budget
@@ -94,7 +94,7 @@ fn share_of_budget(budget: usize, left: usize) -> usize {
 /// What a default reservation may take under a limit on address space (`RLIMIT_AS`): a quarter of what is left of a
 /// quarter, so that several arenas and everything else find room.
 fn share_of_limit() -> usize {
-    match sys::resource_limit(sys::Limit::AddressSpace) {
+    match sys::resource_limit(sys::Resource::AddressSpace) {
         Some(limit) => {
             (usize::try_from(limit).unwrap_or(usize::MAX) / 4).saturating_sub(TAKEN.load(Relaxed)) / 4
         }
@@ -104,22 +104,22 @@ fn share_of_limit() -> usize {
 
 /// What a reservation whose size was not said may take where the kernel promises no more memory than there is
 /// (`vm.overcommit_memory=2`).
-pub(crate) fn share_of_promise(is_accessible: bool) -> usize {
-    if !sys::promises_are_strict() {
+pub(crate) fn share_of_commit_limit(is_accessible: bool) -> usize {
+    if !sys::overcommit_is_strict() {
         return usize::MAX;
     }
     let mut scratch = [0u8; 4096];
-    let (Some(promises), Some(process)) = (sys::promises(&mut scratch), sys::process_size()) else {
+    let (Some(overcommit), Some(process)) = (sys::overcommit(&mut scratch), sys::process_size()) else {
         return usize::MAX;
     };
-    let left = usize::try_from(promises.left(process)).unwrap_or(usize::MAX);
-    promised_share(left, TAKEN.load(Relaxed), is_accessible)
+    let left = usize::try_from(overcommit.left(process)).unwrap_or(usize::MAX);
+    commit_share(left, TAKEN.load(Relaxed), is_accessible)
 }
 
 /// What is accessible from the start is charged at once: a quarter of what is left, and the rest is everybody's. What is
 /// not costs no promise, but the kernel keeps a 32nd of a process's addresses back, and more than is left cannot be
 /// committed for now: the first region takes that much, each further one less.
-fn promised_share(left: usize, taken: usize, is_accessible: bool) -> usize {
+fn commit_share(left: usize, taken: usize, is_accessible: bool) -> usize {
     if is_accessible {
         return left / 4;
     }
@@ -146,10 +146,10 @@ pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize, is_accessibl
         Reserve::Physical => sys::physical_memory().max(FLOOR),
         Reserve::Default => {
             let share = share_of_budget(budget(), left());
-            let limited = share_of_limit().min(share_of_valgrind()).min(share_of_promise(is_accessible));
+            let limited = share_of_limit().min(share_of_valgrind()).min(share_of_commit_limit(is_accessible));
             let default = sys::DEFAULT_RESERVE.min(share).min(limited).max(FLOOR);
             // (Where nothing is inaccessible, what is reserved is memory.)
-            let growth = if expected > 0 && sys::PROTECTS { default / 2 } else { 0 };
+            let growth = if expected > 0 && sys::HAS_PROTECTION { default / 2 } else { 0 };
             default.max(expected.saturating_add(growth))
         }
     };
@@ -225,12 +225,12 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_strict_promise_is_shared() {
         const GIB: usize = 1 << 30;
-        assert_eq!(promised_share(11 * GIB, 0, true), 11 * GIB / 4);
-        assert_eq!(promised_share(11 * GIB, 0, false), 11 * GIB);
-        assert_eq!(promised_share(8 * GIB, 8 * GIB, false), 4 * GIB);
-        assert_eq!((promised_share(0, 0, false), promised_share(0, GIB, true)), (0, 0));
+        assert_eq!(commit_share(11 * GIB, 0, true), 11 * GIB / 4);
+        assert_eq!(commit_share(11 * GIB, 0, false), 11 * GIB);
+        assert_eq!(commit_share(8 * GIB, 8 * GIB, false), 4 * GIB);
+        assert_eq!((commit_share(0, 0, false), commit_share(0, GIB, true)), (0, 0));
         // A hundred regions of a gigabyte that is left reserve fifteen times that, and not a hundred times.
-        let all = (0..100).fold(0, |taken, _| taken + promised_share(GIB, taken, false));
+        let all = (0..100).fold(0, |taken, _| taken + commit_share(GIB, taken, false));
         assert!((13 * GIB..15 * GIB).contains(&all), "{all}");
     }
 }

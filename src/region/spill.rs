@@ -39,9 +39,9 @@ impl ControlBlock {
     /// Maps the file over everything that was not admitted yet, once. Signal-safe.
     pub(crate) fn spill(&self) -> Spilled {
         // A handler of the program's that touches this region in between would wait for ever.
-        let mask = sys::block_signals();
+        let mask = sys::block_async_signals();
         let spilled = self.spill_unless_claimed();
-        sys::restore_signals(mask);
+        sys::restore_signal_mask(mask);
         spilled
     }
 
@@ -58,7 +58,7 @@ impl ControlBlock {
         let mapped = rest > 0
             && self.is_own_file(self.spill.load(Relaxed))
             && unsafe {
-                sys::file_over(self.base().wrapping_add(border), rest, self.spill.load(Relaxed), border)
+                sys::map_file_over(self.base().wrapping_add(border), rest, self.spill.load(Relaxed), border)
             }
             .is_ok();
         self.border.finish(mapped);
@@ -69,16 +69,16 @@ impl ControlBlock {
     pub(super) fn make_accessible_in_file(&self, from: usize, to: usize) -> Result<(), Errno> {
         let fd = self.spill.load(Relaxed);
         if self.of_other_process() {
-            return Err(sys::NOT_MAPPED);
+            return Err(sys::Errno::EFAULT);
         }
         if !self.is_own_file(fd) {
-            return Err(sys::BAD_DESCRIPTOR);
+            return Err(sys::Errno::EBADF);
         }
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
         sys::allocate_blocks(fd, from, len)?;
         // SAFETY: the range lies in the mapping of a live region.
         unsafe {
-            sys::dump(start, len, true);
+            sys::set_dumpable(start, len, true);
             sys::commit(start, len)
         }
     }
@@ -96,7 +96,7 @@ impl Region {
             let discarded = unsafe { self.mapping.discard(keep, committed) };
             let afresh = discarded.inspect_err(|&errno| {
                 // As it was, guards and all. (In a forked child it is not ours.)
-                if errno != sys::NOT_MAPPED && !self.mapping.stays_accessible() {
+                if errno != sys::Errno::EFAULT && !self.mapping.stays_accessible() {
                     let _ = self.control.commit(keep, committed);
                 }
             })?;
@@ -104,7 +104,7 @@ impl Region {
             return Ok(afresh);
         };
         if self.control.of_other_process() {
-            return Err(sys::NOT_MAPPED);
+            return Err(sys::Errno::EFAULT);
         }
         if keep > border {
             // SAFETY: the caller's promise.
@@ -126,7 +126,7 @@ impl ControlBlock {
     /// nothing of, and they are given out again. Signal-safe.
     pub(super) fn is_own_file(&self, fd: i32) -> bool {
         let known = [self.file_identity[0].load(Relaxed), self.file_identity[1].load(Relaxed)];
-        sys::identify(fd) == Some(known)
+        sys::file_identity(fd) == Some(known)
     }
 }
 

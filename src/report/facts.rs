@@ -3,7 +3,7 @@
 use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
 use crate::oom;
 use crate::region::{ControlBlock, NAME_BYTES, Role};
-use crate::sys::{self, TryLock, TryLockGuard, any};
+use crate::sys::{self, TryLock, TryLockGuard, try_lock_any};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where violations are put together, as many at once as threads are likely to report: a handler's stack has little room
@@ -34,7 +34,7 @@ static DESKS: [TryLock<Violation>; 4] = [const {
 
 /// A violation to put together; `None` when all desks are taken: nobody waits.
 pub(super) fn desk() -> Option<TryLockGuard<'static, Violation>> {
-    any(&DESKS)
+    try_lock_any(&DESKS)
 }
 
 /// Everything but the image, which takes longest to find.

@@ -9,7 +9,7 @@ use super::text::Escaped;
 use crate::oom::{self, OutOfMemory};
 use crate::region::{Monitor, NAME_BYTES, Role};
 use crate::stats::{self, Stats};
-use crate::sys::{self, Limit};
+use crate::sys::{self, Resource};
 use core::fmt;
 
 /// How many regions and growths are told.
@@ -194,9 +194,11 @@ fn process(out: &mut dyn Out) -> fmt::Result {
         out.fact("data", Value::Bytes(size.data))?;
         out.fact("locked", Value::Bytes(size.locked))?;
     }
-    for (key, limit) in
-        [("RLIMIT_AS", Limit::AddressSpace), ("RLIMIT_DATA", Limit::Data), ("RLIMIT_MEMLOCK", Limit::Locked)]
-    {
+    for (key, limit) in [
+        ("RLIMIT_AS", Resource::AddressSpace),
+        ("RLIMIT_DATA", Resource::Data),
+        ("RLIMIT_MEMLOCK", Resource::Locked),
+    ] {
         // The names have no blanks to be made.
         match sys::resource_limit(limit) {
             Some(bytes) => out.fact(key, Value::Bytes(bytes))?,
@@ -237,13 +239,13 @@ fn machine(out: &mut dyn Out) -> fmt::Result {
     let mut pressure = [0u8; 96];
     let mut len = 0;
     // Read first, written when the buffer is given back: whoever is written to may want it.
-    let (memory, promises, mappings) = match oom::scratch() {
+    let (memory, overcommit, mappings) = match oom::scratch() {
         Some(mut scratch) => {
             if let Some(line) = sys::memory_pressure(&mut *scratch) {
                 len = line.len().min(pressure.len());
                 pressure.iter_mut().zip(line.bytes()).for_each(|(to, byte)| *to = byte);
             }
-            (sys::machine_memory(&mut *scratch), sys::promises(&mut *scratch), sys::mappings(&mut *scratch))
+            (sys::machine_memory(&mut *scratch), sys::overcommit(&mut *scratch), sys::mappings(&mut *scratch))
         }
         None => return Ok(()),
     };
@@ -254,12 +256,12 @@ fn machine(out: &mut dyn Out) -> fmt::Result {
         out.fact("of", Value::Bytes(memory.total))?;
         out.fact("swap_free", Value::Bytes(memory.swap_free))?;
     }
-    if let Some(promises) = promises {
-        out.fact("overcommit_memory", Value::Count(promises.mode))?;
-        out.fact("promised", Value::Bytes(promises.promised))?;
-        out.fact("promise_limit", Value::Bytes(promises.limit))?;
-        out.fact("user_reserve", Value::Bytes(promises.user_reserve))?;
-        out.fact("admin_reserve", Value::Bytes(promises.admin_reserve))?;
+    if let Some(overcommit) = overcommit {
+        out.fact("overcommit_memory", Value::Count(overcommit.mode))?;
+        out.fact("promised", Value::Bytes(overcommit.committed))?;
+        out.fact("promise_limit", Value::Bytes(overcommit.commit_limit))?;
+        out.fact("user_reserve", Value::Bytes(overcommit.user_reserve))?;
+        out.fact("admin_reserve", Value::Bytes(overcommit.admin_reserve))?;
     }
     if let Some((count, most)) = mappings {
         out.fact("mappings", Value::Count(count))?;

@@ -60,7 +60,7 @@ pub fn set_report_format(format: ReportFormat) {
 /// closed: a thread may be in the middle of a report. What it does not take goes to standard error.
 pub fn report_to_file(file: Option<std::fs::File>) {
     let file = file.map(core::mem::ManuallyDrop::new);
-    sink::set_descriptor(file.as_deref().and_then(sys::descriptor));
+    sink::set_descriptor(file.as_deref().and_then(sys::raw_fd));
 }
 
 /// Gives the text of every report of this process to a function, piece by piece, instead of writing it anywhere.

@@ -4,7 +4,7 @@
 //! and takes none of the little stack that a handler has. Whoever finds all buffers taken writes piece by
 //! piece instead: nobody waits.
 
-use crate::sys::{self, TryLock, TryLockGuard, any};
+use crate::sys::{self, TryLock, TryLockGuard, try_lock_any};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::{Acquire, Release};
 use core::sync::atomic::{AtomicI32, AtomicPtr};
@@ -72,8 +72,8 @@ fn write_out(text: &[u8]) {
         None => {
             let fd = DESCRIPTOR.load(Acquire);
             // A descriptor that was closed, a full disk: better there than nowhere.
-            if !sys::write(fd, text) && fd != STDERR {
-                sys::write(STDERR, text);
+            if !sys::write_all(fd, text) && fd != STDERR {
+                sys::write_all(STDERR, text);
             }
         }
     }
@@ -81,7 +81,7 @@ fn write_out(text: &[u8]) {
 
 /// Writes `text` and a line feed to where reports go. Signal-safe.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let mut sink = Sink { buffer: any(&BUFFERS), len: 0 };
+    let mut sink = Sink { buffer: try_lock_any(&BUFFERS), len: 0 };
     let _ = sink.write_fmt(text);
     let _ = sink.write_str("\n");
     sink.flush();

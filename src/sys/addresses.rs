@@ -46,9 +46,9 @@ pub(crate) fn address_space() -> usize {
 }
 
 /// The bytes of it that this process has mapped beside the `ours` that regions have.
-pub(crate) fn taken_by_others(ours: usize) -> usize {
+pub(crate) fn mapped_by_others(ours: usize) -> usize {
     let space = address_space();
-    let all = super::process_addresses().unwrap_or(0);
+    let all = super::process_address_space().unwrap_or(0);
     let others = all.saturating_sub(ours);
     if others <= space / 8 {
         return others;
@@ -89,8 +89,8 @@ mod tests {
         let here = core::ptr::from_ref(&ENDS).addr();
         let local = 0u8;
         assert!(here.max(core::ptr::from_ref(&local).addr()) < address_space());
-        let others = taken_by_others(0);
+        let others = mapped_by_others(0);
         assert!(others > 0 && others < address_space(), "{others}");
-        assert!(taken_by_others(others / 2) < others);
+        assert!(mapped_by_others(others / 2) < others);
     }
 }

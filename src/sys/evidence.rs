@@ -3,23 +3,23 @@
 //!
 //! What is read and how it is judged are separate, so that tests feed figures that no machine here has.
 
-use super::{Errno, Limit, ProcessSize, Promises};
+use super::{Errno, Overcommit, ProcessSize, Resource};
 
 /// What a refused call wanted, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefusedCall {
     /// Addresses that were not mapped, inaccessible.
-    Addresses(usize),
+    Reserve(usize),
     /// Addresses that were not mapped, with access from the start.
-    Memory(usize),
+    MapWritable(usize),
     /// Access to addresses that are mapped.
-    Access(usize),
+    Commit(usize),
 }
 
 impl RefusedCall {
     const fn bytes(self) -> u64 {
         match self {
-            RefusedCall::Addresses(bytes) | RefusedCall::Memory(bytes) | RefusedCall::Access(bytes) => {
+            RefusedCall::Reserve(bytes) | RefusedCall::MapWritable(bytes) | RefusedCall::Commit(bytes) => {
                 bytes as u64
             }
         }
@@ -113,35 +113,35 @@ impl core::fmt::Display for Evidence {
 /// with. Signal-safe, with some 4 KiB of stack.
 pub(crate) fn find(errno: Errno, wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
     match (errno, wanted) {
-        (super::TRY_AGAIN, _) => over(Limit::Locked, Obstacle::Locked, wanted),
-        (super::NO_MEMORY, RefusedCall::Addresses(_)) => {
-            over(Limit::AddressSpace, Obstacle::AddressSpace, wanted)
+        (Errno::EAGAIN, _) => over(Resource::Locked, Obstacle::Locked, wanted),
+        (Errno::ENOMEM, RefusedCall::Reserve(_)) => {
+            over(Resource::AddressSpace, Obstacle::AddressSpace, wanted)
                 .or_else(|| too_many_mappings(scratch))
                 .or_else(|| no_gap(wanted, scratch))
         }
-        (super::NO_MEMORY, RefusedCall::Memory(_)) => {
-            over(Limit::AddressSpace, Obstacle::AddressSpace, wanted)
-                .or_else(|| over(Limit::Data, Obstacle::Data, wanted))
+        (Errno::ENOMEM, RefusedCall::MapWritable(_)) => {
+            over(Resource::AddressSpace, Obstacle::AddressSpace, wanted)
+                .or_else(|| over(Resource::Data, Obstacle::Data, wanted))
                 .or_else(|| too_many_mappings(scratch))
                 // (Before what may be promised: what is mapped with MAP_NORESERVE is promised in one mode only.)
                 .or_else(|| no_gap(wanted, scratch))
-                .or_else(|| not_promised(wanted, scratch))
+                .or_else(|| over_commit_limit(wanted, scratch))
         }
-        (super::NO_MEMORY, RefusedCall::Access(_)) => over(Limit::Data, Obstacle::Data, wanted)
+        (Errno::ENOMEM, RefusedCall::Commit(_)) => over(Resource::Data, Obstacle::Data, wanted)
             .or_else(|| too_many_mappings(scratch))
-            .or_else(|| not_promised(wanted, scratch)),
+            .or_else(|| over_commit_limit(wanted, scratch)),
         _ => None,
     }
 }
 
-fn over(limit: Limit, obstacle: Obstacle, wanted: RefusedCall) -> Option<Evidence> {
+fn over(limit: Resource, obstacle: Obstacle, wanted: RefusedCall) -> Option<Evidence> {
     let most = super::resource_limit(limit)?;
     let size = super::process_size()?;
     let taken = match limit {
-        Limit::AddressSpace => size.total,
-        Limit::Data => size.data,
-        Limit::Locked => size.locked,
-        Limit::FileSize => 0,
+        Resource::AddressSpace => size.total,
+        Resource::Data => size.data,
+        Resource::Locked => size.locked,
+        Resource::FileSize => 0,
     };
     (taken.saturating_add(wanted.bytes()) > most).then_some(Evidence::new(obstacle, most, taken))
 }
@@ -152,32 +152,32 @@ fn too_many_mappings(scratch: &mut [u8]) -> Option<Evidence> {
     (count.saturating_add(3) >= most).then_some(Evidence::new(Obstacle::Mappings, most, count))
 }
 
-fn not_promised(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
-    let promises = super::promises(scratch)?;
-    overcommitted(&promises, wanted.bytes(), super::process_size())
+fn over_commit_limit(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
+    let overcommit = super::overcommit(scratch)?;
+    overcommitted(&overcommit, wanted.bytes(), super::process_size())
 }
 
-/// Whether `bytes` more are beyond what the kernel promises to this process.
-fn overcommitted(promises: &Promises, bytes: u64, process: Option<ProcessSize>) -> Option<Evidence> {
-    match promises.mode {
+/// Whether `bytes` more are beyond what the kernel overcommit to this process.
+fn overcommitted(overcommit: &Overcommit, bytes: u64, process: Option<ProcessSize>) -> Option<Evidence> {
+    match overcommit.mode {
         2 => {
-            let usage = promises.promised.saturating_add(bytes);
-            let kept_back = promises.kept_back(process?);
+            let usage = overcommit.committed.saturating_add(bytes);
+            let kept_back = overcommit.kept_back(process?);
             // The kernel compares a sum that each processor may be a part of a 256th of the memory behind with.
-            let doubt = (promises.total / 256).max(1 << 20);
-            let is_beyond = usage.saturating_add(kept_back).saturating_add(doubt) >= promises.limit;
+            let doubt = (overcommit.total / 256).max(1 << 20);
+            let is_beyond = usage.saturating_add(kept_back).saturating_add(doubt) >= overcommit.commit_limit;
             is_beyond.then_some(Evidence {
                 kept_back,
-                ..Evidence::new(Obstacle::Overcommit, promises.limit, usage)
+                ..Evidence::new(Obstacle::Overcommit, overcommit.commit_limit, usage)
             })
         }
         // What could never be had is refused in any case.
-        0 if bytes > promises.total => Some(Evidence::new(Obstacle::Overcommit, promises.total, bytes)),
+        0 if bytes > overcommit.total => Some(Evidence::new(Obstacle::Overcommit, overcommit.total, bytes)),
         _ => None,
     }
 }
 
-impl Promises {
+impl Overcommit {
     /// What the kernel keeps back of its limit from this process, in bytes (`__vm_enough_memory`): a 32nd of its address
     /// space, at most `vm.user_reserve_kbytes`, so that a user can end a process that took everything; and, for whoever
     /// is no administrator, `vm.admin_reserve_kbytes`.
@@ -188,7 +188,7 @@ impl Promises {
 
     /// What is left for this process, in bytes, where the kernel keeps to its limit.
     pub(crate) fn left(&self, process: ProcessSize) -> u64 {
-        self.limit.saturating_sub(self.promised).saturating_sub(self.kept_back(process))
+        self.commit_limit.saturating_sub(self.committed).saturating_sub(self.kept_back(process))
     }
 }
 
@@ -199,16 +199,16 @@ fn no_gap(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
 
 /// The largest stretch below `end` that no range covers; the ranges come in order.
 #[cfg_attr(highwater_portable, allow(dead_code, reason = "there are no ranges to be known"))]
-pub(super) struct Gaps {
+pub(super) struct GapScan {
     end: usize,
     at: usize,
     largest: usize,
 }
 
 #[cfg_attr(highwater_portable, allow(dead_code, reason = "as above"))]
-impl Gaps {
+impl GapScan {
     pub(super) const fn between(start: usize, end: usize) -> Self {
-        Gaps { end, at: start, largest: 0 }
+        GapScan { end, at: start, largest: 0 }
     }
 
     /// A range that is taken.
@@ -230,11 +230,11 @@ mod tests {
     const GIB: u64 = 1 << 30;
     const MIB: u64 = 1 << 20;
 
-    fn promises() -> Promises {
-        Promises {
+    fn strict() -> Overcommit {
+        Overcommit {
             mode: 2,
-            limit: 12 * GIB,
-            promised: 11 * GIB,
+            commit_limit: 12 * GIB,
+            committed: 11 * GIB,
             total: 24 * GIB,
             user_reserve: 128 * MIB,
             admin_reserve: 8 * MIB,
@@ -247,19 +247,19 @@ mod tests {
 
     #[test]
     fn what_is_kept_back_is_the_kernels_formula() {
-        let promises = promises();
-        assert_eq!(promises.kept_back(process(64 * GIB, true)), 128 * MIB);
-        assert_eq!(promises.kept_back(process(64 * GIB, false)), 136 * MIB);
-        assert_eq!(promises.kept_back(process(GIB, true)), 32 * MIB);
-        assert_eq!(promises.left(process(GIB, true)), GIB - 32 * MIB);
-        assert_eq!(Promises { promised: 13 * GIB, ..promises }.left(process(GIB, true)), 0);
+        let overcommit = strict();
+        assert_eq!(overcommit.kept_back(process(64 * GIB, true)), 128 * MIB);
+        assert_eq!(overcommit.kept_back(process(64 * GIB, false)), 136 * MIB);
+        assert_eq!(overcommit.kept_back(process(GIB, true)), 32 * MIB);
+        assert_eq!(overcommit.left(process(GIB, true)), GIB - 32 * MIB);
+        assert_eq!(Overcommit { committed: 13 * GIB, ..overcommit }.left(process(GIB, true)), 0);
     }
 
     #[test]
     fn a_strict_limit_is_named_with_what_is_kept_back() {
-        let (large, promises) = (process(64 * GIB, false), promises());
+        let (large, overcommit) = (process(64 * GIB, false), strict());
         // It fits below the limit, and not below what this process may have of it.
-        let found = overcommitted(&promises, 900 * MIB, Some(large)).expect("too much");
+        let found = overcommitted(&overcommit, 900 * MIB, Some(large)).expect("too much");
         assert_eq!(
             found,
             Evidence {
@@ -269,25 +269,25 @@ mod tests {
                 kept_back: 136 * MIB
             }
         );
-        assert_eq!(overcommitted(&promises, 500 * MIB, Some(large)), None);
+        assert_eq!(overcommitted(&overcommit, 500 * MIB, Some(large)), None);
         // The same step by a process with less address space.
-        assert_eq!(overcommitted(&promises, 800 * MIB, Some(process(GIB, true))), None);
-        assert!(overcommitted(&promises, GIB, Some(process(GIB, true))).is_some());
+        assert_eq!(overcommitted(&overcommit, 800 * MIB, Some(process(GIB, true))), None);
+        assert!(overcommitted(&overcommit, GIB, Some(process(GIB, true))).is_some());
     }
 
     #[test]
     fn other_modes_refuse_what_could_never_be_had() {
-        let (lax, process) = (Promises { mode: 0, ..promises() }, Some(process(GIB, true)));
+        let (lax, process) = (Overcommit { mode: 0, ..strict() }, Some(process(GIB, true)));
         assert_eq!(overcommitted(&lax, 24 * GIB, process), None);
         let found = overcommitted(&lax, 100 * GIB, process).expect("more than memory");
         assert_eq!((found.limit, found.usage, found.kept_back), (24 * GIB, 100 * GIB, 0));
-        assert_eq!(overcommitted(&Promises { mode: 1, ..promises() }, 100 * GIB, process), None);
+        assert_eq!(overcommitted(&Overcommit { mode: 1, ..strict() }, 100 * GIB, process), None);
     }
 
     #[test]
     fn the_largest_gap_is_found_wherever_it_is() {
         let largest = |ranges: &[(usize, usize)]| {
-            let mut gaps = Gaps::between(10, 1000);
+            let mut gaps = GapScan::between(10, 1000);
             ranges.iter().for_each(|&(start, end)| gaps.range(start, end));
             gaps.largest()
         };

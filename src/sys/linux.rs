@@ -15,7 +15,7 @@ pub(crate) const DEFAULT_RESERVE: usize =
     if cfg!(target_pointer_width = "64") { 64 << 30 } else { 256 << 20 };
 
 /// Whether what is not committed costs nothing and refuses access: what guards and growth by fault need.
-pub(crate) const PROTECTS: bool = true;
+pub(crate) const HAS_PROTECTION: bool = true;
 
 pub(super) fn errno() -> Errno {
     Errno(nix::errno::Errno::last_raw())
@@ -48,7 +48,7 @@ pub(crate) fn page_size() -> usize {
 
 /// What a fresh range allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum Protection {
     /// `PROT_NONE`: charged to nobody until it is committed.
     None,
     /// Read and write from the start and `MAP_NORESERVE`, without which the kernel's heuristic refuses a
@@ -56,18 +56,18 @@ pub(crate) enum Access {
     ReadWrite,
 }
 
-impl Access {
+impl Protection {
     /// Whether a range is made writable by a second call.
     fn is_late(self) -> bool {
-        self == Access::ReadWrite && super::valgrind::under_helgrind()
+        self == Protection::ReadWrite && super::valgrind::under_helgrind()
     }
 
     fn flags(self) -> (ProtFlags, MapFlags) {
         // No MAP_NORESERVE on inaccessible ranges: they are not charged anyway, and without the flag a
         // commit that cannot be honoured is ENOMEM instead of an invitation to the OOM killer.
         match self {
-            Access::None => (ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE),
-            Access::ReadWrite => (
+            Protection::None => (ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE),
+            Protection::ReadWrite => (
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
                 MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
             ),
@@ -76,7 +76,7 @@ impl Access {
 }
 
 /// Reserves `len` bytes of address space, aligned to a page.
-pub(crate) fn reserve(len: usize, access: Access) -> Result<NonNull<u8>, Errno> {
+pub(crate) fn reserve(len: usize, access: Protection) -> Result<NonNull<u8>, Errno> {
     let len = NonZeroUsize::new(len).ok_or(Errno(libc::EINVAL))?;
     let (protection, flags) = access.flags();
     // SAFETY: without MAP_FIXED the kernel picks a range that overlaps nothing.
@@ -88,7 +88,7 @@ pub(crate) fn reserve(len: usize, access: Access) -> Result<NonNull<u8>, Errno> 
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, access: Access) -> Result<(), Errno> {
+pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, access: Protection) -> Result<(), Errno> {
     let Some(len) = NonZeroUsize::new(len) else { return Ok(()) };
     let (protection, flags) = access.flags();
     let late = access.is_late();
@@ -151,26 +151,26 @@ pub(crate) unsafe fn populate(start: *mut u8, len: usize) -> Result<(), Errno> {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn guard(start: *mut u8, len: usize) -> Result<(), Errno> {
+pub(crate) unsafe fn install_guard(start: *mut u8, len: usize) -> Result<(), Errno> {
     // Linux 6.13 and later.
     const MADV_GUARD_INSTALL: c_int = 102;
     // SAFETY: the caller's promise.
     checked(unsafe { libc::madvise(start.cast(), len, MADV_GUARD_INSTALL) })
 }
 
-/// Takes the marks of [`guard`] away; pages without one stay as they are. Signal-safe.
+/// Takes the marks of [`install_guard`] away; pages without one stay as they are. Signal-safe.
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's.
-pub(crate) unsafe fn unguard(start: *mut u8, len: usize) -> Result<(), Errno> {
+pub(crate) unsafe fn remove_guard(start: *mut u8, len: usize) -> Result<(), Errno> {
     const MADV_GUARD_REMOVE: c_int = 103;
     // SAFETY: pages with contents are left alone.
     checked(unsafe { libc::madvise(start.cast(), len, MADV_GUARD_REMOVE) })
 }
 
-/// Whether [`guard`] works, found out once by trying: a call that succeeds may still have been ignored (by an
+/// Whether [`install_guard`] works, found out once by trying: a call that succeeds may still have been ignored (by an
 /// emulator, say), so the page is asked for afterwards.
-pub(crate) fn has_guards() -> bool {
+pub(crate) fn supports_guards() -> bool {
     static ANSWER: AtomicUsize = AtomicUsize::new(0);
     const KNOWN: usize = 2;
     let answer = ANSWER.load(Relaxed);
@@ -186,12 +186,12 @@ pub(crate) fn has_guards() -> bool {
 fn try_guard() -> Option<bool> {
     const MADV_POPULATE_READ: c_int = 22;
     let page = page_size();
-    let start = reserve(page, Access::ReadWrite).ok()?;
+    let start = reserve(page, Protection::ReadWrite).ok()?;
     // SAFETY: the page is ours alone.
     unsafe {
         // A program that locks all it maps has locked this page too, and what is locked cannot be marked.
         libc::munlock(start.as_ptr().cast(), page);
-        let installed = guard(start.as_ptr(), page).is_ok();
+        let installed = install_guard(start.as_ptr(), page).is_ok();
         let works = installed
             && checked(libc::madvise(start.as_ptr().cast(), page, MADV_POPULATE_READ))
                 == Err(Errno(libc::EFAULT));
@@ -205,7 +205,7 @@ fn try_guard() -> Option<bool> {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn empty(start: *mut u8, len: usize) -> bool {
+pub(crate) unsafe fn purge(start: *mut u8, len: usize) -> bool {
     let errno = nix::errno::Errno::last_raw();
     // SAFETY: the caller's promise.
     let is_taken = unsafe { libc::madvise(start.cast(), len, libc::MADV_DONTNEED) } == 0;
@@ -214,14 +214,14 @@ pub(crate) unsafe fn empty(start: *mut u8, len: usize) -> bool {
 }
 
 /// Sleeps for a moment. No cancellation point; `errno` stays.
-pub(crate) fn sleep_briefly(nanoseconds: u32) {
+pub(crate) fn sleep_ns(nanoseconds: u32) {
     let errno = nix::errno::Errno::last_raw();
     raw::sleep(nanoseconds);
     nix::errno::Errno::set_raw(errno);
 }
 
 /// How many mappings a process may have.
-pub(crate) fn most_mappings() -> usize {
+pub(crate) fn max_mappings() -> usize {
     let mut text = [0; 32];
     let len = read_file(c"/proc/sys/vm/max_map_count", &mut text).unwrap_or(0);
     decimal(text.get(..len).unwrap_or_default()).map_or(65_530, |most| most as usize)
@@ -261,7 +261,7 @@ pub(crate) fn huge_pages_on_advice() -> bool {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's.
-pub(crate) unsafe fn dump(start: *mut u8, len: usize, wanted: bool) {
+pub(crate) unsafe fn set_dumpable(start: *mut u8, len: usize, wanted: bool) {
     let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
     // SAFETY: the advice changes no contents.
     unsafe { libc::madvise(start.cast(), len, advice) };
@@ -303,7 +303,7 @@ pub(crate) fn around_forks(
 ///
 /// # Safety
 /// The range may be taken.
-pub(crate) unsafe fn occupy(start: *mut u8, len: usize) {
+pub(crate) unsafe fn reserve_if_free(start: *mut u8, len: usize) {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
     // SAFETY: what is mapped there already is not replaced.
     unsafe { libc::mmap(start.cast(), len, libc::PROT_NONE, flags, -1, 0) };
@@ -313,7 +313,7 @@ pub(crate) unsafe fn occupy(start: *mut u8, len: usize) {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's.
-pub(crate) unsafe fn name(start: NonNull<u8>, len: usize, name: &CStr) {
+pub(crate) unsafe fn set_name(start: NonNull<u8>, len: usize, name: &CStr) {
     const PR_SET_VMA: c_int = 0x53_56_4d_41;
     const PR_SET_VMA_ANON_NAME: libc::c_ulong = 0;
     static UNKNOWN: AtomicBool = AtomicBool::new(false);
@@ -324,7 +324,7 @@ pub(crate) unsafe fn name(start: NonNull<u8>, len: usize, name: &CStr) {
     // SAFETY: the kernel copies the name; a range or a name that it does not like is only refused.
     let result = unsafe { libc::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, len, name.as_ptr()) };
     // The name is made of what is allowed, so it is the call that this kernel does not know.
-    if checked(result) == Err(super::NOT_SUPPORTED) {
+    if checked(result) == Err(Errno::EINVAL) {
         UNKNOWN.store(true, Relaxed);
     }
 }
@@ -338,7 +338,7 @@ pub(crate) fn allocate_blocks(fd: c_int, offset: usize, len: usize) -> Result<()
     const LEFT_FREE: u64 = 512 << 10;
     let needed = (len as u64).saturating_add(LEFT_FREE).saturating_add(len as u64 / 256);
     if free_on_disk(fd).is_some_and(|free| free < needed) {
-        return Err(super::DISK_FULL);
+        return Err(Errno::ENOSPC);
     }
     let (offset, len) = (offset as libc::off64_t, len as libc::off64_t);
     loop {
@@ -361,7 +361,12 @@ pub(crate) fn punch_hole(fd: c_int, offset: usize, len: usize) -> Result<(), Err
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn file_over(start: *mut u8, len: usize, fd: c_int, offset: usize) -> Result<(), Errno> {
+pub(crate) unsafe fn map_file_over(
+    start: *mut u8,
+    len: usize,
+    fd: c_int,
+    offset: usize,
+) -> Result<(), Errno> {
     let flags = libc::MAP_SHARED | libc::MAP_FIXED;
     // SAFETY: MAP_FIXED replaces only what the caller owns.
     unsafe {
@@ -372,7 +377,7 @@ pub(crate) unsafe fn file_over(start: *mut u8, len: usize, fd: c_int, offset: us
         }
         // (Should that be refused: a forked child covers the range in any case.)
         libc::madvise(start.cast(), len, libc::MADV_DONTFORK);
-        dump(start, len, false);
+        set_dumpable(start, len, false);
     }
     Ok(())
 }
@@ -381,7 +386,7 @@ pub(crate) unsafe fn file_over(start: *mut u8, len: usize, fd: c_int, offset: us
 ///
 /// # Safety
 /// The range is the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn cover(start: *mut u8, len: usize) {
+pub(crate) unsafe fn replace_with_reserved(start: *mut u8, len: usize) {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     // SAFETY: the caller's promise.
     unsafe { libc::mmap(start.cast(), len, libc::PROT_NONE, flags, -1, 0) };
@@ -399,18 +404,18 @@ pub(crate) fn change_alternate_stack(to: Option<libc::stack_t>) -> libc::stack_t
 }
 
 /// The signals that a thread raises itself: their handlers must run, or the process dies.
-pub(crate) const RAISED: [c_int; 7] =
+pub(crate) const SYNCHRONOUS_SIGNALS: [c_int; 7] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT];
 
 /// Blocks every signal but those, and returns what this thread blocked before. Signal-safe.
-pub(crate) fn block_signals() -> u64 {
-    let open = RAISED.into_iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
-    change_mask(libc::SIG_BLOCK, !open)
+pub(crate) fn block_async_signals() -> u64 {
+    let open = SYNCHRONOUS_SIGNALS.into_iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
+    change_signal_mask(libc::SIG_BLOCK, !open)
 }
 
-/// Blocks what [`block_signals`] found blocked. Signal-safe.
-pub(crate) fn restore_signals(mask: u64) {
-    change_mask(libc::SIG_SETMASK, mask);
+/// Blocks what [`block_async_signals`] found blocked. Signal-safe.
+pub(crate) fn restore_signal_mask(mask: u64) {
+    change_signal_mask(libc::SIG_SETMASK, mask);
 }
 
 /// What is said of the file system of a file. Signal-safe.
@@ -483,12 +488,12 @@ pub(crate) fn physical_memory() -> usize {
 }
 
 /// The soft limit of a resource in bytes, `None` where there is none. Signal-safe.
-pub(crate) fn resource_limit(resource: Limit) -> Option<u64> {
+pub(crate) fn resource_limit(resource: Resource) -> Option<u64> {
     let resource = match resource {
-        Limit::AddressSpace => libc::RLIMIT_AS,
-        Limit::FileSize => libc::RLIMIT_FSIZE,
-        Limit::Data => libc::RLIMIT_DATA,
-        Limit::Locked => libc::RLIMIT_MEMLOCK,
+        Resource::AddressSpace => libc::RLIMIT_AS,
+        Resource::FileSize => libc::RLIMIT_FSIZE,
+        Resource::Data => libc::RLIMIT_DATA,
+        Resource::Locked => libc::RLIMIT_MEMLOCK,
     };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is an rlimit to write to.
@@ -498,7 +503,7 @@ pub(crate) fn resource_limit(resource: Limit) -> Option<u64> {
 
 /// A resource that the system limits.
 #[derive(Clone, Copy)]
-pub(crate) enum Limit {
+pub(crate) enum Resource {
     /// `RLIMIT_AS`
     AddressSpace,
     /// `RLIMIT_DATA`
@@ -529,13 +534,13 @@ pub(crate) fn process_size() -> Option<super::ProcessSize> {
         true
     });
     // (Not asked of those who have no such right.)
-    is_admin = is_admin && super::has_the_first_users();
+    is_admin = is_admin && super::in_initial_user_namespace();
     let [total, data, locked, resident] = found;
     Some(super::ProcessSize { total: total?, data: data?, locked: locked?, resident: resident?, is_admin })
 }
 
 /// Bytes of this process that are present in memory and in no file. Signal-safe.
-pub(crate) fn resident_anonymous() -> Option<u64> {
+pub(crate) fn resident_anonymous_bytes() -> Option<u64> {
     let mut text = [0u8; 128];
     let len = read_file(c"/proc/self/statm", &mut text)?;
     let mut pages = text.get(..len)?.split(|&byte| byte == b' ').skip(1).filter_map(decimal);
@@ -556,7 +561,7 @@ pub(crate) fn mappings(scratch: &mut [u8]) -> Option<(u64, u64)> {
 }
 
 /// What the kernel has promised. Signal-safe.
-pub(crate) fn promises(scratch: &mut [u8]) -> Option<super::Promises> {
+pub(crate) fn overcommit(scratch: &mut [u8]) -> Option<super::Overcommit> {
     let mode = read_file(c"/proc/sys/vm/overcommit_memory", scratch)?;
     let mode = decimal(scratch.get(..mode)?)?;
     let mut kib = |path| {
@@ -568,10 +573,10 @@ pub(crate) fn promises(scratch: &mut [u8]) -> Option<super::Promises> {
     let len = read_file(c"/proc/meminfo", scratch)?;
     let text = scratch.get(..len)?;
     let memory = kib_after(text, b"MemTotal:")?;
-    Some(super::Promises {
+    Some(super::Overcommit {
         mode,
-        limit: kib_after(text, b"\nCommitLimit:")?,
-        promised: kib_after(text, b"\nCommitted_AS:")?,
+        commit_limit: kib_after(text, b"\nCommitLimit:")?,
+        committed: kib_after(text, b"\nCommitted_AS:")?,
         total: memory.saturating_add(kib_after(text, b"\nSwapTotal:").unwrap_or(0)),
         user_reserve,
         admin_reserve,
@@ -617,7 +622,7 @@ pub(crate) fn kib_after(text: &[u8], label: &[u8]) -> Option<u64> {
 }
 
 /// What device and file a descriptor is. Signal-safe.
-pub(crate) fn identify(fd: c_int) -> Option<[u64; 2]> {
+pub(crate) fn file_identity(fd: c_int) -> Option<[u64; 2]> {
     let mut facts = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: `facts` is a stat to write to.
     let known = unsafe { libc::fstat(fd, facts.as_mut_ptr()) } == 0;
@@ -627,7 +632,7 @@ pub(crate) fn identify(fd: c_int) -> Option<[u64; 2]> {
 }
 
 /// A file of the system's that is kept open, to be read again and again, inside the signal too.
-pub(crate) struct Probe {
+pub(crate) struct PolledFile {
     path: CString,
     fd: AtomicI32,
     /// What the descriptor was when it was opened: a program may close numbers that it knows nothing of, and
@@ -635,17 +640,18 @@ pub(crate) struct Probe {
     identity: [AtomicU64; 2],
 }
 
-impl Probe {
+impl PolledFile {
     /// Opens a file; `None` if it cannot be.
     pub(crate) fn open(path: CString) -> Option<Self> {
-        let probe = Probe { path, fd: AtomicI32::new(-1), identity: [AtomicU64::new(0), AtomicU64::new(0)] };
+        let probe =
+            PolledFile { path, fd: AtomicI32::new(-1), identity: [AtomicU64::new(0), AtomicU64::new(0)] };
         probe.reopen().then_some(probe)
     }
 
     fn reopen(&self) -> bool {
         // SAFETY: the path is a string.
         let fd = unsafe { raw::open(&self.path) };
-        let Some([device, file]) = (fd >= 0).then(|| identify(fd)).flatten() else { return false };
+        let Some([device, file]) = (fd >= 0).then(|| file_identity(fd)).flatten() else { return false };
         self.identity[0].store(device, Relaxed);
         self.identity[1].store(file, Relaxed);
         self.fd.store(fd, Relaxed);
@@ -657,7 +663,7 @@ impl Probe {
     pub(crate) fn read<'a>(&self, to: &'a mut [u8]) -> Option<&'a [u8]> {
         let known = [self.identity[0].load(Relaxed), self.identity[1].load(Relaxed)];
         // The number may be somebody else's by now: it is theirs to close.
-        if identify(self.fd.load(Relaxed)) != Some(known) && !self.reopen() {
+        if file_identity(self.fd.load(Relaxed)) != Some(known) && !self.reopen() {
             return None;
         }
         // SAFETY: `to` is memory to write to.
@@ -684,7 +690,7 @@ pub(crate) fn free_memory() -> Option<u64> {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's and begins at a page.
-pub(crate) unsafe fn present_pages(start: *mut u8, len: usize, scratch: &mut [u8]) -> usize {
+pub(crate) unsafe fn resident_pages(start: *mut u8, len: usize, scratch: &mut [u8]) -> usize {
     let page = page_size();
     let mut present = 0usize;
     let mut at = 0;
@@ -790,7 +796,7 @@ fn from_hex_64(digits: &[u8]) -> Option<u64> {
 /// Changes the signals that this thread blocks (bit n - 1 is signal n), and returns which it did before. Not by
 /// libc's call: its sets take 128 bytes each of a stack that several handlers, ours and others, may have to share.
 /// Signal-safe.
-pub(crate) fn change_mask(how: c_int, set: u64) -> u64 {
+pub(crate) fn change_signal_mask(how: c_int, set: u64) -> u64 {
     let mut before = 0u64;
     let (new, old) = (&raw const set, &raw mut before);
     // SAFETY: the kernel's sets are one word, which is what the last argument says.
@@ -799,12 +805,12 @@ pub(crate) fn change_mask(how: c_int, set: u64) -> u64 {
 }
 
 /// The descriptor of an open file.
-pub(crate) fn descriptor(file: &std::fs::File) -> Option<c_int> {
+pub(crate) fn raw_fd(file: &std::fs::File) -> Option<c_int> {
     Some(std::os::fd::AsRawFd::as_raw_fd(file))
 }
 
 /// Writes all of `text` to a file descriptor, as far as it takes it; whether it took all. Signal-safe.
-pub(crate) fn write(fd: c_int, mut text: &[u8]) -> bool {
+pub(crate) fn write_all(fd: c_int, mut text: &[u8]) -> bool {
     while !text.is_empty() {
         // SAFETY: `text` is readable memory.
         let written = unsafe { raw::write(fd, text) };

@@ -12,7 +12,7 @@ mod imp;
 mod addresses;
 pub(crate) mod evidence;
 #[cfg(not(highwater_portable))]
-mod image;
+mod memory_id;
 #[cfg(not(highwater_portable))]
 mod ranges;
 #[cfg(not(highwater_portable))]
@@ -25,15 +25,15 @@ mod try_lock;
 #[cfg(not(highwater_portable))]
 mod valgrind;
 
-pub(crate) use addresses::{address_space, taken_by_others};
-#[cfg(not(highwater_portable))]
-pub(crate) use image::{memory_id, watch_copies};
+pub(crate) use addresses::{address_space, mapped_by_others};
 pub(crate) use imp::*;
+#[cfg(not(highwater_portable))]
+pub(crate) use memory_id::{init_memory_id, memory_id};
 #[cfg(not(highwater_portable))]
 pub(crate) use ranges::*;
 #[cfg(highwater_fault)]
-pub(crate) use stack::{map_stacks, on_large_stack};
-pub(crate) use try_lock::{TryLock, TryLockGuard, any, not_inherited, this_holder};
+pub(crate) use stack::{map_handler_stacks, on_large_stack};
+pub(crate) use try_lock::{TryLock, TryLockGuard, not_inherited, this_holder, try_lock_any};
 
 #[cfg(not(highwater_portable))]
 pub(crate) use sanitizer::{register_root, unregister_root};
@@ -61,6 +61,26 @@ pub(crate) fn this_thread() -> u64 {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) i32);
 
+/// Linux's numbers: also where there is no libc that has them.
+impl Errno {
+    /// The descriptor belongs to another file by now.
+    pub(crate) const EBADF: Errno = Errno(9);
+    /// More memory would be locked than is allowed.
+    pub(crate) const EAGAIN: Errno = Errno(11);
+    /// No memory, or no addresses.
+    pub(crate) const ENOMEM: Errno = Errno(12);
+    /// The range is not mapped in this process.
+    pub(crate) const EFAULT: Errno = Errno(14);
+    /// This kernel does not know the advice, or it does not apply to something in the range.
+    pub(crate) const EINVAL: Errno = Errno(22);
+    /// The file may not be that long.
+    pub(crate) const EFBIG: Errno = Errno(27);
+    /// The file system is full.
+    pub(crate) const ENOSPC: Errno = Errno(28);
+    /// The user's share of the file system is used up.
+    pub(crate) const EDQUOT: Errno = Errno(122);
+}
+
 impl core::fmt::Debug for Errno {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         core::fmt::Display::fmt(self, f)
@@ -79,36 +99,15 @@ impl From<Errno> for std::io::Error {
     }
 }
 
-/// EINVAL: this kernel knows no such advice, or the range holds something that it does not apply to.
-pub(crate) const NOT_SUPPORTED: Errno = Errno(22);
-
-/// EDQUOT: the user's share of the file system is used up.
-pub(crate) const QUOTA: Errno = Errno(122);
-
-/// EBADF: the descriptor is somebody else's by now.
-pub(crate) const BAD_DESCRIPTOR: Errno = Errno(9);
-
-/// EFBIG: a file may not be that long.
-pub(crate) const FILE_TOO_LARGE: Errno = Errno(27);
-
-/// ENOSPC: the file system is full.
-pub(crate) const DISK_FULL: Errno = Errno(28);
-
-/// ENOMEM, also where there is no libc to ask.
-pub(crate) const NO_MEMORY: Errno = Errno(12);
-
-/// EAGAIN: too much is locked.
-pub(crate) const TRY_AGAIN: Errno = Errno(11);
-
 /// What the kernel has promised to everybody, in bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Promises {
+pub(crate) struct Overcommit {
     /// `vm.overcommit_memory`: 0 by guess, 1 everything, 2 no more than `limit`.
     pub(crate) mode: u64,
     /// `CommitLimit`.
-    pub(crate) limit: u64,
+    pub(crate) commit_limit: u64,
     /// `Committed_AS`.
-    pub(crate) promised: u64,
+    pub(crate) committed: u64,
     /// Memory and swap.
     pub(crate) total: u64,
     /// `vm.user_reserve_kbytes` and `vm.admin_reserve_kbytes`, in bytes.
@@ -124,9 +123,6 @@ pub(crate) struct MachineMemory {
     pub(crate) available: u64,
     pub(crate) swap_free: u64,
 }
-
-/// EFAULT: the range is not mapped in this process.
-pub(crate) const NOT_MAPPED: Errno = Errno(14);
 
 /// What a process has, in bytes, as the kernel counts it against its limits.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 //! touched. Committing is bookkeeping here and guards protect nothing; the check is still made against
 //! the frontier, so limits, statistics and refusals are the same everywhere.
 
-use super::{Errno, NO_MEMORY};
+use super::Errno;
 use core::ffi::{CStr, c_int};
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -11,7 +11,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 pub(crate) const DEFAULT_RESERVE: usize = if cfg!(miri) { 4 << 20 } else { 1 << 30 };
 
 /// See the other file.
-pub(crate) const PROTECTS: bool = false;
+pub(crate) const HAS_PROTECTION: bool = false;
 
 /// The page size in bytes; a grain without meaning to the system.
 pub(crate) fn page_size() -> usize {
@@ -20,7 +20,7 @@ pub(crate) fn page_size() -> usize {
 
 /// What a fresh range allows; here always everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum Protection {
     /// Nothing until it is committed.
     None,
     /// Everything.
@@ -30,15 +30,15 @@ pub(crate) enum Access {
 /// The allocation behind a range: a page more, because asking the allocator for a page's alignment would
 /// make it write zeroes to all of it instead of taking fresh memory.
 fn layout(len: usize) -> Result<Layout, Errno> {
-    let padded = len.checked_add(2 * page_size()).ok_or(NO_MEMORY)?;
-    Layout::from_size_align(padded, align_of::<usize>()).map_err(|_| NO_MEMORY)
+    let padded = len.checked_add(2 * page_size()).ok_or(Errno::ENOMEM)?;
+    Layout::from_size_align(padded, align_of::<usize>()).map_err(|_| Errno::ENOMEM)
 }
 
 /// Reserves `len` bytes, aligned to a page. The allocation's own address stands in the word before them.
-pub(crate) fn reserve(len: usize, _access: Access) -> Result<NonNull<u8>, Errno> {
+pub(crate) fn reserve(len: usize, _access: Protection) -> Result<NonNull<u8>, Errno> {
     // SAFETY: the layout is not empty; it holds the padding, the word before the range and the range.
     unsafe {
-        let start = NonNull::new(alloc_zeroed(layout(len)?)).ok_or(NO_MEMORY)?;
+        let start = NonNull::new(alloc_zeroed(layout(len)?)).ok_or(Errno::ENOMEM)?;
         let past_word = start.as_ptr().add(size_of::<usize>());
         let range = past_word.add(past_word.align_offset(page_size()));
         range.cast::<*mut u8>().sub(1).write(start.as_ptr());
@@ -48,7 +48,7 @@ pub(crate) fn reserve(len: usize, _access: Access) -> Result<NonNull<u8>, Errno>
 
 /// The same: everything is accessible.
 pub(crate) fn reserve_upfront(len: usize) -> Result<NonNull<u8>, Errno> {
-    reserve(len, Access::ReadWrite)
+    reserve(len, Protection::ReadWrite)
 }
 
 /// Nothing to do.
@@ -71,7 +71,7 @@ pub(crate) unsafe fn is_locked(_page: NonNull<u8>) -> bool {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn discard(_start: *mut u8, _len: usize) -> bool {
+pub(crate) unsafe fn purge_locked(_start: *mut u8, _len: usize) -> bool {
     false
 }
 
@@ -79,7 +79,7 @@ pub(crate) unsafe fn discard(_start: *mut u8, _len: usize) -> bool {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn discard_unlocked(_start: NonNull<u8>, _len: usize) -> bool {
+pub(crate) unsafe fn purge_by_unlocking(_start: NonNull<u8>, _len: usize) -> bool {
     false
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn has_settings(_start: NonNull<u8>, _len: usize) -> bool {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and nothing refers to its contents any more.
-pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, _access: Access) -> Result<(), Errno> {
+pub(crate) unsafe fn reserve_over(start: NonNull<u8>, len: usize, _access: Protection) -> Result<(), Errno> {
     // SAFETY: the range is the caller's own writable memory.
     unsafe { start.write_bytes(0, len) };
     Ok(())
@@ -129,27 +129,27 @@ pub(crate) unsafe fn protect(_start: *mut u8, _len: usize) -> Result<(), Errno> 
 /// # Safety
 /// None is needed.
 pub(crate) unsafe fn populate(_start: *mut u8, _len: usize) -> Result<(), Errno> {
-    Err(super::NOT_SUPPORTED)
+    Err(Errno::EINVAL)
 }
 
 /// There is no such thing.
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn guard(_start: *mut u8, _len: usize) -> Result<(), Errno> {
-    Err(super::NOT_SUPPORTED)
+pub(crate) unsafe fn install_guard(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Err(Errno::EINVAL)
 }
 
 /// There is no such thing.
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn unguard(_start: *mut u8, _len: usize) -> Result<(), Errno> {
-    Err(super::NOT_SUPPORTED)
+pub(crate) unsafe fn remove_guard(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+    Err(Errno::EINVAL)
 }
 
 /// Never.
-pub(crate) fn has_guards() -> bool {
+pub(crate) fn supports_guards() -> bool {
     false
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn has_guards() -> bool {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn empty(_start: *mut u8, _len: usize) -> bool {
+pub(crate) unsafe fn purge(_start: *mut u8, _len: usize) -> bool {
     false
 }
 
@@ -168,12 +168,12 @@ pub(crate) fn thread_address() -> usize {
 }
 
 /// Sleeps for a moment.
-pub(crate) fn sleep_briefly(nanoseconds: u32) {
+pub(crate) fn sleep_ns(nanoseconds: u32) {
     std::thread::sleep(core::time::Duration::from_nanos(nanoseconds.into()));
 }
 
 /// There are no mappings.
-pub(crate) fn most_mappings() -> usize {
+pub(crate) fn max_mappings() -> usize {
     usize::MAX
 }
 
@@ -202,48 +202,48 @@ pub(crate) fn huge_pages_on_advice() -> bool {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn dump(_start: *mut u8, _len: usize, _wanted: bool) {}
+pub(crate) unsafe fn set_dumpable(_start: *mut u8, _len: usize, _wanted: bool) {}
 
 /// Nothing to do.
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn name(_start: NonNull<u8>, _len: usize, _name: &CStr) {}
+pub(crate) unsafe fn set_name(_start: NonNull<u8>, _len: usize, _name: &CStr) {}
 
 /// There are no such mappings.
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn file_over(
+pub(crate) unsafe fn map_file_over(
     _start: *mut u8,
     _len: usize,
     _fd: c_int,
     _offset: usize,
 ) -> Result<(), Errno> {
-    Err(super::NOT_SUPPORTED)
+    Err(Errno::EINVAL)
 }
 
 /// Not known here.
-pub(crate) fn identify(_fd: c_int) -> Option<[u64; 2]> {
+pub(crate) fn file_identity(_fd: c_int) -> Option<[u64; 2]> {
     None
 }
 
 /// Not known here.
-pub(crate) fn resident_anonymous() -> Option<u64> {
+pub(crate) fn resident_anonymous_bytes() -> Option<u64> {
     None
 }
 
 /// Nothing interrupts here that matters.
-pub(crate) fn block_signals() -> u64 {
+pub(crate) fn block_async_signals() -> u64 {
     0
 }
 
 /// Nothing to do.
-pub(crate) fn restore_signals(_mask: u64) {}
+pub(crate) fn restore_signal_mask(_mask: u64) {}
 
 /// There are no such files.
 pub(crate) fn allocate_blocks(_fd: c_int, _offset: usize, _len: usize) -> Result<(), Errno> {
-    Err(super::NOT_SUPPORTED)
+    Err(Errno::EINVAL)
 }
 
 /// Nanoseconds since the first call.
@@ -271,7 +271,7 @@ pub(crate) fn physical_memory() -> usize {
 
 /// A resource that the system limits.
 #[derive(Clone, Copy)]
-pub(crate) enum Limit {
+pub(crate) enum Resource {
     /// Address space.
     AddressSpace,
     /// Private writable memory.
@@ -284,7 +284,7 @@ pub(crate) enum Limit {
 }
 
 /// Not known here.
-pub(crate) fn resource_limit(_resource: Limit) -> Option<u64> {
+pub(crate) fn resource_limit(_resource: Resource) -> Option<u64> {
     None
 }
 
@@ -299,12 +299,12 @@ pub(crate) fn mappings(_scratch: &mut [u8]) -> Option<(u64, u64)> {
 }
 
 /// Not known here.
-pub(crate) fn promises(_scratch: &mut [u8]) -> Option<super::Promises> {
+pub(crate) fn overcommit(_scratch: &mut [u8]) -> Option<super::Overcommit> {
     None
 }
 
 /// Not known here.
-pub(super) fn process_addresses() -> Option<usize> {
+pub(super) fn process_address_space() -> Option<usize> {
     None
 }
 
@@ -317,12 +317,12 @@ pub(crate) fn largest_gap(_scratch: &mut [u8]) -> Option<u64> {
 }
 
 /// Not known here.
-pub(crate) fn promises_are_strict() -> bool {
+pub(crate) fn overcommit_is_strict() -> bool {
     false
 }
 
 /// Not known here.
-pub(crate) fn promises_were_strict() -> bool {
+pub(crate) fn overcommit_was_strict() -> bool {
     false
 }
 
@@ -337,9 +337,9 @@ pub(crate) fn memory_pressure(_scratch: &mut [u8]) -> Option<&str> {
 }
 
 /// There are no such files.
-pub(crate) struct Probe(core::convert::Infallible);
+pub(crate) struct PolledFile(core::convert::Infallible);
 
-impl Probe {
+impl PolledFile {
     /// Never.
     pub(crate) fn open(_path: std::ffi::CString) -> Option<Self> {
         None
@@ -360,7 +360,7 @@ pub(crate) fn free_memory() -> Option<u64> {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn present_pages(_start: *mut u8, _len: usize, _scratch: &mut [u8]) -> usize {
+pub(crate) unsafe fn resident_pages(_start: *mut u8, _len: usize, _scratch: &mut [u8]) -> usize {
     0
 }
 
@@ -370,7 +370,7 @@ pub(crate) fn kib_after(_text: &[u8], _label: &[u8]) -> Option<u64> {
 }
 
 /// Not known here: reports go to standard error.
-pub(crate) fn descriptor(_file: &std::fs::File) -> Option<c_int> {
+pub(crate) fn raw_fd(_file: &std::fs::File) -> Option<c_int> {
     None
 }
 
@@ -380,7 +380,7 @@ pub(crate) fn process_id() -> u32 {
 }
 
 /// Writes to standard error, whatever the descriptor.
-pub(crate) fn write(_fd: c_int, text: &[u8]) -> bool {
+pub(crate) fn write_all(_fd: c_int, text: &[u8]) -> bool {
     use std::io::Write;
     std::io::stderr().write_all(text).is_ok()
 }

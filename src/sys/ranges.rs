@@ -2,7 +2,7 @@
 
 use super::Errno;
 use super::imp::{
-    checked, decimal, empty, errno, from_hex, identify, lines_of, monotonic_ns, page_size, read_file,
+    checked, decimal, errno, file_identity, from_hex, lines_of, monotonic_ns, page_size, purge, read_file,
 };
 use super::raw;
 use core::ffi::c_int;
@@ -39,7 +39,7 @@ pub(crate) unsafe fn commit_upfront(start: NonNull<u8>, len: usize) -> Result<()
     unsafe {
         // Other tools do not mind either, and memcheck takes long to make an inaccessible mapping writable.
         if super::under_valgrind() {
-            return super::reserve_over(start, len, super::Access::ReadWrite);
+            return super::reserve_over(start, len, super::Protection::ReadWrite);
         }
         super::commit(start.as_ptr(), len)
     }
@@ -53,18 +53,18 @@ pub(crate) unsafe fn is_locked(page: NonNull<u8>) -> bool {
     // SAFETY: the caller's promise.
     let dropped = unsafe { libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_DONTNEED) };
     // Locked pages are what this advice is refused for.
-    checked(dropped) == Err(super::NOT_SUPPORTED)
+    checked(dropped) == Err(Errno::EINVAL)
 }
 
-/// [`empty`] that takes locked pages as well; they stay locked, once they are there again.
+/// [`purge`] that takes locked pages as well; they stay locked, once they are there again.
 ///
 /// # Safety
-/// As for [`empty`].
-pub(crate) unsafe fn discard(start: *mut u8, len: usize) -> bool {
+/// As for [`purge`].
+pub(crate) unsafe fn purge_locked(start: *mut u8, len: usize) -> bool {
     // Linux 5.18 and later.
     const MADV_DONTNEED_LOCKED: c_int = 24;
     // SAFETY: the caller's promise.
-    if unsafe { empty(start, len) } {
+    if unsafe { purge(start, len) } {
         return true;
     }
     let errno = nix::errno::Errno::last_raw();
@@ -74,18 +74,18 @@ pub(crate) unsafe fn discard(start: *mut u8, len: usize) -> bool {
     is_taken
 }
 
-/// [`discard`] where locked pages are not taken (before Linux 5.18) and nothing is to be mapped over, since the kernel
+/// [`purge_locked`] where locked pages are not taken (before Linux 5.18) and nothing is to be mapped over, since the kernel
 /// would page all of that in at once: unlocked for a moment, and locked page by page as it is touched afterwards.
 ///
 /// # Safety
-/// As for [`empty`]; the range is accessible.
-pub(crate) unsafe fn discard_unlocked(start: NonNull<u8>, len: usize) -> bool {
+/// As for [`purge`]; the range is accessible.
+pub(crate) unsafe fn purge_by_unlocking(start: NonNull<u8>, len: usize) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
         if !is_locked(start) || libc::munlock(start.as_ptr().cast(), len) != 0 {
             return false;
         }
-        let is_taken = empty(start.as_ptr(), len);
+        let is_taken = purge(start.as_ptr(), len);
         libc::mlock2(start.as_ptr().cast(), len, libc::MLOCK_ONFAULT);
         is_taken
     }
@@ -124,7 +124,7 @@ fn has_policy(address: usize) -> bool {
 
 /// Whether the kernel promises no more memory than there is (`vm.overcommit_memory=2`). It is asked once a second at
 /// most: the setting of a machine is hardly ever changed, and regions are made all the time.
-pub(crate) fn promises_are_strict() -> bool {
+pub(crate) fn overcommit_is_strict() -> bool {
     const PERIOD_NS: u64 = 1_000_000_000;
     let (answer, now) = (STRICT.load(Relaxed), monotonic_ns());
     if answer != 0 && now.wrapping_sub(answer >> 1) < PERIOD_NS {
@@ -137,21 +137,21 @@ pub(crate) fn promises_are_strict() -> bool {
     is_strict
 }
 
-/// The last answer of [`promises_are_strict`]; it is asked if it never was. For calls that give memory back, which a program
+/// The last answer of [`overcommit_is_strict`]; it is asked if it never was. For calls that give memory back, which a program
 /// may make in a sandbox that opens no files: every region asks when it is made.
-pub(crate) fn promises_were_strict() -> bool {
+pub(crate) fn overcommit_was_strict() -> bool {
     match STRICT.load(Relaxed) {
-        0 => promises_are_strict(),
+        0 => overcommit_is_strict(),
         answer => answer & 1 == 1,
     }
 }
 
-/// When [`promises_are_strict`] asked last, doubled, and the answer in the lowest bit; 0 is never.
+/// When [`overcommit_is_strict`] asked last, doubled, and the answer in the lowest bit; 0 is never.
 static STRICT: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this process's users are the machine's own. Root of a user namespace (a container without root's rights) has
 /// every capability there, and the kernel asks for them in the first one. Signal-safe.
-pub(super) fn has_the_first_users() -> bool {
+pub(super) fn in_initial_user_namespace() -> bool {
     /// `PROC_USER_INIT_INO`: that one's number.
     const FIRST: u64 = 0xEFFF_FFFD;
     // SAFETY: the path is a string, and the descriptor is closed by nobody else.
@@ -161,7 +161,7 @@ pub(super) fn has_the_first_users() -> bool {
             // This kernel has no others, or does not tell.
             return true;
         }
-        let identity = identify(fd);
+        let identity = file_identity(fd);
         raw::close(fd);
         identity
     };
@@ -189,7 +189,7 @@ fn range_of(line: &[u8]) -> Option<(usize, usize)> {
 pub(crate) fn largest_gap(scratch: &mut [u8]) -> Option<u64> {
     let least = read_file(c"/proc/sys/vm/mmap_min_addr", scratch)?;
     let least = decimal(scratch.get(..least)?)? as usize;
-    let mut gaps = super::evidence::Gaps::between(least, super::address_space());
+    let mut gaps = super::evidence::GapScan::between(least, super::address_space());
     let mut is_known = false;
     each_mapping(scratch, |start, end| {
         is_known = true;
@@ -216,7 +216,7 @@ pub(super) fn address_exists(address: u64) -> bool {
 }
 
 /// The bytes of addresses that this process has mapped. Signal-safe.
-pub(super) fn process_addresses() -> Option<usize> {
+pub(super) fn process_address_space() -> Option<usize> {
     let mut text = [0u8; 128];
     let len = read_file(c"/proc/self/statm", &mut text)?;
     Some((decimal(text.get(..len)?)? as usize).saturating_mul(page_size()))
@@ -230,7 +230,7 @@ mod tests {
     fn settings_are_found_wherever_they_are() {
         const LEN: usize = 1 << 20;
         let page = super::page_size();
-        let fresh = || super::super::reserve(LEN, super::super::Access::ReadWrite).expect("a mapping");
+        let fresh = || super::super::reserve(LEN, super::super::Protection::ReadWrite).expect("a mapping");
         let nodes: libc::c_ulong = 1;
         let set: [&dyn Fn(*mut libc::c_void) -> i64; 3] = [
             // SAFETY: what is set changes no contents; the pages are a mapping's of ours.
@@ -265,11 +265,11 @@ mod tests {
         let is_admin = super::super::process_size().expect("it is known").is_admin;
         if std::env::var_os(INSIDE).is_some() {
             assert_ne!(capabilities >> 21 & 1, 0, "it has what it looks like");
-            assert!(!is_admin && !super::super::has_the_first_users());
+            assert!(!is_admin && !super::super::in_initial_user_namespace());
             return;
         }
         // (These tests may be running in a container of that kind.)
-        assert_eq!(is_admin, super::super::has_the_first_users() && capabilities >> 21 & 1 == 1);
+        assert_eq!(is_admin, super::super::in_initial_user_namespace() && capabilities >> 21 & 1 == 1);
         let mut inside = std::process::Command::new(std::env::current_exe().expect("it is known"));
         inside.args(["--exact", HERE]).env(INSIDE, "1");
         // SAFETY: getuid has no preconditions.

@@ -22,13 +22,13 @@ const BYTES: usize = 64 << 10;
 const COUNT: usize = if cfg!(debug_assertions) { 64 } else { 8 };
 
 #[repr(C, align(16))]
-struct Memory(UnsafeCell<[u8; COUNT * BYTES]>);
+struct StaticStacks(UnsafeCell<[u8; COUNT * BYTES]>);
 
 // SAFETY: no reference to the bytes is ever made. A stack is used by whoever has its lock.
-unsafe impl Sync for Memory {}
+unsafe impl Sync for StaticStacks {}
 
 /// The stacks until they are mapped, and where that is not allowed.
-static MEMORY: Memory = Memory(UnsafeCell::new([0; COUNT * BYTES]));
+static MEMORY: StaticStacks = StaticStacks(UnsafeCell::new([0; COUNT * BYTES]));
 /// The mapping; null until there is one. It is never given back.
 static MAPPED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 /// Which of them is in use, wherever they lie: a stack that is taken while they are mapped stays where it is.
@@ -46,12 +46,12 @@ fn stacks() -> (*mut u8, usize) {
 }
 
 /// Maps the stacks, each with a guard page below it, once. Outside of any signal.
-pub(crate) fn map_stacks() {
+pub(crate) fn map_handler_stacks() {
     if !MAPPED.load(Acquire).is_null() {
         return;
     }
     let (page, stride) = (super::page_size(), stride());
-    let Ok(mapped) = super::reserve(COUNT * stride, super::Access::None) else { return };
+    let Ok(mapped) = super::reserve(COUNT * stride, super::Protection::None) else { return };
     // SAFETY: the range above each guard page lies in the new mapping.
     let is_made = (0..COUNT)
         .all(|index| unsafe { super::commit(mapped.as_ptr().add(index * stride + page), BYTES) }.is_ok());
@@ -70,7 +70,7 @@ fn free_stack() -> Option<(TryLockGuard<'static, ()>, *mut u8)> {
     let (start, stride) = stacks();
     LOCKS.iter().enumerate().find_map(|(index, lock)| {
         let above = start.wrapping_add(index.wrapping_add(1).wrapping_mul(stride));
-        lock.take().map(|held| (held, above))
+        lock.try_lock().map(|held| (held, above))
     })
 }
 
@@ -83,7 +83,7 @@ fn is_on_a_stack(address: usize) -> bool {
 }
 
 /// A function and what it is called with.
-struct Task {
+struct StackCall {
     call: unsafe extern "C" fn(*mut ()),
     data: *mut (),
 }
@@ -102,21 +102,21 @@ pub(crate) fn on_large_stack<F: FnOnce()>(f: F) {
         }
     }
     let mut f = Some(f);
-    switch_stack(&Task { call: call::<F>, data: (&raw mut f).cast() });
+    switch_stack(&StackCall { call: call::<F>, data: (&raw mut f).cast() });
 }
 
 /// A function of its own, with a small frame: that frame is on the stack that is nearly full.
 #[inline(never)]
-fn switch_stack(task: &Task) {
+fn switch_stack(task: &StackCall) {
     // Whoever is on one of them has room already.
     if !is_on_a_stack(core::ptr::from_ref(task).addr())
         && let Some((held, top)) = free_stack()
     {
-        let mask = super::block_signals();
+        let mask = super::block_async_signals();
         // SAFETY: the stack is this call's until `held` is dropped, its upper end is a multiple of 16, and the task outlives
         // the call, which returns.
         unsafe { switch(task, top, call_alone) };
-        super::restore_signals(mask);
+        super::restore_signal_mask(mask);
         return drop(held);
     }
     // SAFETY: the function was made for this data.
@@ -125,7 +125,7 @@ fn switch_stack(task: &Task) {
 
 /// Calls without an alternate stack: the kernel would take that for free while the stack pointer is here, and let a nested
 /// handler write over ours. Nested handlers stay on this stack instead.
-unsafe extern "C" fn call_alone(task: &Task) {
+unsafe extern "C" fn call_alone(task: &StackCall) {
     let alternate = super::change_alternate_stack(None);
     // SAFETY: the function was made for this data.
     unsafe { (task.call)(task.data) };
@@ -147,7 +147,7 @@ unsafe extern "C" fn call_alone(task: &Task) {
 /// Nobody else uses that stack, `top` is a multiple of 16, and `call` does not unwind.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
-unsafe extern "C" fn switch(task: &Task, top: *mut u8, call: unsafe extern "C" fn(&Task)) {
+unsafe extern "C" fn switch(task: &StackCall, top: *mut u8, call: unsafe extern "C" fn(&StackCall)) {
     naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -176,7 +176,7 @@ unsafe extern "C" fn switch(task: &Task, top: *mut u8, call: unsafe extern "C" f
 /// Nobody else uses that stack, `top` is a multiple of 16, and `call` does not unwind.
 #[cfg(target_arch = "aarch64")]
 #[unsafe(naked)]
-unsafe extern "C" fn switch(task: &Task, top: *mut u8, call: unsafe extern "C" fn(&Task)) {
+unsafe extern "C" fn switch(task: &StackCall, top: *mut u8, call: unsafe extern "C" fn(&StackCall)) {
     naked_asm!(
         ".cfi_startproc",
         "stp x29, x30, [sp, #-16]!",
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_page_below_every_mapped_stack_is_a_guard() {
-        map_stacks();
+        map_handler_stacks();
         let (start, stride) = stacks();
         assert_eq!((start, stride), (MAPPED.load(Acquire), super::super::page_size() + BYTES));
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -230,7 +230,7 @@ mod tests {
                 ("rw-p".into(), "rw-p".into())
             );
         }
-        map_stacks();
+        map_handler_stacks();
         assert_eq!(stacks().0, start, "mapped once");
     }
 

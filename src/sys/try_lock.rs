@@ -26,7 +26,7 @@ pub(crate) fn not_inherited(holder: u64) -> bool {
 }
 
 #[cfg(not(highwater_portable))]
-use super::image::{memory_id, survived};
+use super::memory_id::{memory_id, survived};
 
 /// Other systems only have the process's number.
 #[cfg(highwater_portable)]
@@ -39,40 +39,40 @@ fn survived(_thread: u32) -> bool {
     false
 }
 
-/// A thing to lend.
+/// A value to lend.
 pub(crate) struct TryLock<T> {
     /// Who has it, 0 for nobody: a child that was forked while another thread had it finds nobody there who would give
     /// it back.
     holder: AtomicU64,
-    thing: UnsafeCell<T>,
+    value: UnsafeCell<T>,
 }
 
-// SAFETY: only whoever is the holder touches the thing, and passes it on with the holder's word.
+// SAFETY: only whoever is the holder touches the value, and passes it on with the holder's word.
 unsafe impl<T: Send> Sync for TryLock<T> {}
 
 impl<T> TryLock<T> {
-    pub(crate) const fn new(thing: T) -> Self {
-        TryLock { holder: AtomicU64::new(0), thing: UnsafeCell::new(thing) }
+    pub(crate) const fn new(value: T) -> Self {
+        TryLock { holder: AtomicU64::new(0), value: UnsafeCell::new(value) }
     }
 
-    /// The thing, if nobody has it. Signal-safe.
-    pub(crate) fn take(&self) -> Option<TryLockGuard<'_, T>> {
+    /// The value, if nobody has it. Signal-safe.
+    pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
         let holder = self.holder.load(Relaxed);
         if holder != 0 && !not_inherited(holder) {
             return None;
         }
         let taken = self.holder.compare_exchange(holder, this_holder(), Acquire, Relaxed);
-        // Not `then_some`: what is made and not wanted is dropped, which would give the thing back.
+        // Not `then_some`: what is made and not wanted is dropped, which would give the value back.
         taken.is_ok().then(|| TryLockGuard(self))
     }
 }
 
 /// The first of several things that nobody has. Signal-safe.
-pub(crate) fn any<T>(things: &[TryLock<T>]) -> Option<TryLockGuard<'_, T>> {
-    things.iter().find_map(TryLock::take)
+pub(crate) fn try_lock_any<T>(things: &[TryLock<T>]) -> Option<TryLockGuard<'_, T>> {
+    things.iter().find_map(TryLock::try_lock)
 }
 
-/// The thing, for as long as this lives.
+/// The value, for as long as this lives.
 pub(crate) struct TryLockGuard<'a, T>(&'a TryLock<T>);
 
 impl<T> Deref for TryLockGuard<'_, T> {
@@ -80,14 +80,14 @@ impl<T> Deref for TryLockGuard<'_, T> {
 
     fn deref(&self) -> &T {
         // SAFETY: this is the holder.
-        unsafe { &*self.0.thing.get() }
+        unsafe { &*self.0.value.get() }
     }
 }
 
 impl<T> DerefMut for TryLockGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: this is the holder.
-        unsafe { &mut *self.0.thing.get() }
+        unsafe { &mut *self.0.value.get() }
     }
 }
 
@@ -104,16 +104,16 @@ mod tests {
     #[test]
     fn one_at_a_time_has_it_and_a_child_does_not_wait_for_its_parent() {
         let things = [const { TryLock::new(0u32) }; 2];
-        let (mut first, second) = (any(&things).unwrap(), any(&things));
+        let (mut first, second) = (try_lock_any(&things).unwrap(), try_lock_any(&things));
         *first += 7;
-        assert!(second.is_some() && any(&things).is_none());
+        assert!(second.is_some() && try_lock_any(&things).is_none());
         drop(first);
-        assert_eq!(any(&things).as_deref(), Some(&7));
+        assert_eq!(try_lock_any(&things).as_deref(), Some(&7));
         let other = this_holder() ^ 1;
         let held = TryLock::new(1u32);
         held.holder.store(other, Relaxed);
-        assert!(held.take().is_none(), "another thread has it");
+        assert!(held.try_lock().is_none(), "another thread has it");
         held.holder.store(other.wrapping_add(1 << 32), Relaxed);
-        assert!(held.take().is_some(), "a thread of the process that this was forked from had it");
+        assert!(held.try_lock().is_some(), "a thread of the process that this was forked from had it");
     }
 }

@@ -14,27 +14,27 @@ const HELGRIND_CLEAN: usize = (b'H' as usize) << 24 | (b'G' as usize) << 16;
 
 /// What the process runs under.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Host {
+enum ValgrindTool {
     Processor,
     Valgrind,
     Helgrind,
 }
 
-fn host() -> Host {
+fn host() -> ValgrindTool {
     /// 0: not asked yet.
     static HOST: AtomicU8 = AtomicU8::new(0);
     match HOST.load(Relaxed) {
-        1 => return Host::Processor,
-        2 => return Host::Valgrind,
-        3 => return Host::Helgrind,
+        1 => return ValgrindTool::Processor,
+        2 => return ValgrindTool::Valgrind,
+        3 => return ValgrindTool::Helgrind,
         _ => {}
     }
     let host = if request(RUNNING, 0) == 0 {
-        Host::Processor
+        ValgrindTool::Processor
     } else if request(HELGRIND_CLEAN, usize::MAX) != usize::MAX {
-        Host::Helgrind
+        ValgrindTool::Helgrind
     } else {
-        Host::Valgrind
+        ValgrindTool::Valgrind
     };
     HOST.store(host as u8 + 1, Relaxed);
     host
@@ -43,14 +43,14 @@ fn host() -> Host {
 /// Whether the process runs under valgrind, whichever tool. A string instruction that is resumed there after a fault has
 /// lost an element, so memory must not grow by faults.
 pub(crate) fn under_valgrind() -> bool {
-    host() != Host::Processor
+    host() != ValgrindTool::Processor
 }
 
 /// Whether the tool is helgrind. It allocates shadow memory for a writable mapping when that is made (800 MiB and 0.7 s
 /// for each GiB), and none for an inaccessible one that is made writable later. memcheck is the other way round: it takes
 /// 2.7 s for each GiB to make an inaccessible mapping writable.
 pub(super) fn under_helgrind() -> bool {
-    host() == Host::Helgrind
+    host() == ValgrindTool::Helgrind
 }
 
 /// A client request without arguments; `otherwise` is the answer where nobody knows it.

@@ -6,7 +6,7 @@
 use super::classes::{GRAIN, SLICE};
 use super::local::Local;
 use super::page::Page;
-use crate::sys::{self, Access, Errno};
+use crate::sys::{self, Errno, Protection};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
@@ -54,11 +54,11 @@ impl Meta {
     /// Reserves what a heap of so many slices needs; `checks` is whether it has bits.
     pub(super) fn reserve(slices: usize, checks: bool) -> Result<Self, Errno> {
         let (table, bits, len) = Self::places(slices, checks);
-        let start = sys::reserve(len, Access::None)?;
+        let start = sys::reserve(len, Protection::None)?;
         // SAFETY: the whole range is ours, and new.
         unsafe {
-            sys::dump(start.as_ptr(), len, false);
-            sys::name(start, len, c"highwater:heap table");
+            sys::set_dumpable(start.as_ptr(), len, false);
+            sys::set_name(start, len, c"highwater:heap table");
         }
         Ok(Meta { start, len, table, bits })
     }
@@ -105,7 +105,7 @@ impl Meta {
         let (start, len) = (self.start.as_ptr().wrapping_add(from), to - from);
         // SAFETY: a part of our own range.
         unsafe {
-            sys::dump(start, len, true);
+            sys::set_dumpable(start, len, true);
             sys::commit(start, len)
         }
     }

@@ -100,7 +100,7 @@ impl<T: ThreadSlot> General<T> {
             use crate::sys::evidence::RefusedCall;
             let bytes = Meta::bytes(all, checks);
             let request = Request::Allocation { requested: bytes, effective: bytes };
-            let refusal = explain_call(errno, RefusedCall::Addresses(bytes));
+            let refusal = explain_call(errno, RefusedCall::Reserve(bytes));
             HeapError::OutOfMemory(OutOfMemory::new(ground.control(), request, 0, refusal))
         })?;
         let heap = General {

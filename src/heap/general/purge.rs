@@ -47,7 +47,7 @@ impl<T: ThreadSlot> General<T> {
                     let dirty = page.dirty.get() as usize;
                     if dirty > 0 {
                         let start = self.index_of(run);
-                        if !sys::empty(self.slice_at(start), page.bytes()) {
+                        if !sys::purge(self.slice_at(start), page.bytes()) {
                             // (All of it is locked, most likely.)
                             return given;
                         }

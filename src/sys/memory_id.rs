@@ -5,7 +5,7 @@
 //! threads of its parent go on. So it is the memory that has a number. It lies on a page that the kernel fills with
 //! zeroes in every copy, also in one that a bare `clone` made around the C library.
 
-use super::{Access, Errno, page_size, process_id, release, reserve, thread_address};
+use super::{Errno, Protection, page_size, process_id, release, reserve, thread_address};
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
@@ -48,7 +48,7 @@ fn renew(before: u32) -> u32 {
 }
 
 /// Sees to it that copies get a number of their own. The first region does so; outside of any signal.
-pub(crate) fn watch_copies() -> Result<(), Errno> {
+pub(crate) fn init_memory_id() -> Result<(), Errno> {
     // Not a `OnceLock`: a child that was forked in the middle would wait for ever. Twice does no harm.
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.load(Relaxed) {
@@ -57,7 +57,7 @@ pub(crate) fn watch_copies() -> Result<(), Errno> {
     super::on_fork_in_child(in_child)?;
     let id = memory_id();
     // Without a page the handler above has to do.
-    if let Ok(page) = reserve(page_size(), Access::ReadWrite) {
+    if let Ok(page) = reserve(page_size(), Protection::ReadWrite) {
         let word: NonNull<AtomicU32> = page.cast();
         // SAFETY: the page is fresh, zeroed and ours alone until it is published.
         let is_published = unsafe {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_copy_has_another_number_also_around_the_c_library() {
-        watch_copies().unwrap();
+        init_memory_id().unwrap();
         let before = memory_id();
         assert_eq!(memory_id(), before);
         for bare in [false, true] {
