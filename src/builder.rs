@@ -1,14 +1,11 @@
-//! Asking for a region, or for what stands on one.
+//! The builder of regions and of every type that stands on one.
 
-use crate::engine;
-use crate::fallible::{self, Exhausted};
-use crate::guard::Sink;
-use crate::heap::Kind;
+use crate::engine::{self, EngineNeeds};
+use crate::fallible;
 use crate::oom::{self, Injection, Response};
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 use crate::region::{BuildError, Name, Options, Region, Role, Source};
 use core::fmt;
-use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Release;
 use std::fs::File;
 
@@ -29,45 +26,39 @@ use std::fs::File;
 /// assert_eq!(arena.reserved_bytes(), 1 << 30);
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct Builder<T> {
+pub struct Builder<T: FromRegion> {
     options: Options,
-    /// Where events go, if there was memory for that.
-    log: Result<Option<Sink>, Exhausted>,
-    heap: Kind,
+    extra: T::Extra,
     injection: Option<Injection>,
     response: Response,
     engine: Option<RegionEngine>,
-    what: PhantomData<fn() -> T>,
 }
 
-impl<T> fmt::Debug for Builder<T> {
+impl<T: FromRegion> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.options.fmt(f)
     }
 }
 
-impl<T> Builder<T> {
+impl<T: FromRegion> Builder<T> {
     pub(crate) fn new() -> Self {
         Builder {
             options: Options::default(),
-            log: Ok(None),
-            heap: Kind::default(),
+            extra: T::Extra::default(),
             injection: None,
             response: Response::Abort,
             engine: None,
-            what: PhantomData,
         }
     }
 
-    pub(crate) fn retarget<U>(self) -> Builder<U> {
+    /// The same policies, for another type that takes the same extra.
+    pub(crate) fn retarget<U: FromRegion<Extra = T::Extra>>(self) -> Builder<U> {
         Builder {
             options: self.options,
-            log: self.log,
-            heap: self.heap,
+            extra: self.extra,
             injection: self.injection,
             response: self.response,
             engine: self.engine,
-            what: PhantomData,
         }
     }
 
@@ -83,14 +74,14 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Has texts speak of a vector: for one that is made of a region or an arena.
+    /// Reports call it a vector: for a vector that is made from a region or an arena.
     #[doc(hidden)]
     pub fn vector(mut self) -> Self {
         self.options.role = Role::Vector;
         self
     }
 
-    /// How many bytes a default reservation is going to hold before it grows further: it is that large at least.
+    /// The minimum of a default reservation: the bytes that it will hold before it grows further.
     #[doc(hidden)]
     pub fn expect(mut self, bytes: usize) -> Self {
         self.options.expected = bytes;
@@ -109,11 +100,11 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How the region grows. [`RegionEngine::Paged`] needs no signal handler: for a program in which SIGSEGV belongs to somebody
-    /// else. The default is what [`set_engine`](crate::set_engine) chose, [`RegionEngine::Paged`] under valgrind, and the engine
+    /// How the region grows. [`RegionEngine::Paged`] needs no signal handler: for a program in which SIGSEGV belongs to
+    /// another runtime. The default is what [`set_engine`](crate::set_engine) chose, [`RegionEngine::Paged`] under valgrind, and the engine
     /// that the library was built with otherwise; asking for [`RegionEngine::Fault`] gets that under valgrind too.
-    /// Whether an allocation check commits ([`RegionEngine::Explicit`]) is decided when the library is built: that can be asked
-    /// for where it is built so, and for what commits by request in every build: a [`Region`], a heap, a
+    /// Whether an allocation check commits ([`RegionEngine::Explicit`]) is decided when the library is built. So that engine can
+    /// be asked for in a build that has it, and in every build for the types that commit by request: a [`Region`], a heap, a
     /// [`DebugArena`](crate::DebugArena). For these it means that no handler is installed.
     ///
     /// ```
@@ -144,13 +135,9 @@ impl<T> Builder<T> {
         self
     }
 
-    pub(crate) fn sink(mut self, sink: Result<Option<Sink>, Exhausted>) -> Self {
-        self.log = sink;
-        self
-    }
-
-    pub(crate) fn heap(mut self, kind: Kind) -> Self {
-        self.heap = kind;
+    /// What is not a policy of the region itself: see [`FromRegion::Extra`].
+    pub(crate) fn extra(mut self, extra: T::Extra) -> Self {
+        self.extra = extra;
         self
     }
 
@@ -166,7 +153,7 @@ impl<T> Builder<T> {
         self
     }
 
-    /// How much memory growth leaves to the rest of the system. A [`Builder::head`] is not asked about.
+    /// How much memory growth leaves to the rest of the system. The [`Builder::head`] is not admitted by it.
     pub fn headroom(mut self, headroom: Headroom) -> Self {
         self.options.headroom = headroom;
         self
@@ -198,58 +185,67 @@ impl<T> Builder<T> {
     /// (`trim`), which becomes a hole. There is no guard before the head, since the file starts there.
     ///
     /// # Safety
-    /// Until the region is dropped nobody writes to the file, maps it writable or changes its length, in
-    /// this process or another: the bytes are lent out as references, and a page beyond the file's end
-    /// raises SIGBUS.
+    /// Until the region is dropped, neither this process nor another one writes to the file, maps it writable or changes
+    /// its length: the bytes are lent out as references, and a page beyond the file's end raises SIGBUS.
     pub unsafe fn file_backing(mut self, file: File) -> Self {
         self.options.source = Source::File(file);
         self
     }
 }
 
-/// What was asked for and is no policy of the region itself.
+/// What a [`Builder`] hands to the type that it builds, beside the region.
 #[doc(hidden)]
-pub struct Asked<'a> {
+pub struct BuildInputs<'a, X> {
     pub(crate) guard: &'a GuardPolicy,
-    pub(crate) log: Option<Sink>,
     pub(crate) response: &'a Response,
-    pub(crate) heap: Kind,
+    pub(crate) extra: X,
 }
 
-/// What a [`Builder`] makes of a region.
+/// A type that a [`Builder`] makes from a region.
 #[doc(hidden)]
-pub trait Over: Sized {
+pub trait FromRegion: Sized {
     /// Whether it places its allocations by a ledger.
     const CHECKED: bool;
 
-    /// Whether it may be grown by touching it. What commits everything itself leaves SIGSEGV to whoever has it.
+    /// Whether it may grow by a touch. A type that commits everything itself needs no SIGSEGV handler.
     const TOUCHED: bool = true;
 
-    /// Whether something allocates in it by a check whose failing side does not return in the fault engine.
+    /// Whether it has an allocation check whose failing side does not return in the fault engine.
     const HAS_CHECK: bool = Self::TOUCHED;
 
     /// What texts call it.
     const ROLE: Role;
 
-    /// Itself, over a region that nobody else has.
-    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError>;
+    /// Options of the type itself, beside the policies of the region.
+    type Extra: Default;
+
+    /// Builds the value over `region`, which has no other user.
+    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError>;
 }
 
-impl Over for Region {
+impl FromRegion for Region {
     const CHECKED: bool = false;
     const HAS_CHECK: bool = false;
     const ROLE: Role = Role::Region;
+    type Extra = ();
 
-    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, _inputs: BuildInputs<'_, ()>) -> Result<Self, BuildError> {
         Ok(region)
     }
 }
 
-impl<T: Over> Builder<T> {
-    /// Makes what was asked for.
+impl Region {
+    /// A region with policies of your own.
+    pub fn builder() -> Builder<Self> {
+        Builder::new()
+    }
+}
+
+impl<T: FromRegion> Builder<T> {
+    /// Builds the value.
     ///
     /// # Panics
-    /// With the text of the [`BuildError`] when that cannot be had.
+    /// With the text of the [`BuildError`] where [`try_build`](Builder::try_build) returns one.
     #[track_caller]
     pub fn build(self) -> T {
         match self.try_build() {
@@ -258,21 +254,22 @@ impl<T: Over> Builder<T> {
         }
     }
 
-    /// Makes what was asked for.
+    /// Builds the value.
     ///
     /// # Errors
-    /// A [`BuildError`] that names the value which cannot be honoured, or the limit that stood in the way.
+    /// A [`BuildError`] that names the value which cannot be honoured, or the limit that refused it.
     pub fn try_build(self) -> Result<T, BuildError> {
-        if engine::wants_handler::<T>(self.engine) {
+        let needs = EngineNeeds { checked: T::CHECKED, touched: T::TOUCHED, has_check: T::HAS_CHECK };
+        if engine::wants_handler(needs, self.engine) {
             crate::fault::install()
                 .and_then(|()| crate::fault::prepare_thread())
                 .map_err(BuildError::Handler)?;
         }
-        // (Which takes descriptors; a program whose malloc is a heap may count its own.)
+        // This opens descriptors. A heap without headroom needs none, and a program whose malloc is a heap may count them.
         if T::TOUCHED || self.options.headroom != Headroom::Off {
             oom::prepare()?;
         }
-        // Without it a forked child may count what it has not, and be refused for that.
+        // Without it a forked child may count memory that it does not have, and be refused for that.
         #[cfg(not(highwater_portable))]
         let _ = crate::region::keep_addresses();
         let guard = self.options.guard.without_placed();
@@ -280,14 +277,13 @@ impl<T: Over> Builder<T> {
             Response::Spill(dir) => Some(fallible::path(dir)?),
             _ => None,
         };
-        // (A part of something else that is built as a region has its role already.)
+        // (A region that is built as a part of another type has its role already.)
         let role = if self.options.role == Role::Region { T::ROLE } else { self.options.role };
         let mut options = Options { checked: T::CHECKED, role, spill, ..self.options };
-        engine::choose::<T>(&mut options, self.engine)?;
+        engine::choose(needs, &mut options, self.engine)?;
         let region = Region::make(options)?;
         oom::set_injection(&region.control().injected, self.injection);
         region.control().response.store(self.response.to_word(), Release);
-        let (log, response, heap) = (self.log?, &self.response, self.heap);
-        T::over(region, Asked { guard: &guard, log, response, heap })
+        T::from_region(region, BuildInputs { guard: &guard, response: &self.response, extra: self.extra })
     }
 }

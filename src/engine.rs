@@ -1,6 +1,5 @@
-//! Which engine a region gets: what was asked for, the process's choice, valgrind, the build.
+//! Which engine a region gets: by its builder, the process's choice, valgrind and the build, in this order.
 
-use crate::builder::Over;
 use crate::oom;
 use crate::policy::{Growth, RegionEngine, Reserve};
 use crate::region::{BuildError, Options, Source};
@@ -8,10 +7,10 @@ use crate::sys;
 use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// What regions are made with where their builder does not say: 0 for the build's own.
+/// The engine of regions whose builder names none: 0 for the build's own.
 static DEFAULT: AtomicU8 = AtomicU8::new(0);
 
-/// Chooses the engine of all regions that are made from now on and whose builder does not say: also those of
+/// Chooses the engine of all regions that are made from now on and whose builder names none: also those of
 /// [`Arena::new`](crate::Arena::new), [`scratch`](crate::scratch) and vectors. `None` is the default: what the library
 /// was built with ([`engine`](crate::engine)), and [`RegionEngine::Paged`] under valgrind. Call it before the first region is
 /// made where no handler may be installed: in a plug-in of a JVM or a Go program.
@@ -19,7 +18,7 @@ static DEFAULT: AtomicU8 = AtomicU8::new(0);
 /// Heaps and [`DebugArena`](crate::DebugArena)s commit everything by request with any engine.
 ///
 /// # Errors
-/// [`BuildError::Engine`] where this build has not that engine.
+/// [`BuildError::Engine`] where this build does not have that engine.
 ///
 /// ```
 /// use highwater::{Arena, RegionEngine};
@@ -58,7 +57,7 @@ fn chosen() -> Option<RegionEngine> {
     }
 }
 
-/// The engine that an arena gets whose builder does not say: what [`set_engine`] chose, or [`RegionEngine::Paged`] under valgrind,
+/// The engine of an arena whose builder names none: what [`set_engine`] chose, or [`RegionEngine::Paged`] under valgrind,
 /// or the one that the library was built with.
 pub fn default_engine() -> RegionEngine {
     chosen().unwrap_or(if sys::under_valgrind() && RegionEngine::BUILT == RegionEngine::Fault {
@@ -68,42 +67,58 @@ pub fn default_engine() -> RegionEngine {
     })
 }
 
-/// Whether SIGSEGV is to be handled for the region that is going to be made.
-pub(crate) fn wants_handler<T: Over>(asked: Option<RegionEngine>) -> bool {
-    // Under valgrind nothing grows by a fault, and violations of guards are still reported.
-    T::TOUCHED && asked.or(chosen()).unwrap_or(RegionEngine::BUILT) == RegionEngine::Fault
+/// What the type that is built on the region needs of an engine.
+#[derive(Clone, Copy)]
+pub(crate) struct EngineNeeds {
+    /// Its allocations are placed by a ledger.
+    pub(crate) checked: bool,
+    /// It may grow by a touch; otherwise it commits everything itself.
+    pub(crate) touched: bool,
+    /// It has an allocation check whose failing side does not return in the fault engine.
+    pub(crate) has_check: bool,
 }
 
-/// Decides on the engine, and with it on how much is made accessible at once. What [`oom::prepare`] opens is there already.
-pub(crate) fn choose<T: Over>(options: &mut Options, asked: Option<RegionEngine>) -> Result<(), BuildError> {
-    if let Some(asked) = asked {
-        let is_had = match asked {
+/// Whether the handler of SIGSEGV has to be installed for the region.
+pub(crate) fn wants_handler(needs: EngineNeeds, requested: Option<RegionEngine>) -> bool {
+    // Under valgrind nothing grows by a fault, and violations of guards are still reported.
+    needs.touched && requested.or(chosen()).unwrap_or(RegionEngine::BUILT) == RegionEngine::Fault
+}
+
+/// Decides on the engine, and with it on how much is made accessible at once. [`oom::prepare`] was called before.
+pub(crate) fn choose(
+    needs: EngineNeeds,
+    options: &mut Options,
+    requested: Option<RegionEngine>,
+) -> Result<(), BuildError> {
+    let EngineNeeds { checked, touched, has_check } = needs;
+    if let Some(requested) = requested {
+        let is_available = match requested {
             RegionEngine::Fault => cfg!(highwater_fault),
-            // An allocation check that returns costs the fault engine's; the rest commits by request anyway.
-            RegionEngine::Explicit => cfg!(not(highwater_fault)) || T::CHECKED || !T::HAS_CHECK,
+            // In a build with the fault engine an allocation check cannot return; types without one commit by request.
+            RegionEngine::Explicit => cfg!(not(highwater_fault)) || checked || !has_check,
             RegionEngine::Paged => true,
         };
-        if !is_had {
-            return Err(BuildError::Engine { asked, built: RegionEngine::BUILT });
+        if !is_available {
+            return Err(BuildError::Engine { asked: requested, built: RegionEngine::BUILT });
         }
     }
-    let commits_by_request = T::CHECKED || !T::TOUCHED;
+    let commits_by_request = checked || !touched;
     let engine =
-        if commits_by_request { RegionEngine::Explicit } else { asked.unwrap_or_else(default_engine) };
+        if commits_by_request { RegionEngine::Explicit } else { requested.unwrap_or_else(default_engine) };
     if engine == RegionEngine::Paged {
         options.growth = Growth::Upfront;
-        options.at_most = Some(room(options));
+        options.max_accessible = Some(max_accessible(options));
     }
-    let is_upfront = options.growth == Growth::Upfront && !T::CHECKED;
+    let is_upfront = options.growth == Growth::Upfront && !checked;
     options.engine = if is_upfront { RegionEngine::Paged } else { engine };
     Ok(())
 }
 
 /// How many bytes a region may make accessible at once.
-fn room(options: &Options) -> usize {
+fn max_accessible(options: &Options) -> usize {
     match &options.source {
         Source::Anonymous => oom::available(options.headroom),
-        // All of it gets its blocks at once: what was asked for is tried, and nothing is asked for that would fill the disk.
+        // A file gets all of its blocks at once. A reserve that was asked for is tried; a default one must not fill the disk.
         source if options.reserve == Reserve::Default => {
             free_on_disk(source).map_or(usize::MAX, |free| free / 4)
         }

@@ -11,9 +11,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// The global allocator had no memory.
+/// The global allocator had no memory. (`pub` in a private module: the options of a public type contain it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Exhausted {
+pub struct Exhausted {
     /// The bytes that it was asked for.
     pub(crate) bytes: usize,
 }

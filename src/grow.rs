@@ -3,9 +3,9 @@
 
 use crate::math::step;
 use crate::oom::admit::{admit, uninjected, within};
-use crate::oom::{Cause, OutOfMemory, Refusal, Request, explain};
+use crate::oom::{Cause, OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::policy::Growth;
-use crate::region::{Advance, ControlBlock, Region, Spilled};
+use crate::region::{ControlBlock, FrontierAdvance, Region, Spilled};
 use crate::stats::{GrowthEvent, remember};
 use crate::sys;
 use core::sync::atomic::Ordering::Relaxed;
@@ -162,7 +162,7 @@ fn advance_by(
     };
     let advance = control.frontier.advance(to, plan, commit);
     let moved = match &advance {
-        Ok(Advance::Grown { to, moved, .. }) => {
+        Ok(FrontierAdvance::Grown { to, moved, .. }) => {
             control.in_memory(*to).saturating_sub(control.in_memory(to.saturating_sub(*moved)))
         }
         _ => 0,
@@ -175,8 +175,8 @@ fn advance_by(
     }
     admitted.into_iter().for_each(|admitted| admitted.settle(moved));
     match advance {
-        Ok(Advance::Covered) => Ok(Advanced::Covered),
-        Ok(Advance::Grown { from: before, to: after, .. }) => {
+        Ok(FrontierAdvance::Covered) => Ok(Advanced::Covered),
+        Ok(FrontierAdvance::Grown { from: before, to: after, .. }) => {
             Ok(Advanced::Grown(Grown { before, after, populate_from }))
         }
         Err(_) if pending => Ok(Advanced::Pending),
@@ -188,7 +188,7 @@ fn advance_by(
 #[inline(never)] // its locals are not on the stack while the frontier moves
 fn finish(control: &ControlBlock, to: usize, why: GrowReason, began: u64, grown: Grown) {
     let Grown { before, after, populate_from } = grown;
-    control.close_latecomers(before, after);
+    control.protect_late_guards(before, after);
     control.wanted.fetch_max(to, Relaxed);
     let counters = &control.counters;
     // What spilled is there to be paged out, not in.
@@ -259,7 +259,7 @@ impl Region {
         let grown =
             within(control, end).and_then(|()| grow(control, control.frontier.get(), end, GrowReason::Ahead));
         grown.map_err(|refusal| {
-            let request = Request::Allocation { requested: end, effective: end };
+            let request = RefusedRequest::Allocation { requested: end, effective: end };
             OutOfMemory::new(control, request, control.stats().used, refusal)
         })
     }

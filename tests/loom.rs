@@ -18,7 +18,7 @@ mod free;
 mod frontier;
 
 use free::FreeList;
-use frontier::{Advance, Frontier};
+use frontier::{Frontier, FrontierAdvance};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -58,7 +58,7 @@ impl Region {
     }
 
     /// Grows by at least `step` pages so that those below `wanted` are accessible.
-    fn advance(&self, wanted: usize, step: usize) -> Result<Advance, &'static str> {
+    fn advance(&self, wanted: usize, step: usize) -> Result<FrontierAdvance, &'static str> {
         self.frontier.advance(
             wanted,
             |from| Ok((from + step).max(wanted).min(PAGES)),
@@ -159,7 +159,7 @@ fn a_thread_that_stops_in_the_middle_holds_nobody_up() {
                         Err("stopped here, before the frontier is raised")
                     },
                 );
-                assert!(begun.is_err() || begun == Ok(Advance::Covered));
+                assert!(begun.is_err() || begun == Ok(FrontierAdvance::Covered));
             })
         };
         let grower = {
@@ -190,15 +190,15 @@ fn what_is_reported_is_what_was_done() {
         let mut sum = 0;
         for (advance, wanted) in [(mine, 1), (other.join().unwrap(), 2)] {
             match advance {
-                Advance::Covered => {}
-                Advance::Grown { from, to, moved } => {
+                FrontierAdvance::Covered => {}
+                FrontierAdvance::Grown { from, to, moved } => {
                     assert!(from < wanted && wanted <= to);
                     sum += moved;
                 }
             }
         }
         assert_eq!(sum, region.frontier.get(), "every page is counted once");
-        assert!(mine != Advance::Covered || region.frontier.get() == 2);
+        assert!(mine != FrontierAdvance::Covered || region.frontier.get() == 2);
         region.frontier.set(0);
         assert_eq!(region.frontier.get(), 0, "whoever has it alone may move it down");
     });

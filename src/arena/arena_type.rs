@@ -7,10 +7,9 @@ use super::cursor::Cursor;
 use super::place::{Plain, Try};
 use super::scope::Scope;
 use super::watch::unbroken;
-use crate::builder::{Asked, Builder, Over};
-use crate::fallible;
+use crate::builder::{BuildInputs, Builder, FromRegion};
+use crate::fallible::{self, Exhausted};
 use crate::guard::{Event, Ledger, Sink};
-use crate::heap::Kind;
 use crate::oom::{AllocOrInitError, OutOfMemory, Response};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, GuardError, Monitor, Region, Role};
@@ -366,7 +365,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     pub fn log(self, log: bool) -> Self {
         // A standard error that is closed or full is no reason to fail.
         let to_stderr = |event: &Event<'_>| _ = writeln!(std::io::stderr(), "highwater: {event}");
-        if log { self.log_to(to_stderr) } else { self.sink(Ok(None)) }
+        if log { self.log_to(to_stderr) } else { self.extra(None) }
     }
 
     /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
@@ -391,24 +390,19 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     /// # }
     /// ```
     pub fn log_to(self, sink: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.sink(fallible::boxed(sink).map(|sink| Some(sink as Sink)))
+        self.extra(Some(fallible::boxed(sink).map(|sink| sink as Sink)))
     }
 }
 
-impl Region {
-    /// A region with policies of your own.
-    pub fn builder() -> Builder<Self> {
-        Builder::new()
-    }
-}
-
-impl<const MIN_ALIGN: usize, const CHECKED: bool> Over for Arena<MIN_ALIGN, CHECKED> {
+impl<const MIN_ALIGN: usize, const CHECKED: bool> FromRegion for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
     const ROLE: Role = Role::Arena;
+    /// Where events go, if there was memory for that.
+    type Extra = Option<Result<Sink, Exhausted>>;
 
-    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            Ledger::open(&region, asked.guard, asked.log)?;
+            Ledger::open(&region, inputs.guard, inputs.extra.transpose()?)?;
         }
         Ok(Arena { cursor: Cursor::over(&region), region })
     }
@@ -424,8 +418,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     fn from(region: Region) -> Self {
         region.control().set_role(Role::Arena);
         let (guard, response) = (GuardPolicy::default(), Response::Abort);
-        let asked = Asked { guard: &guard, log: None, response: &response, heap: Kind::default() };
-        match Self::over(region, asked) {
+        let inputs = BuildInputs { guard: &guard, response: &response, extra: None };
+        match Self::from_region(region, inputs) {
             Ok(arena) => arena,
             Err(error) => panic!("highwater: {error}"),
         }

@@ -8,8 +8,7 @@ use super::place::{Caller, Place, nowhere};
 use crate::grow::{GrowReason, grow};
 use crate::math::bump::{Block, bump_up};
 use crate::math::page::align_up;
-use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::oom::{OutOfMemory, Refusal, RefusedRequest};
 use crate::region::{ControlBlock, Region};
 use crate::sys;
 use core::cell::Cell;
@@ -97,7 +96,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
     /// Bytes that may be used in all.
     pub(super) fn most(&self) -> usize {
-        self.control.most()
+        self.control.usable_bytes()
     }
 
     /// Computes the limit again, after a change of what it is made of.
@@ -132,7 +131,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let used = self.used();
         let to = used.saturating_add(bytes);
         if to > self.most() {
-            let refusal = beyond(to, self.most(), self.control.asked());
+            let refusal = Refusal::past_limit(to, self.most(), self.control.requested_reserve());
             return Err(not_ahead(self.control, used, bytes, refusal));
         }
         if Self::WATCHED {
@@ -284,7 +283,7 @@ pub(super) fn not_ahead(
     bytes: usize,
     refusal: Refusal,
 ) -> OutOfMemory {
-    let request = Request::Allocation { requested: bytes, effective: bytes };
+    let request = RefusedRequest::Allocation { requested: bytes, effective: bytes };
     OutOfMemory::new(control, request, used, refusal)
 }
 
@@ -299,8 +298,12 @@ pub(super) fn check_error(
 ) -> OutOfMemory {
     let used = position.addr() - control.base().addr();
     let effective = end.saturating_sub(position.addr());
-    let refusal = beyond(used.saturating_add(effective), control.most(), control.asked());
-    OutOfMemory::new(control, Request::Allocation { requested: size, effective }, used, refusal)
+    let refusal = Refusal::past_limit(
+        used.saturating_add(effective),
+        control.usable_bytes(),
+        control.requested_reserve(),
+    );
+    OutOfMemory::new(control, RefusedRequest::Allocation { requested: size, effective }, used, refusal)
 }
 
 /// The error of a length that no layout can have.
@@ -343,11 +346,11 @@ pub(super) fn commit(
 ) -> Result<*mut u8, OutOfMemory> {
     let base = control.base().addr();
     let (used, to) = (position.addr() - base, end - base);
-    if to > control.most() {
+    if to > control.usable_bytes() {
         return Err(check_error(control, position, size, end));
     }
     grow(control, used, to, why).map_err(|refusal| {
-        let request = Request::Allocation { requested: size, effective: end - position.addr() };
+        let request = RefusedRequest::Allocation { requested: size, effective: end - position.addr() };
         OutOfMemory::new(control, request, used, refusal)
     })?;
     Ok(limit_of::<false>(control))
@@ -355,7 +358,7 @@ pub(super) fn commit(
 
 /// The limit of a cursor over a region, as things stand.
 pub(super) fn limit_of<const CHECKED: bool>(control: &ControlBlock) -> *mut u8 {
-    let most = control.most();
+    let most = control.usable_bytes();
     let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::HAS_PROTECTION);
     let offset = if checked_elsewhere { most } else { most.min(control.frontier.get()) };
     control.base().wrapping_add(offset)

@@ -59,7 +59,7 @@ macro_rules! figures {
         /// Bytes of address space that the region reserved: what was got, which may be less than asked for.
         #[inline]
         pub fn reserved_bytes(&self) -> usize {
-            self.cursor.control().asked()
+            self.cursor.control().requested_reserve()
         }
 
         /// The minimum alignment of every block, in bytes.

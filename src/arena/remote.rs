@@ -49,7 +49,7 @@ impl Remote {
 
     /// The bytes that may be used.
     pub fn most(&self) -> usize {
-        self.control.most()
+        self.control.usable_bytes()
     }
 
     /// Whether what lies below this address is committed and may be used.
@@ -89,7 +89,7 @@ impl Remote {
             return Err(self.refused(start, 0, len));
         }
         grow(self.control, offset, end, GrowReason::Ahead).map_err(|refusal| {
-            let request = crate::oom::Request::Allocation { requested: len, effective: len };
+            let request = crate::oom::RefusedRequest::Allocation { requested: len, effective: len };
             OutOfMemory::new(self.control, request, offset, refusal)
         })
     }

@@ -6,7 +6,7 @@ use super::local::LocalArena;
 use super::place::{Plain, Try};
 use super::scratch::Conflict;
 use super::shared_cursor::SharedCursor;
-use crate::builder::{Asked, Builder, Over};
+use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::oom::{AllocOrInitError, OutOfMemory};
 use crate::region::{BuildError, GuardError, Monitor, Region, Role};
 use crate::stats::Stats;
@@ -185,11 +185,12 @@ impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
     }
 }
 
-impl<const MIN_ALIGN: usize> Over for SharedArena<MIN_ALIGN> {
+impl<const MIN_ALIGN: usize> FromRegion for SharedArena<MIN_ALIGN> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Arena;
+    type Extra = ();
 
-    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, _inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
         Ok(region.into())
     }
 }

@@ -6,8 +6,7 @@ use super::place::{Caller, Place, nowhere};
 use crate::grow::{GrowReason, grow};
 use crate::math::bump::bump_up;
 use crate::math::page::{align_up, align_up_saturating};
-use crate::oom::OutOfMemory;
-use crate::oom::admit::beyond;
+use crate::oom::{OutOfMemory, Refusal};
 use crate::region::{ControlBlock, Region};
 
 /// The next free address, and how far blocks may go. The limit does not change while the arena is shared.
@@ -42,7 +41,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     pub(super) fn refresh_limit(&mut self) {
         let next = self.counter.get().min(self.last);
         self.counter.set(next);
-        self.limit = self.base.addr() + self.control.most();
+        self.limit = self.base.addr() + self.control.usable_bytes();
         // A limit may be set below what is in use.
         self.last = align_up_saturating(self.limit, MIN_ALIGN).max(next);
     }
@@ -74,7 +73,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         let used = self.used();
         let to = used.saturating_add(bytes);
         let refusal = if to > self.most() {
-            Err(beyond(to, self.most(), self.control.asked()))
+            Err(Refusal::past_limit(to, self.most(), self.control.requested_reserve()))
         } else {
             grow(self.control, used, to, GrowReason::Ahead)
         };

@@ -8,8 +8,7 @@ use super::place::Caller;
 use crate::grow::{GrowReason, grow};
 use crate::guard::{Broken, Ledger, Wanted, What};
 use crate::math::bump::bump_up;
-use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Refusal, Request, explain};
+use crate::oom::{OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::region::ControlBlock;
 use crate::report;
 use core::panic::Location;
@@ -58,7 +57,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let caller = caller.unwrap_or_else(|| Location::caller());
         let wanted = Wanted { size, align: align.max(MIN_ALIGN), before: self.used(), caller };
         let place = self.put(&wanted).map_err(|refusal| {
-            let request = Request::Allocation { requested: size, effective: block.end - position.addr() };
+            let request =
+                RefusedRequest::Allocation { requested: size, effective: block.end - position.addr() };
             OutOfMemory::new(self.control(), request, self.used(), refusal)
         })?;
         self.set_position_only(position.with_addr(block.end));
@@ -75,7 +75,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     fn put(&self, wanted: &Wanted) -> Result<*mut u8, Refusal> {
         let (control, ledger) = (self.control(), self.ledger());
         let Some(fit) = ledger.fit(wanted) else {
-            return Err(beyond(usize::MAX, control.reserved(), control.reserved()));
+            return Err(Refusal::past_limit(usize::MAX, control.reserved(), control.reserved()));
         };
         let before = control.frontier.get();
         grow(control, fit.first, fit.end, GrowReason::Request)?;
@@ -99,7 +99,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let wanted = Wanted { size: bytes, align: MIN_ALIGN, before: self.used(), caller };
         match self.ledger().fit(&wanted) {
             Some(fit) => grow(control, fit.first, fit.end, GrowReason::Ahead),
-            None => Err(beyond(usize::MAX, control.reserved(), control.reserved())),
+            None => Err(Refusal::past_limit(usize::MAX, control.reserved(), control.reserved())),
         }
     }
 
@@ -143,7 +143,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         }
         let wanted = Wanted { size: new, align, before, caller: last.caller };
         let place = self.put(&wanted).map_err(|refusal| {
-            let request = Request::Allocation { requested: new, effective: block.end - from.addr() };
+            let request = RefusedRequest::Allocation { requested: new, effective: block.end - from.addr() };
             OutOfMemory::new(self.control(), request, before, refusal)
         })?;
         // SAFETY: both blocks are live, as long as that, and two.

@@ -11,7 +11,7 @@ use super::{context, pass};
 use crate::grow::{GrowReason, grow};
 use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
 use crate::math::step;
-use crate::oom::{Answer, OutOfMemory, Refusal, Request, Response};
+use crate::oom::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::region::{self, ControlBlock};
 use crate::{report, sys};
 use core::ffi::{c_int, c_void};
@@ -153,7 +153,7 @@ fn refusal_error(control: &'static ControlBlock, offset: usize, refusal: Refusal
     let frontier = control.frontier.get();
     let step = step::exact(control.need(frontier, offset, offset.wrapping_add(1)));
     let step = step.frontier.saturating_sub(frontier);
-    OutOfMemory::new(control, Request::Growth { step }, offset, refusal)
+    OutOfMemory::new(control, RefusedRequest::Growth { step }, offset, refusal)
 }
 
 /// Whether this thread faulted at this address and instruction before with the page committed: then

@@ -95,11 +95,11 @@ impl Ledger {
 
     /// Makes a span inaccessible if that is affordable and the system agrees; its memory goes back in any case.
     fn shut(&self, span: &Range<usize>, affordable: bool) {
-        if affordable && self.control.close_afresh(span.start, span.end, self.name.as_c_str()).is_ok() {
+        if affordable && self.control.protect_by_remap(span.start, span.end, self.name.as_c_str()).is_ok() {
             self.ajar.borrow_mut().cut(span.clone());
             return;
         }
-        self.control.empty(span.start, span.end);
+        self.control.purge(span.start, span.end);
         self.ajar.borrow_mut().cover(span.clone());
     }
 

@@ -113,7 +113,9 @@ impl Ledger {
         debug_assert!(!control.is_checked(), "a region has one arena");
         // At least a page, to find out whether this very memory can be marked.
         let closed = control.frontier.get().max(sys::page_size());
-        control.close(0, closed).map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(closed)))?;
+        control
+            .protect(0, closed)
+            .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(closed)))?;
         if policy.mechanism == GuardMechanism::Advice && !control.guards_as_asked() {
             return Err(GuardError::NoMechanism(policy.mechanism));
         }
@@ -275,9 +277,9 @@ impl Ledger {
         let mut guarded = fit.end > fit.data_end;
         let guard = fit.data_end..fit.end;
         if guarded && !self.ajar.borrow().is_free(&guard) {
-            guarded = self.control.close(guard.start, guard.end).is_ok();
+            guarded = self.control.protect(guard.start, guard.end).is_ok();
         }
-        self.control.open(fit.first, fit.data_end)?;
+        self.control.unprotect(fit.first, fit.data_end)?;
         let end = if guarded { fit.end } else { fit.data_end };
         self.ajar.borrow_mut().cut(fit.first..end);
         self.taken.borrow_mut().insert(fit.first..end);

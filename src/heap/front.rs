@@ -6,7 +6,7 @@ use super::general::{self, Native, ThreadSlot};
 use super::policy::Policy;
 use super::stack::StackHeap;
 use super::{HeapError, HeapStats, Kind};
-use crate::builder::{Asked, Builder, Over};
+use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::region::{BuildError, Monitor, Region, Role};
 use core::fmt;
 use core::ptr::NonNull;
@@ -474,17 +474,18 @@ impl<T: ThreadSlot> Heap<T> {
 impl<T: ThreadSlot> Builder<Heap<T>> {
     /// How blocks are placed: a [`Kind`], or the options of one.
     pub fn policy(self, kind: impl Into<Kind>) -> Self {
-        self.heap(kind.into())
+        self.extra(kind.into())
     }
 }
 
-impl<T: ThreadSlot> Over for Heap<T> {
+impl<T: ThreadSlot> FromRegion for Heap<T> {
     const CHECKED: bool = false;
     const TOUCHED: bool = false;
     const ROLE: Role = Role::Heap;
+    type Extra = Kind;
 
-    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
-        Ok(Heap::over_with_slot(region, asked.heap)?)
+    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+        Ok(Heap::over_with_slot(region, inputs.extra)?)
     }
 }
 

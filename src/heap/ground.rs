@@ -2,8 +2,7 @@
 
 use super::HeapError;
 use crate::grow::{GrowReason, grow};
-use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Refusal, Request};
+use crate::oom::{OutOfMemory, Refusal, RefusedRequest};
 use crate::region::{ControlBlock, Region};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -25,7 +24,7 @@ pub(crate) fn commit(
     requested: usize,
 ) -> Result<(), HeapError> {
     // What is committed may go on beyond a limit, or behind a guard.
-    if to <= control.frontier.get().min(control.most()) {
+    if to <= control.frontier.get().min(control.usable_bytes()) {
         Ok(())
     } else {
         extend(control, used, to, requested)
@@ -35,9 +34,9 @@ pub(crate) fn commit(
 #[cold]
 #[inline(never)]
 fn extend(control: &'static ControlBlock, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
-    let most = control.most();
+    let most = control.usable_bytes();
     let grown = if to > most {
-        Err(beyond(to, most, control.asked()))
+        Err(Refusal::past_limit(to, most, control.requested_reserve()))
     } else {
         grow(control, used, to, GrowReason::Request)
     };
@@ -53,7 +52,7 @@ fn refused(
     requested: usize,
     refusal: Refusal,
 ) -> HeapError {
-    let request = Request::Allocation { requested, effective };
+    let request = RefusedRequest::Allocation { requested, effective };
     HeapError::OutOfMemory(OutOfMemory::new(control, request, used, refusal))
 }
 
@@ -86,7 +85,7 @@ impl Ground {
 
     /// The offset below which everything is committed: the frontier may be behind a guard.
     pub(crate) fn committed(&self) -> usize {
-        self.control.frontier.get().min(self.control.most())
+        self.control.frontier.get().min(self.control.usable_bytes())
     }
 
     /// The address at an offset within the region, with the provenance of all of it.
@@ -137,7 +136,13 @@ impl Ground {
         requested: usize,
     ) -> Result<T, HeapError> {
         let to = used.saturating_add(effective).max(most + 1);
-        Err(refused(self.control, used, effective, requested, beyond(to, most, self.control.asked())))
+        Err(refused(
+            self.control,
+            used,
+            effective,
+            requested,
+            Refusal::past_limit(to, most, self.control.requested_reserve()),
+        ))
     }
 
     /// Whether pages that were given back to the system are zero when they are used again.

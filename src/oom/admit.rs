@@ -46,7 +46,7 @@ pub(crate) fn within(control: &ControlBlock, to: usize) -> Result<(), Refusal> {
     if to <= limit {
         return Ok(());
     }
-    Err(beyond(to, limit, reserved))
+    Err(Refusal::past_limit(to, limit, reserved))
 }
 
 /// Whether anybody wants a step of so many bytes refused. Asked once for every growth. Signal-safe.
@@ -100,10 +100,4 @@ pub(crate) fn admit(
             Err(refusal)
         }
     }
-}
-
-/// The refusal of bytes that end beyond a limit or the reservation.
-pub(crate) fn beyond(to: usize, limit: usize, reserved: usize) -> Refusal {
-    let cause = if limit < reserved { Cause::RegionLimit } else { Cause::ReservationExhausted };
-    Refusal::new(cause, limit.min(reserved) as u64, to as u64)
 }

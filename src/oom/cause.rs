@@ -207,7 +207,13 @@ impl Refusal {
         Self::because(Reason::of(cause), limit, usage)
     }
 
-    /// A refusal with this cause, and no figures but those that it has itself.
+    /// The refusal of bytes up to `to`, past a limit or the end of the reservation.
+    pub(crate) fn past_limit(to: usize, limit: usize, reserved: usize) -> Self {
+        let cause = if limit < reserved { Cause::RegionLimit } else { Cause::ReservationExhausted };
+        Self::new(cause, limit.min(reserved) as u64, to as u64)
+    }
+
+    /// A refusal with this cause, and no figures but those that the cause itself has.
     pub(crate) fn of(cause: Cause) -> Self {
         match cause {
             Cause::CgroupLimit { limit, usage, .. } => Self::new(cause, limit, usage),

@@ -9,7 +9,7 @@ use core::fmt;
 
 /// What was wanted when memory ran out. Sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
+pub(crate) enum RefusedRequest {
     /// An allocation: its size, and what it takes with its padding.
     Allocation { requested: usize, effective: usize },
     /// A growth by fault: all that is known is how far the frontier should have moved.
@@ -61,7 +61,7 @@ pub struct OutOfMemory {
     /// The region's name, copied: the error may outlive it.
     pub(crate) name: [u8; NAME_BYTES],
     pub(crate) refusal: Refusal,
-    pub(crate) request: Request,
+    pub(crate) request: RefusedRequest,
     pub(crate) used: usize,
     pub(crate) committed: usize,
     pub(crate) reserved: usize,
@@ -71,11 +71,11 @@ impl OutOfMemory {
     #[cold]
     pub(crate) fn new(
         control: &'static ControlBlock,
-        request: Request,
+        request: RefusedRequest,
         used: usize,
         refusal: Refusal,
     ) -> Self {
-        let (committed, reserved) = (control.frontier.get(), control.asked());
+        let (committed, reserved) = (control.frontier.get(), control.requested_reserve());
         let mut name = [0; NAME_BYTES];
         control.name(&mut name);
         let number = control.id.load(core::sync::atomic::Ordering::Relaxed);
@@ -91,8 +91,8 @@ impl OutOfMemory {
     /// The bytes that were asked for.
     pub fn requested(&self) -> usize {
         match self.request {
-            Request::Allocation { requested, .. } => requested,
-            Request::Growth { step } => step,
+            RefusedRequest::Allocation { requested, .. } => requested,
+            RefusedRequest::Growth { step } => step,
         }
     }
 
@@ -181,7 +181,7 @@ impl From<BuildError> for OutOfMemory {
             BuildError::AddressSpace { reserve, left } => {
                 (Refusal::new(Cause::AddressSpace, left as u64, reserve as u64), reserve)
             }
-            BuildError::Head { head, most } => (super::admit::beyond(head, most, most), head),
+            BuildError::Head { head, most } => (Refusal::past_limit(head, most, most), head),
             BuildError::Allocator { bytes } => (no_heap(bytes), bytes),
             BuildError::Refused { bytes, limit, error, .. } => {
                 let too_long =
@@ -211,7 +211,7 @@ impl From<BuildError> for OutOfMemory {
             | BuildError::Step { .. }
             | BuildError::Limit { .. } => (Refusal::new(Cause::ReservationExhausted, 0, 0), 0),
         };
-        let request = Request::Allocation { requested, effective: requested };
+        let request = RefusedRequest::Allocation { requested, effective: requested };
         OutOfMemory {
             subject: Subject::new(0, Role::Arena),
             name: [0; NAME_BYTES],

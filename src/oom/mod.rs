@@ -18,7 +18,7 @@ pub use admit::{committed_bytes, process_limit, set_process_limit};
 pub(crate) use available::available;
 pub use cause::Cause;
 pub(crate) use cause::{Reason, Refusal, explain, explain_call};
-pub(crate) use error::Request;
+pub(crate) use error::RefusedRequest;
 pub use error::{AllocErr, AllocOrInitError, OutOfMemory};
 pub(crate) use inject::set as set_injection;
 pub use inject::{Injection, inject};

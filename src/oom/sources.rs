@@ -4,7 +4,7 @@ use super::cgroup::{self, Level};
 use super::scratch;
 use crate::fallible::{self, Exhausted};
 use crate::policy::Headroom;
-use crate::region::{committed_unseen, live_controls};
+use crate::region::{committed_unseen, live_control_blocks};
 use crate::sys::{self, PolledFile};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicPtr;
@@ -274,7 +274,7 @@ impl Sources {
         let page = sys::page_size();
         let mut untouched = Untouched::default();
         let mut seen_in_all = 0u64;
-        for control in live_controls().filter(|control| !control.is_unpromised()) {
+        for control in live_control_blocks().filter(|control| !control.is_unpromised()) {
             let (trims, id) = (control.trims.load(Acquire), control.id.load(Acquire));
             let (seen, whole) = (control.seen.load(Relaxed), control.whole.load(Relaxed));
             let frontier = control.in_memory(control.frontier.get());

@@ -84,7 +84,7 @@ pub(crate) struct ControlBlock {
     /// checked arena's region, whose allocations have guards and stretches that were given up between them.
     pub(crate) usable: AtomicUsize,
     /// The reservation as it was asked for: the same as `reserved`, but for a checked arena's region.
-    pub(crate) asked: AtomicUsize,
+    pub(crate) requested_reserve: AtomicUsize,
     /// How far past the frontier a touch may be and still be growth, in bytes.
     pub(crate) reach: AtomicUsize,
     pub(super) guards: Guards,
@@ -129,7 +129,7 @@ pub(crate) struct Init<'a> {
     pub(crate) limit: usize,
     /// The bytes that may be allocated, and the reservation as it was asked for.
     pub(crate) usable: usize,
-    pub(crate) asked: usize,
+    pub(crate) requested_reserve: usize,
     pub(crate) growth: Growth,
     pub(crate) engine: RegionEngine,
     pub(crate) populate: usize,
@@ -151,7 +151,7 @@ impl ControlBlock {
             reserved: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
             usable: AtomicUsize::new(0),
-            asked: AtomicUsize::new(0),
+            requested_reserve: AtomicUsize::new(0),
             allocation_limit: AtomicUsize::new(usize::MAX),
             frontier: Frontier::new(0),
             tail_end: AtomicUsize::new(0),
@@ -267,7 +267,7 @@ impl ControlBlock {
     /// The bytes that may be allocated in all: the smallest of the reservation, the region's limit, the
     /// allocation limit and the way to the first guard.
     #[inline]
-    pub(crate) fn most(&self) -> usize {
+    pub(crate) fn usable_bytes(&self) -> usize {
         let most = self.usable.load(Relaxed).min(self.allocation_limit.load(Relaxed));
         // A checked arena places its allocations around guards.
         if self.is_checked() { most } else { most.min(self.first_guard()) }
@@ -275,8 +275,8 @@ impl ControlBlock {
 
     /// The reservation as it was asked for.
     #[inline]
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Relaxed)
+    pub(crate) fn requested_reserve(&self) -> usize {
+        self.requested_reserve.load(Relaxed)
     }
 
     /// Whether the region is a checked arena's: then memory is inaccessible unless an allocation has it.
@@ -463,7 +463,7 @@ impl ControlBlock {
         let committed = self.frontier.get();
         let counters = &self.counters;
         Stats {
-            reserved: self.asked(),
+            reserved: self.requested_reserve(),
             committed,
             peak_committed: counters.peak.load(Relaxed).max(committed),
             used: counters.touched.load(Relaxed),
@@ -493,7 +493,7 @@ impl ControlBlock {
         self.reserved.store(init.reserved, Relaxed);
         self.limit.store(init.limit.min(init.reserved), Relaxed);
         self.usable.store(init.usable.min(init.reserved), Relaxed);
-        self.asked.store(init.asked.min(init.reserved), Relaxed);
+        self.requested_reserve.store(init.requested_reserve.min(init.reserved), Relaxed);
         self.allocation_limit.store(usize::MAX, Relaxed);
         self.frontier.set(0);
         self.head.store(0, Relaxed);

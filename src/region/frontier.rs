@@ -17,7 +17,7 @@ pub(crate) struct Frontier(AtomicUsize);
 
 /// What became of a wish for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Advance {
+pub(crate) enum FrontierAdvance {
     /// The bytes were committed already.
     Covered,
     /// This thread committed the bytes from `from` to `to`.
@@ -49,15 +49,15 @@ impl Frontier {
         wanted: usize,
         plan: impl FnOnce(usize) -> Result<usize, E>,
         commit: impl FnOnce(usize, usize) -> Result<(), E>,
-    ) -> Result<Advance, E> {
+    ) -> Result<FrontierAdvance, E> {
         let from = self.get();
         if wanted <= from {
-            return Ok(Advance::Covered);
+            return Ok(FrontierAdvance::Covered);
         }
         let to = plan(from)?;
         commit(from, to)?;
         let before = self.0.fetch_max(to, Ordering::AcqRel);
-        Ok(Advance::Grown { from, to, moved: to.saturating_sub(before) })
+        Ok(FrontierAdvance::Grown { from, to, moved: to.saturating_sub(before) })
     }
 
     /// Moves the frontier, down as well. Only for whoever has the region to themselves.

@@ -131,7 +131,7 @@ impl ControlBlock {
         while let Some(guard) = self.next_guard(from, to) {
             // Marked before the mapping becomes accessible: the mark outlasts that, and leaves it in one piece.
             let marked = self.guards_by_advice() && {
-                self.close(guard.start, guard.end)?;
+                self.protect(guard.start, guard.end)?;
                 self.guards_by_advice()
             };
             let open_to = if marked { guard.end } else { guard.start };
@@ -145,7 +145,7 @@ impl ControlBlock {
 
     /// After the frontier moved over `[from, to)`: closes the guards that were placed there while it did. Whoever
     /// places one looks at the frontier afterwards, so one of the two sees the other.
-    pub(crate) fn close_latecomers(&self, from: usize, to: usize) {
+    pub(crate) fn protect_late_guards(&self, from: usize, to: usize) {
         fence(SeqCst);
         if to <= self.first_guard() || self.is_checked() {
             return;
@@ -158,7 +158,7 @@ impl ControlBlock {
         // First of all: a forked child may have nothing here that could be marked.
         self.allocate_blocks(from, to.wrapping_sub(from))?;
         if self.guards_by_advice() {
-            self.close(from, to)?;
+            self.protect(from, to)?;
             // Still, unless this memory cannot be marked.
             if self.guards_by_advice() {
                 return self.make_accessible(from, to);
@@ -169,7 +169,7 @@ impl ControlBlock {
     }
 
     /// Opens a part of what is committed of a checked arena's region.
-    pub(crate) fn open(&self, from: usize, to: usize) -> Result<(), Errno> {
+    pub(crate) fn unprotect(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.frontier.get(), "only what is committed can be opened");
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
         if self.may_have_marks() {
@@ -185,7 +185,7 @@ impl ControlBlock {
     }
 
     /// Gives the memory of a range back that stays as accessible as it is; nobody refers to what is in it.
-    pub(crate) fn empty(&self, from: usize, to: usize) {
+    pub(crate) fn purge(&self, from: usize, to: usize) {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
         unsafe { sys::purge(self.base().wrapping_add(from), to.wrapping_sub(from)) };
@@ -193,7 +193,7 @@ impl ControlBlock {
 
     /// Makes `[from, to)` inaccessible, whether it is committed or not, and drops what is in it; nobody refers
     /// to that any more. Signal-safe.
-    pub(crate) fn close(&self, from: usize, to: usize) -> Result<(), Errno> {
+    pub(crate) fn protect(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
@@ -219,18 +219,18 @@ impl ControlBlock {
     /// [`close`](Slot::close) for a checked arena, outside the signal. Pages of different allocations are different
     /// mappings, and do not join again when their protection is the same; a range that is mapped over is one. Locked
     /// memory stays as it is: mapped over it would not be locked any more, or could not be had again.
-    pub(crate) fn close_afresh(&self, from: usize, to: usize, name: &CStr) -> Result<(), Errno> {
+    pub(crate) fn protect_by_remap(&self, from: usize, to: usize, name: &CStr) -> Result<(), Errno> {
         let is_anonymous = self.file.load(Relaxed) < 0;
         let Some(start) = NonNull::new(self.base().wrapping_add(from)).filter(|_| is_anonymous) else {
-            return self.close(from, to);
+            return self.protect(from, to);
         };
         if self.guards_by_advice() {
-            return self.close(from, to);
+            return self.protect(from, to);
         }
         // SAFETY: the range lies in the mapping of a live region, and nobody refers to what is in it.
         unsafe {
             if sys::is_locked(start) {
-                return self.close(from, to);
+                return self.protect(from, to);
             }
             sys::reserve_over(start, to.wrapping_sub(from), sys::Protection::None)?;
             sys::set_name(start, to.wrapping_sub(from), name);
@@ -253,22 +253,22 @@ impl ControlBlock {
         let committed = self.frontier.get().min(guard.end);
         if sys::HAS_PROTECTION && guard.start < committed {
             let bytes = committed - guard.start;
-            self.close(guard.start, committed)
+            self.protect(guard.start, committed)
                 .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(bytes)))?;
         }
         Ok(())
     }
 
     /// Closes what has to be closed of a range that was mapped over and stays accessible.
-    pub(super) fn close_again(&self, from: usize, to: usize) -> Result<(), Errno> {
-        if self.is_checked() { self.close(from, to) } else { self.restore_guards(from, to) }
+    pub(super) fn restore_protection(&self, from: usize, to: usize) -> Result<(), Errno> {
+        if self.is_checked() { self.protect(from, to) } else { self.restore_guards(from, to) }
     }
 
     /// Closes the guards of a range.
     fn restore_guards(&self, from: usize, to: usize) -> Result<(), Errno> {
         let mut from = from;
         while let Some(guard) = self.next_guard(from, to) {
-            self.close(guard.start, guard.end)?;
+            self.protect(guard.start, guard.end)?;
             from = guard.end;
         }
         Ok(())

@@ -42,8 +42,8 @@ pub(crate) struct Options {
     /// For a checked arena, whose allocations have guards between them.
     pub(crate) checked: bool,
     pub(crate) engine: RegionEngine,
-    /// How much may be made accessible at once, where that is all of it.
-    pub(crate) at_most: Option<usize>,
+    /// The maximum of a region that is accessible as a whole.
+    pub(crate) max_accessible: Option<usize>,
 }
 
 /// Where the bytes are to come from.
@@ -100,7 +100,7 @@ impl Options {
         let is_accessible = upfront && matches!(self.source, Source::Anonymous);
         let wanted = space::wanted(self.reserve, least, self.expected, is_accessible);
         // What is accessible from the start is all that admission is asked about, so the reservation ends there.
-        let wanted = match self.at_most.filter(|_| upfront) {
+        let wanted = match self.max_accessible.filter(|_| upfront) {
             Some(bytes) => wanted.min(align_down(bytes, page).max(self.head.unwrap_or(DEFAULT_HEAD))),
             None => wanted,
         };
@@ -143,7 +143,7 @@ impl Options {
             tail_end: mapping.tail_end,
             limit: self.limit.filter(|_| !self.checked).unwrap_or(mapping.reserved),
             usable: self.limit.unwrap_or(asked),
-            asked: if self.checked { asked } else { mapping.reserved },
+            requested_reserve: if self.checked { asked } else { mapping.reserved },
             growth: self.growth,
             engine: self.engine,
             populate,

@@ -26,14 +26,14 @@ mod atomic {
 use crate::policy::Growth;
 use crate::stats::Stats;
 use crate::sys;
-pub(crate) use control::{ControlBlock, NAME_BYTES, committed_unseen, live as live_controls, text_of};
+pub(crate) use control::{ControlBlock, NAME_BYTES, committed_unseen, live as live_control_blocks, text_of};
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 pub use error::BuildError;
 #[cfg(not(highwater_portable))]
 pub(crate) use fork::keep_addresses;
-pub(crate) use frontier::Advance;
+pub(crate) use frontier::FrontierAdvance;
 pub use guards::GuardError;
 pub(crate) use injected::{Injected, Rule};
 pub(crate) use make::{Options, Source};
@@ -112,7 +112,7 @@ impl Region {
     /// counted.
     #[inline]
     pub fn reserved_bytes(&self) -> usize {
-        self.control.asked()
+        self.control.requested_reserve()
     }
 
     /// The bytes that its addresses span: the reservation, with a checked arena's guards and what it gave up.
@@ -178,7 +178,7 @@ impl Region {
         let Ok(afresh) = (unsafe { self.give_back(keep, committed) }) else { return 0 };
         if !self.mapping.stays_accessible() {
             self.control.set_committed(keep);
-        } else if afresh && let Err(errno) = self.control.close_again(keep, committed) {
+        } else if afresh && let Err(errno) = self.control.restore_protection(keep, committed) {
             // Never without its guards. (A mark needs no memory but a page table's.)
             let error = GuardError::refused(errno, sys::evidence::RefusedCall::Commit(committed - keep));
             panic!("highwater: the guards of a trimmed region could not be restored: {error}");

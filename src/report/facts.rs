@@ -71,7 +71,7 @@ pub(super) fn of_fault(
     to.region = control.id.load(Relaxed);
     control.name(&mut to.name);
     to.role = control.role();
-    (to.reserved, to.committed) = (control.asked(), control.frontier.get());
+    (to.reserved, to.committed) = (control.requested_reserve(), control.frontier.get());
     (to.reach, to.guard) = (control.reach.load(Relaxed), guard);
     (to.allocation, to.generation) = (allocation, ledger.map(Ledger::generation));
     (to.thread, to.thread_name) = (sys::thread_id(), sys::thread_name());

@@ -1,7 +1,7 @@
 //! Words for figures. Formatting allocates nothing and takes no lock, so the same text serves an error's
 //! `Display` and the handler.
 
-use crate::oom::{Cause, OutOfMemory, Reason, Refusal, Request};
+use crate::oom::{Cause, OutOfMemory, Reason, Refusal, RefusedRequest};
 use crate::region::{Role, text_of};
 use core::fmt;
 
@@ -73,14 +73,14 @@ impl fmt::Display for OutOfMemory {
         let bytes = |bytes: usize| Bytes(bytes as u64);
         write!(f, "{} out of memory: ", Who(self.role(), text_of(&self.name), self.region()))?;
         match self.request {
-            Request::Allocation { requested, effective } => write!(
+            RefusedRequest::Allocation { requested, effective } => write!(
                 f,
                 "requested {} (effective {}), used {}",
                 bytes(requested),
                 bytes(effective),
                 bytes(self.used)
             )?,
-            Request::Growth { step } => {
+            RefusedRequest::Growth { step } => {
                 write!(f, "growing by {}, used ≥ {}", bytes(step), bytes(self.used))?;
             }
         }

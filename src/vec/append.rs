@@ -2,7 +2,7 @@
 
 use super::grow_vec::GrowVec;
 use super::storage::panic_with;
-use crate::builder::{Asked, Builder, Over};
+use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::oom::OutOfMemory;
 use crate::region::{BuildError, Region, Role};
 use core::cell::UnsafeCell;
@@ -176,12 +176,13 @@ impl<T> From<AppendVec<T>> for GrowVec<T> {
     }
 }
 
-impl<T> Over for AppendVec<T> {
+impl<T> FromRegion for AppendVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
+    type Extra = ();
 
-    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
-        Ok(<GrowVec<T> as Over>::over(region, asked)?.into())
+    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+        Ok(<GrowVec<T> as FromRegion>::from_region(region, inputs)?.into())
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`GrowVec`]: a vector that grows in place.
 
 use super::storage::{Extent, Storage, panic_with};
-use crate::builder::{Asked, Builder, Over};
+use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
 use crate::grow::GrowReason;
 use crate::oom::OutOfMemory;
@@ -419,11 +419,12 @@ impl<T> From<Region> for GrowVec<T> {
     }
 }
 
-impl<T> Over for GrowVec<T> {
+impl<T> FromRegion for GrowVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
+    type Extra = ();
 
-    fn over(region: Region, _asked: Asked<'_>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, _inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
         Ok(Self::in_storage(Storage::over(fallible::boxed(region)?), 0))
     }
 }

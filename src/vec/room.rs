@@ -69,7 +69,7 @@ impl<T> GrowVec<T> {
         }
         let len = self.len.saturating_add(more);
         if len > self.storage.most() || len < more || len - more != self.len {
-            return Err(self.storage.beyond(self.len, len));
+            return Err(self.storage.past_limit(self.len, len));
         }
         Ok(len)
     }

@@ -3,7 +3,7 @@
 use super::grow_vec::GrowVec;
 use super::order::Order;
 use super::storage::{Storage, not_made, panic_with};
-use crate::builder::{Asked, Builder, Over};
+use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
 use crate::grow::GrowReason;
 use crate::oom::{OutOfMemory, Response};
@@ -312,12 +312,13 @@ impl<T> Drop for SharedVec<T> {
     }
 }
 
-impl<T> Over for SharedVec<T> {
+impl<T> FromRegion for SharedVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
+    type Extra = ();
 
-    fn over(region: Region, asked: Asked<'_>) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(fallible::boxed(region)?), asked.response.try_clone()?)
+    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+        Self::in_storage(Storage::over(fallible::boxed(region)?), inputs.response.try_clone()?)
     }
 }
 

@@ -4,8 +4,7 @@ use crate::builder::Builder;
 use crate::fallible;
 use crate::grow::{GrowReason, grow};
 use crate::math::page::align_up;
-use crate::oom::admit::beyond;
-use crate::oom::{OutOfMemory, Refusal, Request, Response};
+use crate::oom::{OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::region::{BuildError, ControlBlock, NAME_BYTES, Region, Role};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -47,7 +46,7 @@ impl<T> Storage<T> {
         let base = region.as_ptr();
         // An alignment beyond the page's costs a part of the reservation.
         let offset = align_up(base.addr(), align_of::<T>()).map_or(usize::MAX, |start| start - base.addr());
-        let most = region.control().most().saturating_sub(offset) / Self::SIZE;
+        let most = region.control().usable_bytes().saturating_sub(offset) / Self::SIZE;
         let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| most > 0);
         Storage {
             start: start.unwrap_or(NonNull::dangling()),
@@ -68,7 +67,7 @@ impl<T> Storage<T> {
         let mut storage = Self::over(made(Builder::new().reserve(bytes))?);
         if storage.most < most {
             // (A reservation that is refused is made smaller.)
-            return Err(storage.beyond(0, most));
+            return Err(storage.past_limit(0, most));
         }
         (storage.is_bounded, storage.most) = (true, most);
         Ok(storage)
@@ -161,7 +160,7 @@ impl<T> Storage<T> {
     /// The error of a vector that would get longer than it may.
     #[cold]
     #[inline(never)]
-    pub(super) fn beyond(&mut self, used: usize, len: usize) -> OutOfMemory {
+    pub(super) fn past_limit(&mut self, used: usize, len: usize) -> OutOfMemory {
         match self.open(0) {
             Ok(region) => {
                 let control = region.control();
@@ -228,8 +227,13 @@ impl Extent {
     #[inline(never)]
     pub(super) fn too_long(self, control: &'static ControlBlock, used: usize, len: usize) -> OutOfMemory {
         // What is left at a region's end, too little for a value, is nobody's limit.
-        let most = if self.is_bounded { self.most.saturating_mul(self.size) } else { control.most() };
-        self.refused(control, used, len, beyond(len.saturating_mul(self.size), most, control.asked()))
+        let most = if self.is_bounded { self.most.saturating_mul(self.size) } else { control.usable_bytes() };
+        self.refused(
+            control,
+            used,
+            len,
+            Refusal::past_limit(len.saturating_mul(self.size), most, control.requested_reserve()),
+        )
     }
 
     fn refused(
@@ -240,7 +244,7 @@ impl Extent {
         refusal: Refusal,
     ) -> OutOfMemory {
         let bytes = (len - used.min(len)).saturating_mul(self.size);
-        let request = Request::Allocation { requested: bytes, effective: bytes };
+        let request = RefusedRequest::Allocation { requested: bytes, effective: bytes };
         OutOfMemory::new(control, request, self.offset(control, used), refusal)
     }
 

@@ -143,7 +143,7 @@ impl Area {
         // With the header at the end.
         let least = need.saturating_add(start as usize + 1).saturating_mul(UNIT);
         // A header has room for so many units.
-        let most = ground.control().most().min(u32::MAX as usize * UNIT);
+        let most = ground.control().usable_bytes().min(u32::MAX as usize * UNIT);
         if least > most {
             let used = start as usize * UNIT;
             return ground.refuse(used, least - used, most, size);

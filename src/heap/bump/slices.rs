@@ -63,7 +63,7 @@ unsafe impl Send for Slices {}
 
 impl Slices {
     pub(super) fn of(ground: &Ground, slice: usize, grain: usize) -> Self {
-        let most = ground.control().most();
+        let most = ground.control().usable_bytes();
         // A small region has small slices, so that there are a few.
         let few = (most / 8).max(PAGE).ilog2();
         let shift = slice.ilog2().min(few);

@@ -6,7 +6,7 @@ use super::local::{Local, SHARED};
 use super::page::{BLOCKS, Block, FREE, FULL, LARGE, NONE, Page, REST, SLOW};
 use super::threads::ThreadSlot;
 use crate::heap::HeapError;
-use crate::oom::{OutOfMemory, Request, explain};
+use crate::oom::{OutOfMemory, RefusedRequest, explain};
 use crate::sys::Errno;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
@@ -318,7 +318,7 @@ impl<T: ThreadSlot> General<T> {
     #[cold]
     pub(super) fn refused(&self, errno: Errno, requested: usize, effective: usize) -> HeapError {
         let used = self.end.load(Relaxed);
-        let request = Request::Allocation { requested, effective };
+        let request = RefusedRequest::Allocation { requested, effective };
         let refusal = explain(errno, effective);
         HeapError::OutOfMemory(OutOfMemory::new(self.ground.control(), request, used, refusal))
     }

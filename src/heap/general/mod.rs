@@ -96,10 +96,10 @@ impl<T: ThreadSlot> General<T> {
         let all = region.reserved_bytes().saturating_sub(origin_offset).min(remote::END) >> SLICE_SHIFT;
         let ground = Ground::new(region);
         let meta = Meta::reserve(all, checks).map_err(|errno| {
-            use crate::oom::{OutOfMemory, Request, explain_call};
+            use crate::oom::{OutOfMemory, RefusedRequest, explain_call};
             use crate::sys::evidence::RefusedCall;
             let bytes = Meta::bytes(all, checks);
-            let request = Request::Allocation { requested: bytes, effective: bytes };
+            let request = RefusedRequest::Allocation { requested: bytes, effective: bytes };
             let refusal = explain_call(errno, RefusedCall::Reserve(bytes));
             HeapError::OutOfMemory(OutOfMemory::new(ground.control(), request, 0, refusal))
         })?;
