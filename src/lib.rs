@@ -1,5 +1,8 @@
+// Of two definitions of a link the first one counts: here the links of README lead to the guide, elsewhere to files.
+#![doc = include_str!("guide/links.md")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod arena;
 mod builder;
@@ -8,6 +11,8 @@ mod fallible;
 pub mod fault;
 mod grow;
 pub mod guard;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod heap;
 #[doc(hidden)] // public for fuzzing, and no part of the contract
 pub mod math;

@@ -32,7 +32,8 @@ for file in libhighwater.so libhighwater.a; do
         exit 1
     fi
 done
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+# In a checkout the version is the workspace's, in a package its own.
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$here/Cargo.toml" "$root/Cargo.toml" 2>/dev/null | head -n 1)
 
 # A library of the explicit engine says so by the symbol that its header asks for.
 library=highwater
@@ -50,8 +51,8 @@ quoted=$(printf '%s\n' "$prefix" | sed -e 's/[\\ ]/\\&/g' -e 's/[\\|&]/\\&/g')
 mkdir -p "$to/lib/pkgconfig" "$to/include" "$to/share/highwater"
 install -m 755 "$built/libhighwater.so" "$to/lib/lib$library.so"
 install -m 644 "$built/libhighwater.a" "$to/lib/lib$library.a"
-install -m 644 "$root/include/highwater.h" "$to/include/highwater.h"
-install -m 644 "$root/share/highwater/highwater.py" "$to/share/highwater/highwater.py"
+install -m 644 "$here/include/highwater.h" "$to/include/highwater.h"
+install -m 644 "$here/share/highwater.py" "$to/share/highwater/highwater.py"
 sed -e "s|@PREFIX@|$quoted|" -e "s|@VERSION@|$version|" -e "s|@CFLAGS@|$cflags|" \
     -e "s|@NAME@|$name|" -e "s|@LIBRARY@|$library|" "$here/highwater.pc.in" \
     >"$to/lib/pkgconfig/$name.pc"

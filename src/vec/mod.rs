@@ -28,8 +28,3 @@ pub use drain::Drain;
 pub use grow_vec::GrowVec;
 pub use into_iter::IntoIter;
 pub use shared_vec::SharedVec;
-
-/// The examples of the page about containers.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/containers.md")]
-struct ContainersPage;

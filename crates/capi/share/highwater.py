@@ -1,0 +1,1 @@
+../../../share/highwater/highwater.py
