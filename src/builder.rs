@@ -1,8 +1,8 @@
 //! The builder of regions and of every type that stands on one.
 
+use crate::admission::{self, Injection, Response};
 use crate::engine::{self, EngineNeeds};
 use crate::fallible;
-use crate::oom::{self, Injection, Response};
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 use crate::region::{BuildError, Name, Options, Region, Role, Source};
 use core::fmt;
@@ -267,7 +267,7 @@ impl<T: FromRegion> Builder<T> {
         }
         // This opens descriptors. A heap without headroom needs none, and a program whose malloc is a heap may count them.
         if T::TOUCHED || self.options.headroom != Headroom::Off {
-            oom::prepare()?;
+            admission::prepare()?;
         }
         // Without it a forked child may count memory that it does not have, and be refused for that.
         #[cfg(not(highwater_portable))]
@@ -282,7 +282,7 @@ impl<T: FromRegion> Builder<T> {
         let mut options = Options { checked: T::CHECKED, role, spill, ..self.options };
         engine::choose(needs, &mut options, self.engine)?;
         let region = Region::make(options)?;
-        oom::set_injection(&region.control().injected, self.injection);
+        admission::set_injection(&region.control().injected, self.injection);
         region.control().response.store(self.response.to_word(), Release);
         T::from_region(region, BuildInputs { guard: &guard, response: &self.response, extra: self.extra })
     }

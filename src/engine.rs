@@ -1,6 +1,6 @@
 //! Which engine a region gets: by its builder, the process's choice, valgrind and the build, in this order.
 
-use crate::oom;
+use crate::admission;
 use crate::policy::{Growth, RegionEngine, Reserve};
 use crate::region::{BuildError, Options, Source};
 use crate::sys;
@@ -117,7 +117,7 @@ pub(crate) fn choose(
 /// How many bytes a region may make accessible at once.
 fn max_accessible(options: &Options) -> usize {
     match &options.source {
-        Source::Anonymous => oom::available(options.headroom),
+        Source::Anonymous => admission::available(options.headroom),
         // A file gets all of its blocks at once. A reserve that was asked for is tried; a default one must not fill the disk.
         source if options.reserve == Reserve::Default => {
             free_on_disk(source).map_or(usize::MAX, |free| free / 4)

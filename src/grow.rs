@@ -1,9 +1,9 @@
 //! The path of every growth: step, admit, commit. The handler takes it after the judgement, both engines'
 //! allocations take it when they need committed memory, and nothing else commits.
 
+use crate::admission::admit::{admit, uninjected, within};
+use crate::admission::{Cause, OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::math::step;
-use crate::oom::admit::{admit, uninjected, within};
-use crate::oom::{Cause, OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::policy::Growth;
 use crate::region::{ControlBlock, FrontierAdvance, Region, Spilled};
 use crate::stats::{GrowthEvent, remember};
@@ -42,7 +42,7 @@ impl GrowReason {
 }
 
 /// Commits the bytes below `to`; `from` is the first one that is wanted. Signal-safe. Nobody is waited for, but near the end of
-/// memory (see `oom/headroom.rs`).
+/// memory (see `admission/headroom.rs`).
 pub(crate) fn grow(control: &ControlBlock, from: usize, to: usize, why: GrowReason) -> Result<(), Refusal> {
     if to <= control.frontier.get() {
         return Ok(());

@@ -4,6 +4,7 @@
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod admission;
 mod arena;
 mod builder;
 mod engine;
@@ -16,7 +17,6 @@ pub mod guide;
 pub mod heap;
 #[doc(hidden)] // public for fuzzing, and no part of the contract
 pub mod math;
-pub mod oom;
 mod policy;
 mod region;
 mod report;
@@ -24,11 +24,20 @@ pub mod stats;
 mod sys;
 mod vec;
 
+/// Running out of memory: limits, causes, errors, what follows a refusal, and reports.
+pub mod oom {
+    pub use crate::admission::{
+        AllocErr, AllocOrInitError, Answer, Cause, Injection, OutOfMemory, RefusalHook, Response,
+        committed_bytes, inject, process_limit, set_process_limit,
+    };
+    pub use crate::report::{Report, dump_on_signal, report_to_file, report_to_sink, set_report_format};
+}
+
+pub use admission::{AllocErr, AllocOrInitError, Cause, OutOfMemory};
 pub use arena::*;
 pub use builder::Builder;
 pub use engine::{default_engine, set_engine};
 pub use fault::{Engine, engine};
-pub use oom::{AllocErr, AllocOrInitError, Cause, OutOfMemory};
 pub use policy::{
     Backing, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages, OnViolation, RegionEngine,
     ReportFormat, Reserve, UnknownEngine,

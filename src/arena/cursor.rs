@@ -5,10 +5,10 @@
 //! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
 
 use super::place::{Caller, Place, nowhere};
+use crate::admission::{OutOfMemory, Refusal, RefusedRequest};
 use crate::grow::{GrowReason, grow};
 use crate::math::bump::{Block, bump_up};
 use crate::math::page::align_up;
-use crate::oom::{OutOfMemory, Refusal, RefusedRequest};
 use crate::region::{ControlBlock, Region};
 use crate::sys;
 use core::cell::Cell;

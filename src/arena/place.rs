@@ -1,9 +1,9 @@
 //! What the allocation calls stand on: somewhere that blocks come from, and two ways to be told that there is none.
 
 use super::cursor::panic_with;
+use crate::admission::OutOfMemory;
 use crate::fault::debug_check_thread;
 use crate::grow::GrowReason;
-use crate::oom::OutOfMemory;
 use core::alloc::Layout;
 use core::convert::Infallible;
 use core::panic::Location;

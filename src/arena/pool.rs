@@ -3,8 +3,8 @@
 use super::arena_type::Arena;
 use super::scratch::{Conflict, assert_distinct};
 use super::warm::{Boxed, DECAY, KEEP, WAITING, Warm};
+use crate::admission::OutOfMemory;
 use crate::builder::Builder;
-use crate::oom::OutOfMemory;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::AtomicU32;

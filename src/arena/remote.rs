@@ -2,8 +2,8 @@
 //! that program, and know their region by address alone.
 
 use super::cursor::{check_error, commit, limit_of};
+use crate::admission::OutOfMemory;
 use crate::grow::{GrowReason, grow};
-use crate::oom::OutOfMemory;
 use crate::region::{ControlBlock, Monitor};
 use crate::report;
 use core::fmt;
@@ -89,7 +89,7 @@ impl Remote {
             return Err(self.refused(start, 0, len));
         }
         grow(self.control, offset, end, GrowReason::Ahead).map_err(|refusal| {
-            let request = crate::oom::RefusedRequest::Allocation { requested: len, effective: len };
+            let request = crate::admission::RefusedRequest::Allocation { requested: len, effective: len };
             OutOfMemory::new(self.control, request, offset, refusal)
         })
     }

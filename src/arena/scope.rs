@@ -6,7 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::cursor::Cursor;
 use super::frame::Frame;
 use super::place::{Mode, Plain, Try, here};
-use crate::oom::{AllocOrInitError, OutOfMemory};
+use crate::admission::{AllocOrInitError, OutOfMemory};
 use crate::region::Monitor;
 use crate::stats::Stats;
 use core::alloc::Layout;

@@ -3,10 +3,10 @@
 use super::counter::{Counter, MOST_ADDED};
 use super::cursor::{Cursor, check_error, commit, extend, not_ahead, panic_with};
 use super::place::{Caller, Place, nowhere};
+use crate::admission::{OutOfMemory, Refusal};
 use crate::grow::{GrowReason, grow};
 use crate::math::bump::bump_up;
 use crate::math::page::{align_up, align_up_saturating};
-use crate::oom::{OutOfMemory, Refusal};
 use crate::region::{ControlBlock, Region};
 
 /// The next free address, and how far blocks may go. The limit does not change while the arena is shared.

@@ -5,10 +5,10 @@
 
 use super::cursor::{Cursor, check_error, panic_with};
 use super::place::Caller;
+use crate::admission::{OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::grow::{GrowReason, grow};
 use crate::guard::{Broken, Ledger, Wanted, What};
 use crate::math::bump::bump_up;
-use crate::oom::{OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::region::ControlBlock;
 use crate::report;
 use core::panic::Location;

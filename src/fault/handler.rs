@@ -8,10 +8,10 @@
 use super::entry::{self, Handler};
 use super::repeat::LastFaults;
 use super::{context, pass};
+use crate::admission::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::grow::{GrowReason, grow};
 use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
 use crate::math::step;
-use crate::oom::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::region::{self, ControlBlock};
 use crate::{report, sys};
 use core::ffi::{c_int, c_void};

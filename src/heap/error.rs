@@ -1,7 +1,7 @@
 //! What can be wrong with a call to a heap, or with the heap.
 
+use crate::admission::OutOfMemory;
 use crate::fallible;
-use crate::oom::OutOfMemory;
 use crate::region::BuildError;
 use core::fmt;
 

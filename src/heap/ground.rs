@@ -1,8 +1,8 @@
 //! The region that a heap stands on: addresses as offsets, growth, and giving back.
 
 use super::HeapError;
+use crate::admission::{OutOfMemory, Refusal, RefusedRequest};
 use crate::grow::{GrowReason, grow};
-use crate::oom::{OutOfMemory, Refusal, RefusedRequest};
 use crate::region::{ControlBlock, Region};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;

@@ -1,6 +1,6 @@
 //! What can be done about each cause.
 
-use crate::oom::Cause;
+use crate::admission::Cause;
 
 /// One sentence or two.
 pub(super) const fn advice(cause: Cause) -> &'static str {

@@ -1,7 +1,7 @@
 //! How a process ends: in a function named after the reason, so that stack traces are told apart by it.
 
+use crate::admission::Cause;
 use crate::guard::Kind;
-use crate::oom::Cause;
 
 /// A function per reason, none of them inlined or merged.
 macro_rules! ends {

@@ -1,7 +1,7 @@
 //! Gathering what a violation's report says. Signal-safe.
 
+use crate::admission;
 use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
-use crate::oom;
 use crate::region::{ControlBlock, NAME_BYTES, Role};
 use crate::sys::{self, TryLock, TryLockGuard, try_lock_any};
 use core::sync::atomic::Ordering::Relaxed;
@@ -95,7 +95,7 @@ pub(super) fn find_image(violation: &mut Violation) {
     let Some(pc) = violation.pc else { return };
     /// The longest path that is looked for.
     const PATH: usize = 1024;
-    let Some(mut scratch) = oom::scratch() else { return };
+    let Some(mut scratch) = admission::scratch() else { return };
     let Some((path, text)) = scratch.split_at_mut_checked(PATH) else { return };
     if let Some((len, offset)) = sys::image_of(pc, text, path) {
         let path = path.get(..len).unwrap_or_default();

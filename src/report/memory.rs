@@ -6,7 +6,7 @@
 use super::advice::advice;
 use super::out::{Lines, Members, Out, Value};
 use super::text::Escaped;
-use crate::oom::{self, OutOfMemory};
+use crate::admission::{self, OutOfMemory};
 use crate::region::{Monitor, NAME_BYTES, Role};
 use crate::stats::{self, Stats};
 use crate::sys::{self, Resource};
@@ -184,7 +184,7 @@ fn growths(out: &mut dyn Out) -> fmt::Result {
 fn process(out: &mut dyn Out) -> fmt::Result {
     out.section("process", false)?;
     out.entry()?;
-    out.fact("regions_have", Value::Bytes(oom::committed_bytes() as u64))?;
+    out.fact("regions_have", Value::Bytes(admission::committed_bytes() as u64))?;
     if sys::under_valgrind() {
         out.fact("under", Value::Text("valgrind, where regions do not grow by faults"))?;
     }
@@ -213,7 +213,7 @@ fn process(out: &mut dyn Out) -> fmt::Result {
 fn cgroups(out: &mut dyn Out) -> fmt::Result {
     out.section("cgroup", true)?;
     let mut result = Ok(());
-    oom::each_cgroup(|cgroup| {
+    admission::each_cgroup(|cgroup| {
         let mut tell = || {
             out.entry()?;
             out.fact("path", Value::Text(cgroup.path))?;
@@ -239,7 +239,7 @@ fn machine(out: &mut dyn Out) -> fmt::Result {
     let mut pressure = [0u8; 96];
     let mut len = 0;
     // Read first, written when the buffer is given back: whoever is written to may want it.
-    let (memory, overcommit, mappings) = match oom::scratch() {
+    let (memory, overcommit, mappings) = match admission::scratch() {
         Some(mut scratch) => {
             if let Some(line) = sys::memory_pressure(&mut *scratch) {
                 len = line.len().min(pressure.len());

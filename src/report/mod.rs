@@ -25,7 +25,7 @@ use violation::{Details, Json};
 /// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.
 #[cold]
 #[inline(never)]
-pub(crate) fn out_of_memory(error: &crate::oom::OutOfMemory) -> ! {
+pub(crate) fn out_of_memory(error: &crate::admission::OutOfMemory) -> ! {
     sys::on_large_stack(|| {
         if !enter() {
             return;

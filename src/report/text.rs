@@ -1,7 +1,7 @@
 //! Words for figures. Formatting allocates nothing and takes no lock, so the same text serves an error's
 //! `Display` and the handler.
 
-use crate::oom::{Cause, OutOfMemory, Reason, Refusal, RefusedRequest};
+use crate::admission::{Cause, OutOfMemory, Reason, Refusal, RefusedRequest};
 use crate::region::{Role, text_of};
 use core::fmt;
 

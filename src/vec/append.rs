@@ -2,8 +2,8 @@
 
 use super::grow_vec::GrowVec;
 use super::storage::panic_with;
+use crate::admission::OutOfMemory;
 use crate::builder::{BuildInputs, Builder, FromRegion};
-use crate::oom::OutOfMemory;
 use crate::region::{BuildError, Region, Role};
 use core::cell::UnsafeCell;
 use core::fmt;

@@ -2,8 +2,8 @@
 
 use super::drain::Drain;
 use super::grow_vec::GrowVec;
+use crate::admission::OutOfMemory;
 use crate::grow::GrowReason;
-use crate::oom::OutOfMemory;
 use core::ops::{Bound, Range, RangeBounds};
 use core::ptr;
 

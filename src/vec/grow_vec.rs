@@ -1,10 +1,10 @@
 //! [`GrowVec`]: a vector that grows in place.
 
 use super::storage::{Extent, Storage, panic_with};
+use crate::admission::OutOfMemory;
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
 use crate::grow::GrowReason;
-use crate::oom::OutOfMemory;
 use crate::region::{BuildError, ControlBlock, Monitor, Region, Role};
 use crate::stats::Stats;
 use core::mem::MaybeUninit;

@@ -2,8 +2,8 @@
 
 use super::grow_vec::GrowVec;
 use super::storage::{Storage, panic_with};
+use crate::admission::OutOfMemory;
 use crate::grow::GrowReason;
-use crate::oom::OutOfMemory;
 
 impl<T> GrowVec<T> {
     /// Committed room for one value more.

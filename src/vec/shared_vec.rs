@@ -3,10 +3,10 @@
 use super::grow_vec::GrowVec;
 use super::order::Order;
 use super::storage::{Storage, not_made, panic_with};
+use crate::admission::{OutOfMemory, Response};
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
 use crate::grow::GrowReason;
-use crate::oom::{OutOfMemory, Response};
 use crate::region::{BuildError, Region, Role};
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,10 +1,10 @@
 //! The memory of a vector: a region, seen as places for values.
 
+use crate::admission::{OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::builder::Builder;
 use crate::fallible;
 use crate::grow::{GrowReason, grow};
 use crate::math::page::align_up;
-use crate::oom::{OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::region::{BuildError, ControlBlock, NAME_BYTES, Region, Role};
 use core::marker::PhantomData;
 use core::ptr::NonNull;

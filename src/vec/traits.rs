@@ -1,8 +1,8 @@
 //! What std's traits make of a vector.
 
 use super::grow_vec::GrowVec;
+use crate::admission::OutOfMemory;
 use crate::fallible;
-use crate::oom::OutOfMemory;
 use core::borrow::{Borrow, BorrowMut};
 use core::cmp::Ordering;
 use core::fmt;

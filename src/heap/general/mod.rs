@@ -96,7 +96,7 @@ impl<T: ThreadSlot> General<T> {
         let all = region.reserved_bytes().saturating_sub(origin_offset).min(remote::END) >> SLICE_SHIFT;
         let ground = Ground::new(region);
         let meta = Meta::reserve(all, checks).map_err(|errno| {
-            use crate::oom::{OutOfMemory, RefusedRequest, explain_call};
+            use crate::admission::{OutOfMemory, RefusedRequest, explain_call};
             use crate::sys::evidence::RefusedCall;
             let bytes = Meta::bytes(all, checks);
             let request = RefusedRequest::Allocation { requested: bytes, effective: bytes };

@@ -1,4 +1,4 @@
-//! Running out of memory: who is asked, what the answer was, and why.
+//! Admission: whether a region may grow, and why not. The public path is [`oom`](crate::oom).
 
 pub(crate) mod admit;
 mod available;
@@ -25,6 +25,3 @@ pub use inject::{Injection, inject};
 pub use response::{Answer, RefusalHook, Response};
 pub(crate) use scratch::borrow as scratch;
 pub(crate) use sources::{each_cgroup, prepare};
-
-// The public place of what reports: the names that this room takes from the right.
-pub use crate::report::{Report, dump_on_signal, report_to_file, report_to_sink, set_report_format};
