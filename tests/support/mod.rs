@@ -49,7 +49,14 @@ pub fn before_linux(version: (u32, u32)) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < version
 }
 
-const CASE: &str = "HIGHWATER_TEST_CASE";
+/// The variable that names the case which a child runs.
+pub const CASE: &str = "HIGHWATER_TEST_CASE";
+
+/// The arguments that have a test binary run its entry point of child processes.
+pub const CHILD_ARGS: [&str; 5] = ["child_entry", "--exact", "--ignored", "--nocapture", "--test-threads=1"];
+
+/// A function that runs in a child, and the name that it is started by, which is unique in its binary.
+pub type Case = (&'static str, fn());
 
 /// How a child ended and what it said.
 #[derive(Debug)]
@@ -76,8 +83,8 @@ impl Ended {
     }
 }
 
-/// Runs one case of this test binary in a child process: the test named `children` of the binary, which
-/// calls [`child_main`]. A child that takes longer than a minute is killed, and the test fails.
+/// Runs one case of this test binary in a child process: the binary's ignored test `child_entry`, which calls
+/// [`child_main`]. A child that takes longer than a minute is killed, and the test fails.
 pub fn child(case: &str) -> Ended {
     child_with(case, |_| {})
 }
@@ -98,7 +105,7 @@ pub fn spawn_case(case: &str, change: impl FnOnce(&mut Command)) -> Child {
 
 fn case_command(case: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("a test binary has a path"));
-    command.args(["children", "--exact", "--nocapture", "--test-threads=1"]).env(CASE, case);
+    command.args(CHILD_ARGS).env(CASE, case);
     command
 }
 
@@ -134,11 +141,13 @@ fn wait(child: &mut Child, at_most: Duration) -> Option<ExitStatus> {
     None
 }
 
-/// The body of a binary's test named `children`: in a child it runs the case it was started for and exits
-/// with 0 when that returns; in the ordinary run it does nothing.
-pub fn child_main(cases: &[(&str, fn())]) {
+/// The body of a binary's `child_entry`, given the cases of its modules: in a child it runs the case that the child was
+/// started for and exits with 0 when that returns. In a run that includes ignored tests it does nothing.
+pub fn child_main(modules: &[&[Case]]) {
     let Ok(case) = std::env::var(CASE) else { return };
-    let (_, run) = cases.iter().find(|(name, _)| *name == case).unwrap_or_else(|| panic!("no case {case}"));
+    let mut found = modules.iter().copied().flatten().filter(|(name, _)| *name == case);
+    let (_, run) = found.next().unwrap_or_else(|| panic!("no case {case}"));
+    assert!(found.next().is_none(), "there are two cases {case}");
     run();
     std::process::exit(0);
 }

@@ -1,0 +1,158 @@
+//! Frees by other threads under loom: the real file, with loom's atomics, in every interleaving that three preemptions
+//! can make.
+//!
+//! Blocks are the numbers 8, 16, 24 …, pages 1, 2 …; what links them are arrays of words.
+
+/// The file under test takes its atomics from its parent module: here, from loom.
+mod atomic {
+    pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+}
+
+#[allow(dead_code, reason = "looking without taking is not tested here")]
+#[path = "../../src/heap/general/remote.rs"]
+mod remote;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use remote::{Park, Remote, Told};
+
+const BLOCKS: usize = 5;
+
+struct Page {
+    remote: Remote,
+    /// What comes after each block. Whoever has a block may write its link: that loom checks.
+    links: [UnsafeCell<usize>; BLOCKS],
+    next_told: AtomicUsize,
+    told: Told,
+}
+
+// SAFETY: loom checks what is written to the cells by whom.
+unsafe impl Sync for Page {}
+// SAFETY: as above.
+unsafe impl Send for Page {}
+
+impl Page {
+    fn new() -> Arc<Self> {
+        Arc::new(Page {
+            remote: Remote(AtomicUsize::new(0)),
+            links: std::array::from_fn(|_| UnsafeCell::new(0)),
+            next_told: AtomicUsize::new(0),
+            told: Told(AtomicUsize::new(0)),
+        })
+    }
+
+    /// Another thread frees.
+    fn free(&self, block: usize) {
+        // SAFETY: the block is this thread's until it is published, and loom checks that.
+        let link =
+            |next: Option<usize>| self.links[block / 8].with_mut(|at| unsafe { *at = next.unwrap_or(0) });
+        if self.remote.push(block, link) {
+            self.told.push(1, |next| self.next_told.store(next, Ordering::Relaxed));
+        }
+    }
+
+    /// The owner takes all there is: as many as were counted.
+    fn gather(&self, found: &mut Vec<usize>) {
+        let (mut next, count) = self.remote.take().unwrap_or((0, 0));
+        let before = found.len();
+        while next != 0 {
+            found.push(next);
+            // SAFETY: what was taken is the owner's.
+            next = self.links[next / 8].with(|at| unsafe { *at });
+        }
+        assert_eq!(found.len() - before, count as usize);
+    }
+
+    /// The owner looks at what it was told of; how often the page was there.
+    fn hear(&self, found: &mut Vec<usize>) -> usize {
+        let (mut page, mut times) = (self.told.take(), 0);
+        while page != 0 {
+            assert_eq!(page, 1);
+            page = self.next_told.load(Ordering::Relaxed);
+            self.remote.heard();
+            self.gather(found);
+            times += 1;
+        }
+        times
+    }
+}
+
+fn explore(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+fn freeing(page: &Arc<Page>, blocks: &'static [usize]) -> loom::thread::JoinHandle<()> {
+    let page = Arc::clone(page);
+    loom::thread::spawn(move || blocks.iter().for_each(|&block| page.free(block)))
+}
+
+fn sorted(mut blocks: Vec<usize>) -> Vec<usize> {
+    blocks.sort_unstable();
+    blocks
+}
+
+#[test]
+fn every_block_comes_back_once() {
+    explore(|| {
+        let page = Page::new();
+        let others = [freeing(&page, &[8, 16]), freeing(&page, &[24])];
+        let mut found = Vec::new();
+        page.gather(&mut found);
+        for thread in others {
+            thread.join().unwrap();
+        }
+        assert_eq!(page.remote.count() as usize, 3 - found.len());
+        page.gather(&mut found);
+        assert_eq!((sorted(found), page.remote.count()), (vec![8, 16, 24], 0));
+    });
+}
+
+/// A page that is parked while others free: either parking finds the blocks, or the owner is told, once.
+#[test]
+fn nothing_is_left_on_a_parked_page() {
+    explore(|| {
+        let page = Page::new();
+        let others = [freeing(&page, &[8]), freeing(&page, &[16, 24])];
+        let mut found = Vec::new();
+        while page.remote.park() == Park::NotEmpty {
+            page.gather(&mut found);
+        }
+        let early = page.hear(&mut found);
+        for thread in others {
+            thread.join().unwrap();
+        }
+        let late = page.hear(&mut found);
+        assert!(early + late <= 1, "told once for being parked once");
+        // What came after the owner had heard is found when it comes by.
+        page.gather(&mut found);
+        assert_eq!(sorted(found), [8, 16, 24]);
+    });
+}
+
+/// The owner goes on by itself, because it freed a block of the page: what is told of stays so until it is heard, so that
+/// no page is on the list twice, whatever happens to it.
+#[test]
+fn a_page_is_on_the_list_once() {
+    explore(|| {
+        let page = Page::new();
+        assert_eq!(page.remote.park(), Park::Parked);
+        let other = freeing(&page, &[8, 16]);
+        page.remote.watch();
+        let mut found = Vec::new();
+        page.gather(&mut found);
+        let was_told = page.remote.is_told();
+        while page.remote.park() == Park::NotEmpty {
+            page.gather(&mut found);
+        }
+        other.join().unwrap();
+        let times = page.hear(&mut found);
+        assert!(times <= 1);
+        assert!(!was_told || times == 1, "who is about to tell does tell");
+        page.gather(&mut found);
+        assert_eq!(sorted(found), [8, 16]);
+        assert!(!page.remote.is_told(), "it may become something else");
+    });
+}
