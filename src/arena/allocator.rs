@@ -1,7 +1,7 @@
 //! The `Allocator` traits: collections over an arena or a scope.
 //!
 //! The trait has two homes, the crate `allocator-api2` for stable compilers and the standard library's
-//! unstable one. What they do is written once, as functions over a [`Blocks`]; a macro names the homes.
+//! unstable one. What they do is written once, as functions over a [`BlockAllocator`]; a macro names the homes.
 //!
 //! Only the last block of the very cursor that is asked is grown, shrunk or freed in place. A block below the
 //! cursor's start belongs to an ancestor, whose position does not move while a child lives: to move the
@@ -11,19 +11,19 @@
 use super::arena_type::Arena;
 use super::cursor::Cursor;
 use super::local::{LocalArena, LocalCursor};
-use super::place::{Mode, Place, Try, here};
 use super::scope::Scope;
 use super::shared::SharedArena;
 use super::shared_cursor::SharedCursor;
+use super::source::{BlockSource, ErrorMode, Fallible, here};
 use crate::math::page::align_up;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 /// What both traits' calls return, but for the type of the error.
-type Block = Option<NonNull<[u8]>>;
+type AllocatedBlock = Option<NonNull<[u8]>>;
 
 /// A place whose blocks are given up one by one.
-trait Blocks: Place + Sized {
+trait BlockAllocator: BlockSource + Sized {
     /// Lets the last block end after `new` of its `old` bytes; whether it was the last. It cannot fail otherwise.
     fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool;
 
@@ -45,12 +45,12 @@ trait Blocks: Place + Sized {
         _old: Layout,
         _new: Layout,
         _stays: bool,
-    ) -> Option<Block> {
+    ) -> Option<AllocatedBlock> {
         None
     }
 }
 
-impl<const M: usize, const C: bool> Blocks for Cursor<M, C> {
+impl<const M: usize, const C: bool> BlockAllocator for Cursor<M, C> {
     #[inline]
     fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
         let is_last = self.is_last(start, old);
@@ -77,20 +77,20 @@ impl<const M: usize, const C: bool> Blocks for Cursor<M, C> {
         old: Layout,
         new: Layout,
         stays: bool,
-    ) -> Option<Block> {
+    ) -> Option<AllocatedBlock> {
         // SAFETY: the caller's promise.
         Self::WATCHED.then(|| unsafe { resize_watched(self, block, old, new, stays) })
     }
 }
 
-impl<const M: usize> Blocks for SharedCursor<M> {
+impl<const M: usize> BlockAllocator for SharedCursor<M> {
     #[inline]
     fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
         self.shorten_last(start, old, new)
     }
 }
 
-impl<const M: usize> Blocks for LocalCursor<'_, M> {
+impl<const M: usize> BlockAllocator for LocalCursor<'_, M> {
     #[inline]
     fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
         self.shorten_last(start, old, new)
@@ -100,8 +100,8 @@ impl<const M: usize> Blocks for LocalCursor<'_, M> {
 /// A block that is committed, since nobody says that it will be written.
 #[inline]
 #[track_caller]
-fn allocate<P: Blocks>(place: &P, layout: Layout) -> Block {
-    let start = Try::place_committed(place, layout.size(), layout.align(), here::<P>()).ok()?;
+fn allocate<P: BlockAllocator>(source: &P, layout: Layout) -> AllocatedBlock {
+    let start = Fallible::allocate_committed(source, layout.size(), layout.align(), here::<P>()).ok()?;
     Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, layout.size()))
 }
 
@@ -110,13 +110,18 @@ fn allocate<P: Blocks>(place: &P, layout: Layout) -> Block {
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not smaller.
 #[track_caller]
-unsafe fn grow<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layout) -> Block {
+unsafe fn grow<P: BlockAllocator>(
+    source: &P,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> AllocatedBlock {
     debug_assert!(new.size() >= old.size(), "a block that grows gets no smaller");
     // SAFETY: the caller's promise.
-    if let Some(resized) = unsafe { place.resize_checked(block, old, new, false) } {
+    if let Some(resized) = unsafe { source.resize_checked(block, old, new, false) } {
         return resized;
     }
-    let resize = || place.resize_last(block.as_ptr(), old.size(), new.size());
+    let resize = || source.resize_last(block.as_ptr(), old.size(), new.size());
     if is_aligned(block, new.align())
         && let Some(start) = resize().ok()?
     {
@@ -124,7 +129,7 @@ unsafe fn grow<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layou
         return Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, new.size()));
     }
     // SAFETY: the caller's promise, and the old size is the smaller one.
-    unsafe { relocate(place, block, old.size(), new) }
+    unsafe { relocate(source, block, old.size(), new) }
 }
 
 /// [`grow`], and the added bytes are zero.
@@ -132,9 +137,14 @@ unsafe fn grow<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layou
 /// # Safety
 /// That of [`grow`].
 #[track_caller]
-unsafe fn grow_zeroed<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layout) -> Block {
+unsafe fn grow_zeroed<P: BlockAllocator>(
+    source: &P,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> AllocatedBlock {
     // SAFETY: the caller's promise.
-    let grown = unsafe { grow(place, block, old, new)? };
+    let grown = unsafe { grow(source, block, old, new)? };
     let added = new.size() - old.size();
     // SAFETY: the block has `new.size()` bytes, of which these are the last. A reset does not clear memory,
     // so fresh bytes need not be zero.
@@ -147,18 +157,23 @@ unsafe fn grow_zeroed<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not larger.
 #[track_caller]
-unsafe fn shrink<P: Blocks>(place: &P, block: NonNull<u8>, old: Layout, new: Layout) -> Block {
+unsafe fn shrink<P: BlockAllocator>(
+    source: &P,
+    block: NonNull<u8>,
+    old: Layout,
+    new: Layout,
+) -> AllocatedBlock {
     debug_assert!(new.size() <= old.size(), "a block that shrinks gets no larger");
     // SAFETY: the caller's promise.
-    if let Some(resized) = unsafe { place.resize_checked(block, old, new, true) } {
+    if let Some(resized) = unsafe { source.resize_checked(block, old, new, true) } {
         return resized;
     }
     if !is_aligned(block, new.align()) {
         // SAFETY: the caller's promise, and the new size is the smaller one.
-        return unsafe { relocate(place, block, new.size(), new) };
+        return unsafe { relocate(source, block, new.size(), new) };
     }
     // One that is not the last stays as it is; it may be an ancestor's.
-    place.shorten(block.as_ptr(), old.size(), new.size());
+    source.shorten(block.as_ptr(), old.size(), new.size());
     Some(NonNull::slice_from_raw_parts(block, new.size()))
 }
 
@@ -175,7 +190,7 @@ unsafe fn resize_watched<const M: usize, const C: bool>(
     old: Layout,
     new: Layout,
     stays: bool,
-) -> Block {
+) -> AllocatedBlock {
     let resized = cursor.resize_last_watched(block.as_ptr(), old.size(), new.size(), new.align());
     if let Ok(Some(moved)) = resized {
         return Some(NonNull::slice_from_raw_parts(NonNull::new(moved)?, new.size()));
@@ -196,8 +211,13 @@ unsafe fn resize_watched<const M: usize, const C: bool>(
 /// # Safety
 /// The block and the new layout have that many bytes.
 #[track_caller]
-unsafe fn relocate<P: Blocks>(place: &P, block: NonNull<u8>, bytes: usize, new: Layout) -> Block {
-    let fresh = allocate(place, new)?;
+unsafe fn relocate<P: BlockAllocator>(
+    source: &P,
+    block: NonNull<u8>,
+    bytes: usize,
+    new: Layout,
+) -> AllocatedBlock {
+    let fresh = allocate(source, new)?;
     // SAFETY: both have the bytes, and no byte is in two blocks.
     unsafe { fresh.cast::<u8>().copy_from_nonoverlapping(block, bytes) };
     Some(fresh)

@@ -4,13 +4,13 @@ use super::body::{self, always};
 use super::boxed::ArenaBox;
 use super::checkpoint::Checkpoint;
 use super::cursor::Cursor;
-use super::place::{Plain, Try};
 use super::scope::Scope;
+use super::source::{Fallible, Panicking};
 use super::watch::unbroken;
 use crate::admission::{AllocOrInitError, OutOfMemory, Response};
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible::{self, Exhausted};
-use crate::guard::{Event, Ledger, Sink};
+use crate::guard::{Event, EventSink, Ledger};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, GuardError, Monitor, Region, Role};
 use crate::stats::Stats;
@@ -157,7 +157,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     pub fn with_min_align_and_capacity(capacity: usize) -> Self {
         match Self::try_with_min_align_and_capacity(capacity) {
             Ok(arena) => arena,
-            Err(error) => super::cursor::panic_with(error),
+            Err(error) => super::source::panic_with(error),
         }
     }
 
@@ -374,12 +374,12 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     ///
     /// ```
     /// use highwater::Arena;
-    /// use highwater::guard::What;
+    /// use highwater::guard::EventKind;
     /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     ///
     /// static BYTES: AtomicUsize = AtomicUsize::new(0);
     /// let builder = Arena::builder().checked().log_to(|event| {
-    ///     if let What::Allocated { size, .. } = event.what {
+    ///     if let EventKind::Allocated { size, .. } = event.what {
     ///         BYTES.fetch_add(size, Relaxed);
     ///     }
     /// });
@@ -390,7 +390,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     /// # }
     /// ```
     pub fn log_to(self, sink: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.extra(Some(fallible::boxed(sink).map(|sink| sink as Sink)))
+        self.extra(Some(fallible::boxed(sink).map(|sink| sink as EventSink)))
     }
 }
 
@@ -398,7 +398,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> FromRegion for Arena<MIN_ALIGN
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
     const ROLE: Role = Role::Arena;
     /// Where events go, if there was memory for that.
-    type Extra = Option<Result<Sink, Exhausted>>;
+    type Extra = Option<Result<EventSink, Exhausted>>;
 
     fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {

@@ -1,8 +1,8 @@
-//! What the allocation calls do, for either [`Mode`]. The functions return raw pointers: the lifetime is the
+//! What the allocation calls do, for either [`ErrorMode`]. The functions return raw pointers: the lifetime is the
 //! caller's to give.
 
 use super::grower::{FormatTo, Grower};
-use super::place::{Caller, Mode, Place, here};
+use super::source::{BlockSource, CallSite, ErrorMode, here};
 use core::alloc::Layout;
 use core::convert::Infallible;
 use core::ffi::CStr;
@@ -22,7 +22,7 @@ pub(super) fn always<T>(result: Result<T, Infallible>) -> T {
 /// A block that is being initialised: dropped before it is kept, it is given back if it is still the last one. So it is when
 /// what makes its values panics. All of it is inlined, also where it unwinds: a cursor that the compiler has in registers
 /// stays there. What the unwinding needs is what is live anyway: of one value its block, of `MANY` where that ends.
-struct Unfilled<'c, P: Place, const MANY: bool> {
+struct Unfilled<'c, P: BlockSource, const MANY: bool> {
     cursor: &'c P,
     /// The position before the block and its padding, and after it.
     before: *mut u8,
@@ -31,11 +31,11 @@ struct Unfilled<'c, P: Place, const MANY: bool> {
     size: usize,
 }
 
-impl<'c, P: Place, const MANY: bool> Unfilled<'c, P, MANY> {
+impl<'c, P: BlockSource, const MANY: bool> Unfilled<'c, P, MANY> {
     #[inline(always)]
-    fn place<F: Mode>(cursor: &'c P, layout: Layout, caller: Caller) -> Result<Self, F::Error> {
+    fn allocate<F: ErrorMode>(cursor: &'c P, layout: Layout, caller: CallSite) -> Result<Self, F::Error> {
         let before = cursor.position();
-        let block = F::place(cursor, layout.size(), layout.align(), caller)?;
+        let block = F::allocate(cursor, layout.size(), layout.align(), caller)?;
         Ok(Unfilled { cursor, before, after: cursor.position(), block, size: layout.size() })
     }
 
@@ -48,48 +48,48 @@ impl<'c, P: Place, const MANY: bool> Unfilled<'c, P, MANY> {
     /// What dropping it does, for certain inlined.
     #[inline(always)]
     fn give_back(self) {
-        ManuallyDrop::new(self).take_back();
+        ManuallyDrop::new(self).undo();
     }
 
     #[inline(always)]
-    fn take_back(&self) {
+    fn undo(&self) {
         if MANY {
-            self.cursor.take_back_from(self.before, self.after, self.block, self.size);
+            self.cursor.undo_at(self.before, self.after, self.block, self.size);
         } else {
-            self.cursor.take_back(self.before, self.block, self.size);
+            self.cursor.undo(self.before, self.block, self.size);
         }
     }
 }
 
-impl<'c, P: Place> Unfilled<'c, P, false> {
+impl<'c, P: BlockSource> Unfilled<'c, P, false> {
     /// A block for a `T`.
     #[inline(always)]
-    fn one<F: Mode, T>(cursor: &'c P, caller: Caller) -> Result<Self, F::Error> {
-        Self::place::<F>(cursor, Layout::new::<T>(), caller)
+    fn one<F: ErrorMode, T>(cursor: &'c P, caller: CallSite) -> Result<Self, F::Error> {
+        Self::allocate::<F>(cursor, Layout::new::<T>(), caller)
     }
 }
 
-impl<'c, P: Place> Unfilled<'c, P, true> {
+impl<'c, P: BlockSource> Unfilled<'c, P, true> {
     /// A block for `len` values of `T`.
     #[inline(always)]
-    fn many<F: Mode, T>(cursor: &'c P, len: usize, caller: Caller) -> Result<Self, F::Error> {
-        Self::place::<F>(cursor, F::array::<T, P>(cursor, len)?, caller)
+    fn many<F: ErrorMode, T>(cursor: &'c P, len: usize, caller: CallSite) -> Result<Self, F::Error> {
+        Self::allocate::<F>(cursor, F::array::<T, P>(cursor, len)?, caller)
     }
 }
 
-impl<P: Place, const MANY: bool> Drop for Unfilled<'_, P, MANY> {
+impl<P: BlockSource, const MANY: bool> Drop for Unfilled<'_, P, MANY> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.take_back();
+        self.undo();
     }
 }
 
-type Raw<T, F> = Result<*mut T, <F as Mode>::Error>;
+type RawResult<T, F> = Result<*mut T, <F as ErrorMode>::Error>;
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn value<F: Mode, T, P: Place>(cursor: &P, value: T) -> Raw<T, F> {
-    let place = F::place(cursor, size_of::<T>(), align_of::<T>(), here::<P>())?.cast::<T>();
+pub(super) fn value<F: ErrorMode, T, P: BlockSource>(cursor: &P, value: T) -> RawResult<T, F> {
+    let place = F::allocate(cursor, size_of::<T>(), align_of::<T>(), here::<P>())?.cast::<T>();
     // SAFETY: the block is ours, aligned and as large as a `T`, and the check passed.
     unsafe { place.write(value) };
     Ok(place)
@@ -97,7 +97,7 @@ pub(super) fn value<F: Mode, T, P: Place>(cursor: &P, value: T) -> Raw<T, F> {
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn with<F: Mode, T, P: Place>(cursor: &P, make: impl FnOnce() -> T) -> Raw<T, F> {
+pub(super) fn with<F: ErrorMode, T, P: BlockSource>(cursor: &P, make: impl FnOnce() -> T) -> RawResult<T, F> {
     let unfilled = Unfilled::one::<F, T>(cursor, here::<P>())?;
     // SAFETY: as in `value`; what `make` allocates comes after the block.
     unsafe { unfilled.block.cast::<T>().write(make()) };
@@ -107,7 +107,7 @@ pub(super) fn with<F: Mode, T, P: Place>(cursor: &P, make: impl FnOnce() -> T) -
 /// A block whose initialiser may fail.
 #[inline(always)]
 #[track_caller]
-pub(super) fn try_with<F: Mode, T, E, P: Place>(
+pub(super) fn try_with<F: ErrorMode, T, E, P: BlockSource>(
     cursor: &P,
     make: impl FnOnce() -> Result<T, E>,
 ) -> Result<Result<*mut T, E>, F::Error> {
@@ -121,31 +121,37 @@ pub(super) fn try_with<F: Mode, T, E, P: Place>(
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn layout<F: Mode, P: Place>(cursor: &P, layout: Layout) -> Result<NonNull<u8>, F::Error> {
-    let place = F::place_committed(cursor, layout.size(), layout.align(), here::<P>())?;
+pub(super) fn layout<F: ErrorMode, P: BlockSource>(
+    cursor: &P,
+    layout: Layout,
+) -> Result<NonNull<u8>, F::Error> {
+    let place = F::allocate_committed(cursor, layout.size(), layout.align(), here::<P>())?;
     // SAFETY: neither an address in a region nor an alignment is zero.
     Ok(unsafe { NonNull::new_unchecked(place) })
 }
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn uninit<F: Mode, T, P: Place>(cursor: &P) -> Raw<MaybeUninit<T>, F> {
-    Ok(F::place_committed(cursor, size_of::<T>(), align_of::<T>(), here::<P>())?.cast())
+pub(super) fn uninit<F: ErrorMode, T, P: BlockSource>(cursor: &P) -> RawResult<MaybeUninit<T>, F> {
+    Ok(F::allocate_committed(cursor, size_of::<T>(), align_of::<T>(), here::<P>())?.cast())
 }
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn uninit_slice<F: Mode, T, P: Place>(cursor: &P, len: usize) -> Raw<[MaybeUninit<T>], F> {
+pub(super) fn uninit_slice<F: ErrorMode, T, P: BlockSource>(
+    cursor: &P,
+    len: usize,
+) -> RawResult<[MaybeUninit<T>], F> {
     let layout = F::array::<T, P>(cursor, len)?;
-    let start = F::place_committed(cursor, layout.size(), layout.align(), here::<P>())?;
+    let start = F::allocate_committed(cursor, layout.size(), layout.align(), here::<P>())?;
     Ok(ptr::slice_from_raw_parts_mut(start.cast(), len))
 }
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn copy<F: Mode, T: Copy, P: Place>(cursor: &P, source: &[T]) -> Raw<[T], F> {
+pub(super) fn copy<F: ErrorMode, T: Copy, P: BlockSource>(cursor: &P, source: &[T]) -> RawResult<[T], F> {
     // A slice that exists has a layout.
-    let start = F::place(cursor, size_of_val(source), align_of::<T>(), here::<P>())?.cast::<T>();
+    let start = F::allocate(cursor, size_of_val(source), align_of::<T>(), here::<P>())?.cast::<T>();
     // SAFETY: the block is ours, aligned and long enough; it is fresh, so it does not overlap.
     unsafe { start.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
     Ok(ptr::slice_from_raw_parts_mut(start, source.len()))
@@ -153,11 +159,11 @@ pub(super) fn copy<F: Mode, T: Copy, P: Place>(cursor: &P, source: &[T]) -> Raw<
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn fill<F: Mode, T, P: Place>(
+pub(super) fn fill<F: ErrorMode, T, P: BlockSource>(
     cursor: &P,
     len: usize,
     mut make: impl FnMut(usize) -> T,
-) -> Raw<[T], F> {
+) -> RawResult<[T], F> {
     let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
     let start = unfilled.block.cast::<T>();
     for i in 0..len {
@@ -170,7 +176,7 @@ pub(super) fn fill<F: Mode, T, P: Place>(
 /// Like [`fill`], with values that may fail to be made.
 #[inline(always)]
 #[track_caller]
-pub(super) fn try_fill<F: Mode, T, E, P: Place>(
+pub(super) fn try_fill<F: ErrorMode, T, E, P: BlockSource>(
     cursor: &P,
     len: usize,
     mut make: impl FnMut(usize) -> Result<T, E>,
@@ -190,10 +196,10 @@ pub(super) fn try_fill<F: Mode, T, E, P: Place>(
 /// [`fill`] from an iterator that knows its length.
 #[inline(always)]
 #[track_caller]
-pub(super) fn fill_iter<F: Mode, T, P: Place>(
+pub(super) fn fill_iter<F: ErrorMode, T, P: BlockSource>(
     cursor: &P,
     mut iter: impl ExactSizeIterator<Item = T>,
-) -> Raw<[T], F> {
+) -> RawResult<[T], F> {
     let len = iter.len();
     let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
     let start = unfilled.block.cast::<T>();
@@ -212,7 +218,7 @@ pub(super) fn fill_iter<F: Mode, T, P: Place>(
 /// [`try_fill`] from an iterator that knows its length.
 #[inline(always)]
 #[track_caller]
-pub(super) fn try_fill_iter<F: Mode, T, E, P: Place>(
+pub(super) fn try_fill_iter<F: ErrorMode, T, E, P: BlockSource>(
     cursor: &P,
     mut iter: impl ExactSizeIterator<Item = Result<T, E>>,
 ) -> Result<Result<*mut [T], E>, F::Error> {
@@ -242,7 +248,10 @@ fn too_few() -> ! {
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn iter<F: Mode, T, P: Place>(cursor: &P, iter: impl IntoIterator<Item = T>) -> Raw<[T], F> {
+pub(super) fn iter<F: ErrorMode, T, P: BlockSource>(
+    cursor: &P,
+    iter: impl IntoIterator<Item = T>,
+) -> RawResult<[T], F> {
     let iter = iter.into_iter();
     let mut grower = Grower::<T, P, F>::with_hint(cursor, iter.size_hint().0, here::<P>())?;
     for value in iter {
@@ -257,7 +266,10 @@ pub(super) fn iter<F: Mode, T, P: Place>(cursor: &P, iter: impl IntoIterator<Ite
 /// # Panics
 /// When a `Display` implementation returns an error of its own, as `format!` does.
 #[track_caller]
-pub(super) fn format<F: Mode, P: Place>(cursor: &P, arguments: fmt::Arguments<'_>) -> Raw<[u8], F> {
+pub(super) fn format<F: ErrorMode, P: BlockSource>(
+    cursor: &P,
+    arguments: fmt::Arguments<'_>,
+) -> RawResult<[u8], F> {
     if let Some(text) = arguments.as_str() {
         return copy::<F, u8, P>(cursor, text.as_bytes());
     }
@@ -277,7 +289,7 @@ pub(super) fn format<F: Mode, P: Place>(cursor: &P, arguments: fmt::Arguments<'_
 
 #[inline(always)]
 #[track_caller]
-pub(super) fn c_str<F: Mode, P: Place>(cursor: &P, text: &CStr) -> Result<*const CStr, F::Error> {
+pub(super) fn c_str<F: ErrorMode, P: BlockSource>(cursor: &P, text: &CStr) -> Result<*const CStr, F::Error> {
     let bytes = copy::<F, u8, P>(cursor, text.to_bytes_with_nul())?;
     Ok(bytes as *const CStr)
 }

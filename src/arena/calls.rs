@@ -1,10 +1,10 @@
 //! The allocation calls of arenas and scopes.
 //!
 //! `calls!("type", 'lifetime)` writes them once for each. They are thin: what a call does is said by
-//! [`Mode`](super::place::Mode) (diverge or return an error) and by the functions of `body`.
+//! [`ErrorMode`](super::source::ErrorMode) (diverge or return an error) and by the functions of `body`.
 
 /// Writes the allocation calls into an `impl` block of a type with a field `cursor`, which is a
-/// [`Place`](super::place::Place).
+/// [`BlockSource`](super::source::BlockSource).
 macro_rules! calls {
     ($what:literal, $life:lifetime) => {
         /// Moves a value to the top and returns a reference to it.
@@ -25,7 +25,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc<T>(&self, value: T) -> &$life mut T {
-            let place = always(body::value::<Plain, T, _>(&self.cursor, value));
+            let place = always(body::value::<Panicking, T, _>(&self.cursor, value));
             // SAFETY: a fresh, initialised value that nothing else refers to.
             unsafe { &mut *place }
         }
@@ -44,7 +44,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn try_alloc<T>(&self, value: T) -> Result<&$life mut T, OutOfMemory> {
-            let place = body::value::<Try, T, _>(&self.cursor, value)?;
+            let place = body::value::<Fallible, T, _>(&self.cursor, value)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -65,7 +65,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> &$life mut T {
-            let place = always(body::with::<Plain, T, _>(&self.cursor, f));
+            let place = always(body::with::<Panicking, T, _>(&self.cursor, f));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -78,7 +78,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn try_alloc_with<F: FnOnce() -> T, T>(&self, f: F) -> Result<&$life mut T, OutOfMemory> {
-            let place = body::with::<Try, T, _>(&self.cursor, f)?;
+            let place = body::with::<Fallible, T, _>(&self.cursor, f)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -103,7 +103,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_try_with<F: FnOnce() -> Result<T, E>, T, E>(&self, f: F) -> Result<&$life mut T, E> {
-            let place = always(body::try_with::<Plain, T, E, _>(&self.cursor, f))?;
+            let place = always(body::try_with::<Panicking, T, E, _>(&self.cursor, f))?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -119,7 +119,7 @@ macro_rules! calls {
             &self,
             f: F,
         ) -> Result<&$life mut T, AllocOrInitError<E>> {
-            let place = body::try_with::<Try, T, E, _>(&self.cursor, f)?;
+            let place = body::try_with::<Fallible, T, E, _>(&self.cursor, f)?;
             // SAFETY: as in `alloc`.
             place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
         }
@@ -140,7 +140,7 @@ macro_rules! calls {
         #[inline(always)]
         #[track_caller]
         pub fn alloc_layout(&self, layout: Layout) -> NonNull<u8> {
-            always(body::layout::<Plain, _>(&self.cursor, layout))
+            always(body::layout::<Panicking, _>(&self.cursor, layout))
         }
 
         /// [`alloc_layout`](Self::alloc_layout) that returns the error.
@@ -150,7 +150,7 @@ macro_rules! calls {
         #[inline(always)]
         #[track_caller]
         pub fn try_alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>, OutOfMemory> {
-            body::layout::<Try, _>(&self.cursor, layout)
+            body::layout::<Fallible, _>(&self.cursor, layout)
         }
 
         /// Memory for a `T`, uninitialised and committed, so that it may be handed to the kernel.
@@ -167,7 +167,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_uninit<T>(&self) -> &$life mut MaybeUninit<T> {
-            let place = always(body::uninit::<Plain, T, _>(&self.cursor));
+            let place = always(body::uninit::<Panicking, T, _>(&self.cursor));
             // SAFETY: as in `alloc`; anything is a valid `MaybeUninit`.
             unsafe { &mut *place }
         }
@@ -180,7 +180,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn try_alloc_uninit<T>(&self) -> Result<&$life mut MaybeUninit<T>, OutOfMemory> {
-            let place = body::uninit::<Try, T, _>(&self.cursor)?;
+            let place = body::uninit::<Fallible, T, _>(&self.cursor)?;
             // SAFETY: as in `alloc_uninit`.
             Ok(unsafe { &mut *place })
         }
@@ -200,7 +200,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_uninit_slice<T>(&self, len: usize) -> &$life mut [MaybeUninit<T>] {
-            let place = always(body::uninit_slice::<Plain, T, _>(&self.cursor, len));
+            let place = always(body::uninit_slice::<Panicking, T, _>(&self.cursor, len));
             // SAFETY: as in `alloc_uninit`.
             unsafe { &mut *place }
         }
@@ -216,7 +216,7 @@ macro_rules! calls {
             &self,
             len: usize,
         ) -> Result<&$life mut [MaybeUninit<T>], OutOfMemory> {
-            let place = body::uninit_slice::<Try, T, _>(&self.cursor, len)?;
+            let place = body::uninit_slice::<Fallible, T, _>(&self.cursor, len)?;
             // SAFETY: as in `alloc_uninit`.
             Ok(unsafe { &mut *place })
         }
@@ -234,7 +234,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_str(&self, source: &str) -> &$life mut str {
-            let place = always(body::copy::<Plain, u8, _>(&self.cursor, source.as_bytes()));
+            let place = always(body::copy::<Panicking, u8, _>(&self.cursor, source.as_bytes()));
             // SAFETY: as in `alloc`; the bytes are a string's.
             unsafe { core::str::from_utf8_unchecked_mut(&mut *place) }
         }
@@ -247,7 +247,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn try_alloc_str(&self, source: &str) -> Result<&$life mut str, OutOfMemory> {
-            let place = body::copy::<Try, u8, _>(&self.cursor, source.as_bytes())?;
+            let place = body::copy::<Fallible, u8, _>(&self.cursor, source.as_bytes())?;
             // SAFETY: as in `alloc_str`.
             Ok(unsafe { core::str::from_utf8_unchecked_mut(&mut *place) })
         }
@@ -264,7 +264,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> &$life mut str {
-            let place = always(body::format::<Plain, _>(&self.cursor, arguments));
+            let place = always(body::format::<Panicking, _>(&self.cursor, arguments));
             // SAFETY: as in `alloc`; what `fmt` writes are strings.
             unsafe { core::str::from_utf8_unchecked_mut(&mut *place) }
         }
@@ -279,7 +279,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn try_alloc_fmt(&self, arguments: fmt::Arguments<'_>) -> Result<&$life mut str, OutOfMemory> {
-            let place = body::format::<Try, _>(&self.cursor, arguments)?;
+            let place = body::format::<Fallible, _>(&self.cursor, arguments)?;
             // SAFETY: as in `alloc_fmt`.
             Ok(unsafe { core::str::from_utf8_unchecked_mut(&mut *place) })
         }
@@ -295,7 +295,7 @@ macro_rules! calls {
         /// ```
         #[track_caller]
         pub fn alloc_cstr(&self, source: &CStr) -> &$life CStr {
-            let place = always(body::c_str::<Plain, _>(&self.cursor, source));
+            let place = always(body::c_str::<Panicking, _>(&self.cursor, source));
             // SAFETY: as in `alloc`; the bytes are a C string's.
             unsafe { &*place }
         }
@@ -306,7 +306,7 @@ macro_rules! calls {
         /// [`OutOfMemory`] when there is none.
         #[track_caller]
         pub fn try_alloc_cstr(&self, source: &CStr) -> Result<&$life CStr, OutOfMemory> {
-            let place = body::c_str::<Try, _>(&self.cursor, source)?;
+            let place = body::c_str::<Fallible, _>(&self.cursor, source)?;
             // SAFETY: as in `alloc_cstr`.
             Ok(unsafe { &*place })
         }
@@ -325,7 +325,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> &$life mut [T] {
-            let place = always(body::iter::<Plain, T, _>(&self.cursor, iter));
+            let place = always(body::iter::<Panicking, T, _>(&self.cursor, iter));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -341,7 +341,7 @@ macro_rules! calls {
             &self,
             iter: impl IntoIterator<Item = T>,
         ) -> Result<&$life mut [T], OutOfMemory> {
-            let place = body::iter::<Try, T, _>(&self.cursor, iter)?;
+            let place = body::iter::<Fallible, T, _>(&self.cursor, iter)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -359,7 +359,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_slice_copy<T: Copy>(&self, source: &[T]) -> &$life mut [T] {
-            let place = always(body::copy::<Plain, T, _>(&self.cursor, source));
+            let place = always(body::copy::<Panicking, T, _>(&self.cursor, source));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -372,7 +372,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn try_alloc_slice_copy<T: Copy>(&self, source: &[T]) -> Result<&$life mut [T], OutOfMemory> {
-            let place = body::copy::<Try, T, _>(&self.cursor, source)?;
+            let place = body::copy::<Fallible, T, _>(&self.cursor, source)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -420,7 +420,7 @@ macro_rules! calls {
         #[allow(clippy::mut_from_ref)]
         #[track_caller]
         pub fn alloc_slice_fill_with<T, F: FnMut(usize) -> T>(&self, len: usize, f: F) -> &$life mut [T] {
-            let place = always(body::fill::<Plain, T, _>(&self.cursor, len, f));
+            let place = always(body::fill::<Panicking, T, _>(&self.cursor, len, f));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -437,7 +437,7 @@ macro_rules! calls {
             len: usize,
             f: F,
         ) -> Result<&$life mut [T], OutOfMemory> {
-            let place = body::fill::<Try, T, _>(&self.cursor, len, f)?;
+            let place = body::fill::<Fallible, T, _>(&self.cursor, len, f)?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -465,7 +465,7 @@ macro_rules! calls {
             len: usize,
             f: F,
         ) -> Result<&$life mut [T], E> {
-            let place = always(body::try_fill::<Plain, T, E, _>(&self.cursor, len, f))?;
+            let place = always(body::try_fill::<Panicking, T, E, _>(&self.cursor, len, f))?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -482,7 +482,7 @@ macro_rules! calls {
             len: usize,
             f: F,
         ) -> Result<&$life mut [T], AllocOrInitError<E>> {
-            let place = body::try_fill::<Try, T, E, _>(&self.cursor, len, f)?;
+            let place = body::try_fill::<Fallible, T, E, _>(&self.cursor, len, f)?;
             // SAFETY: as in `alloc`.
             place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
         }
@@ -597,7 +597,7 @@ macro_rules! calls {
             I: IntoIterator<Item = T>,
             I::IntoIter: ExactSizeIterator,
         {
-            let place = always(body::fill_iter::<Plain, T, _>(&self.cursor, iter.into_iter()));
+            let place = always(body::fill_iter::<Panicking, T, _>(&self.cursor, iter.into_iter()));
             // SAFETY: as in `alloc`.
             unsafe { &mut *place }
         }
@@ -617,7 +617,7 @@ macro_rules! calls {
             I: IntoIterator<Item = T>,
             I::IntoIter: ExactSizeIterator,
         {
-            let place = body::fill_iter::<Try, T, _>(&self.cursor, iter.into_iter())?;
+            let place = body::fill_iter::<Fallible, T, _>(&self.cursor, iter.into_iter())?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -637,7 +637,7 @@ macro_rules! calls {
             I: IntoIterator<Item = Result<T, E>>,
             I::IntoIter: ExactSizeIterator,
         {
-            let place = always(body::try_fill_iter::<Plain, T, E, _>(&self.cursor, iter.into_iter()))?;
+            let place = always(body::try_fill_iter::<Panicking, T, E, _>(&self.cursor, iter.into_iter()))?;
             // SAFETY: as in `alloc`.
             Ok(unsafe { &mut *place })
         }
@@ -660,7 +660,7 @@ macro_rules! calls {
             I: IntoIterator<Item = Result<T, E>>,
             I::IntoIter: ExactSizeIterator,
         {
-            let place = body::try_fill_iter::<Try, T, E, _>(&self.cursor, iter.into_iter())?;
+            let place = body::try_fill_iter::<Fallible, T, E, _>(&self.cursor, iter.into_iter())?;
             // SAFETY: as in `alloc`.
             place.map(|place| unsafe { &mut *place }).map_err(AllocOrInitError::Init)
         }
@@ -678,7 +678,7 @@ macro_rules! calls {
         #[inline(always)]
         #[track_caller]
         pub fn alloc_box<T>(&self, value: T) -> ArenaBox<$life, T> {
-            let place = always(body::value::<Plain, T, _>(&self.cursor, value));
+            let place = always(body::value::<Panicking, T, _>(&self.cursor, value));
             // SAFETY: a fresh, initialised value that nothing else refers to, for as long as the memory is.
             unsafe { ArenaBox::from_raw(place) }
         }
@@ -690,7 +690,7 @@ macro_rules! calls {
         #[inline(always)]
         #[track_caller]
         pub fn try_alloc_box<T>(&self, value: T) -> Result<ArenaBox<$life, T>, OutOfMemory> {
-            let place = body::value::<Try, T, _>(&self.cursor, value)?;
+            let place = body::value::<Fallible, T, _>(&self.cursor, value)?;
             // SAFETY: as in `alloc_box`.
             Ok(unsafe { ArenaBox::from_raw(place) })
         }
@@ -708,7 +708,7 @@ macro_rules! calls {
         /// ```
         #[track_caller]
         pub fn alloc_box_iter<T>(&self, iter: impl IntoIterator<Item = T>) -> ArenaBox<$life, [T]> {
-            let place = always(body::iter::<Plain, T, _>(&self.cursor, iter));
+            let place = always(body::iter::<Panicking, T, _>(&self.cursor, iter));
             // SAFETY: as in `alloc_box`.
             unsafe { ArenaBox::from_raw(place) }
         }
@@ -722,7 +722,7 @@ macro_rules! calls {
             &self,
             iter: impl IntoIterator<Item = T>,
         ) -> Result<ArenaBox<$life, [T]>, OutOfMemory> {
-            let place = body::iter::<Try, T, _>(&self.cursor, iter)?;
+            let place = body::iter::<Fallible, T, _>(&self.cursor, iter)?;
             // SAFETY: as in `alloc_box`.
             Ok(unsafe { ArenaBox::from_raw(place) })
         }

@@ -4,7 +4,7 @@
 //! local value whose address nobody takes lives in registers, so nothing in here may hand out a reference to
 //! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
 
-use super::place::{Caller, Place, nowhere};
+use super::source::{BlockSource, CallSite, dangling, panic_with};
 use crate::admission::{OutOfMemory, Refusal, RefusedRequest};
 use crate::grow::{GrowReason, grow};
 use crate::math::bump::{Block, bump_up};
@@ -160,18 +160,18 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 }
 
-impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CHECKED> {
+impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = CHECKED;
 
     /// On the failing side of the check nothing comes back, so there is nothing to merge and the compiler folds
     /// through it.
     #[inline(always)]
-    fn place(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
+    fn allocate(&self, size: usize, align: usize, caller: CallSite) -> *mut u8 {
         if size == 0 {
-            return nowhere(align);
+            return dangling(align);
         }
         if Self::WATCHED {
-            return self.place_watched(size, align, caller);
+            return self.allocate_watched(size, align, caller);
         }
         let block = self.block(size, align);
         if block.end > self.limit.get().addr() {
@@ -184,12 +184,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
     }
 
     #[inline(always)]
-    fn place_committed(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
+    fn allocate_committed(&self, size: usize, align: usize, caller: CallSite) -> *mut u8 {
         if size == 0 {
-            return nowhere(align);
+            return dangling(align);
         }
         if Self::WATCHED {
-            return self.place_watched(size, align, caller);
+            return self.allocate_watched(size, align, caller);
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
@@ -199,18 +199,18 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
     }
 
     #[inline(always)]
-    fn try_place(
+    fn try_allocate(
         &self,
         size: usize,
         align: usize,
-        caller: Caller,
+        caller: CallSite,
         why: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
-            return Ok(nowhere(align));
+            return Ok(dangling(align));
         }
         if Self::WATCHED {
-            return self.try_place_watched(size, align, caller);
+            return self.try_allocate_watched(size, align, caller);
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
@@ -244,7 +244,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
         }
         let before = self.position.get();
         self.position.set(before.with_addr(start.addr()));
-        let moved = self.try_place(new, 1, None, GrowReason::Request);
+        let moved = self.try_allocate(new, 1, None, GrowReason::Request);
         if moved.is_err() {
             self.position.set(before);
         }
@@ -257,14 +257,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Place for Cursor<MIN_ALIGN, CH
     }
 
     #[inline(always)]
-    fn take_back(&self, before: *mut u8, block: *mut u8, size: usize) {
+    fn undo(&self, before: *mut u8, block: *mut u8, size: usize) {
         if self.is_last(block, size) {
             self.set_position(before);
         }
     }
 
     #[inline(always)]
-    fn take_back_from(&self, before: *mut u8, after: *mut u8, _block: *mut u8, _size: usize) {
+    fn undo_at(&self, before: *mut u8, after: *mut u8, _block: *mut u8, _size: usize) {
         if self.position.get() == after {
             self.set_position(before);
         }
@@ -326,12 +326,6 @@ fn refuse<const MIN_ALIGN: usize>(
 ) -> ! {
     let end = bump_up(position.addr(), size, align, MIN_ALIGN).end;
     panic_with(check_error(control, position, size, end))
-}
-
-#[cold]
-#[inline(never)]
-pub(super) fn panic_with(error: OutOfMemory) -> ! {
-    panic!("highwater: {error}")
 }
 
 /// Commits a block that ends beyond what is committed, and returns the new limit of the cursor.

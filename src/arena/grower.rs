@@ -1,6 +1,6 @@
 //! A block of unknown final length, built in place at the top of a cursor.
 
-use super::place::{Caller, Mode, Place};
+use super::source::{BlockSource, CallSite, ErrorMode};
 use core::alloc::Layout;
 use core::marker::PhantomData;
 
@@ -14,24 +14,24 @@ const HINT: usize = 64 << 10;
 ///
 /// Dropped before it is finished (memory ran out, or what produces the values panicked), the block is taken
 /// back if it is still the last one. The values in it are not dropped.
-pub(super) struct Grower<'c, T, P: Place, F: Mode> {
+pub(super) struct Grower<'c, T, P: BlockSource, F: ErrorMode> {
     cursor: &'c P,
     /// The position before the block and its padding.
     before: *mut u8,
     start: *mut T,
     len: usize,
     capacity: usize,
-    caller: Caller,
+    caller: CallSite,
     mode: PhantomData<F>,
 }
 
-impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
+impl<'c, T, P: BlockSource, F: ErrorMode> Grower<'c, T, P, F> {
     /// Begins a block for perhaps `hint` values. A hint may lie, in either direction: one that is absurd, or
     /// that does not fit, must not fail.
-    pub(super) fn with_hint(cursor: &'c P, hint: usize, caller: Caller) -> Result<Self, F::Error> {
+    pub(super) fn with_hint(cursor: &'c P, hint: usize, caller: CallSite) -> Result<Self, F::Error> {
         let before = cursor.position();
         if size_of::<T>() == 0 {
-            let start = F::place(cursor, 0, align_of::<T>(), caller)?.cast();
+            let start = F::allocate(cursor, 0, align_of::<T>(), caller)?.cast();
             return Ok(Grower {
                 cursor,
                 before,
@@ -44,10 +44,10 @@ impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
         }
         let capacity = hint.min(HINT / size_of::<T>());
         let bytes = capacity * size_of::<T>();
-        let hinted = F::place_if_fits(cursor, bytes, align_of::<T>(), caller);
+        let hinted = F::allocate_if_fits(cursor, bytes, align_of::<T>(), caller);
         let (start, capacity) = match hinted {
             Some(start) => (start.cast(), capacity),
-            None => (F::place(cursor, 0, align_of::<T>(), caller)?.cast(), 0),
+            None => (F::allocate(cursor, 0, align_of::<T>(), caller)?.cast(), 0),
         };
         Ok(Grower { cursor, before, start, len: 0, capacity, caller, mode: PhantomData })
     }
@@ -77,10 +77,10 @@ impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
         // A last block that could not be extended a moment ago is left behind, and taken back with the new one.
         let is_last = self.cursor.is_last(self.start.cast(), self.bytes());
         let before = if is_last { self.before } else { self.cursor.position() };
-        let place = |layout: Layout| F::place(self.cursor, layout.size(), layout.align(), self.caller);
+        let place = |layout: Layout| F::allocate(self.cursor, layout.size(), layout.align(), self.caller);
         let doubled = Layout::array::<T>(double)
             .ok()
-            .and_then(|layout| F::place_if_fits(self.cursor, layout.size(), layout.align(), self.caller));
+            .and_then(|layout| F::allocate_if_fits(self.cursor, layout.size(), layout.align(), self.caller));
         let (start, capacity) = match doubled {
             Some(start) => (start.cast::<T>(), double),
             // Not allowed, or the system has not that much; there may be exactly enough.
@@ -122,13 +122,13 @@ impl<'c, T, P: Place, F: Mode> Grower<'c, T, P, F> {
     }
 }
 
-impl<T, P: Place, F: Mode> Drop for Grower<'_, T, P, F> {
+impl<T, P: BlockSource, F: ErrorMode> Drop for Grower<'_, T, P, F> {
     fn drop(&mut self) {
-        self.cursor.take_back(self.before, self.start.cast(), self.bytes());
+        self.cursor.undo(self.before, self.start.cast(), self.bytes());
     }
 }
 
-impl<P: Place, F: Mode> Grower<'_, u8, P, F> {
+impl<P: BlockSource, F: ErrorMode> Grower<'_, u8, P, F> {
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), F::Error> {
         if self.capacity - self.len < bytes.len() {
             self.reserve(bytes.len())?;
@@ -142,12 +142,12 @@ impl<P: Place, F: Mode> Grower<'_, u8, P, F> {
 
 /// Formatting into a grower; an allocation that failed is kept for the caller, since `fmt::Error` says
 /// nothing.
-pub(super) struct FormatTo<'c, P: Place, F: Mode> {
+pub(super) struct FormatTo<'c, P: BlockSource, F: ErrorMode> {
     pub(super) grower: Grower<'c, u8, P, F>,
     pub(super) failure: Option<F::Error>,
 }
 
-impl<P: Place, F: Mode> core::fmt::Write for FormatTo<'_, P, F> {
+impl<P: BlockSource, F: ErrorMode> core::fmt::Write for FormatTo<'_, P, F> {
     fn write_str(&mut self, piece: &str) -> core::fmt::Result {
         self.grower.push_bytes(piece.as_bytes()).map_err(|error| {
             self.failure = Some(error);

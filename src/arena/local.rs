@@ -2,9 +2,8 @@
 
 use super::body::{self, always};
 use super::boxed::ArenaBox;
-use super::cursor::panic_with;
-use super::place::{Caller, Place, Plain, Try, nowhere};
 use super::shared_cursor::SharedCursor;
+use super::source::{BlockSource, CallSite, Fallible, Panicking, dangling, panic_with};
 use crate::admission::{AllocOrInitError, OutOfMemory};
 use crate::grow::GrowReason;
 use crate::math::bump::bump_up;
@@ -160,13 +159,13 @@ impl<const MIN_ALIGN: usize> LocalCursor<'_, MIN_ALIGN> {
     }
 }
 
-impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
+impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
     const CHECKED: bool = false;
 
     #[inline(always)]
-    fn place(&self, size: usize, align: usize, _caller: Caller) -> *mut u8 {
+    fn allocate(&self, size: usize, align: usize, _caller: CallSite) -> *mut u8 {
         if size == 0 {
-            return nowhere(align);
+            return dangling(align);
         }
         let block = match self.take(size, align) {
             Some(block) => block,
@@ -179,9 +178,9 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
     }
 
     #[inline(always)]
-    fn place_committed(&self, size: usize, align: usize, _caller: Caller) -> *mut u8 {
+    fn allocate_committed(&self, size: usize, align: usize, _caller: CallSite) -> *mut u8 {
         if size == 0 {
-            return nowhere(align);
+            return dangling(align);
         }
         let block = match self.take(size, align) {
             Some(block) => block,
@@ -193,15 +192,15 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
 
     /// When the system refuses to commit the block, a part that was taken for it is kept.
     #[inline]
-    fn try_place(
+    fn try_allocate(
         &self,
         size: usize,
         align: usize,
-        _caller: Caller,
+        _caller: CallSite,
         why: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
-            return Ok(nowhere(align));
+            return Ok(dangling(align));
         }
         let block = match self.take(size, align) {
             Some(block) => block,
@@ -224,9 +223,9 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         size == 0 || block.end <= self.limit.get().addr() || self.shared.fits(size, align)
     }
 
-    fn place_if_fits(&self, size: usize, align: usize, _caller: Caller) -> Option<*mut u8> {
+    fn allocate_if_fits(&self, size: usize, align: usize, _caller: CallSite) -> Option<*mut u8> {
         if size == 0 {
-            return Some(nowhere(align));
+            return Some(dangling(align));
         }
         // (A part is taken by compare-and-swap.)
         let block = self.take(size, align).or_else(|| self.refill(size, align).ok())?;
@@ -263,7 +262,7 @@ impl<const MIN_ALIGN: usize> Place for LocalCursor<'_, MIN_ALIGN> {
         self.position.get()
     }
 
-    fn take_back(&self, _before: *mut u8, block: *mut u8, size: usize) {
+    fn undo(&self, _before: *mut u8, block: *mut u8, size: usize) {
         self.shorten_last(block, size, 0);
     }
 

@@ -19,19 +19,21 @@ mod body;
 mod boxed;
 mod brand;
 mod checkpoint;
+#[macro_use]
+mod conflict;
 mod counter;
 mod cursor;
+mod cursor_region;
 mod frame;
 mod grower;
 mod handle;
 mod local;
-mod place;
 mod pool;
-mod remote;
 mod scope;
 mod scratch;
 mod shared;
 mod shared_cursor;
+mod source;
 mod warm;
 mod watch;
 
@@ -39,12 +41,13 @@ pub use arena_type::{Arena, DebugArena};
 pub use boxed::ArenaBox;
 pub use brand::Branded;
 pub use checkpoint::Checkpoint;
+pub use conflict::Conflict;
+#[doc(hidden)] // for the C library, and no part of the contract
+pub use cursor_region::CursorRegion;
 pub use frame::Frame;
 pub use handle::{Handle, Rel, SliceHandle, StrHandle};
 pub use local::LocalArena;
 pub use pool::{ArenaPool, PoolBuilder, PooledArena};
-#[doc(hidden)] // for the C library, and no part of the contract
-pub use remote::Remote;
 pub use scope::Scope;
-pub use scratch::{Conflict, Scratch, scratch};
+pub use scratch::{Scratch, scratch};
 pub use shared::SharedArena;

@@ -1,8 +1,8 @@
 //! Arenas kept warm: mapping one costs as much as ten thousand allocations.
 
 use super::arena_type::Arena;
-use super::scratch::{Conflict, assert_distinct};
-use super::warm::{Boxed, DECAY, KEEP, WAITING, Warm};
+use super::conflict::{Conflict, assert_distinct};
+use super::warm::{DECAY, MAX_COMMITTED, MAX_IDLE, WarmArena};
 use crate::admission::OutOfMemory;
 use crate::builder::Builder;
 use core::fmt;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Makes the builders of a pool's arenas.
-type Maker = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
+type BuilderFn = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
 
 /// Reservations kept warm, for arenas that live shortly.
 ///
@@ -37,34 +37,35 @@ type Maker = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
 /// assert_eq!(pool.get().alloc(2u64) as *const u64, first);
 /// ```
 pub struct ArenaPool {
-    shelf: Mutex<Shelf>,
+    idle_list: Mutex<IdleList>,
     /// The process that used it first, 0 before that.
     process: AtomicU32,
-    maker: Option<Maker>,
-    bounds: Bounds,
+    maker: Option<BuilderFn>,
+    bounds: PoolLimits,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Bounds {
+struct PoolLimits {
     idle: usize,
     each: usize,
     warm: usize,
     decay: u32,
 }
 
-const DEFAULT: Bounds = Bounds { idle: WAITING, each: KEEP, warm: WAITING * KEEP, decay: DECAY };
+const DEFAULT: PoolLimits =
+    PoolLimits { idle: MAX_IDLE, each: MAX_COMMITTED, warm: MAX_IDLE * MAX_COMMITTED, decay: DECAY };
 
 /// The arenas that wait: the one that came last is taken first, while it is in the caches.
-struct Shelf {
-    waiting: VecDeque<Waiting>,
+struct IdleList {
+    waiting: VecDeque<IdleArena>,
     /// What they have committed.
     committed: usize,
     /// How many were put here in all.
     returns: u64,
 }
 
-struct Waiting {
-    warm: Boxed,
+struct IdleArena {
+    warm: Box<WarmArena>,
     /// The return that it was.
     since: u64,
 }
@@ -78,8 +79,13 @@ impl Default for ArenaPool {
 impl ArenaPool {
     /// A pool without arenas.
     pub const fn new() -> Self {
-        let shelf = Shelf { waiting: VecDeque::new(), committed: 0, returns: 0 };
-        ArenaPool { shelf: Mutex::new(shelf), process: AtomicU32::new(0), maker: None, bounds: DEFAULT }
+        let idle_list = IdleList { waiting: VecDeque::new(), committed: 0, returns: 0 };
+        ArenaPool {
+            idle_list: Mutex::new(idle_list),
+            process: AtomicU32::new(0),
+            maker: None,
+            bounds: DEFAULT,
+        }
     }
 
     /// A pool with policies of your own.
@@ -99,18 +105,18 @@ impl ArenaPool {
         PoolBuilder { maker: None, bounds: DEFAULT }
     }
 
-    /// The shelf; `None` in a process that was forked while some thread had the lock: it is not there to give it back.
+    /// The idle list; `None` in a process that was forked while some thread had the lock: it is not there to give it back.
     ///
     /// No call under the lock can leave the list in a bad state, so a panic elsewhere is no reason to stop.
-    fn shelf(&self) -> Option<MutexGuard<'_, Shelf>> {
+    fn idle_list(&self) -> Option<MutexGuard<'_, IdleList>> {
         if self.process.load(Relaxed) == 0 {
             self.process.store(std::process::id(), Relaxed);
         }
-        match self.shelf.try_lock() {
-            Ok(shelf) => Some(shelf),
+        match self.idle_list.try_lock() {
+            Ok(idle_list) => Some(idle_list),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => (self.process.load(Relaxed) == std::process::id())
-                .then(|| self.shelf.lock().unwrap_or_else(PoisonError::into_inner)),
+                .then(|| self.idle_list.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 
@@ -121,7 +127,7 @@ impl ArenaPool {
     pub fn get(&self) -> PooledArena<'_> {
         match self.try_get() {
             Ok(arena) => arena,
-            Err(error) => super::cursor::panic_with(error),
+            Err(error) => super::source::panic_with(error),
         }
     }
 
@@ -130,10 +136,12 @@ impl ArenaPool {
     /// # Errors
     /// [`OutOfMemory`] when one has to be made and the system has no address space or memory for it.
     pub fn try_get(&self) -> Result<PooledArena<'_>, OutOfMemory> {
-        let waiting = self.shelf().and_then(|mut shelf| shelf.take_last());
+        let waiting = self.idle_list().and_then(|mut idle_list| idle_list.take_last());
         let warm = match waiting {
             Some(warm) => warm,
-            None => Warm::new(self.maker.as_ref().map_or_else(Arena::builder, |make| make()).try_build()?)?,
+            None => {
+                WarmArena::new(self.maker.as_ref().map_or_else(Arena::builder, |make| make()).try_build()?)?
+            }
         };
         Ok(PooledArena { id: warm.arena.id(), warm: ManuallyDrop::new(warm), pool: self })
     }
@@ -151,82 +159,84 @@ impl ArenaPool {
 
     /// How many arenas wait.
     pub fn idle(&self) -> usize {
-        self.shelf().map_or(0, |shelf| shelf.waiting.len())
+        self.idle_list().map_or(0, |idle_list| idle_list.waiting.len())
     }
 
     /// The bytes that they have committed.
     pub fn warm_bytes(&self) -> usize {
-        self.shelf().map_or(0, |shelf| shelf.committed)
+        self.idle_list().map_or(0, |idle_list| idle_list.committed)
     }
 
     /// Gives back everything that waits.
     pub fn clear(&self) {
         // Unmapping takes its time: not under the lock.
         let waiting = {
-            let Some(mut shelf) = self.shelf() else { return };
-            shelf.committed = 0;
-            core::mem::take(&mut shelf.waiting)
+            let Some(mut idle_list) = self.idle_list() else { return };
+            idle_list.committed = 0;
+            core::mem::take(&mut idle_list.waiting)
         };
         drop(waiting);
     }
 
     /// Puts an arena away, if there is room for it, and looks after one that has waited for long.
-    fn put(&self, mut warm: Boxed) {
+    fn put(&self, mut warm: Box<WarmArena>) {
         let decay = self.bounds.decay;
         if !warm.rest(self.bounds.each, decay) {
             return;
         }
         // The system's calls take their time: none of them under the lock.
         let (refused, unused) = {
-            let Some(mut shelf) = self.shelf() else { return };
-            shelf.returns += 1;
-            let waiting = Waiting { warm, since: shelf.returns };
-            (self.put_on(&mut shelf, waiting, true), shelf.take_unused(decay))
+            let Some(mut idle_list) = self.idle_list() else { return };
+            idle_list.returns += 1;
+            let waiting = IdleArena { warm, since: idle_list.returns };
+            (self.put_on(&mut idle_list, waiting, true), idle_list.take_unused(decay))
         };
         if let Some((mut waiting, room)) = refused {
             waiting.warm.cut(room);
-            let refused = self.shelf().and_then(|mut shelf| self.put_on(&mut shelf, waiting, true));
+            let refused =
+                self.idle_list().and_then(|mut idle_list| self.put_on(&mut idle_list, waiting, true));
             drop(refused);
         }
         if let Some(mut waiting) = unused {
             waiting.warm.cut(0);
-            let refused = self.shelf().and_then(|mut shelf| self.put_on(&mut shelf, waiting, false));
+            let refused =
+                self.idle_list().and_then(|mut idle_list| self.put_on(&mut idle_list, waiting, false));
             drop(refused);
         }
     }
 
-    /// Puts an arena on the shelf; back it comes when there is no room, with how much there is for its memory.
-    fn put_on(&self, shelf: &mut Shelf, waiting: Waiting, last: bool) -> Option<(Waiting, usize)> {
-        let room = self.bounds.warm.saturating_sub(shelf.committed);
+    /// Puts an arena on the idle list; back it comes when there is no room, with how much there is for its memory.
+    fn put_on(&self, idle_list: &mut IdleList, waiting: IdleArena, last: bool) -> Option<(IdleArena, usize)> {
+        let room = self.bounds.warm.saturating_sub(idle_list.committed);
         let committed = waiting.warm.committed();
         // (An arena that the list has no memory for is dropped.)
-        if shelf.waiting.len() >= self.bounds.idle
+        if idle_list.waiting.len() >= self.bounds.idle
             || committed > room
-            || shelf.waiting.try_reserve(1).is_err()
+            || idle_list.waiting.try_reserve(1).is_err()
         {
             return Some((waiting, room));
         }
-        shelf.committed += committed;
+        idle_list.committed += committed;
         if last {
-            shelf.waiting.push_back(waiting);
+            idle_list.waiting.push_back(waiting);
         } else {
-            shelf.waiting.push_front(waiting);
+            idle_list.waiting.push_front(waiting);
         }
         None
     }
 }
 
-impl Shelf {
-    fn take_last(&mut self) -> Option<Boxed> {
+impl IdleList {
+    fn take_last(&mut self) -> Option<Box<WarmArena>> {
         let waiting = self.waiting.pop_back()?;
         self.committed -= waiting.warm.committed();
         Some(waiting.warm)
     }
 
     /// One that has memory and has not been used for `decay` returns.
-    fn take_unused(&mut self, decay: u32) -> Option<Waiting> {
+    fn take_unused(&mut self, decay: u32) -> Option<IdleArena> {
         let returns = self.returns;
-        let is_unused = |waiting: &Waiting| {
+        let is_unused = |waiting: &IdleArena| {
             returns - waiting.since >= u64::from(decay.max(1)) && waiting.warm.committed() > 0
         };
         let at = self.waiting.iter().position(is_unused)?;
@@ -249,8 +259,8 @@ impl fmt::Debug for ArenaPool {
 /// The policies of an [`ArenaPool`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct PoolBuilder {
-    maker: Option<Maker>,
-    bounds: Bounds,
+    maker: Option<BuilderFn>,
+    bounds: PoolLimits,
 }
 
 impl PoolBuilder {
@@ -299,7 +309,7 @@ impl fmt::Debug for PoolBuilder {
 /// An arena of an [`ArenaPool`], which gets it back, reset, when this is dropped.
 #[must_use = "dropping the guard gives the arena back"]
 pub struct PooledArena<'p> {
-    pub(super) warm: ManuallyDrop<Boxed>,
+    pub(super) warm: ManuallyDrop<Box<WarmArena>>,
     /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is
     /// not kept for strangers.
     id: u64,
@@ -315,3 +325,5 @@ impl Drop for PooledArena<'_> {
         }
     }
 }
+
+warm_guard!(PooledArena<'_>);

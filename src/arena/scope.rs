@@ -5,7 +5,7 @@ use super::boxed::ArenaBox;
 use super::checkpoint::Checkpoint;
 use super::cursor::Cursor;
 use super::frame::Frame;
-use super::place::{Mode, Plain, Try, here};
+use super::source::{ErrorMode, Fallible, Panicking, here};
 use crate::admission::{AllocOrInitError, OutOfMemory};
 use crate::region::Monitor;
 use crate::stats::Stats;
@@ -114,7 +114,12 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     #[track_caller]
     pub fn frame<const N: usize>(&self) -> Frame<'a, N, MIN_ALIGN> {
         let bytes = Frame::<N, MIN_ALIGN>::BYTES;
-        Frame::new(always(Plain::place(&self.cursor, bytes, MIN_ALIGN, here::<Cursor<MIN_ALIGN, CHECKED>>())))
+        Frame::new(always(Panicking::allocate(
+            &self.cursor,
+            bytes,
+            MIN_ALIGN,
+            here::<Cursor<MIN_ALIGN, CHECKED>>(),
+        )))
     }
 
     /// [`frame`](Scope::frame) that returns the error; the frame is committed.
@@ -125,7 +130,12 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     #[track_caller]
     pub fn try_frame<const N: usize>(&self) -> Result<Frame<'a, N, MIN_ALIGN>, OutOfMemory> {
         let bytes = Frame::<N, MIN_ALIGN>::BYTES;
-        Ok(Frame::new(Try::place(&self.cursor, bytes, MIN_ALIGN, here::<Cursor<MIN_ALIGN, CHECKED>>())?))
+        Ok(Frame::new(Fallible::allocate(
+            &self.cursor,
+            bytes,
+            MIN_ALIGN,
+            here::<Cursor<MIN_ALIGN, CHECKED>>(),
+        )?))
     }
 }
 

@@ -1,16 +1,13 @@
-//! Scratch arenas of a thread, and what they must not be.
+//! Scratch arenas of a thread.
 
 use super::arena_type::Arena;
-use super::pool::PooledArena;
-use super::scope::Scope;
-use super::warm::{Boxed, DECAY, KEEP, WAITING, Warm};
+use super::conflict::{Conflict, assert_distinct};
+use super::warm::{DECAY, MAX_COMMITTED, MAX_IDLE, WarmArena};
 use core::cell::RefCell;
-use core::fmt;
 use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<Boxed>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Box<WarmArena>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A scratch arena of this thread that is none of `conflicts`, and none that is in use: for intermediate
@@ -40,9 +37,9 @@ thread_local! {
 pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
     // While the thread is being torn down its list is gone; an arena can still be made.
     let waiting = SCRATCH.try_with(|list| list.borrow_mut().pop()).ok().flatten();
-    let make = || match Warm::new(Arena::builder().name("scratch").build()) {
+    let make = || match WarmArena::new(Arena::builder().name("scratch").build()) {
         Ok(warm) => warm,
-        Err(exhausted) => super::cursor::panic_with(exhausted.into()),
+        Err(exhausted) => super::source::panic_with(exhausted.into()),
     };
     let arena = waiting.unwrap_or_else(make);
     assert_distinct(&arena.arena, conflicts);
@@ -52,7 +49,7 @@ pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
 /// A scratch arena of a thread, which gets it back, reset, when this is dropped. See [`scratch`].
 #[must_use = "dropping the guard gives the arena back"]
 pub struct Scratch {
-    warm: ManuallyDrop<Boxed>,
+    warm: ManuallyDrop<Box<WarmArena>>,
     /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is not kept
     /// for strangers.
     id: u64,
@@ -62,73 +59,17 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // SAFETY: taken once; the guard is gone afterwards.
         let mut warm = unsafe { ManuallyDrop::take(&mut self.warm) };
-        if warm.arena.id() != self.id || !warm.rest(KEEP, DECAY) {
+        if warm.arena.id() != self.id || !warm.rest(MAX_COMMITTED, DECAY) {
             return;
         }
         let mut warm = Some(warm);
         let _ = SCRATCH.try_with(|list| {
             let mut list = list.borrow_mut();
-            if list.len() < WAITING && list.try_reserve(1).is_ok() {
+            if list.len() < MAX_IDLE && list.try_reserve(1).is_ok() {
                 list.extend(warm.take());
             }
         });
     }
 }
 
-/// What a scratch arena must not be: arenas, scopes and guards of either kind.
-pub trait Conflict {
-    /// The number of the region underneath.
-    fn region_id(&self) -> u64;
-}
-
-pub(super) fn assert_distinct(arena: &Arena, conflicts: &[&dyn Conflict]) {
-    let id = arena.id();
-    assert!(conflicts.iter().all(|other| other.region_id() != id), "an arena was handed out twice");
-}
-
-impl<const MIN_ALIGN: usize, const CHECKED: bool> Conflict for Arena<MIN_ALIGN, CHECKED> {
-    fn region_id(&self) -> u64 {
-        self.id()
-    }
-}
-
-impl<const MIN_ALIGN: usize, const CHECKED: bool> Conflict for Scope<'_, MIN_ALIGN, CHECKED> {
-    fn region_id(&self) -> u64 {
-        self.id()
-    }
-}
-
-/// Both guards are the arena they guard.
-macro_rules! guards {
-    ($($guard:ident $(<$life:lifetime>)?),+) => {$(
-        impl Deref for $guard $(<$life>)? {
-            type Target = Arena;
-
-            #[inline]
-            fn deref(&self) -> &Arena {
-                &self.warm.arena
-            }
-        }
-
-        impl DerefMut for $guard $(<$life>)? {
-            #[inline]
-            fn deref_mut(&mut self) -> &mut Arena {
-                &mut self.warm.arena
-            }
-        }
-
-        impl Conflict for $guard $(<$life>)? {
-            fn region_id(&self) -> u64 {
-                self.warm.arena.id()
-            }
-        }
-
-        impl fmt::Debug for $guard $(<$life>)? {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_tuple(stringify!($guard)).field(&self.warm.arena).finish()
-            }
-        }
-    )+};
-}
-
-guards!(PooledArena<'_>, Scratch);
+warm_guard!(Scratch);

@@ -2,10 +2,10 @@
 
 use super::body::{self, always};
 use super::boxed::ArenaBox;
+use super::conflict::Conflict;
 use super::local::LocalArena;
-use super::place::{Plain, Try};
-use super::scratch::Conflict;
 use super::shared_cursor::SharedCursor;
+use super::source::{Fallible, Panicking};
 use crate::admission::{AllocOrInitError, OutOfMemory};
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::region::{BuildError, GuardError, Monitor, Region, Role};

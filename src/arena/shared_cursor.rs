@@ -1,8 +1,8 @@
 //! Where blocks come from when threads share an arena: a counter instead of a position.
 
 use super::counter::{Counter, MOST_ADDED};
-use super::cursor::{Cursor, check_error, commit, extend, not_ahead, panic_with};
-use super::place::{Caller, Place, nowhere};
+use super::cursor::{Cursor, check_error, commit, extend, not_ahead};
+use super::source::{BlockSource, CallSite, dangling, panic_with};
 use crate::admission::{OutOfMemory, Refusal};
 use crate::grow::{GrowReason, grow};
 use crate::math::bump::bump_up;
@@ -229,13 +229,13 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     }
 }
 
-impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
+impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
     const CHECKED: bool = false;
 
     #[inline(always)]
-    fn place(&self, size: usize, align: usize, _caller: Caller) -> *mut u8 {
+    fn allocate(&self, size: usize, align: usize, _caller: CallSite) -> *mut u8 {
         if size == 0 {
-            return nowhere(align);
+            return dangling(align);
         }
         let (start, end) = self.take(size, align);
         if cfg!(not(highwater_fault)) {
@@ -245,9 +245,9 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
     }
 
     #[inline(always)]
-    fn place_committed(&self, size: usize, align: usize, _caller: Caller) -> *mut u8 {
+    fn allocate_committed(&self, size: usize, align: usize, _caller: CallSite) -> *mut u8 {
         if size == 0 {
-            return nowhere(align);
+            return dangling(align);
         }
         let (start, end) = self.take(size, align);
         self.commit(start, size, end, GrowReason::Request);
@@ -255,15 +255,15 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
     }
 
     #[inline]
-    fn try_place(
+    fn try_allocate(
         &self,
         size: usize,
         align: usize,
-        _caller: Caller,
+        _caller: CallSite,
         why: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
-            return Ok(nowhere(align));
+            return Ok(dangling(align));
         }
         let start = self.counter.take(|next| {
             let block = bump_up(next, size, align, MIN_ALIGN);
@@ -279,9 +279,9 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
     }
 
     /// By compare-and-swap: between a look and an addition other threads take what was there.
-    fn place_if_fits(&self, size: usize, align: usize, _caller: Caller) -> Option<*mut u8> {
+    fn allocate_if_fits(&self, size: usize, align: usize, _caller: CallSite) -> Option<*mut u8> {
         if size == 0 {
-            return Some(nowhere(align));
+            return Some(dangling(align));
         }
         let taken = self.counter.take(|next| {
             let block = bump_up(next, size, align, MIN_ALIGN);
@@ -316,7 +316,7 @@ impl<const MIN_ALIGN: usize> Place for SharedCursor<MIN_ALIGN> {
     }
 
     /// The position says nothing here, since other threads move it: the block is given back if it is the last.
-    fn take_back(&self, _before: *mut u8, block: *mut u8, size: usize) {
+    fn undo(&self, _before: *mut u8, block: *mut u8, size: usize) {
         self.shorten_last(block, size, 0);
     }
 

@@ -7,18 +7,17 @@ use crate::policy::Growth;
 /// How many uses an arena's memory stays for without being needed.
 pub(super) const DECAY: u32 = 64;
 /// Committed bytes that an arena keeps while it waits, at most.
-pub(super) const KEEP: usize = 16 << 20;
+pub(super) const MAX_COMMITTED: usize = 16 << 20;
 /// Arenas that wait at most.
-pub(super) const WAITING: usize = 16;
+pub(super) const MAX_IDLE: usize = 16;
 /// What is not worth giving back.
 const LITTLE: usize = 64 << 10;
 
-/// It goes from hand to hand in a box: moving one word is faster than moving an arena whose position was just written
-/// (a copy by large words waits for the small store).
-pub(super) type Boxed = Box<Warm>;
-
 /// An arena, and what is known of its use.
-pub(super) struct Warm {
+///
+/// It is passed around in a box: moving one word is faster than moving an arena whose position was just written (a copy
+/// by large words waits for the small store).
+pub(super) struct WarmArena {
     pub(super) arena: Arena,
     /// What was committed when it was last put away; of one that is accessible from the start, what may be present.
     kept: usize,
@@ -30,10 +29,10 @@ pub(super) struct Warm {
     uses: u32,
 }
 
-impl Warm {
-    pub(super) fn new(arena: Arena) -> Result<Boxed, Exhausted> {
+impl WarmArena {
+    pub(super) fn new(arena: Arena) -> Result<Box<WarmArena>, Exhausted> {
         let guard = arena.region().control().first_guard();
-        let mut warm = fallible::boxed(Warm { kept: 0, guard, peak: 0, uses: 0, arena })?;
+        let mut warm = fallible::boxed(WarmArena { kept: 0, guard, peak: 0, uses: 0, arena })?;
         warm.kept = warm.held(usize::MAX);
         Ok(warm)
     }

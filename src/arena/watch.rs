@@ -3,11 +3,11 @@
 //! Position and limit of such a cursor are those of an unchecked one that allocates the same, so limits, figures
 //! and errors are the same to the byte. Where a block really is, the ledger says.
 
-use super::cursor::{Cursor, check_error, panic_with};
-use super::place::Caller;
+use super::cursor::{Cursor, check_error};
+use super::source::{CallSite, panic_with};
 use crate::admission::{OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::grow::{GrowReason, grow};
-use crate::guard::{Broken, Ledger, Wanted, What};
+use crate::guard::{Corruption, EventKind, Ledger, PlacementRequest};
 use crate::math::bump::bump_up;
 use crate::region::ControlBlock;
 use crate::report;
@@ -28,25 +28,26 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let (ledger, used) = (self.ledger(), self.used());
         let allocations = unbroken(self.control(), ledger.rewind(used));
         if allocations > 0 && ledger.is_told() {
-            let what = if used == 0 { What::Reset { allocations } } else { What::Rewound { allocations } };
+            let what =
+                if used == 0 { EventKind::Reset { allocations } } else { EventKind::Rewound { allocations } };
             ledger.tell(what, Some(used));
         }
     }
 
     #[inline(never)]
-    pub(super) fn place_watched(&self, size: usize, align: usize, caller: Caller) -> *mut u8 {
-        match self.try_place_watched(size, align, caller) {
+    pub(super) fn allocate_watched(&self, size: usize, align: usize, caller: CallSite) -> *mut u8 {
+        match self.try_allocate_watched(size, align, caller) {
             Ok(place) => place,
             Err(error) => panic_with(error),
         }
     }
 
     #[inline(never)]
-    pub(super) fn try_place_watched(
+    pub(super) fn try_allocate_watched(
         &self,
         size: usize,
         align: usize,
-        caller: Caller,
+        caller: CallSite,
     ) -> Result<*mut u8, OutOfMemory> {
         self.give_up_ended();
         let position = self.position();
@@ -55,7 +56,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             return Err(check_error(self.control(), position, size, block.end));
         }
         let caller = caller.unwrap_or_else(|| Location::caller());
-        let wanted = Wanted { size, align: align.max(MIN_ALIGN), before: self.used(), caller };
+        let wanted = PlacementRequest { size, align: align.max(MIN_ALIGN), before: self.used(), caller };
         let place = self.put(&wanted).map_err(|refusal| {
             let request =
                 RefusedRequest::Allocation { requested: size, effective: block.end - position.addr() };
@@ -66,13 +67,13 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let ledger = self.ledger();
         if let (true, Some((allocation, _))) = (ledger.is_told(), ledger.last()) {
             let (address, align, ordinal) = (place.addr(), wanted.align, allocation.ordinal);
-            ledger.tell(What::Allocated { address, size, align, ordinal, caller }, Some(self.used()));
+            ledger.tell(EventKind::Allocated { address, size, align, ordinal, caller }, Some(self.used()));
         }
         Ok(place)
     }
 
     /// Commits a place for a block and hands it to the ledger.
-    fn put(&self, wanted: &Wanted) -> Result<*mut u8, Refusal> {
+    fn put(&self, wanted: &PlacementRequest) -> Result<*mut u8, Refusal> {
         let (control, ledger) = (self.control(), self.ledger());
         let Some(fit) = ledger.fit(wanted) else {
             return Err(Refusal::past_limit(usize::MAX, control.reserved(), control.reserved()));
@@ -82,7 +83,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let bytes = control.frontier.get().saturating_sub(before);
         ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
         if bytes > 0 && ledger.is_told() {
-            ledger.tell(What::Grown { bytes }, Some(wanted.before));
+            ledger.tell(EventKind::Grown { bytes }, Some(wanted.before));
         }
         let place = control.base().wrapping_add(fit.start);
         debug_assert!(place.addr().is_multiple_of(wanted.align), "a block is aligned");
@@ -96,7 +97,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             return Ok(());
         }
         let (control, caller) = (self.control(), Location::caller());
-        let wanted = Wanted { size: bytes, align: MIN_ALIGN, before: self.used(), caller };
+        let wanted = PlacementRequest { size: bytes, align: MIN_ALIGN, before: self.used(), caller };
         match self.ledger().fit(&wanted) {
             Some(fit) => grow(control, fit.first, fit.end, GrowReason::Ahead),
             None => Err(Refusal::past_limit(usize::MAX, control.reserved(), control.reserved())),
@@ -141,7 +142,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         if block.end > self.limit.get().addr() {
             return Err(check_error(self.control(), from, new, block.end));
         }
-        let wanted = Wanted { size: new, align, before, caller: last.caller };
+        let wanted = PlacementRequest { size: new, align, before, caller: last.caller };
         let place = self.put(&wanted).map_err(|refusal| {
             let request = RefusedRequest::Allocation { requested: new, effective: block.end - from.addr() };
             OutOfMemory::new(self.control(), request, before, refusal)
@@ -153,7 +154,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         self.set_position_only(from.with_addr(block.end));
         if let (true, Some((moved, _))) = (ledger.is_told(), ledger.last()) {
             let (address, ordinal) = (place.addr(), moved.ordinal);
-            ledger.tell(What::Resized { address, from: old, to: new, ordinal }, Some(self.used()));
+            ledger.tell(EventKind::Resized { address, from: old, to: new, ordinal }, Some(self.used()));
         }
         Ok(Some(place))
     }
@@ -209,7 +210,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         }
         if self.ledger().is_told() {
             let (address, ordinal) = (start.addr(), freed.ordinal);
-            self.ledger().tell(What::Freed { address, size, ordinal }, Some(self.used()));
+            self.ledger().tell(EventKind::Freed { address, size, ordinal }, Some(self.used()));
         }
     }
 }
@@ -220,7 +221,7 @@ fn ledger_of(control: &'static ControlBlock) -> &'static Ledger {
 }
 
 /// What was found, or a report and the end where bytes around an allocation were overwritten.
-pub(super) fn unbroken<T>(control: &ControlBlock, found: Result<T, Broken>) -> T {
+pub(super) fn unbroken<T>(control: &ControlBlock, found: Result<T, Corruption>) -> T {
     match found {
         Ok(found) => found,
         Err(broken) => report::broken(control, &broken),

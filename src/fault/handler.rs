@@ -10,7 +10,7 @@ use super::repeat::LastFaults;
 use super::{context, pass};
 use crate::admission::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::grow::{GrowReason, grow};
-use crate::guard::{Fault, Ledger, Place, Verdict, View, judge};
+use crate::guard::{FaultInfo, FaultVerdict, Ledger, PageState, RegionView, judge};
 use crate::math::step;
 use crate::region::{self, ControlBlock};
 use crate::{report, sys};
@@ -55,15 +55,15 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
     };
     // SAFETY: the caller's promise.
     let interrupted = unsafe { context::read(context, address) };
-    let view = View {
+    let view = RegionView {
         base: control.base().addr(),
         reserved: control.reserved(),
         frontier: control.frontier.get(),
         reach: control.reach.load(Relaxed),
         place: place_of(control, address),
     };
-    match judge(view, Fault { address, fetch: interrupted.fetch, key: code == KEY }) {
-        Verdict::Growth { offset } => {
+    match judge(view, FaultInfo { address, fetch: interrupted.fetch, key: code == KEY }) {
+        FaultVerdict::Growth { offset } => {
             // SAFETY: errno is this thread's own.
             let errno = unsafe { *libc::__errno_location() };
             let mut grown = Ok(());
@@ -80,8 +80,8 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
             unsafe { *libc::__errno_location() = errno };
             true
         }
-        Verdict::Covered => !seen_before(control, address, interrupted.pc),
-        Verdict::Violation(kind) => {
+        FaultVerdict::Covered => !seen_before(control, address, interrupted.pc),
+        FaultVerdict::Violation(kind) => {
             // Whoever gets the fault now may return without having done anything about it, again and again.
             if !is_endless(seen_before(control, address, interrupted.pc)) {
                 // SAFETY: errno is this thread's own.
@@ -92,7 +92,7 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
             }
             false
         }
-        Verdict::Foreign => false,
+        FaultVerdict::Foreign => false,
     }
 }
 
@@ -113,15 +113,15 @@ fn is_endless(again: bool) -> bool {
 }
 
 /// What is known of the byte at an address of a region's guarded_range.
-fn place_of(control: &ControlBlock, address: usize) -> Place {
+fn place_of(control: &ControlBlock, address: usize) -> PageState {
     let offset = address.wrapping_sub(control.base().addr());
     if offset >= control.reserved() {
-        return Place::Plain;
+        return PageState::Plain;
     }
     if let Some(ledger) = Ledger::of(control) {
         return ledger.look(offset).0;
     }
-    if control.guard_over(offset).is_some() { Place::Guarded } else { Place::Plain }
+    if control.guard_over(offset).is_some() { PageState::Guarded } else { PageState::Plain }
 }
 
 /// A refused commit cannot return to the write that needs it, and must not unwind out of a signal. The program's

@@ -1,9 +1,9 @@
 //! How allocations of a checked arena end: they are verified and closed, and their addresses kept for a while.
 
 use super::Allocation;
-use super::ledger::{Broken, Ledger, PROTECTED};
-use super::queue::Queue;
-use super::record::Entry;
+use super::ledger::{Corruption, Ledger, PROTECTED};
+use super::queue::SpanQueue;
+use super::record::RecordSnapshot;
 use core::cell::RefCell;
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering::Relaxed;
 impl Ledger {
     /// Gives up every allocation that was made with `used` bytes or more in use: what the scopes that ended
     /// meanwhile allocated. Returns how many those were.
-    pub(crate) fn rewind(&self, used: usize) -> Result<u64, Broken> {
+    pub(crate) fn rewind(&self, used: usize) -> Result<u64, Corruption> {
         let mut count = 0;
         let mut closing: Option<Range<usize>> = None;
         while let Some((place, entry)) =
@@ -43,7 +43,7 @@ impl Ledger {
     }
 
     /// Takes an allocation out of the order, as given up.
-    fn end(&self, place: u32, entry: &Entry) -> Result<(), Broken> {
+    fn end(&self, place: u32, entry: &RecordSnapshot) -> Result<(), Corruption> {
         let result = self.verify(entry);
         self.table.join(entry.previous, entry.following);
         if self.top.get() == Some(place) {
@@ -110,7 +110,7 @@ impl Ledger {
     fn next_generation(&self) {
         let now = self.generation().wrapping_add(1).max(1);
         self.generation.store(now, Relaxed);
-        let expired = |queue: &RefCell<Queue>| {
+        let expired = |queue: &RefCell<SpanQueue>| {
             let mut queue = queue.borrow_mut();
             let (_, ended) = queue.front()?;
             (now.wrapping_sub(ended) > self.keeps).then(|| queue.pop_front()).flatten()
@@ -132,9 +132,9 @@ impl Ledger {
 
     /// The live allocation that begins at an offset and has at least `size` bytes. (It has more where it was shrunk
     /// by somebody who may not change it.)
-    fn live_at(&self, offset: usize, size: usize) -> Option<(u32, Entry)> {
+    fn live_at(&self, offset: usize, size: usize) -> Option<(u32, RecordSnapshot)> {
         let place = self.table.place_of(offset);
-        let fits = |entry: &Entry| entry.start == offset && entry.size >= size && entry.ended == 0;
+        let fits = |entry: &RecordSnapshot| entry.start == offset && entry.size >= size && entry.ended == 0;
         Some((place, self.table.get(place).filter(fits)?))
     }
 
@@ -144,7 +144,7 @@ impl Ledger {
     }
 
     /// Gives up the allocation at an offset, wherever it is in the order; `None` if there is no such live one.
-    pub(crate) fn free(&self, offset: usize, size: usize) -> Option<Result<Allocation, Broken>> {
+    pub(crate) fn free(&self, offset: usize, size: usize) -> Option<Result<Allocation, Corruption>> {
         let (place, entry) = self.live_at(offset, size)?;
         let ended = self.end(place, &entry);
         let (first, _, end) = self.table.pages(&entry);
@@ -155,7 +155,7 @@ impl Ledger {
     /// Lets the live allocation at an offset end earlier, where it is; `None` if there is no such one. What it no
     /// longer has becomes slack, or is closed where it is whole pages.
     #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
-    pub(crate) fn shrink(&self, offset: usize, old: usize, new: usize) -> Option<Result<(), Broken>> {
+    pub(crate) fn shrink(&self, offset: usize, old: usize, new: usize) -> Option<Result<(), Corruption>> {
         let (place, entry) = self.live_at(offset, old)?;
         if let Err(broken) = self.verify(&entry) {
             return Some(Err(broken));
@@ -165,7 +165,7 @@ impl Ledger {
             return Some(Ok(())); // in a forked child there is nothing to write to
         }
         let (_, _, before) = self.table.pages(&entry);
-        let entry = Entry { size: new, ..entry };
+        let entry = RecordSnapshot { size: new, ..entry };
         self.table.set_size(place, new);
         let (_, data_end, end) = self.table.pages(&entry);
         if end < before {
@@ -181,7 +181,7 @@ impl Ledger {
     }
 
     /// Gives up an allocation whose place another one has taken.
-    pub(crate) fn forget_moved(&self, offset: usize, size: usize) -> Result<(), Broken> {
+    pub(crate) fn forget_moved(&self, offset: usize, size: usize) -> Result<(), Corruption> {
         match self.free(offset, size) {
             Some(ended) => ended.map(drop),
             None => Ok(()),

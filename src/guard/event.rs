@@ -7,7 +7,7 @@ use core::panic::Location;
 #[non_exhaustive]
 pub struct Event<'a> {
     /// What happened.
-    pub what: What,
+    pub what: EventKind,
     /// The arena's name, empty if it has none.
     pub arena: &'a str,
     /// The number of the arena's region.
@@ -27,7 +27,7 @@ pub struct Event<'a> {
 /// What happened.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum What {
+pub enum EventKind {
     /// An allocation was made.
     Allocated {
         /// Its address.
@@ -84,7 +84,7 @@ pub enum What {
 }
 
 /// Where events go.
-pub type Sink = Box<dyn Fn(&Event<'_>) + Send + Sync>;
+pub type EventSink = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// Sends an event to the `log` crate's logger, with the target `highwater`: allocations and frees at the level
 /// `trace`, growth, resets and rewinds at `debug`, fewer guards at `warn`. For
@@ -97,9 +97,11 @@ pub type Sink = Box<dyn Fn(&Event<'_>) + Send + Sync>;
 #[cfg(feature = "log")]
 pub fn to_log(event: &Event<'_>) {
     let level = match event.what {
-        What::Allocated { .. } | What::Resized { .. } | What::Freed { .. } => log::Level::Trace,
-        What::Grown { .. } | What::Reset { .. } | What::Rewound { .. } => log::Level::Debug,
-        What::Degraded { .. } => log::Level::Warn,
+        EventKind::Allocated { .. } | EventKind::Resized { .. } | EventKind::Freed { .. } => {
+            log::Level::Trace
+        }
+        EventKind::Grown { .. } | EventKind::Reset { .. } | EventKind::Rewound { .. } => log::Level::Debug,
+        EventKind::Degraded { .. } => log::Level::Warn,
     };
     log::log!(target: "highwater", level, "{event}");
 }

@@ -5,13 +5,13 @@ use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// Called with every violation that was reported, before what follows it.
-pub type Hook = fn(&Violation);
+pub type ViolationHook = fn(&Violation);
 
 static HOOK: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
-fn hook_at(address: *mut ()) -> Option<Hook> {
+fn hook_at(address: *mut ()) -> Option<ViolationHook> {
     // SAFETY: only hooks and null are stored, and an `Option` of a function is null for `None`.
-    unsafe { core::mem::transmute::<*mut (), Option<Hook>>(address) }
+    unsafe { core::mem::transmute::<*mut (), Option<ViolationHook>>(address) }
 }
 
 /// Has a function called with every violation of this process, after its report and before the end; `None`
@@ -33,12 +33,12 @@ fn hook_at(address: *mut ()) -> Option<Hook> {
 /// // SAFETY: `note` only writes.
 /// unsafe { set_hook(Some(note)) };
 /// ```
-pub unsafe fn set_hook(hook: Option<Hook>) -> Option<Hook> {
+pub unsafe fn set_hook(hook: Option<ViolationHook>) -> Option<ViolationHook> {
     let address = hook.map_or(core::ptr::null_mut(), |hook| hook as *mut ());
     hook_at(HOOK.swap(address, AcqRel))
 }
 
 /// The function, if there is one. Signal-safe.
-pub(crate) fn hook() -> Option<Hook> {
+pub(crate) fn hook() -> Option<ViolationHook> {
     hook_at(HOOK.load(Acquire))
 }

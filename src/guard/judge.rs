@@ -1,10 +1,10 @@
 //! The judgement over one fault: a pure function, so that it can be tested without a signal.
 
-use super::Kind;
+use super::ViolationKind;
 
 /// What the judge needs to know of a region, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct View {
+pub struct RegionView {
     /// The region's first address.
     pub base: usize,
     /// The bytes reserved.
@@ -14,12 +14,12 @@ pub struct View {
     /// How far past the frontier a touch may be and still be growth.
     pub reach: usize,
     /// What is known of the byte that was touched.
-    pub place: Place,
+    pub place: PageState,
 }
 
 /// What is known of a byte inside a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum PageState {
     /// Nothing but which side of the frontier it is on.
     Plain,
     /// A guard was placed over it.
@@ -36,7 +36,7 @@ pub enum Place {
 
 /// What is known of a fault.
 #[derive(Clone, Copy, Debug)]
-pub struct Fault {
+pub struct FaultInfo {
     /// The address that was touched.
     pub address: usize,
     /// Whether the processor wanted to execute what stands there.
@@ -47,7 +47,7 @@ pub struct Fault {
 
 /// What a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FaultVerdict {
     /// A touch of the tail at this offset: the region grows, for a read as for a write, because the
     /// compiler may load speculatively.
     Growth {
@@ -57,7 +57,7 @@ pub enum Verdict {
     /// The page is committed: another thread was faster, or somebody took the access away.
     Covered,
     /// An error of this kind: reported, never served.
-    Violation(Kind),
+    Violation(ViolationKind),
     /// Nothing of ours.
     Foreign,
 }
@@ -66,34 +66,34 @@ pub enum Verdict {
 /// both sides of it.
 ///
 /// ```
-/// use highwater::guard::{Fault, Kind, Place, Verdict, View, judge};
+/// use highwater::guard::{FaultInfo, ViolationKind, PageState, FaultVerdict, RegionView, judge};
 ///
-/// let view = View { base: 0x10000, reserved: 0x8000, frontier: 0x1000, reach: 0x2000, place: Place::Plain };
-/// let at = |address| judge(view, Fault { address, fetch: false, key: false });
-/// assert_eq!(at(0x11000), Verdict::Growth { offset: 0x1000 });
-/// assert_eq!(at(0x13000), Verdict::Violation(Kind::BeyondReach));
-/// assert_eq!(at(0x18000), Verdict::Violation(Kind::EndOfReservation));
+/// let view = RegionView { base: 0x10000, reserved: 0x8000, frontier: 0x1000, reach: 0x2000, place: PageState::Plain };
+/// let at = |address| judge(view, FaultInfo { address, fetch: false, key: false });
+/// assert_eq!(at(0x11000), FaultVerdict::Growth { offset: 0x1000 });
+/// assert_eq!(at(0x13000), FaultVerdict::Violation(ViolationKind::BeyondReach));
+/// assert_eq!(at(0x18000), FaultVerdict::Violation(ViolationKind::EndOfReservation));
 /// ```
-pub fn judge(view: View, fault: Fault) -> Verdict {
+pub fn judge(view: RegionView, fault: FaultInfo) -> FaultVerdict {
     if fault.fetch || fault.key {
-        return Verdict::Foreign;
+        return FaultVerdict::Foreign;
     }
     let Some(offset) = fault.address.checked_sub(view.base) else {
-        return Verdict::Violation(Kind::BeforeHead);
+        return FaultVerdict::Violation(ViolationKind::BeforeHead);
     };
     if offset >= view.reserved {
-        return Verdict::Violation(Kind::EndOfReservation);
+        return FaultVerdict::Violation(ViolationKind::EndOfReservation);
     }
     match view.place {
-        Place::Guarded => Verdict::Violation(Kind::PlacedGuard),
-        Place::PastAllocation => Verdict::Violation(Kind::Overflow),
-        Place::GivenUp => Verdict::Violation(Kind::UseAfterReset),
-        Place::Unallocated => Verdict::Violation(Kind::Unallocated),
-        Place::Open => Verdict::Covered,
-        Place::Plain => match offset.checked_sub(view.frontier) {
-            None => Verdict::Covered,
-            Some(distance) if distance >= view.reach => Verdict::Violation(Kind::BeyondReach),
-            Some(_) => Verdict::Growth { offset },
+        PageState::Guarded => FaultVerdict::Violation(ViolationKind::PlacedGuard),
+        PageState::PastAllocation => FaultVerdict::Violation(ViolationKind::Overflow),
+        PageState::GivenUp => FaultVerdict::Violation(ViolationKind::UseAfterReset),
+        PageState::Unallocated => FaultVerdict::Violation(ViolationKind::Unallocated),
+        PageState::Open => FaultVerdict::Covered,
+        PageState::Plain => match offset.checked_sub(view.frontier) {
+            None => FaultVerdict::Covered,
+            Some(distance) if distance >= view.reach => FaultVerdict::Violation(ViolationKind::BeyondReach),
+            Some(_) => FaultVerdict::Growth { offset },
         },
     }
 }
@@ -103,50 +103,58 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const VIEW: View =
-        View { base: 0x10000, reserved: 0x4000, frontier: 0x1000, reach: usize::MAX, place: Place::Plain };
+    const VIEW: RegionView = RegionView {
+        base: 0x10000,
+        reserved: 0x4000,
+        frontier: 0x1000,
+        reach: usize::MAX,
+        place: PageState::Plain,
+    };
 
-    fn judged(view: View, address: usize) -> Verdict {
-        judge(view, Fault { address, fetch: false, key: false })
+    fn judged(view: RegionView, address: usize) -> FaultVerdict {
+        judge(view, FaultInfo { address, fetch: false, key: false })
     }
 
     #[test]
     fn every_border_is_judged_on_both_sides() {
-        let before = Verdict::Violation(Kind::BeforeHead);
-        let end = Verdict::Violation(Kind::EndOfReservation);
+        let before = FaultVerdict::Violation(ViolationKind::BeforeHead);
+        let end = FaultVerdict::Violation(ViolationKind::EndOfReservation);
         assert_eq!(judged(VIEW, 0), before);
         assert_eq!(judged(VIEW, 0xffff), before);
-        assert_eq!(judged(VIEW, 0x10000), Verdict::Covered);
-        assert_eq!(judged(VIEW, 0x10fff), Verdict::Covered);
-        assert_eq!(judged(VIEW, 0x11000), Verdict::Growth { offset: 0x1000 });
-        assert_eq!(judged(VIEW, 0x13fff), Verdict::Growth { offset: 0x3fff });
+        assert_eq!(judged(VIEW, 0x10000), FaultVerdict::Covered);
+        assert_eq!(judged(VIEW, 0x10fff), FaultVerdict::Covered);
+        assert_eq!(judged(VIEW, 0x11000), FaultVerdict::Growth { offset: 0x1000 });
+        assert_eq!(judged(VIEW, 0x13fff), FaultVerdict::Growth { offset: 0x3fff });
         assert_eq!(judged(VIEW, 0x14000), end);
         assert_eq!(judged(VIEW, usize::MAX), end);
     }
 
     #[test]
     fn the_reach_begins_at_the_frontier() {
-        let near = View { reach: 0x1000, ..VIEW };
-        assert_eq!(judged(near, 0x11fff), Verdict::Growth { offset: 0x1fff });
-        assert_eq!(judged(near, 0x12000), Verdict::Violation(Kind::BeyondReach));
-        let none = View { reach: 0, ..VIEW };
-        assert_eq!(judged(none, 0x10fff), Verdict::Covered);
-        assert_eq!(judged(none, 0x11000), Verdict::Violation(Kind::BeyondReach));
+        let near = RegionView { reach: 0x1000, ..VIEW };
+        assert_eq!(judged(near, 0x11fff), FaultVerdict::Growth { offset: 0x1fff });
+        assert_eq!(judged(near, 0x12000), FaultVerdict::Violation(ViolationKind::BeyondReach));
+        let none = RegionView { reach: 0, ..VIEW };
+        assert_eq!(judged(none, 0x10fff), FaultVerdict::Covered);
+        assert_eq!(judged(none, 0x11000), FaultVerdict::Violation(ViolationKind::BeyondReach));
     }
 
     #[test]
     fn what_is_known_of_the_byte_decides_before_the_frontier() {
         for (place, verdict) in [
-            (Place::Guarded, Verdict::Violation(Kind::PlacedGuard)),
-            (Place::PastAllocation, Verdict::Violation(Kind::Overflow)),
-            (Place::GivenUp, Verdict::Violation(Kind::UseAfterReset)),
-            (Place::Unallocated, Verdict::Violation(Kind::Unallocated)),
-            (Place::Open, Verdict::Covered),
+            (PageState::Guarded, FaultVerdict::Violation(ViolationKind::PlacedGuard)),
+            (PageState::PastAllocation, FaultVerdict::Violation(ViolationKind::Overflow)),
+            (PageState::GivenUp, FaultVerdict::Violation(ViolationKind::UseAfterReset)),
+            (PageState::Unallocated, FaultVerdict::Violation(ViolationKind::Unallocated)),
+            (PageState::Open, FaultVerdict::Covered),
         ] {
             for address in [0x10000, 0x11000, 0x13fff] {
-                assert_eq!(judged(View { place, ..VIEW }, address), verdict);
+                assert_eq!(judged(RegionView { place, ..VIEW }, address), verdict);
             }
-            assert_eq!(judged(View { place, ..VIEW }, 0x14000), Verdict::Violation(Kind::EndOfReservation));
+            assert_eq!(
+                judged(RegionView { place, ..VIEW }, 0x14000),
+                FaultVerdict::Violation(ViolationKind::EndOfReservation)
+            );
         }
     }
 
@@ -159,12 +167,12 @@ mod tests {
             fetch: bool,
             key: bool,
         ) {
-            let view = View { frontier, reach, ..VIEW };
-            let verdict = judge(view, Fault { address, fetch, key });
+            let view = RegionView { frontier, reach, ..VIEW };
+            let verdict = judge(view, FaultInfo { address, fetch, key });
             let tail = (0x10000 + frontier..0x14000).contains(&address);
             let near = address.wrapping_sub(0x10000 + frontier) < reach;
-            prop_assert_eq!(matches!(verdict, Verdict::Growth { .. }), tail && near && !fetch && !key);
-            prop_assert_eq!(verdict == Verdict::Foreign, fetch || key);
+            prop_assert_eq!(matches!(verdict, FaultVerdict::Growth { .. }), tail && near && !fetch && !key);
+            prop_assert_eq!(verdict == FaultVerdict::Foreign, fetch || key);
         }
     }
 }

@@ -5,13 +5,13 @@
 //! once, and its addresses are not used again for a number of generations.
 //!
 //! The ledger has one owner at a time, the thread that holds the arena or its innermost scope. The handler only
-//! reads, and only what [`Table`] and the atomics say.
+//! reads, and only what [`RecordTable`] and the atomics say.
 
-use super::event::{Event, Sink, What};
-use super::queue::Queue;
-use super::record::{Entry, Table};
-use super::spans::Spans;
-use super::{Allocation, Kind, Place};
+use super::event::{Event, EventKind, EventSink};
+use super::queue::SpanQueue;
+use super::record::{RecordSnapshot, RecordTable};
+use super::spans::PageSet;
+use super::{Allocation, PageState, ViolationKind};
 use crate::fallible;
 use crate::math::page::align_up;
 use crate::policy::{GuardMechanism, GuardPolicy};
@@ -37,7 +37,7 @@ pub(super) static PROTECTED: AtomicUsize = AtomicUsize::new(0);
 /// See the module.
 pub(crate) struct Ledger {
     pub(super) control: &'static ControlBlock,
-    pub(super) table: Table,
+    pub(super) table: RecordTable,
     page: usize,
     /// How many guards by protection all checked arenas together may have.
     pub(super) most: usize,
@@ -51,13 +51,13 @@ pub(crate) struct Ledger {
     /// Every n-th allocation had a guard when mappings were scarcest.
     every: Cell<u64>,
     unguarded: Cell<u64>,
-    pub(super) taken: RefCell<Spans>,
+    pub(super) taken: RefCell<PageSet>,
     /// What was given up and could not be closed, or would have cost too many mappings.
-    pub(super) ajar: RefCell<Spans>,
+    pub(super) ajar: RefCell<PageSet>,
     /// Spans that a rewind gave up, with the generation they ended in, oldest first.
-    pub(super) given_up: RefCell<Queue>,
+    pub(super) given_up: RefCell<SpanQueue>,
     /// The same of single allocations that were freed or moved, and their bytes.
-    pub(super) freed: RefCell<Queue>,
+    pub(super) freed: RefCell<SpanQueue>,
     pub(super) freed_bytes: Cell<usize>,
     /// Freed allocations that are closed in the middle of open ones, each of which costs two mappings more.
     pub(super) holes: Cell<usize>,
@@ -65,12 +65,12 @@ pub(crate) struct Ledger {
     telling: Cell<bool>,
     /// The region's name in the maps file.
     pub(super) name: NameInMaps,
-    sink: Option<Sink>,
+    sink: Option<EventSink>,
 }
 
 /// What is to be placed.
 #[derive(Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct PlacementRequest {
     pub(crate) size: usize,
     pub(crate) align: usize,
     /// What is in use before it, as an unchecked arena would count it.
@@ -80,7 +80,7 @@ pub(crate) struct Wanted {
 
 /// Where it fits, in bytes from the region's first one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fit {
+pub(crate) struct Placement {
     /// The first page.
     pub(crate) first: usize,
     /// The allocation's first byte.
@@ -92,8 +92,8 @@ pub(crate) struct Fit {
 }
 
 /// Bytes around an allocation that were overwritten.
-pub(crate) struct Broken {
-    pub(crate) kind: Kind,
+pub(crate) struct Corruption {
+    pub(crate) kind: ViolationKind,
     pub(crate) allocation: Allocation,
     /// The byte furthest away.
     pub(crate) offset: usize,
@@ -101,14 +101,18 @@ pub(crate) struct Broken {
 
 impl Ledger {
     /// Makes a region a checked arena's: from now on nothing of it is accessible but what allocations have.
-    pub(crate) fn open(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<(), BuildError> {
+    pub(crate) fn open(
+        region: &Region,
+        policy: &GuardPolicy,
+        sink: Option<EventSink>,
+    ) -> Result<(), BuildError> {
         let ledger = Self::new(region, policy, sink).map_err(BuildError::Guard)?;
         let ledger = fallible::boxed(ledger)?;
         ledger.control.ledger.store(Box::into_raw(ledger).cast(), Release);
         Ok(())
     }
 
-    fn new(region: &Region, policy: &GuardPolicy, sink: Option<Sink>) -> Result<Self, GuardError> {
+    fn new(region: &Region, policy: &GuardPolicy, sink: Option<EventSink>) -> Result<Self, GuardError> {
         let control = region.control();
         debug_assert!(!control.is_checked(), "a region has one arena");
         // At least a page, to find out whether this very memory can be marked.
@@ -119,7 +123,7 @@ impl Ledger {
         if policy.mechanism == GuardMechanism::Advice && !control.guards_as_asked() {
             return Err(GuardError::NoMechanism(policy.mechanism));
         }
-        let mut taken = Spans::for_region(control.reserved())?;
+        let mut taken = PageSet::for_region(control.reserved())?;
         for guard in control.placed_guards() {
             taken
                 .grow(guard.end)
@@ -128,7 +132,7 @@ impl Ledger {
         }
         Ok(Ledger {
             control,
-            table: Table::for_region(control.reserved())?,
+            table: RecordTable::for_region(control.reserved())?,
             page: sys::page_size(),
             // Each costs two mappings; half of them are left to the rest of the program.
             most: sys::max_mappings() / 4,
@@ -140,9 +144,9 @@ impl Ledger {
             every: Cell::new(1),
             unguarded: Cell::new(0),
             taken: RefCell::new(taken),
-            ajar: RefCell::new(Spans::for_region(control.reserved())?),
-            given_up: RefCell::new(Queue::new()?),
-            freed: RefCell::new(Queue::new()?),
+            ajar: RefCell::new(PageSet::for_region(control.reserved())?),
+            given_up: RefCell::new(SpanQueue::new()?),
+            freed: RefCell::new(SpanQueue::new()?),
             freed_bytes: Cell::new(0),
             holes: Cell::new(0),
             telling: Cell::new(false),
@@ -162,7 +166,7 @@ impl Ledger {
     ///
     /// # Safety
     /// The arena is being dropped: nobody holds the ledger.
-    pub(crate) unsafe fn close(control: &ControlBlock) -> Result<(), Broken> {
+    pub(crate) unsafe fn close(control: &ControlBlock) -> Result<(), Corruption> {
         let Some(ledger) = NonNull::new(control.ledger.swap(core::ptr::null_mut(), Acquire).cast::<Ledger>())
         else {
             return Ok(());
@@ -185,7 +189,7 @@ impl Ledger {
     }
 
     /// The live allocations, the newest first.
-    fn live(&self) -> impl Iterator<Item = Entry> {
+    fn live(&self) -> impl Iterator<Item = RecordSnapshot> {
         let newest = self.top.get().and_then(|place| self.table.get(place));
         core::iter::successors(newest, |entry| self.table.get(entry.previous?))
     }
@@ -196,16 +200,16 @@ impl Ledger {
     }
 
     /// What is known of a byte, and the allocation that it is in or comes after. Signal-safe.
-    pub(crate) fn look(&self, offset: usize) -> (Place, Option<Allocation>) {
+    pub(crate) fn look(&self, offset: usize) -> (PageState, Option<Allocation>) {
         if self.control.guard_over(offset).is_some() {
-            return (Place::Guarded, None);
+            return (PageState::Guarded, None);
         }
         let (place, entry) = self.table.look(offset);
         (place, entry.map(|entry| entry.allocation()))
     }
 
     /// Where a block fits; `None` when the region has no room for it.
-    pub(crate) fn fit(&self, wanted: &Wanted) -> Option<Fit> {
+    pub(crate) fn fit(&self, wanted: &PlacementRequest) -> Option<Placement> {
         let guarded = self.is_due();
         let base = self.control.base().addr();
         let fit = |gap: Range<usize>| {
@@ -219,7 +223,7 @@ impl Ledger {
             };
             let data_end = first.checked_add(data)?;
             let end = data_end.checked_add(if guarded { self.page } else { 0 })?;
-            (end <= gap.end).then_some(Fit { first, start, data_end, end })
+            (end <= gap.end).then_some(Placement { first, start, data_end, end })
         };
         let reserved = self.control.reserved();
         let find = |from| self.taken.borrow().first_gap(from, reserved, fit);
@@ -264,13 +268,13 @@ impl Ledger {
         if self.every.get() < every {
             // Told once for each n, not again after every reset.
             self.every.set(every);
-            self.tell(What::Degraded { every }, None);
+            self.tell(EventKind::Degraded { every }, None);
         }
         self.unguarded.get() + 1 >= every
     }
 
     /// Gives an allocation its place, which must be committed.
-    pub(crate) fn take(&self, fit: &Fit, wanted: &Wanted) -> Result<(), Errno> {
+    pub(crate) fn take(&self, fit: &Placement, wanted: &PlacementRequest) -> Result<(), Errno> {
         self.table.grow(fit.end)?;
         self.taken.borrow_mut().grow(fit.end)?;
         self.ajar.borrow_mut().grow(fit.end)?;
@@ -288,7 +292,7 @@ impl Ledger {
         if guarded && !self.control.guards_by_advice() {
             PROTECTED.fetch_add(1, Relaxed);
         }
-        let entry = Entry {
+        let entry = RecordSnapshot {
             start: fit.start,
             size: wanted.size,
             before: wanted.before,
@@ -310,7 +314,7 @@ impl Ledger {
     }
 
     /// The bytes of an allocation's pages before and behind it.
-    pub(super) fn slack(&self, entry: &Entry) -> [Range<usize>; 2] {
+    pub(super) fn slack(&self, entry: &RecordSnapshot) -> [Range<usize>; 2] {
         let (first, data_end, _) = self.table.pages(entry);
         [first..entry.start, entry.end()..data_end]
     }
@@ -322,7 +326,7 @@ impl Ledger {
     }
 
     /// Whether nobody wrote to the slack of an allocation.
-    pub(super) fn verify(&self, entry: &Entry) -> Result<(), Broken> {
+    pub(super) fn verify(&self, entry: &RecordSnapshot) -> Result<(), Corruption> {
         #[cfg(not(highwater_portable))]
         if self.control.not_inherited() {
             return Ok(()); // a forked child has nothing to look at
@@ -339,12 +343,12 @@ impl Ledger {
         if !differs(before.1) && !differs(behind.1) {
             return Ok(());
         }
-        let broken = |kind, offset| Broken { kind, allocation: entry.allocation(), offset };
+        let broken = |kind, offset| Corruption { kind, allocation: entry.allocation(), offset };
         if let Some(last) = behind.1.iter().rposition(|&byte| byte != SLACK) {
-            return Err(broken(Kind::Overflow, behind.0.start + last));
+            return Err(broken(ViolationKind::Overflow, behind.0.start + last));
         }
         match before.1.iter().position(|&byte| byte != SLACK) {
-            Some(first) => Err(broken(Kind::Underflow, before.0.start + first)),
+            Some(first) => Err(broken(ViolationKind::Underflow, before.0.start + first)),
             None => Ok(()),
         }
     }
@@ -377,8 +381,8 @@ impl Ledger {
     }
 
     /// Tells the sink; a note about fewer guards goes to standard error where there is none.
-    pub(crate) fn tell(&self, what: What, used: Option<usize>) {
-        let is_note = matches!(what, What::Degraded { .. });
+    pub(crate) fn tell(&self, what: EventKind, used: Option<usize>) {
+        let is_note = matches!(what, EventKind::Degraded { .. });
         if self.sink.is_none() && !is_note {
             return;
         }

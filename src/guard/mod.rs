@@ -10,17 +10,20 @@ mod judge;
 mod ledger;
 mod queue;
 mod record;
+mod renamed;
 mod spans;
 mod violation;
 
 #[doc(hidden)]
-pub use event::Sink;
+pub use event::EventSink;
 #[cfg(feature = "log")]
 pub use event::to_log;
-pub use event::{Event, What};
+pub use event::{Event, EventKind};
 pub(crate) use hook::hook;
-pub use hook::{Hook, set_hook};
-pub use judge::{Fault, Place, Verdict, View, judge};
-pub(crate) use ledger::{Broken, Ledger, Wanted};
+pub use hook::{ViolationHook, set_hook};
+pub use judge::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
+pub(crate) use ledger::{Corruption, Ledger, PlacementRequest};
+#[allow(deprecated)]
+pub use renamed::{Fault, Hook, Kind, Place, Verdict, View, What};
 pub(crate) use violation::IMAGE_BYTES;
-pub use violation::{Access, Allocation, Kind, Violation};
+pub use violation::{Access, Allocation, Violation, ViolationKind};

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 pub(super) const MOST: usize = 1 << 14;
 
 /// Spans of offsets in bytes, all of whole pages, with the generation they ended in.
-pub(super) struct Queue {
+pub(super) struct SpanQueue {
     /// A span's first page, the page after its last one, and the generation.
     entries: NonNull<[u32; 3]>,
     page: usize,
@@ -19,12 +19,12 @@ pub(super) struct Queue {
     len: usize,
 }
 
-impl Queue {
+impl SpanQueue {
     pub(super) fn new() -> Result<Self, GuardError> {
         let bytes = Self::bytes();
         let entries = sys::reserve(bytes, Protection::ReadWrite)
             .map_err(|errno| GuardError::refused(errno, RefusedCall::MapWritable(bytes)))?;
-        Ok(Queue { entries: entries.cast(), page: sys::page_size(), first: 0, len: 0 })
+        Ok(SpanQueue { entries: entries.cast(), page: sys::page_size(), first: 0, len: 0 })
     }
 
     fn bytes() -> usize {
@@ -72,7 +72,7 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for SpanQueue {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours.
         unsafe { sys::release(self.entries.cast(), Self::bytes()) };
@@ -87,7 +87,7 @@ mod tests {
     fn the_oldest_comes_first_and_goes_when_there_is_no_room() {
         let page = sys::page_size();
         let span = |n: usize| n * page..(n + 1) * page;
-        let mut queue = Queue::new().unwrap();
+        let mut queue = SpanQueue::new().unwrap();
         assert_eq!((queue.front(), queue.pop_front()), (None, None));
         for n in 0..MOST {
             assert_eq!(queue.push_back(span(n), n as u32), None);

@@ -4,7 +4,7 @@
 //! page. It is reserved as a whole and paged in where it is used. Fields are atomics because a handler on any
 //! thread may look while the arena's owner writes; the owner is one at a time.
 
-use super::{Allocation, Place};
+use super::{Allocation, PageState};
 use crate::math::page::align_up_saturating;
 use crate::region::GuardError;
 use crate::sys::evidence::RefusedCall;
@@ -16,7 +16,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 /// An allocation. Offsets are bytes from the region's first one.
 #[repr(align(64))]
-pub(super) struct Record {
+pub(super) struct AllocationRecord {
     /// 1 more than the offset of its first byte; 0 where there is no record.
     start: AtomicUsize,
     size: AtomicUsize,
@@ -39,7 +39,7 @@ const GUARDED: u32 = 1 << 8;
 
 /// The owner's view of a record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct RecordSnapshot {
     pub(super) start: usize,
     pub(super) size: usize,
     pub(super) before: usize,
@@ -53,7 +53,7 @@ pub(super) struct Entry {
     pub(super) guarded: bool,
 }
 
-impl Entry {
+impl RecordSnapshot {
     pub(super) fn end(&self) -> usize {
         self.start.wrapping_add(self.size)
     }
@@ -76,8 +76,8 @@ fn link(place: Option<u32>) -> u32 {
 }
 
 /// The records of one region.
-pub(super) struct Table {
-    records: NonNull<Record>,
+pub(super) struct RecordTable {
+    records: NonNull<AllocationRecord>,
     places: usize,
     page: usize,
     /// The places at and after this one have never been used.
@@ -86,7 +86,7 @@ pub(super) struct Table {
     committed: AtomicUsize,
 }
 
-impl Table {
+impl RecordTable {
     /// A table for a region of this many bytes.
     pub(super) fn for_region(bytes: usize) -> Result<Self, GuardError> {
         let page = sys::page_size();
@@ -101,7 +101,7 @@ impl Table {
         let records = sys::reserve(len, Protection::None)
             .map_err(|errno| GuardError::refused(errno, RefusedCall::Reserve(len)))?
             .cast();
-        Ok(Table { records, places, page, unused: AtomicUsize::new(0), committed: AtomicUsize::new(0) })
+        Ok(RecordTable { records, places, page, unused: AtomicUsize::new(0), committed: AtomicUsize::new(0) })
     }
 
     /// Makes the places below the one of an offset usable. The table is reserved like a region: it counts against
@@ -109,7 +109,7 @@ impl Table {
     pub(super) fn grow(&self, offset: usize) -> Result<(), Errno> {
         /// Bytes of a step.
         const STEP: usize = 256 << 10;
-        let needed = (offset / self.page).min(self.places).saturating_mul(size_of::<Record>());
+        let needed = (offset / self.page).min(self.places).saturating_mul(size_of::<AllocationRecord>());
         let committed = self.committed.load(Relaxed);
         if needed > committed {
             let to = align_up_saturating(needed, STEP).min(Self::bytes(self.places));
@@ -122,11 +122,11 @@ impl Table {
     }
 
     fn bytes(places: usize) -> usize {
-        align_up_saturating(places.saturating_mul(size_of::<Record>()), sys::page_size())
+        align_up_saturating(places.saturating_mul(size_of::<AllocationRecord>()), sys::page_size())
     }
 
-    fn at(&self, place: usize) -> Option<&Record> {
-        if place >= self.committed.load(Acquire) / size_of::<Record>() {
+    fn at(&self, place: usize) -> Option<&AllocationRecord> {
+        if place >= self.committed.load(Acquire) / size_of::<AllocationRecord>() {
             return None;
         }
         // SAFETY: that many places are accessible, zeroed or written, which is valid for all fields; the table is
@@ -134,10 +134,10 @@ impl Table {
         Some(unsafe { self.records.add(place).as_ref() })
     }
 
-    fn entry(&self, record: &Record) -> Option<Entry> {
+    fn entry(&self, record: &AllocationRecord) -> Option<RecordSnapshot> {
         let start = record.start.load(Acquire).checked_sub(1)?;
         let caller = NonNull::new(record.caller.load(Relaxed))?;
-        Some(Entry {
+        Some(RecordSnapshot {
             start,
             size: record.size.load(Relaxed),
             before: record.before.load(Relaxed),
@@ -154,7 +154,7 @@ impl Table {
     }
 
     /// The record that stands at a place.
-    pub(super) fn get(&self, place: u32) -> Option<Entry> {
+    pub(super) fn get(&self, place: u32) -> Option<RecordSnapshot> {
         self.entry(self.at(place as usize)?)
     }
 
@@ -164,14 +164,14 @@ impl Table {
     }
 
     /// The pages of an allocation: from its first one to the end of its last one, and to the end of its guard.
-    pub(super) fn pages(&self, entry: &Entry) -> (usize, usize, usize) {
+    pub(super) fn pages(&self, entry: &RecordSnapshot) -> (usize, usize, usize) {
         let end = align_up_saturating(entry.end(), self.page);
         let guard = if entry.guarded { self.page } else { 0 };
         (entry.start & !(self.page - 1), end, end.wrapping_add(guard))
     }
 
     /// Writes the record of an allocation whose pages end, its guard included, at `end`.
-    pub(super) fn put(&self, entry: &Entry, end: usize) -> u32 {
+    pub(super) fn put(&self, entry: &RecordSnapshot, end: usize) -> u32 {
         let place = self.place_of(entry.start);
         let (first, beyond) = (place as usize, end / self.page);
         // What stood at these places belonged to allocations that are long gone.
@@ -219,22 +219,22 @@ impl Table {
     }
 
     /// What is known of a byte, and the allocation that it is in or comes after. Signal-safe.
-    pub(super) fn look(&self, offset: usize) -> (Place, Option<Entry>) {
+    pub(super) fn look(&self, offset: usize) -> (PageState, Option<RecordSnapshot>) {
         let places = self.unused.load(Acquire).min((offset / self.page).wrapping_add(1));
         let found = (0..places).rev().find_map(|place| self.entry(self.at(place)?));
-        let Some(entry) = found else { return (Place::Unallocated, None) };
+        let Some(entry) = found else { return (PageState::Unallocated, None) };
         let (_, data_end, end) = self.pages(&entry);
         let place = match (entry.ended, offset) {
-            (0, offset) if offset < data_end => Place::Open,
-            (0, _) => Place::PastAllocation,
-            (_, offset) if offset < end => Place::GivenUp,
-            _ => Place::Unallocated,
+            (0, offset) if offset < data_end => PageState::Open,
+            (0, _) => PageState::PastAllocation,
+            (_, offset) if offset < end => PageState::GivenUp,
+            _ => PageState::Unallocated,
         };
         (place, Some(entry))
     }
 }
 
-impl Drop for Table {
+impl Drop for RecordTable {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours; the ledger that hands out references ends with it.
         unsafe { sys::release(self.records.cast(), Self::bytes(self.places)) };

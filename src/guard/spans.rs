@@ -1,5 +1,5 @@
 //! A set of pages: which addresses of a checked arena are taken. A bitmap in a mapping of its own, reserved as a whole
-//! and committed as far as it is used, so that nothing but [`grow`](Spans::grow) needs memory: what was given up has to be
+//! and committed as far as it is used, so that nothing but [`grow`](PageSet::grow) needs memory: what was given up has to be
 //! taken back also when there is none.
 
 use crate::math::page::align_up_saturating;
@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 const WORD: usize = 64;
 
 /// Spans of offsets in bytes, all of whole pages.
-pub(super) struct Spans {
+pub(super) struct PageSet {
     start: NonNull<u64>,
     /// The bytes of the mapping.
     bytes: usize,
@@ -32,7 +32,7 @@ enum Summary {
     Full,
 }
 
-impl Spans {
+impl PageSet {
     /// The empty set, of a region of so many bytes.
     pub(super) fn for_region(bytes: usize) -> Result<Self, GuardError> {
         let page = sys::page_size();
@@ -43,7 +43,7 @@ impl Spans {
         let bytes = align_up_saturating(head + words * size_of::<u64>(), page);
         let start = sys::reserve(bytes, Protection::None)
             .map_err(|errno| GuardError::refused(errno, RefusedCall::Reserve(bytes)))?;
-        let spans = Spans { start: start.cast(), bytes, page, words, committed: 0, summary };
+        let spans = PageSet { start: start.cast(), bytes, page, words, committed: 0, summary };
         // SAFETY: the beginning of the mapping.
         unsafe { sys::commit(start.as_ptr(), head) }
             .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(head)))?;
@@ -236,7 +236,7 @@ impl Spans {
     }
 }
 
-impl Drop for Spans {
+impl Drop for PageSet {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours.
         unsafe { sys::release(self.start.cast(), self.bytes) };
@@ -260,7 +260,7 @@ mod tests {
         ) {
             let page = sys::page_size();
             let bytes = |pages: Range<usize>| pages.start * page..pages.end * page;
-            let mut spans = Spans::for_region(PAGES * page).unwrap();
+            let mut spans = PageSet::for_region(PAGES * page).unwrap();
             let mut bits = [false; PAGES];
             for (start, len, add) in steps {
                 let pages = start..(start + len).min(PAGES);

@@ -8,7 +8,7 @@ use core::panic::Location;
 /// What a violation is an instance of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ViolationKind {
     /// Past the end of a [`DebugArena`](crate::DebugArena)'s allocation.
     Overflow,
     /// Before the start of a [`DebugArena`](crate::DebugArena)'s allocation, found in the bytes there when it
@@ -28,30 +28,30 @@ pub enum Kind {
     PlacedGuard,
 }
 
-impl Kind {
+impl ViolationKind {
     /// Every kind there is.
-    pub const ALL: [Kind; 8] = [
-        Kind::Overflow,
-        Kind::Underflow,
-        Kind::UseAfterReset,
-        Kind::Unallocated,
-        Kind::BeyondReach,
-        Kind::EndOfReservation,
-        Kind::BeforeHead,
-        Kind::PlacedGuard,
+    pub const ALL: [ViolationKind; 8] = [
+        ViolationKind::Overflow,
+        ViolationKind::Underflow,
+        ViolationKind::UseAfterReset,
+        ViolationKind::Unallocated,
+        ViolationKind::BeyondReach,
+        ViolationKind::EndOfReservation,
+        ViolationKind::BeforeHead,
+        ViolationKind::PlacedGuard,
     ];
 
     /// Its name in reports: lower case, words joined by `-`.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Overflow => "overflow",
-            Kind::Underflow => "underflow",
-            Kind::UseAfterReset => "use-after-reset",
-            Kind::Unallocated => "unallocated",
-            Kind::BeyondReach => "beyond-reach",
-            Kind::EndOfReservation => "end-of-reservation",
-            Kind::BeforeHead => "before-head",
-            Kind::PlacedGuard => "placed-guard",
+            ViolationKind::Overflow => "overflow",
+            ViolationKind::Underflow => "underflow",
+            ViolationKind::UseAfterReset => "use-after-reset",
+            ViolationKind::Unallocated => "unallocated",
+            ViolationKind::BeyondReach => "beyond-reach",
+            ViolationKind::EndOfReservation => "end-of-reservation",
+            ViolationKind::BeforeHead => "before-head",
+            ViolationKind::PlacedGuard => "placed-guard",
         }
     }
 }
@@ -93,7 +93,7 @@ pub struct Allocation {
 /// Its `Display` is the report's first line. [`to_json`](Violation::to_json) is the whole of it.
 #[derive(Clone)]
 pub struct Violation {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ViolationKind,
     pub(crate) access: Access,
     pub(crate) address: usize,
     pub(crate) offset: isize,
@@ -133,7 +133,7 @@ fn text(bytes: &[u8]) -> &str {
 
 impl Violation {
     /// What it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ViolationKind {
         self.kind
     }
 

@@ -1,7 +1,7 @@
 //! How a process ends: in a function named after the reason, so that stack traces are told apart by it.
 
 use crate::admission::Cause;
-use crate::guard::Kind;
+use crate::guard::ViolationKind;
 
 /// A function per reason, none of them inlined or merged.
 macro_rules! ends {
@@ -27,16 +27,16 @@ ends!(
     highwater_guard_placed_guard,
 );
 
-pub(super) fn violated(kind: Kind) -> ! {
+pub(super) fn violated(kind: ViolationKind) -> ! {
     match kind {
-        Kind::Overflow => highwater_guard_overflow(),
-        Kind::Underflow => highwater_guard_underflow(),
-        Kind::UseAfterReset => highwater_guard_use_after_reset(),
-        Kind::Unallocated => highwater_guard_unallocated(),
-        Kind::BeyondReach => highwater_guard_beyond_reach(),
-        Kind::EndOfReservation => highwater_guard_end_of_reservation(),
-        Kind::BeforeHead => highwater_guard_before_head(),
-        Kind::PlacedGuard => highwater_guard_placed_guard(),
+        ViolationKind::Overflow => highwater_guard_overflow(),
+        ViolationKind::Underflow => highwater_guard_underflow(),
+        ViolationKind::UseAfterReset => highwater_guard_use_after_reset(),
+        ViolationKind::Unallocated => highwater_guard_unallocated(),
+        ViolationKind::BeyondReach => highwater_guard_beyond_reach(),
+        ViolationKind::EndOfReservation => highwater_guard_end_of_reservation(),
+        ViolationKind::BeforeHead => highwater_guard_before_head(),
+        ViolationKind::PlacedGuard => highwater_guard_placed_guard(),
     }
 }
 

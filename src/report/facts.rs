@@ -1,7 +1,7 @@
 //! Gathering what a violation's report says. Signal-safe.
 
 use crate::admission;
-use crate::guard::{Access, Broken, IMAGE_BYTES, Kind, Ledger, Violation};
+use crate::guard::{Access, Corruption, IMAGE_BYTES, Ledger, Violation, ViolationKind};
 use crate::region::{ControlBlock, NAME_BYTES, Role};
 use crate::sys::{self, TryLock, TryLockGuard, try_lock_any};
 use core::sync::atomic::Ordering::Relaxed;
@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering::Relaxed;
 /// for one, and none for copies.
 static DESKS: [TryLock<Violation>; 4] = [const {
     TryLock::new(Violation {
-        kind: Kind::Unallocated,
+        kind: ViolationKind::Unallocated,
         access: Access::Unknown,
         address: 0,
         offset: 0,
@@ -41,7 +41,7 @@ pub(super) fn desk() -> Option<TryLockGuard<'static, Violation>> {
 pub(super) fn of_fault(
     to: &mut Violation,
     control: &ControlBlock,
-    kind: Kind,
+    kind: ViolationKind,
     access: Access,
     address: usize,
     pc: Option<usize>,
@@ -49,21 +49,21 @@ pub(super) fn of_fault(
     let offset = address.wrapping_sub(control.base().addr());
     let ledger = Ledger::of(control);
     let allocation = match kind {
-        Kind::BeforeHead | Kind::EndOfReservation | Kind::Unallocated => None,
+        ViolationKind::BeforeHead | ViolationKind::EndOfReservation | ViolationKind::Unallocated => None,
         _ => ledger.and_then(|ledger| ledger.look(offset).1),
     };
-    let guard = if kind == Kind::PlacedGuard { control.guard_over(offset) } else { None };
+    let guard = if kind == ViolationKind::PlacedGuard { control.guard_over(offset) } else { None };
     // The first byte past these counts as 1.
     let from = match kind {
-        Kind::EndOfReservation => control.reserved(),
-        Kind::BeyondReach => control.frontier.get(),
-        Kind::PlacedGuard => guard.as_ref().map_or(offset, |guard| guard.start),
-        Kind::UseAfterReset => allocation.map_or(0, |given_up| given_up.offset),
+        ViolationKind::EndOfReservation => control.reserved(),
+        ViolationKind::BeyondReach => control.frontier.get(),
+        ViolationKind::PlacedGuard => guard.as_ref().map_or(offset, |guard| guard.start),
+        ViolationKind::UseAfterReset => allocation.map_or(0, |given_up| given_up.offset),
         _ => allocation.map_or(0, |left| left.offset.wrapping_add(left.size)),
     };
     let distance = match kind {
-        Kind::BeforeHead => offset.wrapping_neg(),
-        Kind::Unallocated => 1,
+        ViolationKind::BeforeHead => offset.wrapping_neg(),
+        ViolationKind::Unallocated => 1,
         _ => offset.saturating_sub(from).saturating_add(1),
     };
     (to.kind, to.access, to.address, to.pc) = (kind, access, address, pc);
@@ -79,12 +79,12 @@ pub(super) fn of_fault(
 }
 
 /// Bytes around an allocation that were found overwritten when it was given up.
-pub(super) fn of_broken(to: &mut Violation, control: &ControlBlock, broken: &Broken) {
+pub(super) fn of_broken(to: &mut Violation, control: &ControlBlock, broken: &Corruption) {
     let address = control.base().addr().wrapping_add(broken.offset);
     let allocation = broken.allocation;
     of_fault(to, control, broken.kind, Access::Unknown, address, None);
     to.distance = match broken.kind {
-        Kind::Underflow => allocation.offset.wrapping_sub(broken.offset),
+        ViolationKind::Underflow => allocation.offset.wrapping_sub(broken.offset),
         _ => broken.offset.wrapping_sub(allocation.offset.wrapping_add(allocation.size)).wrapping_add(1),
     };
     to.allocation = Some(allocation);

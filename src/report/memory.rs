@@ -4,8 +4,8 @@
 //! Everything is read while it is written, so the figures are those of this moment. Signal-safe.
 
 use super::advice::advice;
-use super::out::{Lines, Members, Out, Value};
-use super::text::Escaped;
+use super::out::{FactValue, FactWriter, JsonWriter, TextWriter};
+use super::text::JsonEscaped;
 use crate::admission::{self, OutOfMemory};
 use crate::region::{Monitor, NAME_BYTES, Role};
 use crate::stats::{self, Stats};
@@ -46,44 +46,44 @@ impl Report<'_> {
     /// The same as one line of JSON: an object with `highwater` (`"oom"`), `message`, `cause`, `requested`, `used`,
     /// `committed`, `reserved`, `limit`, `usage`, and an object or an array for each section of the text.
     pub fn to_json(&self) -> String {
-        Json(Some(self.error)).to_string()
+        OomJson(Some(self.error)).to_string()
     }
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "highwater: {}\n{}", self.error, Body(Some(self.error)))
+        write!(f, "highwater: {}\n{}", self.error, ReportBody(Some(self.error)))
     }
 }
 
 /// What stands below the first line, without a line feed at the end.
-pub(super) struct Body<'a>(pub(super) Option<&'a OutOfMemory>);
+pub(super) struct ReportBody<'a>(pub(super) Option<&'a OutOfMemory>);
 
-impl fmt::Display for Body<'_> {
+impl fmt::Display for ReportBody<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(error) = self.0 {
             write!(f, "  {:<12} {}", "what to do", advice(error.cause()))?;
         }
-        sections(self.0, &mut Lines::to(f, self.0.is_none()))
+        sections(self.0, &mut TextWriter::to(f, self.0.is_none()))
     }
 }
 
 /// All of it as one object.
-pub(super) struct Json<'a>(pub(super) Option<&'a OutOfMemory>);
+pub(super) struct OomJson<'a>(pub(super) Option<&'a OutOfMemory>);
 
-impl fmt::Display for Json<'_> {
+impl fmt::Display for OomJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("{\"highwater\":\"dump\"")?,
             Some(error) => {
                 let cause = error.cause();
                 write!(f, "{{\"highwater\":\"oom\",\"message\":\"")?;
-                fmt::write(&mut Through(f), format_args!("{error}"))?;
+                fmt::write(&mut JsonEscaper(f), format_args!("{error}"))?;
                 write!(
                     f,
                     "\",\"cause\":\"{}\",\"advice\":\"{}\",\"requested\":{},\"used\":{},\"committed\":{},\"reserved\":{}",
                     cause.name(),
-                    Escaped(advice(cause)),
+                    JsonEscaped(advice(cause)),
                     error.requested(),
                     error.used,
                     error.committed,
@@ -92,29 +92,29 @@ impl fmt::Display for Json<'_> {
                 write!(f, ",\"limit\":{},\"usage\":{}", error.refusal.limit(), error.refusal.usage)?;
             }
         }
-        sections(self.0, &mut Members::to(f))?;
+        sections(self.0, &mut JsonWriter::to(f))?;
         f.write_str("}")
     }
 }
 
 /// Escapes what is written through it.
-struct Through<'a, 'b>(&'a mut fmt::Formatter<'b>);
+struct JsonEscaper<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
-impl fmt::Write for Through<'_, '_> {
+impl fmt::Write for JsonEscaper<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        write!(self.0, "{}", Escaped(text))
+        write!(self.0, "{}", JsonEscaped(text))
     }
 }
 
-fn sections(error: Option<&OutOfMemory>, out: &mut dyn Out) -> fmt::Result {
+fn sections(error: Option<&OutOfMemory>, out: &mut dyn FactWriter) -> fmt::Result {
     if let Some(error) = error.filter(|error| error.region() != 0) {
         out.section("region", false)?;
         let mut name = [0; NAME_BYTES];
         let own = Monitor::live().find(|region| region.id() == Some(error.region()));
         if let Some(own) = own
-            && let (Some(who), Some(stats)) = (own.who(&mut name), own.stats())
+            && let (Some(label), Some(stats)) = (own.who(&mut name), own.stats())
         {
-            region(out, who, &Stats { used: stats.used.max(error.used), ..stats })?;
+            region(out, label, &Stats { used: stats.used.max(error.used), ..stats })?;
         }
         out.end_section()?;
     }
@@ -125,26 +125,26 @@ fn sections(error: Option<&OutOfMemory>, out: &mut dyn Out) -> fmt::Result {
     machine(out)
 }
 
-fn region(out: &mut dyn Out, (role, name, id): (Role, &str, u64), stats: &Stats) -> fmt::Result {
-    let bytes = |bytes: usize| Value::Bytes(bytes as u64);
+fn region(out: &mut dyn FactWriter, (role, name, id): (Role, &str, u64), stats: &Stats) -> fmt::Result {
+    let bytes = |bytes: usize| FactValue::Bytes(bytes as u64);
     out.entry()?;
-    out.fact("number", Value::Count(id))?;
-    out.fact("of", Value::Text(role.name()))?;
+    out.fact("number", FactValue::Count(id))?;
+    out.fact("of", FactValue::Text(role.name()))?;
     if !name.is_empty() {
-        out.fact("name", Value::Text(name))?;
+        out.fact("name", FactValue::Text(name))?;
     }
     out.fact("used", bytes(stats.used))?;
     out.fact("committed", bytes(stats.committed))?;
     out.fact("peak", bytes(stats.peak_committed))?;
     out.fact("reserved", bytes(stats.reserved))?;
-    out.fact("growths", Value::Count(stats.commits))?;
-    out.fact("faults", Value::Count(stats.faults))?;
-    out.fact("engine", Value::Text(stats.engine.name()))?;
+    out.fact("growths", FactValue::Count(stats.commits))?;
+    out.fact("faults", FactValue::Count(stats.faults))?;
+    out.fact("engine", FactValue::Text(stats.engine.name()))?;
     out.end_entry()
 }
 
 /// The regions that have most committed, largest first. Nothing is sorted: each is the largest below the one before.
-fn regions(out: &mut dyn Out) -> fmt::Result {
+fn regions(out: &mut dyn FactWriter) -> fmt::Result {
     out.section("regions", true)?;
     let mut before = (usize::MAX, u64::MAX);
     for _ in 0..MOST {
@@ -153,26 +153,26 @@ fn regions(out: &mut dyn Out) -> fmt::Result {
         let Some((size, next)) = smaller.max_by_key(|(size, _)| *size) else { break };
         before = size;
         let mut name = [0; NAME_BYTES];
-        if let (Some(who), Some(stats)) = (next.who(&mut name), next.stats()) {
-            region(out, who, &stats)?;
+        if let (Some(label), Some(stats)) = (next.who(&mut name), next.stats()) {
+            region(out, label, &stats)?;
         }
     }
     out.end_section()
 }
 
-fn growths(out: &mut dyn Out) -> fmt::Result {
+fn growths(out: &mut dyn FactWriter) -> fmt::Result {
     out.section("last growth", true)?;
     let now = stats::now_ns();
     let mut result = Ok(());
     stats::each_recent(MOST, |event| {
         let mut tell = || {
             out.entry()?;
-            out.fact("by", Value::Bytes(event.bytes as u64))?;
-            out.fact("at", Value::Bytes(event.offset as u64))?;
-            out.fact("of_number", Value::Count(event.region))?;
-            out.fact("ago", Value::Nanoseconds(now.saturating_sub(event.at_ns)))?;
-            out.fact("took", Value::Nanoseconds(event.duration_ns))?;
-            out.fact("thread", Value::Count(u64::from(event.thread)))?;
+            out.fact("by", FactValue::Bytes(event.bytes as u64))?;
+            out.fact("at", FactValue::Bytes(event.offset as u64))?;
+            out.fact("of_number", FactValue::Count(event.region))?;
+            out.fact("ago", FactValue::Nanoseconds(now.saturating_sub(event.at_ns)))?;
+            out.fact("took", FactValue::Nanoseconds(event.duration_ns))?;
+            out.fact("thread", FactValue::Count(u64::from(event.thread)))?;
             out.end_entry()
         };
         result = result.and_then(|()| tell());
@@ -181,18 +181,18 @@ fn growths(out: &mut dyn Out) -> fmt::Result {
     out.end_section()
 }
 
-fn process(out: &mut dyn Out) -> fmt::Result {
+fn process(out: &mut dyn FactWriter) -> fmt::Result {
     out.section("process", false)?;
     out.entry()?;
-    out.fact("regions_have", Value::Bytes(admission::committed_bytes() as u64))?;
+    out.fact("regions_have", FactValue::Bytes(admission::committed_bytes() as u64))?;
     if sys::under_valgrind() {
-        out.fact("under", Value::Text("valgrind, where regions do not grow by faults"))?;
+        out.fact("under", FactValue::Text("valgrind, where regions do not grow by faults"))?;
     }
     if let Some(size) = sys::process_size() {
-        out.fact("resident", Value::Bytes(size.resident))?;
-        out.fact("address_space", Value::Bytes(size.total))?;
-        out.fact("data", Value::Bytes(size.data))?;
-        out.fact("locked", Value::Bytes(size.locked))?;
+        out.fact("resident", FactValue::Bytes(size.resident))?;
+        out.fact("address_space", FactValue::Bytes(size.total))?;
+        out.fact("data", FactValue::Bytes(size.data))?;
+        out.fact("locked", FactValue::Bytes(size.locked))?;
     }
     for (key, limit) in [
         ("RLIMIT_AS", Resource::AddressSpace),
@@ -201,8 +201,8 @@ fn process(out: &mut dyn Out) -> fmt::Result {
     ] {
         // The names have no blanks to be made.
         match sys::resource_limit(limit) {
-            Some(bytes) => out.fact(key, Value::Bytes(bytes))?,
-            None => out.fact(key, Value::Text("unlimited"))?,
+            Some(bytes) => out.fact(key, FactValue::Bytes(bytes))?,
+            None => out.fact(key, FactValue::Text("unlimited"))?,
         }
     }
     out.end_entry()?;
@@ -210,21 +210,21 @@ fn process(out: &mut dyn Out) -> fmt::Result {
 }
 
 /// The memory cgroups of this process, its own first.
-fn cgroups(out: &mut dyn Out) -> fmt::Result {
+fn cgroups(out: &mut dyn FactWriter) -> fmt::Result {
     out.section("cgroup", true)?;
     let mut result = Ok(());
     admission::each_cgroup(|cgroup| {
         let mut tell = || {
             out.entry()?;
-            out.fact("path", Value::Text(cgroup.path))?;
-            out.fact("usage", Value::Bytes(cgroup.usage))?;
+            out.fact("path", FactValue::Text(cgroup.path))?;
+            out.fact("usage", FactValue::Bytes(cgroup.usage))?;
             match cgroup.limit {
-                Some(limit) => out.fact("limit", Value::Bytes(limit))?,
-                None => out.fact("limit", Value::Text("none"))?,
+                Some(limit) => out.fact("limit", FactValue::Bytes(limit))?,
+                None => out.fact("limit", FactValue::Text("none"))?,
             }
-            out.fact("reclaimable", Value::Bytes(cgroup.reclaimable))?;
+            out.fact("reclaimable", FactValue::Bytes(cgroup.reclaimable))?;
             if let Some(failures) = cgroup.failures {
-                out.fact("limit_hit", Value::Count(failures))?;
+                out.fact("limit_hit", FactValue::Count(failures))?;
             }
             out.end_entry()
         };
@@ -235,7 +235,7 @@ fn cgroups(out: &mut dyn Out) -> fmt::Result {
 }
 
 /// What the kernel says of the whole machine.
-fn machine(out: &mut dyn Out) -> fmt::Result {
+fn machine(out: &mut dyn FactWriter) -> fmt::Result {
     let mut pressure = [0u8; 96];
     let mut len = 0;
     // Read first, written when the buffer is given back: whoever is written to may want it.
@@ -252,24 +252,24 @@ fn machine(out: &mut dyn Out) -> fmt::Result {
     out.section("machine", false)?;
     out.entry()?;
     if let Some(memory) = memory {
-        out.fact("available", Value::Bytes(memory.available))?;
-        out.fact("of", Value::Bytes(memory.total))?;
-        out.fact("swap_free", Value::Bytes(memory.swap_free))?;
+        out.fact("available", FactValue::Bytes(memory.available))?;
+        out.fact("of", FactValue::Bytes(memory.total))?;
+        out.fact("swap_free", FactValue::Bytes(memory.swap_free))?;
     }
     if let Some(overcommit) = overcommit {
-        out.fact("overcommit_memory", Value::Count(overcommit.mode))?;
-        out.fact("promised", Value::Bytes(overcommit.committed))?;
-        out.fact("promise_limit", Value::Bytes(overcommit.commit_limit))?;
-        out.fact("user_reserve", Value::Bytes(overcommit.user_reserve))?;
-        out.fact("admin_reserve", Value::Bytes(overcommit.admin_reserve))?;
+        out.fact("overcommit_memory", FactValue::Count(overcommit.mode))?;
+        out.fact("promised", FactValue::Bytes(overcommit.committed))?;
+        out.fact("promise_limit", FactValue::Bytes(overcommit.commit_limit))?;
+        out.fact("user_reserve", FactValue::Bytes(overcommit.user_reserve))?;
+        out.fact("admin_reserve", FactValue::Bytes(overcommit.admin_reserve))?;
     }
     if let Some((count, most)) = mappings {
-        out.fact("mappings", Value::Count(count))?;
-        out.fact("mappings_most", Value::Count(most))?;
+        out.fact("mappings", FactValue::Count(count))?;
+        out.fact("mappings_most", FactValue::Count(most))?;
     }
     let pressure = core::str::from_utf8(pressure.get(..len).unwrap_or_default()).unwrap_or_default();
     if !pressure.is_empty() {
-        out.fact("pressure", Value::Text(pressure))?;
+        out.fact("pressure", FactValue::Text(pressure))?;
     }
     out.end_entry()?;
     out.end_section()

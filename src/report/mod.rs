@@ -10,8 +10,8 @@ mod text;
 mod violation;
 
 #[cfg(highwater_fault)]
-use crate::guard::Kind;
-use crate::guard::{Broken, Violation, hook};
+use crate::guard::ViolationKind;
+use crate::guard::{Corruption, Violation, hook};
 use crate::policy::{OnViolation, ReportFormat};
 use crate::region::{ControlBlock, Monitor, NAME_BYTES};
 use crate::sys;
@@ -20,7 +20,7 @@ use core::sync::atomic::Ordering::Relaxed;
 pub use memory::Report;
 pub(crate) use sink::line;
 pub use text::Bytes;
-use violation::{Details, Json};
+use violation::{ViolationDetails, ViolationJson};
 
 /// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.
 #[cold]
@@ -34,9 +34,9 @@ pub(crate) fn out_of_memory(error: &crate::admission::OutOfMemory) -> ! {
             ReportFormat::Text => {
                 // Alone, before anything else that may go wrong.
                 line(format_args!("highwater: {error}"));
-                line(format_args!("{}", memory::Body(Some(error))));
+                line(format_args!("{}", memory::ReportBody(Some(error))));
             }
-            ReportFormat::Json => line(format_args!("{}", memory::Json(Some(error)))),
+            ReportFormat::Json => line(format_args!("{}", memory::OomJson(Some(error)))),
         }
     });
     ends::out_of_memory(error.cause())
@@ -99,7 +99,7 @@ fn leave() {
 #[inline(never)]
 pub(crate) fn violated(
     control: &ControlBlock,
-    kind: Kind,
+    kind: ViolationKind,
     access: crate::guard::Access,
     address: usize,
     pc: usize,
@@ -119,7 +119,7 @@ pub(crate) fn violated(
 /// it is long gone.
 #[cold]
 #[inline(never)]
-pub(crate) fn broken(control: &ControlBlock, broken: &Broken) -> ! {
+pub(crate) fn broken(control: &ControlBlock, broken: &Corruption) -> ! {
     tell(control.format(), OnViolation::Abort, |facts| facts::of_broken(facts, control, broken));
     ends::violated(broken.kind)
 }
@@ -139,11 +139,11 @@ fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Vi
             // Alone, before anything else that may go wrong.
             line(format_args!("highwater: {violation}"));
             facts::find_image(violation);
-            line(format_args!("{}", Details(violation, response)));
+            line(format_args!("{}", ViolationDetails(violation, response)));
         }
         ReportFormat::Json => {
             facts::find_image(violation);
-            line(format_args!("{}", Json(violation)));
+            line(format_args!("{}", ViolationJson(violation)));
         }
     }
     if let Some(hook) = hook() {
@@ -155,7 +155,7 @@ fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Vi
 /// How the process stands: one line for every live region, then all that a report says. Signal-safe.
 pub(crate) fn dump() {
     if format() == ReportFormat::Json {
-        return line(format_args!("{}", memory::Json(None)));
+        return line(format_args!("{}", memory::OomJson(None)));
     }
     let mut name = [0; NAME_BYTES];
     for region in Monitor::live() {
@@ -163,13 +163,13 @@ pub(crate) fn dump() {
         let [used, committed, peak, reserved] =
             [stats.used, stats.committed, stats.peak_committed, stats.reserved]
                 .map(|bytes| Bytes(bytes as u64));
-        let (who, growths, faults) = (text::Who(role, name, id), stats.commits, stats.faults);
+        let (who, growths, faults) = (text::RegionLabel(role, name, id), stats.commits, stats.faults);
         line(format_args!(
             "highwater: {who}: used ≥ {used}, committed {committed} (peak {peak}), reserved {reserved}, \
                  {growths} growths, {faults} faults"
         ));
     }
-    line(format_args!("highwater: process {}:\n{}", sys::process_id(), memory::Body(None)));
+    line(format_args!("highwater: process {}:\n{}", sys::process_id(), memory::ReportBody(None)));
 }
 
 /// Writes how this process stands whenever `signal` (`SIGUSR1`, say) arrives: a line for each live region with what it

@@ -15,12 +15,12 @@ const STDERR: i32 = 2;
 
 static BUFFERS: [TryLock<[u8; BYTES]>; 4] = [const { TryLock::new([0; BYTES]) }; 4];
 
-struct Sink {
+struct ReportWriter {
     buffer: Option<TryLockGuard<'static, [u8; BYTES]>>,
     len: usize,
 }
 
-impl Sink {
+impl ReportWriter {
     fn flush(&mut self) {
         if let Some(text) = &self.buffer {
             write_out(text.get(..self.len).unwrap_or_default());
@@ -29,7 +29,7 @@ impl Sink {
     }
 }
 
-impl Write for Sink {
+impl Write for ReportWriter {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         if self.buffer.is_none() {
             write_out(piece.as_bytes());
@@ -54,19 +54,19 @@ static DESCRIPTOR: AtomicI32 = AtomicI32::new(STDERR);
 static FUNCTION: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// A function that reports are given to, piece by piece.
-pub(super) type Function = fn(&[u8]);
+pub(super) type ReportFn = fn(&[u8]);
 
 pub(super) fn set_descriptor(fd: Option<i32>) {
     DESCRIPTOR.store(fd.unwrap_or(STDERR), Release);
 }
 
-pub(super) fn set_function(function: Option<Function>) {
+pub(super) fn set_function(function: Option<ReportFn>) {
     FUNCTION.store(function.map_or(core::ptr::null_mut(), |function| function as *mut ()), Release);
 }
 
 fn write_out(text: &[u8]) {
     // SAFETY: only functions and null are stored, and an `Option` of a function is null for `None`.
-    let function = unsafe { core::mem::transmute::<*mut (), Option<Function>>(FUNCTION.load(Acquire)) };
+    let function = unsafe { core::mem::transmute::<*mut (), Option<ReportFn>>(FUNCTION.load(Acquire)) };
     match function {
         Some(function) => function(text),
         None => {
@@ -81,7 +81,7 @@ fn write_out(text: &[u8]) {
 
 /// Writes `text` and a line feed to where reports go. Signal-safe.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let mut sink = Sink { buffer: try_lock_any(&BUFFERS), len: 0 };
+    let mut sink = ReportWriter { buffer: try_lock_any(&BUFFERS), len: 0 };
     let _ = sink.write_fmt(text);
     let _ = sink.write_str("\n");
     sink.flush();

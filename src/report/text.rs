@@ -37,9 +37,9 @@ impl fmt::Display for Bytes {
 }
 
 /// Text inside the quotes of a JSON string.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
+pub(super) struct JsonEscaped<'a>(pub(super) &'a str);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for JsonEscaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
@@ -53,11 +53,11 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// What is spoken of: what it is, its name and its number.
-pub(crate) struct Who<'a>(pub(crate) Role, pub(crate) &'a str, pub(crate) u64);
+pub(crate) struct RegionLabel<'a>(pub(crate) Role, pub(crate) &'a str, pub(crate) u64);
 
-impl fmt::Display for Who<'_> {
+impl fmt::Display for RegionLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Who(role, name, id) = self;
+        let RegionLabel(role, name, id) = self;
         let role = role.name();
         match (*name, id) {
             ("", 0) => write!(f, "new {role}"),
@@ -71,7 +71,7 @@ impl fmt::Display for Who<'_> {
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |bytes: usize| Bytes(bytes as u64);
-        write!(f, "{} out of memory: ", Who(self.role(), text_of(&self.name), self.region()))?;
+        write!(f, "{} out of memory: ", RegionLabel(self.role(), text_of(&self.name), self.region()))?;
         match self.request {
             RefusedRequest::Allocation { requested, effective } => write!(
                 f,

@@ -1,24 +1,24 @@
 //! The words of a violation, for people and as JSON, and of what a checked arena tells.
 
-use super::text::{Bytes, Escaped, Who};
-use crate::guard::{Access, Allocation, Event, Kind, Violation, What};
+use super::text::{Bytes, JsonEscaped, RegionLabel};
+use crate::guard::{Access, Allocation, Event, EventKind, Violation, ViolationKind};
 use crate::policy::OnViolation;
 use crate::region::Role;
 use core::fmt;
 
 /// `1 byte`, `2 bytes`.
-struct Count(usize);
+struct ByteCount(usize);
 
-impl fmt::Display for Count {
+impl fmt::Display for ByteCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} byte{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
 }
 
 /// An allocation as the first line names it.
-struct Named(Option<Allocation>);
+struct NamedAllocation(Option<Allocation>);
 
-impl fmt::Display for Named {
+impl fmt::Display for NamedAllocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(allocation) => write!(f, "a {}-byte allocation ({})", allocation.size, allocation.caller),
@@ -37,7 +37,7 @@ impl fmt::Display for Access {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ViolationKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -46,12 +46,12 @@ impl fmt::Display for Kind {
 /// The first line of the report.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (distance, allocation) = (Count(self.distance), Named(self.allocation));
-        write!(f, "{}: ", Who(self.role, self.name(), self.region))?;
+        let (distance, allocation) = (ByteCount(self.distance), NamedAllocation(self.allocation));
+        write!(f, "{}: ", RegionLabel(self.role, self.name(), self.region))?;
         match self.kind {
-            Kind::Overflow => write!(f, "overflow by {distance} to the right of {allocation}")?,
-            Kind::Underflow => write!(f, "underflow by {distance} to the left of {allocation}")?,
-            Kind::UseAfterReset => {
+            ViolationKind::Overflow => write!(f, "overflow by {distance} to the right of {allocation}")?,
+            ViolationKind::Underflow => write!(f, "underflow by {distance} to the left of {allocation}")?,
+            ViolationKind::UseAfterReset => {
                 let ended = self.allocation.and_then(|allocation| allocation.ended).unwrap_or(0);
                 write!(
                     f,
@@ -59,19 +59,19 @@ impl fmt::Display for Violation {
                     self.distance
                 )?;
             }
-            Kind::Unallocated => f.write_str("touch of memory that no allocation has")?,
-            Kind::BeyondReach => {
+            ViolationKind::Unallocated => f.write_str("touch of memory that no allocation has")?,
+            ViolationKind::BeyondReach => {
                 write!(
                     f,
                     "beyond the reach: {distance} past the frontier, the reach is {}",
-                    Count(self.reach)
+                    ByteCount(self.reach)
                 )?;
             }
-            Kind::EndOfReservation => {
+            ViolationKind::EndOfReservation => {
                 write!(f, "end of reservation: {distance} past its last one")?;
             }
-            Kind::BeforeHead => write!(f, "before the head by {distance}")?,
-            Kind::PlacedGuard => {
+            ViolationKind::BeforeHead => write!(f, "before the head by {distance}")?,
+            ViolationKind::PlacedGuard => {
                 f.write_str("user's guard")?;
                 if let Some(guard) = &self.guard {
                     write!(f, " at {guard:?}, byte {} of it", self.distance)?;
@@ -86,11 +86,11 @@ impl fmt::Display for Violation {
 }
 
 /// What stands below the first line.
-pub(super) struct Details<'a>(pub(super) &'a Violation, pub(super) OnViolation);
+pub(super) struct ViolationDetails<'a>(pub(super) &'a Violation, pub(super) OnViolation);
 
-impl fmt::Display for Details<'_> {
+impl fmt::Display for ViolationDetails<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Details(violation, response) = self;
+        let ViolationDetails(violation, response) = self;
         let bytes = |bytes: usize| Bytes(bytes as u64);
         if let Some(allocation) = violation.allocation {
             write!(
@@ -98,7 +98,7 @@ impl fmt::Display for Details<'_> {
                 "  allocation   #{} of generation {}: {} at offset {}, aligned to {}, made at {}",
                 allocation.ordinal,
                 allocation.generation,
-                Count(allocation.size),
+                ByteCount(allocation.size),
                 allocation.offset,
                 allocation.align,
                 allocation.caller
@@ -133,11 +133,11 @@ impl fmt::Display for Details<'_> {
 }
 
 /// A violation as one line of JSON.
-pub(super) struct Json<'a>(pub(super) &'a Violation);
+pub(super) struct ViolationJson<'a>(pub(super) &'a Violation);
 
-impl fmt::Display for Json<'_> {
+impl fmt::Display for ViolationJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Json(violation) = self;
+        let ViolationJson(violation) = self;
         write!(
             f,
             "{{\"highwater\":\"guard\",\"kind\":\"{}\",\"access\":\"{}\",\"address\":\"{:#x}\",\"offset\":{},\
@@ -151,7 +151,7 @@ impl fmt::Display for Json<'_> {
             violation.address,
             violation.offset,
             violation.distance,
-            Escaped(violation.name()),
+            JsonEscaped(violation.name()),
             violation.region,
             violation.committed,
             violation.reserved,
@@ -163,7 +163,7 @@ impl fmt::Display for Json<'_> {
         if let Some(guard) = &violation.guard {
             write!(f, ",\"guard\":{{\"start\":{},\"end\":{}}}", guard.start, guard.end)?;
         }
-        if violation.kind == Kind::BeyondReach {
+        if violation.kind == ViolationKind::BeyondReach {
             write!(f, ",\"reach\":{}", violation.reach)?;
         }
         if let Some(allocation) = violation.allocation {
@@ -180,16 +180,16 @@ impl fmt::Display for Json<'_> {
                 write!(f, ",\"ended\":{ended}")?;
             }
             let caller = allocation.caller;
-            let (file, line, column) = (Escaped(caller.file()), caller.line(), caller.column());
+            let (file, line, column) = (JsonEscaped(caller.file()), caller.line(), caller.column());
             write!(f, ",\"file\":\"{file}\",\"line\":{line},\"column\":{column}}}")?;
         }
-        let thread_name = Escaped(violation.thread_name());
+        let thread_name = JsonEscaped(violation.thread_name());
         write!(f, ",\"thread\":{{\"id\":{},\"name\":\"{thread_name}\"}}", violation.thread)?;
         if let Some(pc) = violation.pc {
             write!(f, ",\"pc\":\"{pc:#x}\"")?;
         }
         if let Some((image, offset)) = violation.image() {
-            write!(f, ",\"module\":\"{}\",\"module_offset\":\"{offset:#x}\"", Escaped(image))?;
+            write!(f, ",\"module\":\"{}\",\"module_offset\":\"{offset:#x}\"", JsonEscaped(image))?;
         }
         f.write_str("}")
     }
@@ -201,35 +201,35 @@ impl Violation {
     /// Addresses are strings in hexadecimal, everything else that counts is a number. It allocates; in a
     /// [hook](crate::guard::set_hook) use the `Display`, or [`ReportFormat::Json`](crate::ReportFormat::Json).
     pub fn to_json(&self) -> String {
-        Json(self).to_string()
+        ViolationJson(self).to_string()
     }
 }
 
 /// One line.
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", Who(Role::Arena, self.arena, self.region))?;
+        write!(f, "{}: ", RegionLabel(Role::Arena, self.arena, self.region))?;
         match self.what {
-            What::Allocated { address, size, align, ordinal, caller } => {
+            EventKind::Allocated { address, size, align, ordinal, caller } => {
                 write!(
                     f,
                     "allocated #{ordinal}: {} at {address:#x}, aligned to {align}, for {caller}",
-                    Count(size)
+                    ByteCount(size)
                 )?;
             }
-            What::Resized { address, from, to, ordinal } => {
-                write!(f, "resized from {from} to {}: now #{ordinal} at {address:#x}", Count(to))?;
+            EventKind::Resized { address, from, to, ordinal } => {
+                write!(f, "resized from {from} to {}: now #{ordinal} at {address:#x}", ByteCount(to))?;
             }
-            What::Freed { address, size, ordinal } => {
-                write!(f, "freed #{ordinal}: {} at {address:#x}", Count(size))?;
+            EventKind::Freed { address, size, ordinal } => {
+                write!(f, "freed #{ordinal}: {} at {address:#x}", ByteCount(size))?;
             }
-            What::Grown { bytes } => write!(f, "grew by {}", Count(bytes))?,
-            What::Reset { allocations } => write!(f, "reset: {allocations} allocations given up")?,
-            What::Rewound { allocations } => write!(f, "rewound: {allocations} allocations given up")?,
-            What::Degraded { every: u64::MAX } => {
+            EventKind::Grown { bytes } => write!(f, "grew by {}", ByteCount(bytes))?,
+            EventKind::Reset { allocations } => write!(f, "reset: {allocations} allocations given up")?,
+            EventKind::Rewound { allocations } => write!(f, "rewound: {allocations} allocations given up")?,
+            EventKind::Degraded { every: u64::MAX } => {
                 f.write_str("no guards from here on: the system has no mappings left for them")?;
             }
-            What::Degraded { every } => write!(
+            EventKind::Degraded { every } => write!(
                 f,
                 "a guard behind every {every}. allocation from here on: the system allows only so many mappings"
             )?,

@@ -70,11 +70,11 @@ impl<T> FusedIterator for Drain<'_, T> {}
 impl<T> Drop for Drain<'_, T> {
     fn drop(&mut self) {
         /// Moves the tail down, also when a value panics while it is dropped.
-        struct Close<'d, T> {
+        struct TailGuard<'d, T> {
             vec: &'d mut GrowVec<T>,
             tail: Range<usize>,
         }
-        impl<T> Drop for Close<'_, T> {
+        impl<T> Drop for TailGuard<'_, T> {
             fn drop(&mut self) {
                 let (len, start) = (self.vec.len(), self.vec.as_mut_ptr());
                 // SAFETY: the tail is initialised, and the places before it are free.
@@ -85,7 +85,7 @@ impl<T> Drop for Drain<'_, T> {
             }
         }
         let left = core::mem::take(&mut self.left);
-        let close = Close { vec: self.vec, tail: self.tail.clone() };
+        let close = TailGuard { vec: self.vec, tail: self.tail.clone() };
         let first = close.vec.as_mut_ptr().wrapping_add(left.start);
         // SAFETY: what is left is initialised, and the iterator's.
         unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(first, left.len())) };

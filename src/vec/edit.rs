@@ -144,7 +144,7 @@ impl<T> GrowVec<T> {
 
     /// [`retain`](GrowVec::retain) with values that the predicate may change.
     pub fn retain_mut(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
-        let mut gap = Gap::open(self);
+        let mut gap = RetainGuard::open(self);
         while gap.read < gap.end {
             // SAFETY: the value at `read` is initialised and in its place.
             let keeps = keep(unsafe { &mut *gap.at(gap.read) });
@@ -167,7 +167,7 @@ impl<T> GrowVec<T> {
 
     /// Removes all but the first of values that follow each other and are the same by `same(later, earlier)`.
     pub fn dedup_by(&mut self, mut same: impl FnMut(&mut T, &mut T) -> bool) {
-        let mut gap = Gap::open(self);
+        let mut gap = RetainGuard::open(self);
         if gap.end == 0 {
             return;
         }
@@ -298,11 +298,11 @@ impl<T> GrowVec<T> {
     pub(super) fn fill(&mut self, values: impl Iterator<Item = T>) {
         // The length is kept in a local, which can be a register, and told to the vector in any case: a panic in the
         // iterator loses nothing.
-        struct Count<'v, T> {
+        struct LenGuard<'v, T> {
             vec: &'v mut GrowVec<T>,
             len: usize,
         }
-        impl<T> Drop for Count<'_, T> {
+        impl<T> Drop for LenGuard<'_, T> {
             fn drop(&mut self) {
                 // SAFETY: so many values are written.
                 unsafe { self.vec.set_len_written(self.len) };
@@ -310,7 +310,7 @@ impl<T> GrowVec<T> {
         }
         let (len, room) = (self.len(), self.room());
         let start = self.as_mut_ptr();
-        let mut count = Count { vec: self, len };
+        let mut count = LenGuard { vec: self, len };
         // (`zip` asks for room before it asks for a value.)
         for (index, value) in (len..room).zip(values) {
             // SAFETY: there is room for `room` values.
@@ -341,19 +341,19 @@ fn within(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
 
 /// A hole that travels through a vector: before `write` is what was kept, from `read` on what was not looked at. When it
 /// is dropped, also by a panic, the rest moves down.
-struct Gap<'v, T> {
+struct RetainGuard<'v, T> {
     vec: &'v mut GrowVec<T>,
     write: usize,
     read: usize,
     end: usize,
 }
 
-impl<'v, T> Gap<'v, T> {
+impl<'v, T> RetainGuard<'v, T> {
     fn open(vec: &'v mut GrowVec<T>) -> Self {
         let end = vec.len();
         // SAFETY: no value is counted while the gap travels: it puts them back.
         unsafe { vec.set_len(0) };
-        Gap { vec, write: 0, read: 0, end }
+        RetainGuard { vec, write: 0, read: 0, end }
     }
 
     fn at(&mut self, index: usize) -> *mut T {
@@ -378,7 +378,7 @@ impl<'v, T> Gap<'v, T> {
     }
 }
 
-impl<T> Drop for Gap<'_, T> {
+impl<T> Drop for RetainGuard<'_, T> {
     fn drop(&mut self) {
         let rest = self.end - self.read;
         let (from, to) = (self.at(self.read), self.at(self.write));

@@ -1,6 +1,6 @@
 //! [`GrowVec`]: a vector that grows in place.
 
-use super::storage::{Extent, Storage, panic_with};
+use super::storage::{StorageExtent, VecStorage, panic_with};
 use crate::admission::OutOfMemory;
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
@@ -39,7 +39,7 @@ use core::slice;
 /// assert_eq!(numbers.iter().sum::<u64>(), 500_000_500_000);
 /// ```
 pub struct GrowVec<T> {
-    pub(super) storage: Storage<T>,
+    pub(super) storage: VecStorage<T>,
     pub(super) len: usize,
     /// The length up to which a value is simply written. With the fault engine that is the greatest length; with the
     /// explicit one it is what is committed.
@@ -54,7 +54,7 @@ impl<T> GrowVec<T> {
     /// EMPTY.lock().unwrap().push(1);
     /// ```
     pub const fn new() -> Self {
-        let storage = Storage::none();
+        let storage = VecStorage::none();
         GrowVec { room: if size_of::<T>() == 0 { usize::MAX } else { 0 }, storage, len: 0 }
     }
 
@@ -103,7 +103,7 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
-        Ok(Self::in_storage(Storage::with_most(len)?, 0))
+        Ok(Self::in_storage(VecStorage::with_most(len)?, 0))
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -120,23 +120,23 @@ impl<T> GrowVec<T> {
     }
 
     /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
-    pub(super) fn in_storage(storage: Storage<T>, len: usize) -> Self {
+    pub(super) fn in_storage(storage: VecStorage<T>, len: usize) -> Self {
         let mut vec = GrowVec { storage, len, room: 0 };
         vec.refresh_room();
         vec
     }
 
     /// The storage, after it was reserved if nothing was.
-    pub(super) fn reserved(&mut self) -> Result<&Storage<T>, OutOfMemory> {
+    pub(super) fn reserved(&mut self) -> Result<&VecStorage<T>, OutOfMemory> {
         self.storage.open(0)?;
         self.refresh_room();
         Ok(&self.storage)
     }
 
     /// The storage, and how many values are in it: they are the caller's.
-    pub(super) fn into_storage(mut self) -> (Storage<T>, usize) {
+    pub(super) fn into_storage(mut self) -> (VecStorage<T>, usize) {
         let len = core::mem::take(&mut self.len);
-        (core::mem::replace(&mut self.storage, Storage::none()), len)
+        (core::mem::replace(&mut self.storage, VecStorage::none()), len)
     }
 
     pub(super) fn refresh_room(&mut self) {
@@ -378,7 +378,7 @@ impl<T> GrowVec<T> {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn full(control: &'static ControlBlock, extent: Extent, len: usize) -> ! {
+fn full(control: &'static ControlBlock, extent: StorageExtent, len: usize) -> ! {
     panic_with(extent.too_long(control, len, len.saturating_add(1)))
 }
 
@@ -396,8 +396,8 @@ fn not_opened(error: Box<OutOfMemory>) -> ! {
 #[cold]
 #[inline(never)]
 #[allow(improper_ctypes_definitions, reason = "nobody calls it from C")]
-extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<Storage<T>, Box<OutOfMemory>>>) {
-    let mut storage = Storage::none();
+extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<VecStorage<T>, Box<OutOfMemory>>>) {
+    let mut storage = VecStorage::none();
     let opened = storage.open(1).map(Region::control);
     place.write(match opened {
         // A reservation that the system made smaller may have no room for a value.
@@ -415,7 +415,7 @@ unsafe impl<T: Sync> Sync for GrowVec<T> {}
 impl<T> From<Region> for GrowVec<T> {
     /// An empty vector over a region.
     fn from(region: Region) -> Self {
-        Self::in_storage(Storage::over(Box::new(region)), 0)
+        Self::in_storage(VecStorage::over(Box::new(region)), 0)
     }
 }
 
@@ -425,7 +425,7 @@ impl<T> FromRegion for GrowVec<T> {
     type Extra = ();
 
     fn from_region(region: Region, _inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
-        Ok(Self::in_storage(Storage::over(fallible::boxed(region)?), 0))
+        Ok(Self::in_storage(VecStorage::over(fallible::boxed(region)?), 0))
     }
 }
 

@@ -14,16 +14,16 @@ use super::atomic::{AtomicU8, AtomicUsize, Ordering, in_one_order};
 pub(super) const READY: u8 = 1;
 
 /// How far places are claimed and published.
-pub(super) struct Order {
+pub(super) struct PublicationOrder {
     /// The next place that nobody has; it may run past the end.
     claimed: AtomicUsize,
     /// The places before this are written, and nobody's but the readers'.
     published: AtomicUsize,
 }
 
-impl Order {
+impl PublicationOrder {
     pub(super) fn new(len: usize) -> Self {
-        Order { claimed: AtomicUsize::new(len), published: AtomicUsize::new(len) }
+        PublicationOrder { claimed: AtomicUsize::new(len), published: AtomicUsize::new(len) }
     }
 
     /// How many places are published. What was written to them is visible.
@@ -102,6 +102,6 @@ impl Order {
 
     /// All places are free again. Only for whoever has the vector to themselves; the marks are cleared by them as well.
     pub(super) fn restart(&mut self) {
-        *self = Order::new(0);
+        *self = PublicationOrder::new(0);
     }
 }

@@ -1,7 +1,7 @@
 //! Room for more values: what is reserved for them, and what is committed.
 
 use super::grow_vec::GrowVec;
-use super::storage::{Storage, panic_with};
+use super::storage::{VecStorage, panic_with};
 use crate::admission::OutOfMemory;
 use crate::grow::GrowReason;
 
@@ -94,7 +94,7 @@ impl<T> GrowVec<T> {
     #[cold]
     #[inline(never)]
     fn outgrow_now(&mut self, len: usize) -> Result<(), OutOfMemory> {
-        let mut larger = Storage::<T>::none();
+        let mut larger = VecStorage::<T>::none();
         // Not for one value more at a time: every time all of them move.
         let min = self.len.saturating_add(self.len / 4).saturating_add(1);
         if larger.open(len.max(min)).is_err() {

@@ -9,9 +9,9 @@ use serde::ser::{Serialize, Serializer};
 /// Pushes what comes, and fails where there is no room. A length that is promised is not believed: a few bytes of input
 /// could take the whole address space. A reservation that is full is followed by one a few times as long, and that is
 /// as far as the promise counts.
-struct Values<T>(PhantomData<T>);
+struct ValuesVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Values<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ValuesVisitor<T> {
     type Value = GrowVec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,7 +32,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Values<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for GrowVec<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Values(PhantomData))
+        deserializer.deserialize_seq(ValuesVisitor(PhantomData))
     }
 }
 

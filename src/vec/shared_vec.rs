@@ -1,8 +1,8 @@
 //! [`SharedVec`]: a vector that several threads append to.
 
 use super::grow_vec::GrowVec;
-use super::order::Order;
-use super::storage::{Storage, not_made, panic_with};
+use super::order::PublicationOrder;
+use super::storage::{VecStorage, not_made, panic_with};
 use crate::admission::{OutOfMemory, Response};
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
@@ -68,9 +68,9 @@ use crossbeam_utils::CachePadded;
 /// assert_eq!(second.1.map(|index| nodes[index].0), Some(1));
 /// ```
 pub struct SharedVec<T> {
-    order: CachePadded<Order>,
-    storage: Storage<T>,
-    marks: Storage<AtomicU8>,
+    order: CachePadded<PublicationOrder>,
+    storage: VecStorage<T>,
+    marks: VecStorage<AtomicU8>,
     /// How many places and marks there are.
     most: usize,
     /// Values come in through `&self`, as into a cell: a vector of `&'static str` is none of shorter lives.
@@ -110,7 +110,7 @@ impl<T> SharedVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
-        Self::in_storage(Storage::with_most(len)?, Response::Abort).map_err(not_made)
+        Self::in_storage(VecStorage::with_most(len)?, Response::Abort).map_err(not_made)
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -118,21 +118,27 @@ impl<T> SharedVec<T> {
         Builder::new()
     }
 
-    fn in_storage(storage: Storage<T>, response: Response) -> Result<Self, BuildError> {
+    fn in_storage(storage: VecStorage<T>, response: Response) -> Result<Self, BuildError> {
         let marks = Self::marks_for(&storage, response)?;
         Ok(Self::assemble(storage, marks, 0))
     }
 
     /// The marks of so many values as there are places.
-    fn marks_for(storage: &Storage<T>, response: Response) -> Result<Storage<AtomicU8>, BuildError> {
+    fn marks_for(storage: &VecStorage<T>, response: Response) -> Result<VecStorage<AtomicU8>, BuildError> {
         // Values without a size have the same place: there is nothing to wait for.
-        if size_of::<T>() == 0 { Ok(Storage::none()) } else { Storage::beside(storage, response) }
+        if size_of::<T>() == 0 { Ok(VecStorage::none()) } else { VecStorage::beside(storage, response) }
     }
 
     /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
-    fn assemble(storage: Storage<T>, marks: Storage<AtomicU8>, len: usize) -> Self {
+    fn assemble(storage: VecStorage<T>, marks: VecStorage<AtomicU8>, len: usize) -> Self {
         let most = storage.most().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.most() });
-        SharedVec { order: CachePadded::new(Order::new(len)), storage, marks, most, invariant: PhantomData }
+        SharedVec {
+            order: CachePadded::new(PublicationOrder::new(len)),
+            storage,
+            marks,
+            most,
+            invariant: PhantomData,
+        }
     }
 
     /// How many values there may be: as many as there are places and marks for.
@@ -300,7 +306,7 @@ impl<T> SharedVec<T> {
     pub fn into_vec(mut self) -> GrowVec<T> {
         let len = self.len();
         self.order.restart();
-        GrowVec::in_storage(core::mem::replace(&mut self.storage, Storage::none()), len)
+        GrowVec::in_storage(core::mem::replace(&mut self.storage, VecStorage::none()), len)
     }
 }
 
@@ -318,7 +324,7 @@ impl<T> FromRegion for SharedVec<T> {
     type Extra = ();
 
     fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(fallible::boxed(region)?), inputs.response.try_clone()?)
+        Self::in_storage(VecStorage::over(fallible::boxed(region)?), inputs.response.try_clone()?)
     }
 }
 
@@ -327,7 +333,7 @@ impl<T> TryFrom<Region> for SharedVec<T> {
 
     /// An empty vector over a region; its marks are in another one.
     fn try_from(region: Region) -> Result<Self, BuildError> {
-        Self::in_storage(Storage::over(fallible::boxed(region)?), Response::Abort)
+        Self::in_storage(VecStorage::over(fallible::boxed(region)?), Response::Abort)
     }
 }
 

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 /// Places for values of `T`, one after the other, at most [`most`](Self::most) of them.
-pub(super) struct Storage<T> {
+pub(super) struct VecStorage<T> {
     start: NonNull<T>,
     most: usize,
     /// Whether `most` is less than what the region has room for: a greatest length of the vector's own.
@@ -22,13 +22,13 @@ pub(super) struct Storage<T> {
     places: PhantomData<T>,
 }
 
-impl<T> Storage<T> {
+impl<T> VecStorage<T> {
     const SIZE: usize = size_of::<T>();
 
     /// No place, and nothing reserved; for a type without a size, any number of places.
     pub(super) const fn none() -> Self {
         let most = if Self::SIZE == 0 { usize::MAX } else { 0 };
-        Storage {
+        VecStorage {
             start: NonNull::dangling(),
             most,
             is_bounded: false,
@@ -41,14 +41,14 @@ impl<T> Storage<T> {
     pub(super) fn over(region: Box<Region>) -> Self {
         region.control().set_role(Role::Vector);
         if Self::SIZE == 0 {
-            return Storage { control: Some(region.control()), region: Some(region), ..Self::none() };
+            return VecStorage { control: Some(region.control()), region: Some(region), ..Self::none() };
         }
         let base = region.as_ptr();
         // An alignment beyond the page's costs a part of the reservation.
         let offset = align_up(base.addr(), align_of::<T>()).map_or(usize::MAX, |start| start - base.addr());
         let most = region.control().usable_bytes().saturating_sub(offset) / Self::SIZE;
         let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| most > 0);
-        Storage {
+        VecStorage {
             start: start.unwrap_or(NonNull::dangling()),
             most,
             is_bounded: false,
@@ -74,7 +74,7 @@ impl<T> Storage<T> {
     }
 
     /// As many places as other values have, under the same name and with the same answers to a refusal.
-    pub(super) fn beside<U>(values: &Storage<U>, response: Response) -> Result<Self, BuildError> {
+    pub(super) fn beside<U>(values: &VecStorage<U>, response: Response) -> Result<Self, BuildError> {
         let bytes = values.most.saturating_mul(Self::SIZE).max(1);
         let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
         let Some(control) = values.control() else {
@@ -192,9 +192,9 @@ impl<T> Storage<T> {
 
     /// Where the places are, and how many.
     #[inline(always)]
-    pub(super) fn extent(&self) -> Extent {
+    pub(super) fn extent(&self) -> StorageExtent {
         let (start, most) = (self.start.addr().get(), self.most);
-        Extent { start, size: Self::SIZE, most, is_bounded: self.is_bounded }
+        StorageExtent { start, size: Self::SIZE, most, is_bounded: self.is_bounded }
     }
 
     /// Gives committed memory past the first `len` places back, and returns how many bytes that were.
@@ -214,14 +214,14 @@ impl<T> Storage<T> {
 
 /// Where a storage's places are: by value, for whoever must not hold a reference to the storage.
 #[derive(Clone, Copy)]
-pub(super) struct Extent {
+pub(super) struct StorageExtent {
     start: usize,
     size: usize,
     most: usize,
     is_bounded: bool,
 }
 
-impl Extent {
+impl StorageExtent {
     /// The error of a vector of `used` values that would be `len` long, and may not.
     #[cold]
     #[inline(never)]

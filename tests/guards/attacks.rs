@@ -1,7 +1,7 @@
 //! Programs that try to get round a checked arena's guards, or to make them get in its own way.
 
 use crate::support;
-use highwater::guard::What;
+use highwater::guard::EventKind;
 use highwater::{
     Arena, ArenaPool, Backing, DebugArena, Growth, GuardError, GuardMechanism, GuardPolicy, Region,
 };
@@ -236,7 +236,7 @@ fn degraded_guards_leave_mappings_to_the_rest() {
     }
     static DEGRADED: AtomicUsize = AtomicUsize::new(0);
     let builder = Arena::builder().guard(policy(GuardMechanism::Protect)).checked().log_to(|event| {
-        if let What::Degraded { .. } = event.what {
+        if let EventKind::Degraded { .. } = event.what {
             DEGRADED.fetch_add(1, Relaxed);
         }
     });

@@ -450,14 +450,14 @@ fn every_kind_is_reported_under_every_policy() {
 #[test]
 fn the_table_is_complete() {
     let rows = rows();
-    for kind in guard::Kind::ALL {
+    for kind in guard::ViolationKind::ALL {
         let of_kind = rows.iter().filter(|row| expected(row, "@committed 0@").0 == kind.name());
         let seen = |what: &dyn Fn(&Row) -> String| {
             of_kind.clone().map(what).collect::<std::collections::BTreeSet<_>>().len()
         };
         let responses = seen(&|row| format!("{:?}", (row.response, row.format, row.hook)));
         // What is found later was written.
-        let accesses = if kind == guard::Kind::Underflow { 2 } else { 4 };
+        let accesses = if kind == guard::ViolationKind::Underflow { 2 } else { 4 };
         let touches = seen(&|row| format!("{:?}", (row.last, row.write)));
         assert_eq!((responses, touches), (RESPONSES.len(), accesses), "{kind}");
     }

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use highwater::guard::{Event, What};
+use highwater::guard::{Event, EventKind};
 use highwater::{Arena, DebugArena, GuardMechanism, GuardPolicy};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
@@ -16,7 +16,7 @@ pub const CASES: &[support::Case] = &[("log_true", log_true)];
 /// An event as it was told.
 #[derive(Clone, Debug)]
 struct Told {
-    what: What,
+    what: EventKind,
     arena: String,
     generation: u32,
     start: usize,
@@ -47,7 +47,7 @@ fn take(log: &Log) -> Vec<Told> {
 /// What was told of allocations: size, alignment, ordinal and line, and where.
 fn allocated(told: &[Told]) -> Vec<(usize, usize, u64, u32, usize)> {
     let one = |told: &Told| match told.what {
-        What::Allocated { address, size, align, ordinal, caller } => {
+        EventKind::Allocated { address, size, align, ordinal, caller } => {
             assert_eq!(caller.file(), file!());
             Some((size, align, ordinal, caller.line(), address))
         }
@@ -101,7 +101,7 @@ fn growth_is_told_and_adds_up() {
     let before = arena.committed_bytes();
     (0..500u64).for_each(|i| _ = arena.alloc(i));
     let told = take(&log);
-    let grown = |told: &Told| if let What::Grown { bytes } = told.what { Some(bytes) } else { None };
+    let grown = |told: &Told| if let EventKind::Grown { bytes } = told.what { Some(bytes) } else { None };
     let steps = told.iter().filter_map(grown).collect::<Vec<_>>();
     assert!(steps.len() > 1, "{steps:?}");
     assert_eq!(before + steps.iter().sum::<usize>(), arena.committed_bytes());
@@ -128,8 +128,8 @@ fn what_is_given_up_is_counted() {
     }
     let counted = |log: &Log| {
         let told = take(log).into_iter().filter_map(|told| match told.what {
-            What::Rewound { allocations } => Some(("rewound", allocations, told.used)),
-            What::Reset { allocations } => Some(("reset", allocations, told.used)),
+            EventKind::Rewound { allocations } => Some(("rewound", allocations, told.used)),
+            EventKind::Reset { allocations } => Some(("reset", allocations, told.used)),
             _ => None,
         });
         told.collect::<Vec<_>>()
@@ -162,8 +162,8 @@ fn a_block_that_grows_is_told_as_resized() {
     let mut place = 0;
     for told in take(&log) {
         match told.what {
-            What::Allocated { size: fresh, .. } => size = Some(fresh),
-            What::Resized { from, to, address, .. } => {
+            EventKind::Allocated { size: fresh, .. } => size = Some(fresh),
+            EventKind::Resized { from, to, address, .. } => {
                 assert_eq!(size, Some(from), "{told:?}");
                 (size, place) = (Some(to), address);
             }
@@ -187,7 +187,7 @@ fn a_block_that_is_freed_is_told() {
     // SAFETY: the block is this arena's and not used any more.
     unsafe { (&arena).deallocate(block, layout) };
     let freed = |told: Told| {
-        let What::Freed { address, size, ordinal } = told.what else { return None };
+        let EventKind::Freed { address, size, ordinal } = told.what else { return None };
         Some((address, size, ordinal))
     };
     assert_eq!(take(&log).into_iter().find_map(freed), Some((block.addr().get(), 32, 0)));

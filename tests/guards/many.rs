@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use highwater::guard::What;
+use highwater::guard::EventKind;
 use highwater::{Arena, DebugArena, GuardMechanism, GuardPolicy};
 use std::sync::{Arc, Mutex};
 use support::guards::{Probe, has_advice};
@@ -17,7 +17,7 @@ fn arena(mechanism: GuardMechanism, degraded: &Arc<Mutex<Vec<u64>>>) -> DebugAre
     let degraded = degraded.clone();
     let builder = Arena::builder().name("many").guard(GuardPolicy::default().mechanism(mechanism)).checked();
     let builder = builder.log_to(move |event| {
-        if let What::Degraded { every } = event.what {
+        if let EventKind::Degraded { every } = event.what {
             degraded.lock().unwrap().push(every);
         }
     });

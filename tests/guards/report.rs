@@ -3,7 +3,7 @@
 
 use crate::support;
 use core::ffi::{c_int, c_void};
-use highwater::guard::{Kind, Violation, set_hook};
+use highwater::guard::{Violation, ViolationKind, set_hook};
 use highwater::{Arena, GuardPolicy, OnViolation, Region, ReportFormat};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -207,7 +207,7 @@ fn a_hook_sees_everything_the_report_says() {
 fn hook_all() {
     fn hook(violation: &Violation) {
         let allocation = violation.allocation().unwrap();
-        let same = violation.kind() == Kind::Overflow
+        let same = violation.kind() == ViolationKind::Overflow
             && violation.distance() == 1
             && violation.address() == ADDRESS.load(SeqCst)
             && violation.offset() == (allocation.offset + allocation.size) as isize

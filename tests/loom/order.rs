@@ -41,7 +41,7 @@ mod unordered {
     #[should_panic(expected = "a value was lost")]
     fn without_the_one_order_a_publication_is_lost() {
         explore(3, || {
-            let order = Arc::new(order::Order::new(0));
+            let order = Arc::new(order::PublicationOrder::new(0));
             let marks: Arc<[AtomicU8; 2]> = Arc::new(std::array::from_fn(|_| AtomicU8::new(0)));
             let threads = [(), ()].map(|()| {
                 let (order, marks) = (Arc::clone(&order), Arc::clone(&marks));
@@ -59,13 +59,13 @@ mod unordered {
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU8;
-use order::Order;
+use order::PublicationOrder;
 
 const PLACES: usize = 4;
 
 /// A vector of at most `END` values, whose place and mark are these.
 struct Places<const END: usize> {
-    order: Order,
+    order: PublicationOrder,
     values: [UnsafeCell<usize>; PLACES],
     marks: [AtomicU8; PLACES],
 }
@@ -76,7 +76,7 @@ unsafe impl<const END: usize> Sync for Places<END> {}
 impl<const END: usize> Places<END> {
     fn new() -> Arc<Self> {
         Arc::new(Places {
-            order: Order::new(0),
+            order: PublicationOrder::new(0),
             values: std::array::from_fn(|_| UnsafeCell::new(0)),
             marks: std::array::from_fn(|_| AtomicU8::new(0)),
         })
@@ -254,7 +254,7 @@ fn a_refused_preparation_claims_nothing() {
 #[test]
 fn values_without_a_size_are_counted() {
     explore(3, || {
-        let order = Arc::new(Order::new(0));
+        let order = Arc::new(PublicationOrder::new(0));
         let threads = [(), ()].map(|()| {
             let order = Arc::clone(&order);
             loom::thread::spawn(move || {

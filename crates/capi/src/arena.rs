@@ -6,7 +6,7 @@ use crate::options;
 use crate::refusal::{self, Node};
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use highwater::{Arena, Builder, OutOfMemory, Remote};
+use highwater::{Arena, Builder, CursorRegion, OutOfMemory};
 
 /// What an `hw_arena` points to. The arena's own cursor stays at its first byte: the program has the cursors.
 pub(crate) struct HwArena {
@@ -24,9 +24,9 @@ impl Drop for HwArena {
 
 impl HwArena {
     /// The region as cursors see it.
-    pub(crate) fn remote(&self) -> Option<Remote> {
+    pub(crate) fn remote(&self) -> Option<CursorRegion> {
         // SAFETY: the arena has its region, and callers do not keep the answer.
-        unsafe { Remote::of(self.arena.region().as_ptr()) }
+        unsafe { CursorRegion::of(self.arena.region().as_ptr()) }
     }
 
     /// How far a cursor of this arena has come, in bytes; `None` if it is another's.
@@ -210,5 +210,5 @@ unsafe extern "C" fn hw_arena_contains(arena: *const HwArena, address: *const c_
 /// The report of an arena that ran out of memory in a call that has no status, and the end.
 #[cold]
 pub(crate) fn run_out(error: &OutOfMemory) -> ! {
-    Remote::end(error)
+    CursorRegion::end(error)
 }

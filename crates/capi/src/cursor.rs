@@ -8,20 +8,20 @@ use crate::arena::{self, HwArena, run_out};
 use crate::error::{cause_number, end, fine, plain, status};
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use highwater::{Cause, OutOfMemory, Remote};
+use highwater::{Cause, CursorRegion, OutOfMemory};
 
 /// A cursor without memory.
 const NOWHERE: HwCursor = HwCursor { position: null_mut(), limit: null_mut() };
 
 /// The limit of a cursor that stands at `position`: a multiple of the minimum alignment, so that the check may be made
 /// before a size is rounded up, and never below the position, so that their difference is what fits.
-fn limit(region: Remote, position: *mut u8) -> *mut u8 {
+fn limit(region: CursorRegion, position: *mut u8) -> *mut u8 {
     let limit = region.limit();
     let exact = limit.wrapping_sub(limit.addr() % MIN_ALIGN);
     if exact < position { position } else { exact }
 }
 
-fn at(region: Remote, position: *mut u8) -> HwCursor {
+fn at(region: CursorRegion, position: *mut u8) -> HwCursor {
     HwCursor { position, limit: limit(region, position) }
 }
 
@@ -48,9 +48,9 @@ unsafe extern "C" fn hw_engine_explicit(arena: *mut HwArena) -> HwCursor {
 }
 
 /// The region of a cursor, or none: one that was never made, or whose arena is gone.
-fn region(position: *const u8) -> Option<Remote> {
+fn region(position: *const u8) -> Option<CursorRegion> {
     // SAFETY: the header's contract: an arena is not freed while another thread uses a cursor of it.
-    (!position.is_null()).then(|| unsafe { Remote::at(position) })?
+    (!position.is_null()).then(|| unsafe { CursorRegion::at(position) })?
 }
 
 /// The bytes from a position to the next multiple of `align`, a power of two.
@@ -59,7 +59,7 @@ fn padding(position: *const u8, align: usize) -> usize {
 }
 
 /// Says what is wrong with a call that asks for no memory that could exist.
-fn misused(position: *const u8, align: usize) -> Result<Remote, HwError> {
+fn misused(position: *const u8, align: usize) -> Result<CursorRegion, HwError> {
     if !align.is_power_of_two() {
         return Err(HwError::new(
             Status::Argument,
@@ -77,13 +77,13 @@ fn misused(position: *const u8, align: usize) -> Result<Remote, HwError> {
 }
 
 /// Where the bytes that may be used end, committed or not; the minimum alignment keeps to it.
-fn end_of(region: Remote) -> usize {
+fn end_of(region: CursorRegion) -> usize {
     let end = region.base().addr() + region.most();
     end - end % MIN_ALIGN
 }
 
 /// Whether a block fits the arena. If it did not fit a cursor, that is older than the arena's limit.
-fn fits(region: Remote, position: *mut u8, padding: usize, size: usize) -> bool {
+fn fits(region: CursorRegion, position: *mut u8, padding: usize, size: usize) -> bool {
     position.addr().saturating_add(padding).saturating_add(size) <= end_of(region)
 }
 
@@ -138,7 +138,7 @@ extern "C" fn hw_extend_(
 
 /// Commits a block, with what it is rounded up by.
 fn extend(
-    region: Remote,
+    region: CursorRegion,
     position: *mut u8,
     padding: usize,
     size: usize,
@@ -228,7 +228,7 @@ extern "C" fn hw_commit_ahead(cursor: HwCursor, bytes: usize, error: *mut HwErro
 #[unsafe(no_mangle)]
 extern "C" fn hw_ensure(start: *mut c_void, size: usize, error: *mut HwError) -> Status {
     // SAFETY: as in `region`: the memory is an arena's that is not freed meanwhile.
-    status(error, || match unsafe { Remote::of(start.cast()) } {
+    status(error, || match unsafe { CursorRegion::of(start.cast()) } {
         Some(region) if size > 0 => Ok(region.ensure(start.cast(), size)?),
         _ => Ok(()),
     })

@@ -6,7 +6,7 @@ use crate::hook::Hook;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
-use highwater::Remote;
+use highwater::CursorRegion;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -44,7 +44,7 @@ fn wrong(cursor: &HwCursor, align: usize) -> Option<String> {
         return Some(format!("the cursor's position {position:p} is beyond its limit {limit:p}"));
     }
     // SAFETY: a program that frees an arena while it uses a cursor of it has lost already; the header says so.
-    let Some(region) = (unsafe { Remote::at(position) }) else {
+    let Some(region) = (unsafe { CursorRegion::at(position) }) else {
         return Some(format!("the cursor's position {position:p} is in no arena: was it freed?"));
     };
     let end = region.base().wrapping_add(region.most());
@@ -94,8 +94,8 @@ unsafe extern "C" fn hw_debug_made_(
         // SAFETY: the header gives strings.
         let (call, file) = unsafe { (words(call), words(file)) };
         // SAFETY: as above.
-        let start =
-            unsafe { Remote::at(cursor.position) }.map_or(core::ptr::null_mut(), |region| region.base());
+        let start = unsafe { CursorRegion::at(cursor.position) }
+            .map_or(core::ptr::null_mut(), |region| region.base());
         let text = format!(
             "highwater: {file}:{line}: {call}: {size} bytes at {made:p}, start {start:p}, current {:p}, end {:p}\n",
             cursor.position, cursor.limit

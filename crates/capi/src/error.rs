@@ -4,7 +4,7 @@ use crate::abi::{HwError, MESSAGE_BYTES, Status};
 use core::alloc::Layout;
 use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
-use highwater::{BuildError, Cause, GuardError, OutOfMemory, Remote};
+use highwater::{BuildError, Cause, CursorRegion, GuardError, OutOfMemory};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The number of a cause: its place among all of them, from 1.
@@ -208,7 +208,7 @@ fn words(panic: &(dyn core::any::Any + Send)) -> &str {
 #[cold]
 #[inline(never)]
 pub(crate) fn end(message: fmt::Arguments<'_>) -> ! {
-    Remote::tell(format_args!("highwater: {message}"));
+    CursorRegion::tell(format_args!("highwater: {message}"));
     highwater_misuse()
 }
 

@@ -5,8 +5,8 @@ use crate::error::{plain, status};
 use crate::hook::Hook;
 use crate::options;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use highwater::guard::{Access, Kind, Violation, set_hook};
-use highwater::{Remote, oom};
+use highwater::guard::{Access, Violation, ViolationKind, set_hook};
+use highwater::{CursorRegion, oom};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::FromRawFd;
@@ -85,7 +85,7 @@ extern "C" fn hw_set_report_format(format: u32) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_dump() {
-    plain(Remote::dump);
+    plain(CursorRegion::dump);
 }
 
 #[unsafe(no_mangle)]
@@ -104,8 +104,8 @@ extern "C" fn hw_dump_on_signal(signal: c_int, error: *mut HwError) -> Status {
 static VIOLATION: Hook<HwViolationHook> = Hook::none();
 
 /// The number of a kind: its place among all of them, from 1.
-fn kind_number(kind: Kind) -> u32 {
-    Kind::ALL.iter().position(|&other| other == kind).map_or(0, |place| place as u32 + 1)
+fn kind_number(kind: ViolationKind) -> u32 {
+    ViolationKind::ALL.iter().position(|&other| other == kind).map_or(0, |place| place as u32 + 1)
 }
 
 /// Tells the program of a violation. Signal-safe.
@@ -163,4 +163,4 @@ extern "C" fn hw_violation_name(kind: u32) -> *const c_char {
 }
 
 // The order of the header's constants is that of the library's list.
-const _: () = assert!(Kind::ALL.len() == 8);
+const _: () = assert!(ViolationKind::ALL.len() == 8);

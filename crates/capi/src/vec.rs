@@ -4,7 +4,7 @@ use crate::abi::{HwError, HwOptions, HwVec, Status};
 use crate::arena::{HwArena, create, run_out};
 use crate::error::{end, plain, status};
 use core::ptr::null_mut;
-use highwater::{OutOfMemory, Remote};
+use highwater::{CursorRegion, OutOfMemory};
 
 /// What an array looks like here.
 type Vec = HwVec<HwArena>;
@@ -15,7 +15,7 @@ const EMPTY: Vec = HwVec { data: null_mut(), length: 0, capacity: 0, arena: null
 ///
 /// # Safety
 /// `options` is null or as the header says.
-unsafe fn region(vec: &mut Vec, options: *const HwOptions, expected: usize) -> Result<Remote, HwError> {
+unsafe fn region(vec: &mut Vec, options: *const HwOptions, expected: usize) -> Result<CursorRegion, HwError> {
     if vec.arena.is_null() {
         // SAFETY: the caller's promise.
         let made = unsafe { create(options, |builder| builder.vector().expect(expected))? };
@@ -28,7 +28,7 @@ unsafe fn region(vec: &mut Vec, options: *const HwOptions, expected: usize) -> R
 
 /// How many values may be pushed before the library is asked again: with the fault engine as many as there may ever
 /// be, because a touch commits.
-fn capacity(vec: &Vec, region: Remote, element: usize) -> usize {
+fn capacity(vec: &Vec, region: CursorRegion, element: usize) -> usize {
     let bytes = region.limit().addr() - region.base().addr();
     bytes.checked_div(element).unwrap_or(usize::MAX).max(vec.length)
 }
@@ -39,7 +39,7 @@ fn wanted(vec: &Vec, element: usize, more: usize) -> (usize, usize) {
 }
 
 /// Commits room for `more` values.
-fn commit(vec: &mut Vec, region: Remote, element: usize, more: usize) -> Result<(), OutOfMemory> {
+fn commit(vec: &mut Vec, region: CursorRegion, element: usize, more: usize) -> Result<(), OutOfMemory> {
     let (used, bytes) = wanted(vec, element, more);
     let position = region.base().wrapping_add(used.min(region.most()));
     region.extend(position, 0, bytes, true)?;

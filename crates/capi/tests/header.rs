@@ -154,7 +154,7 @@ fn constants_have_the_librarys_names() {
     let mut expected = vec!["none"];
     expected.extend(highwater::Cause::ALL.iter().map(|cause| cause.name()));
     expected.push("none");
-    expected.extend(highwater::guard::Kind::ALL.iter().map(|kind| kind.name()));
+    expected.extend(highwater::guard::ViolationKind::ALL.iter().map(|kind| kind.name()));
     let mut lines = ended.stdout.lines();
     for word in expected {
         let constant = word.to_uppercase().replace('-', "_");

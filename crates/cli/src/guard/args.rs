@@ -1,7 +1,7 @@
 //! The command line of `guard`.
 
 use clap::{Args, builder::PossibleValuesParser};
-use highwater::guard::Kind;
+use highwater::guard::ViolationKind;
 
 use super::{
     kinds,
@@ -50,7 +50,7 @@ started; 2 refused (bad arguments).",
 }
 
 fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(Kind::ALL.map(Kind::name).into_iter().chain([ALL]))
+    PossibleValuesParser::new(ViolationKind::ALL.map(ViolationKind::name).into_iter().chain([ALL]))
 }
 
 /// Provoke a guard violation and show its report.
@@ -102,20 +102,20 @@ impl GuardArgs {
     /// The plans for a kind, or one for each kind.
     pub fn plans(&self, name: &str) -> Result<Vec<GuardPlan>, Failure> {
         let plan = |kind| self.plan(kind, name == ALL).map_err(Failure::refused);
-        Kind::ALL.into_iter().filter(|kind| name == ALL || kind.name() == name).map(plan).collect()
+        ViolationKind::ALL.into_iter().filter(|kind| name == ALL || kind.name() == name).map(plan).collect()
     }
 
-    fn plan(&self, kind: Kind, among_all: bool) -> Result<GuardPlan, String> {
+    fn plan(&self, kind: ViolationKind, among_all: bool) -> Result<GuardPlan, String> {
         let name = kind.name();
         let has_allocation = kinds::has_allocation(kind);
         if let (Some(bytes), false, false) = (self.size.or(self.align), has_allocation, among_all) {
             let option = if self.size.is_some() { "--size" } else { "--align" };
             return Err(format!("{option} {bytes} has no meaning for {name}, which is about no allocation"));
         }
-        if self.read && kind == Kind::Underflow && !among_all {
+        if self.read && kind == ViolationKind::Underflow && !among_all {
             return Err("--read cannot show an underflow: only a write there is detected".into());
         }
-        let read = self.read && kind != Kind::Underflow;
+        let read = self.read && kind != ViolationKind::Underflow;
         let plan = GuardPlan {
             kind: name.to_owned(),
             access: if read { AccessKind::Read } else { AccessKind::Write },

@@ -1,6 +1,6 @@
 //! Descriptions of the kinds of violation.
 
-use highwater::guard::Kind;
+use highwater::guard::ViolationKind;
 
 /// The description of a kind.
 pub struct KindDescription {
@@ -11,38 +11,38 @@ pub struct KindDescription {
 }
 
 /// The kind with this name.
-pub fn named(name: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+pub fn named(name: &str) -> Option<ViolationKind> {
+    ViolationKind::ALL.into_iter().find(|kind| kind.name() == name)
 }
 
 /// The description of a kind.
-pub fn description(kind: Kind) -> KindDescription {
+pub fn description(kind: ViolationKind) -> KindDescription {
     let (what, how) = match kind {
-        Kind::Overflow => ("past the end of an allocation", "byte N behind it"),
-        Kind::Underflow => ("before an allocation's start", "N bytes, detected when freed"),
-        Kind::UseAfterReset => ("in an allocation that was freed", "byte N of it, after a reset"),
-        Kind::Unallocated => ("where no allocation is", "byte N behind the last guard"),
-        Kind::BeyondReach => ("too far past the frontier", "N bytes past a reach of 1 MiB"),
-        Kind::EndOfReservation => ("behind the last byte", "byte N of the guard there"),
-        Kind::BeforeHead => ("before the first byte", "N bytes before it, in the guard"),
-        Kind::PlacedGuard => ("in a guard set by the user", "byte N of it"),
+        ViolationKind::Overflow => ("past the end of an allocation", "byte N behind it"),
+        ViolationKind::Underflow => ("before an allocation's start", "N bytes, detected when freed"),
+        ViolationKind::UseAfterReset => ("in an allocation that was freed", "byte N of it, after a reset"),
+        ViolationKind::Unallocated => ("where no allocation is", "byte N behind the last guard"),
+        ViolationKind::BeyondReach => ("too far past the frontier", "N bytes past a reach of 1 MiB"),
+        ViolationKind::EndOfReservation => ("behind the last byte", "byte N of the guard there"),
+        ViolationKind::BeforeHead => ("before the first byte", "N bytes before it, in the guard"),
+        ViolationKind::PlacedGuard => ("in a guard set by the user", "byte N of it"),
         _ => ("a new kind", "not supported by this command"),
     };
     KindDescription { what, how }
 }
 
 /// Whether the kind is about an allocation, whose size and alignment matter.
-pub fn has_allocation(kind: Kind) -> bool {
-    matches!(kind, Kind::Overflow | Kind::Underflow | Kind::UseAfterReset)
+pub fn has_allocation(kind: ViolationKind) -> bool {
+    matches!(kind, ViolationKind::Overflow | ViolationKind::Underflow | ViolationKind::UseAfterReset)
 }
 
 /// One line for each kind.
 pub fn list() -> String {
-    let line = |kind: Kind| {
+    let line = |kind: ViolationKind| {
         let KindDescription { what, how } = description(kind);
         format!("{:<19} {what}: {how}", kind.name())
     };
-    Kind::ALL.map(line).join("\n")
+    ViolationKind::ALL.map(line).join("\n")
 }
 
 #[cfg(test)]
@@ -51,12 +51,12 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_name_and_a_description() {
-        for kind in Kind::ALL {
+        for kind in ViolationKind::ALL {
             assert_eq!(named(kind.name()), Some(kind));
             assert!(!description(kind).what.contains("new"), "{kind}");
         }
         assert_eq!(named("all"), None);
         assert!(list().lines().all(|line| line.len() <= 80), "{}", list());
-        assert_eq!(list().lines().count(), Kind::ALL.len());
+        assert_eq!(list().lines().count(), ViolationKind::ALL.len());
     }
 }

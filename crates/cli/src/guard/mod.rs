@@ -12,7 +12,7 @@ mod provoke;
 
 use std::process::ExitCode;
 
-use highwater::{Engine, guard::Kind};
+use highwater::{Engine, guard::ViolationKind};
 use serde::Serialize;
 
 use self::{
@@ -57,7 +57,7 @@ fn list(as_json: bool) -> Result<ExitCode, Failure> {
         how: &'static str,
     }
     if as_json {
-        let entries = Kind::ALL.map(|kind| {
+        let entries = ViolationKind::ALL.map(|kind| {
             let kinds::KindDescription { what, how } = kinds::description(kind);
             KindEntry { kind: kind.name(), what, how }
         });

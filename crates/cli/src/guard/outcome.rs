@@ -1,6 +1,6 @@
 //! Compares what a child did with what was expected.
 
-use highwater::guard::Kind;
+use highwater::guard::ViolationKind;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -108,7 +108,7 @@ impl GuardOutcome {
     /// The outcome as text: what was done, the drawing, the report and the end.
     pub fn human(&self) -> String {
         let plan = &self.provoked;
-        let what = kinds::named(&plan.kind).map_or("", |kind: Kind| kinds::description(kind).what);
+        let what = kinds::named(&plan.kind).map_or("", |kind: ViolationKind| kinds::description(kind).what);
         let drawing = drawing::draw(&self.layout, plan.access.name());
         let report = self.text.trim_end();
         let report = if report.is_empty() { "(there is no report)" } else { report };

@@ -1,7 +1,7 @@
 //! The plan of one child: the violation to provoke, and the expected result.
 
 use clap::ValueEnum;
-use highwater::guard::{Access, Kind};
+use highwater::guard::{Access, ViolationKind};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -91,24 +91,24 @@ impl GuardPlan {
     }
 
     /// Checks that the touch is a violation of this kind, and is detected.
-    pub fn check(&self, kind: Kind, page: usize) -> Result<(), String> {
+    pub fn check(&self, kind: ViolationKind, page: usize) -> Result<(), String> {
         let (by, slack) = (self.by, self.slack(page));
         let (size, align) = (self.size.unwrap_or(0), self.align.unwrap_or(1));
         match kind {
-            Kind::Overflow if self.access == AccessKind::Read && by <= slack.behind => Err(format!(
+            ViolationKind::Overflow if self.access == AccessKind::Read && by <= slack.behind => Err(format!(
                 "overflow: --read --by {by} is in the {} bytes that --align {align} leaves behind --size {size}, \
                  where reads are not detected; --by {} is the guard's first byte",
                 slack.behind,
                 slack.behind + 1
             )),
-            Kind::Underflow if slack.before == 0 => Err(format!(
+            ViolationKind::Underflow if slack.before == 0 => Err(format!(
                 "underflow: --size {size} --align {align} starts at a page boundary, and the page before it is not part of it"
             )),
-            Kind::Underflow if by > slack.before => Err(format!(
+            ViolationKind::Underflow if by > slack.before => Err(format!(
                 "underflow: --by {by} is more than the {} bytes of its page before --size {size} --align {align}",
                 slack.before
             )),
-            Kind::UseAfterReset if by > size => {
+            ViolationKind::UseAfterReset if by > size => {
                 Err(format!("use-after-reset: --by {by} is past the last byte of --size {size}"))
             }
             _ => Ok(()),
@@ -127,8 +127,8 @@ impl GuardPlan {
     /// Whether the touch is no fault, but is detected later by a check of the pattern.
     pub fn is_detected_later(&self) -> bool {
         match kinds::named(&self.kind) {
-            Some(Kind::Underflow) => true,
-            Some(Kind::Overflow) => self.by <= self.slack(page_size()).behind,
+            Some(ViolationKind::Underflow) => true,
+            Some(ViolationKind::Overflow) => self.by <= self.slack(page_size()).behind,
             _ => false,
         }
     }
@@ -144,8 +144,8 @@ impl GuardPlan {
     /// The distance that the report is expected to have; `None` if it has none.
     pub fn distance(&self) -> Option<usize> {
         match kinds::named(&self.kind)? {
-            Kind::Unallocated => None,
-            Kind::BeyondReach => Some(REACH + self.by),
+            ViolationKind::Unallocated => None,
+            ViolationKind::BeyondReach => Some(REACH + self.by),
             _ => Some(self.by),
         }
     }
@@ -161,7 +161,7 @@ struct Slack {
 mod tests {
     use super::*;
 
-    fn plan(kind: Kind, access: AccessKind, size: usize, align: usize, by: usize) -> GuardPlan {
+    fn plan(kind: ViolationKind, access: AccessKind, size: usize, align: usize, by: usize) -> GuardPlan {
         GuardPlan {
             kind: kind.name().into(),
             access,
@@ -184,7 +184,7 @@ mod tests {
             (4097, 8192, 0, 4095),
             (4097, 2, 4094, 1),
         ] {
-            let slack = plan(Kind::Overflow, AccessKind::Write, size, align, 1).slack(4096);
+            let slack = plan(ViolationKind::Overflow, AccessKind::Write, size, align, 1).slack(4096);
             assert_eq!(slack, Slack { before, behind }, "{size} aligned to {align}");
         }
     }
@@ -192,18 +192,26 @@ mod tests {
     #[test]
     fn touches_that_are_not_detected_are_refused() {
         let check = |kind, access, size, align, by| plan(kind, access, size, align, by).check(kind, 4096);
-        assert!(check(Kind::Overflow, AccessKind::Read, 100, 16, 12).unwrap_err().contains("--by 13"));
-        assert!(check(Kind::Overflow, AccessKind::Read, 100, 16, 13).is_ok());
-        assert!(check(Kind::Overflow, AccessKind::Write, 100, 16, 1).is_ok());
-        assert!(check(Kind::Underflow, AccessKind::Write, 4096, 1, 1).unwrap_err().contains("--size 4096"));
-        assert!(check(Kind::Underflow, AccessKind::Write, 100, 1, 3996).is_ok());
-        assert!(check(Kind::Underflow, AccessKind::Write, 100, 1, 3997).unwrap_err().contains("3997"));
-        assert!(check(Kind::UseAfterReset, AccessKind::Read, 100, 1, 101).is_err());
+        assert!(
+            check(ViolationKind::Overflow, AccessKind::Read, 100, 16, 12).unwrap_err().contains("--by 13")
+        );
+        assert!(check(ViolationKind::Overflow, AccessKind::Read, 100, 16, 13).is_ok());
+        assert!(check(ViolationKind::Overflow, AccessKind::Write, 100, 16, 1).is_ok());
+        assert!(
+            check(ViolationKind::Underflow, AccessKind::Write, 4096, 1, 1)
+                .unwrap_err()
+                .contains("--size 4096")
+        );
+        assert!(check(ViolationKind::Underflow, AccessKind::Write, 100, 1, 3996).is_ok());
+        assert!(
+            check(ViolationKind::Underflow, AccessKind::Write, 100, 1, 3997).unwrap_err().contains("3997")
+        );
+        assert!(check(ViolationKind::UseAfterReset, AccessKind::Read, 100, 1, 101).is_err());
     }
 
     #[test]
     fn the_child_reads_what_the_parent_writes() {
-        let plan = plan(Kind::Underflow, AccessKind::Write, 8, 2, 3);
+        let plan = plan(ViolationKind::Underflow, AccessKind::Write, 8, 2, 3);
         assert_eq!(GuardPlan::parse(&serde_json::to_string(&plan).unwrap()), Ok(plan));
         assert!(GuardPlan::parse("{}").is_err());
     }

@@ -10,7 +10,7 @@ use std::{
 
 use highwater::{
     Arena, GuardMechanism, GuardPolicy, OnViolation, ReportFormat,
-    guard::{Event, Kind, What, set_hook},
+    guard::{Event, EventKind, ViolationKind, set_hook},
 };
 use nix::sys::resource::{Resource, setrlimit};
 
@@ -33,12 +33,14 @@ pub fn provoke(plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
     let kind = kinds::named(&plan.kind)
         .ok_or_else(|| Failure::refused(format!("{:?} is no kind of violation", plan.kind)))?;
     match kind {
-        Kind::Overflow | Kind::Underflow | Kind::UseAfterReset | Kind::Unallocated => {
-            checked(kind, plan, json)
-        }
-        Kind::BeyondReach | Kind::EndOfReservation | Kind::BeforeHead | Kind::PlacedGuard => {
-            plain(kind, plan, json)
-        }
+        ViolationKind::Overflow
+        | ViolationKind::Underflow
+        | ViolationKind::UseAfterReset
+        | ViolationKind::Unallocated => checked(kind, plan, json),
+        ViolationKind::BeyondReach
+        | ViolationKind::EndOfReservation
+        | ViolationKind::BeforeHead
+        | ViolationKind::PlacedGuard => plain(kind, plan, json),
         _ => Err(Failure::refused(format!("{kind} cannot be provoked by this command"))),
     }
 }
@@ -65,11 +67,11 @@ fn policy(plan: &GuardPlan, json: bool) -> GuardPolicy {
 }
 
 /// A violation in an ordinary arena: of the guards every region has.
-fn plain(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
+fn plain(kind: ViolationKind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
     let page = page_size();
     let placed = 2 * page..(2 * page + guard_bytes(plan).max(2 * page));
     let policy = policy(plan, json);
-    let policy = if kind == Kind::BeyondReach { policy.reach(REACH) } else { policy };
+    let policy = if kind == ViolationKind::BeyondReach { policy.reach(REACH) } else { policy };
     let mut arena = Arena::builder()
         .name("example")
         .head(placed.end + 2 * page)
@@ -77,7 +79,7 @@ fn plain(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> 
         .guard(policy)
         .try_build()
         .map_err(Failure::runtime)?;
-    if kind == Kind::PlacedGuard {
+    if kind == ViolationKind::PlacedGuard {
         arena.guard_at(placed.clone()).map_err(Failure::runtime)?;
     }
     let block = block(100, 1)?;
@@ -87,12 +89,12 @@ fn plain(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> 
 
     let mut layout = Layout::new(base.addr().get(), guard_bytes(plan));
     layout.up_to(block.size(), "allocation", Accessibility::Accessible);
-    if kind == Kind::PlacedGuard {
+    if kind == ViolationKind::PlacedGuard {
         layout.up_to(placed.start, "committed", Accessibility::Accessible);
         layout.up_to(placed.end, "guard set by the user", Accessibility::Guard);
     }
     layout.up_to(frontier, "committed", Accessibility::Accessible);
-    if kind == Kind::BeyondReach {
+    if kind == ViolationKind::BeyondReach {
         layout.up_to(frontier + REACH, "tail within the reach", Accessibility::Grows);
         layout.mark(frontier + REACH, "end of the reach");
         layout.up_to(reserved, "tail beyond the reach", Accessibility::Inaccessible);
@@ -101,9 +103,9 @@ fn plain(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> 
     add_end(&mut layout, frontier, reserved, plan);
     let by = signed(plan.by);
     layout.touched = match kind {
-        Kind::BeforeHead => -by,
-        Kind::BeyondReach => signed(frontier + REACH) + by - 1,
-        Kind::PlacedGuard => signed(placed.start) + by - 1,
+        ViolationKind::BeforeHead => -by,
+        ViolationKind::BeyondReach => signed(frontier + REACH) + by - 1,
+        ViolationKind::PlacedGuard => signed(placed.start) + by - 1,
         _ => signed(reserved) + by - 1,
     };
     touch(&layout, base.as_ptr(), plan.access)?;
@@ -136,7 +138,7 @@ struct ArenaLog {
 impl ArenaLog {
     fn record(&mut self, event: &Event<'_>) {
         (self.base, self.frontier) = (event.start, event.end.wrapping_sub(event.start));
-        if let What::Allocated { address, size, ordinal, .. } = event.what {
+        if let EventKind::Allocated { address, size, ordinal, .. } = event.what {
             let offset = address.wrapping_sub(event.start);
             self.blocks.push(LoggedBlock { offset, size, ordinal, generation: event.generation });
         }
@@ -144,7 +146,7 @@ impl ArenaLog {
 }
 
 /// A violation in a checked arena, which records every allocation.
-fn checked(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
+fn checked(kind: ViolationKind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure> {
     let block = block(plan.size.unwrap_or(100), plan.align.unwrap_or(1))?;
     let log = Arc::new(Mutex::new(ArenaLog::default()));
     let writer = Arc::clone(&log);
@@ -158,10 +160,10 @@ fn checked(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure
         .map_err(Failure::runtime)?;
     let first = arena.try_alloc_layout(block).map_err(Failure::runtime)?;
     // Every touch after a live allocation is an overflow of it, at any distance; so there must be nblock.
-    if matches!(kind, Kind::UseAfterReset | Kind::Unallocated) {
+    if matches!(kind, ViolationKind::UseAfterReset | ViolationKind::Unallocated) {
         arena.reset();
     }
-    if kind == Kind::UseAfterReset {
+    if kind == ViolationKind::UseAfterReset {
         // The next allocation is at a new address.
         arena.try_alloc_layout(block).map_err(Failure::runtime)?;
     }
@@ -172,7 +174,8 @@ fn checked(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure
     };
     let mut layout = Layout::new(base, guard_bytes(plan));
     for logged in &blocks {
-        let freed = logged.ordinal == 0 && matches!(kind, Kind::UseAfterReset | Kind::Unallocated);
+        let freed =
+            logged.ordinal == 0 && matches!(kind, ViolationKind::UseAfterReset | ViolationKind::Unallocated);
         add_block(&mut layout, logged, freed, page);
     }
     layout.up_to(frontier, "committed, inaccessible", Accessibility::Inaccessible);
@@ -181,9 +184,9 @@ fn checked(kind: Kind, plan: &GuardPlan, json: bool) -> Result<ExitCode, Failure
     let first_block = blocks.first().ok_or_else(|| Failure::runtime("the arena logged no allocation"))?;
     let (start, by) = (signed(first_block.offset), signed(plan.by));
     layout.touched = match kind {
-        Kind::Overflow => signed(first_block.end()) + by - 1,
-        Kind::Underflow => start - by,
-        Kind::UseAfterReset => start + by - 1,
+        ViolationKind::Overflow => signed(first_block.end()) + by - 1,
+        ViolationKind::Underflow => start - by,
+        ViolationKind::UseAfterReset => start + by - 1,
         _ => signed(first_block.end().next_multiple_of(page) + page) + by - 1,
     };
     let base = first.as_ptr().wrapping_sub(first_block.offset);

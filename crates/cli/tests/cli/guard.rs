@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::common::{guard, has_faults, highwater, number, refused, skip, stderr, stdout, succeeds};
-use highwater::guard::Kind;
+use highwater::guard::ViolationKind;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
@@ -68,8 +68,8 @@ fn every_kind_under_every_mechanism() {
         return;
     }
     for mechanism in mechanisms() {
-        for kind in Kind::ALL {
-            let (kind, detected_later) = (kind.name(), kind == Kind::Underflow);
+        for kind in ViolationKind::ALL {
+            let (kind, detected_later) = (kind.name(), kind == ViolationKind::Underflow);
             for (options, access, signal) in [
                 (&[][..], "write", "SIGSEGV"),
                 (&["--abort"], "write", "SIGABRT"),
@@ -142,9 +142,9 @@ fn all_kinds_at_once() {
     }
     let all = json(&["all", "--read"]);
     let all = all.as_array().expect("an array");
-    assert_eq!(all.len(), Kind::ALL.len());
-    for (result, kind) in all.iter().zip(Kind::ALL) {
-        let later = kind == Kind::Underflow;
+    assert_eq!(all.len(), ViolationKind::ALL.len());
+    for (result, kind) in all.iter().zip(ViolationKind::ALL) {
+        let later = kind == ViolationKind::Underflow;
         let (access, signal) = if later { ("write", "SIGABRT") } else { ("read", "SIGSEGV") };
         is_as_expected(result, kind.name(), access, signal);
     }
@@ -155,7 +155,7 @@ fn the_drawing_shows_the_figures_of_the_report() {
     if !has_faults() {
         return;
     }
-    for kind in Kind::ALL.map(Kind::name) {
+    for kind in ViolationKind::ALL.map(ViolationKind::name) {
         let layout = json(&[kind])["layout"].clone();
         let output = guard([kind]);
         succeeds(&output);
@@ -197,7 +197,7 @@ fn a_list_of_kinds() {
         let output = guard(args);
         succeeds(&output);
         let text = stdout(&output);
-        for kind in Kind::ALL {
+        for kind in ViolationKind::ALL {
             let lines = text.lines().filter(|line| line.starts_with(&format!("{} ", kind.name()))).count();
             assert_eq!(lines, 1, "one line for {kind} in\n{text}");
         }
@@ -205,7 +205,7 @@ fn a_list_of_kinds() {
     let listed = json(&["--list"]);
     let names: Vec<_> =
         listed.as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
-    assert_eq!(names, Kind::ALL.map(Kind::name));
+    assert_eq!(names, ViolationKind::ALL.map(ViolationKind::name));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn help_has_every_kind_and_examples_that_work() {
     let output = highwater().args(["guard", "--help"]).output().unwrap();
     succeeds(&output);
     let help = stdout(&output);
-    for kind in Kind::ALL {
+    for kind in ViolationKind::ALL {
         assert!(help.contains(&format!("\n  {} ", kind.name())), "{kind} in\n{help}");
     }
     for word in ["Exit status", "--mechanism", "--abort", "core dump", "fault engine", "all"] {

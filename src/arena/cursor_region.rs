@@ -10,31 +10,31 @@ use core::fmt;
 
 /// The region under such a cursor.
 #[derive(Clone, Copy, Debug)]
-pub struct Remote {
+pub struct CursorRegion {
     control: &'static ControlBlock,
 }
 
-impl Remote {
+impl CursorRegion {
     /// The region that a position is in or at the end of; wait-free.
     ///
     /// # Safety
-    /// The region, if there is one, is not dropped while the `Remote` is used.
+    /// The region, if there is one, is not dropped while the `CursorRegion` is used.
     pub unsafe fn at(position: *const u8) -> Option<Self> {
         // At the end of a region without a guard another one may begin: its own last byte comes first.
         [position.wrapping_sub(1), position].into_iter().find_map(|address| {
             let control = Monitor::of(address)?.control();
             let offset = position.addr().checked_sub(control.base().addr())?;
-            (offset <= control.reserved()).then_some(Remote { control })
+            (offset <= control.reserved()).then_some(CursorRegion { control })
         })
     }
 
     /// The region that an address is in, if it is in one; wait-free.
     ///
     /// # Safety
-    /// That of [`at`](Remote::at).
+    /// That of [`at`](CursorRegion::at).
     pub unsafe fn of(address: *const u8) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { Remote::at(address.wrapping_add(1)) }.filter(|region| address >= region.base())
+        unsafe { CursorRegion::at(address.wrapping_add(1)) }.filter(|region| address >= region.base())
     }
 
     /// Its first byte.

@@ -1,6 +1,5 @@
 //! What the allocation calls stand on: somewhere that blocks come from, and two ways to be told that there is none.
 
-use super::cursor::panic_with;
 use crate::admission::OutOfMemory;
 use crate::fault::debug_check_thread;
 use crate::grow::GrowReason;
@@ -11,33 +10,33 @@ use core::panic::Location;
 /// Somewhere that blocks come from: an arena's or a scope's cursor, a shared one, or a thread's part of that.
 ///
 /// The trait is what [`body`](super::body) is written over; nothing outside sees it, and all of it is inlined.
-pub(super) trait Place {
+pub(super) trait BlockSource {
     /// Whether it wants to know who asks.
     const CHECKED: bool;
 
     /// The check, and a block of `size` bytes. The block may not be committed: it is going to be written, and that
     /// is what commits it. Diverges when the check fails.
-    fn place(&self, size: usize, align: usize, caller: Caller) -> *mut u8;
+    fn allocate(&self, size: usize, align: usize, call_site: CallSite) -> *mut u8;
 
     /// The check, and a block of `size` bytes that is committed although it may never be written. Diverges when
     /// there is none.
-    fn place_committed(&self, size: usize, align: usize, caller: Caller) -> *mut u8;
+    fn allocate_committed(&self, size: usize, align: usize, call_site: CallSite) -> *mut u8;
 
     /// The check, and a block of `size` bytes that is committed. Nothing has changed when there is none.
-    fn try_place(
+    fn try_allocate(
         &self,
         size: usize,
         align: usize,
-        caller: Caller,
+        call_site: CallSite,
         why: GrowReason,
     ) -> Result<*mut u8, OutOfMemory>;
 
     /// Whether a block of `size` bytes would pass the check now.
     fn fits(&self, size: usize, align: usize) -> bool;
 
-    /// [`place`](Self::place), if there is room for it: for what somebody guesses that it needs.
-    fn place_if_fits(&self, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
-        self.fits(size, align).then(|| self.place(size, align, caller))
+    /// [`allocate`](Self::allocate) if there is room: for a size that is a guess.
+    fn allocate_if_fits(&self, size: usize, align: usize, call_site: CallSite) -> Option<*mut u8> {
+        self.fits(size, align).then(|| self.allocate(size, align, call_site))
     }
 
     /// Whether `[start, start + len)` is the last block that was handed out here.
@@ -53,122 +52,161 @@ pub(super) trait Place {
 
     /// Gives the block of a failed initialiser back, unless something was allocated after it: the initialiser's
     /// error may borrow from there. The position was `before`.
-    fn take_back(&self, before: *mut u8, block: *mut u8, size: usize);
+    fn undo(&self, before: *mut u8, block: *mut u8, size: usize);
 
     /// The same, where the position became `after`.
     #[inline(always)]
-    fn take_back_from(&self, before: *mut u8, _after: *mut u8, block: *mut u8, size: usize) {
-        self.take_back(before, block, size);
+    fn undo_at(&self, before: *mut u8, _after: *mut u8, block: *mut u8, size: usize) {
+        self.undo(before, block, size);
     }
 
     /// The error of a length that no layout can have.
     fn no_layout(&self, len: usize, size: usize) -> OutOfMemory;
 }
 
-/// Where a value of no size is: nowhere, but aligned.
+/// The address of a value without a size: it points to nothing, and is aligned.
 #[inline(always)]
-pub(super) fn nowhere(align: usize) -> *mut u8 {
+pub(super) fn dangling(align: usize) -> *mut u8 {
     core::ptr::without_provenance_mut(align)
 }
 
 /// Who asked for a block; only a checked arena wants to know, for the others there is nothing to pass on.
-pub(super) type Caller = Option<&'static Location<'static>>;
+pub(super) type CallSite = Option<&'static Location<'static>>;
 
-/// The caller of the public call that this stands in.
+/// The call site of the public call that this is inlined into.
 #[inline(always)]
 #[track_caller]
-pub(super) fn here<P: Place>() -> Caller {
+pub(super) fn here<P: BlockSource>() -> CallSite {
     if P::CHECKED { Some(Location::caller()) } else { None }
 }
 
 /// How a call answers when there is no memory: by diverging or by returning an error. Every allocation call
 /// is written once, over this.
-pub(super) trait Mode {
+pub(super) trait ErrorMode {
     /// What a failing call returns.
     type Error;
 
     /// A block of `size` bytes that is going to be written at once.
-    fn place<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Result<*mut u8, Self::Error>;
-
-    /// A block that is handed out uninitialised: committed in any case.
-    fn place_committed<P: Place>(
-        place: &P,
+    fn allocate<P: BlockSource>(
+        source: &P,
         size: usize,
         align: usize,
-        caller: Caller,
+        call_site: CallSite,
+    ) -> Result<*mut u8, Self::Error>;
+
+    /// A block that is handed out uninitialised: committed in any case.
+    fn allocate_committed<P: BlockSource>(
+        source: &P,
+        size: usize,
+        align: usize,
+        call_site: CallSite,
     ) -> Result<*mut u8, Self::Error>;
 
     /// A block that is going to be written, if there is room for it.
-    fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8>;
+    fn allocate_if_fits<P: BlockSource>(
+        source: &P,
+        size: usize,
+        align: usize,
+        call_site: CallSite,
+    ) -> Option<*mut u8>;
 
     /// `len` values of `T`; more than `isize::MAX` bytes are no layout.
-    fn array<T, P: Place>(place: &P, len: usize) -> Result<Layout, Self::Error>;
+    fn array<T, P: BlockSource>(source: &P, len: usize) -> Result<Layout, Self::Error>;
 }
 
 /// The plain calls: they panic.
-pub(super) struct Plain;
+pub(super) struct Panicking;
 /// The `try_` calls: they return the error, never enter the handler and never diverge.
-pub(super) struct Try;
+pub(super) struct Fallible;
 
-impl Mode for Plain {
+impl ErrorMode for Panicking {
     type Error = Infallible;
 
     #[inline(always)]
     #[track_caller]
-    fn place<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Result<*mut u8, Infallible> {
-        let block = place.place(size, align, caller);
+    fn allocate<P: BlockSource>(
+        source: &P,
+        size: usize,
+        align: usize,
+        call_site: CallSite,
+    ) -> Result<*mut u8, Infallible> {
+        let block = source.allocate(size, align, call_site);
         debug_check_thread(block, size);
         Ok(block)
     }
 
     #[inline(always)]
-    fn place_committed<P: Place>(
-        place: &P,
+    fn allocate_committed<P: BlockSource>(
+        source: &P,
         size: usize,
         align: usize,
-        caller: Caller,
+        call_site: CallSite,
     ) -> Result<*mut u8, Infallible> {
-        Ok(place.place_committed(size, align, caller))
+        Ok(source.allocate_committed(size, align, call_site))
     }
 
-    fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
-        let block = place.place_if_fits(size, align, caller);
+    fn allocate_if_fits<P: BlockSource>(
+        source: &P,
+        size: usize,
+        align: usize,
+        call_site: CallSite,
+    ) -> Option<*mut u8> {
+        let block = source.allocate_if_fits(size, align, call_site);
         block.inspect(|block| debug_check_thread(*block, size))
     }
 
     #[inline(always)]
-    fn array<T, P: Place>(place: &P, len: usize) -> Result<Layout, Infallible> {
+    fn array<T, P: BlockSource>(source: &P, len: usize) -> Result<Layout, Infallible> {
         match Layout::array::<T>(len) {
             Ok(layout) => Ok(layout),
-            Err(_) => panic_with(place.no_layout(len, size_of::<T>())),
+            Err(_) => panic_with(source.no_layout(len, size_of::<T>())),
         }
     }
 }
 
-impl Mode for Try {
+impl ErrorMode for Fallible {
     type Error = OutOfMemory;
 
     #[inline(always)]
-    fn place<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Result<*mut u8, OutOfMemory> {
-        place.try_place(size, align, caller, GrowReason::Write)
-    }
-
-    #[inline(always)]
-    fn place_committed<P: Place>(
-        place: &P,
+    fn allocate<P: BlockSource>(
+        source: &P,
         size: usize,
         align: usize,
-        caller: Caller,
+        call_site: CallSite,
     ) -> Result<*mut u8, OutOfMemory> {
-        place.try_place(size, align, caller, GrowReason::Request)
-    }
-
-    fn place_if_fits<P: Place>(place: &P, size: usize, align: usize, caller: Caller) -> Option<*mut u8> {
-        place.fits(size, align).then(|| place.try_place(size, align, caller, GrowReason::Write).ok())?
+        source.try_allocate(size, align, call_site, GrowReason::Write)
     }
 
     #[inline(always)]
-    fn array<T, P: Place>(place: &P, len: usize) -> Result<Layout, OutOfMemory> {
-        Layout::array::<T>(len).map_err(|_| place.no_layout(len, size_of::<T>()))
+    fn allocate_committed<P: BlockSource>(
+        source: &P,
+        size: usize,
+        align: usize,
+        call_site: CallSite,
+    ) -> Result<*mut u8, OutOfMemory> {
+        source.try_allocate(size, align, call_site, GrowReason::Request)
     }
+
+    fn allocate_if_fits<P: BlockSource>(
+        source: &P,
+        size: usize,
+        align: usize,
+        call_site: CallSite,
+    ) -> Option<*mut u8> {
+        source
+            .fits(size, align)
+            .then(|| source.try_allocate(size, align, call_site, GrowReason::Write).ok())?
+    }
+
+    #[inline(always)]
+    fn array<T, P: BlockSource>(source: &P, len: usize) -> Result<Layout, OutOfMemory> {
+        Layout::array::<T>(len).map_err(|_| source.no_layout(len, size_of::<T>()))
+    }
+}
+
+/// What a failing plain call does: it panics with the first line of a report.
+#[cold]
+#[inline(never)]
+pub(super) fn panic_with(error: OutOfMemory) -> ! {
+    panic!("highwater: {error}")
 }

@@ -1,0 +1,29 @@
+//! Names that these types had before.
+
+/// The former name of [`ViolationKind`](super::ViolationKind).
+#[deprecated(since = "0.1.0", note = "the name is `ViolationKind`")]
+pub type Kind = super::ViolationKind;
+
+/// The former name of [`EventKind`](super::EventKind).
+#[deprecated(since = "0.1.0", note = "the name is `EventKind`")]
+pub type What = super::EventKind;
+
+/// The former name of [`ViolationHook`](super::ViolationHook).
+#[deprecated(since = "0.1.0", note = "the name is `ViolationHook`")]
+pub type Hook = super::ViolationHook;
+
+/// The former name of [`RegionView`](super::RegionView).
+#[deprecated(since = "0.1.0", note = "the name is `RegionView`")]
+pub type View = super::RegionView;
+
+/// The former name of [`PageState`](super::PageState).
+#[deprecated(since = "0.1.0", note = "the name is `PageState`")]
+pub type Place = super::PageState;
+
+/// The former name of [`FaultInfo`](super::FaultInfo).
+#[deprecated(since = "0.1.0", note = "the name is `FaultInfo`")]
+pub type Fault = super::FaultInfo;
+
+/// The former name of [`FaultVerdict`](super::FaultVerdict).
+#[deprecated(since = "0.1.0", note = "the name is `FaultVerdict`")]
+pub type Verdict = super::FaultVerdict;
