@@ -3,6 +3,7 @@
 
 use crate::admission::admit::{admit, uninjected, within};
 use crate::admission::{Cause, OutOfMemory, Refusal, RefusedRequest, explain};
+use crate::math::random::splitmix64;
 use crate::math::step;
 use crate::policy::Growth;
 use crate::region::{ControlBlock, FrontierAdvance, Region, Spilled};
@@ -226,10 +227,9 @@ fn finish(control: &ControlBlock, to: usize, why: GrowReason, began: u64, grown:
     });
 }
 
-/// Wastes up to 20 µs: what [`Growth::Stress`] shakes schedules with. A splitmix64 step draws the time.
+/// Spins for up to 20 µs, drawn from the seed: how [`Growth::Stress`] varies schedules.
 fn stress_delay(seed: u64, began: u64) {
-    let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let wait = (mixed >> 32) % 20_000;
+    let wait = (splitmix64(seed) >> 32) % 20_000;
     while sys::monotonic_ns().wrapping_sub(began) < wait {
         core::hint::spin_loop();
     }

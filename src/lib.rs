@@ -15,12 +15,21 @@ pub mod guard;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod heap;
-#[doc(hidden)] // public for fuzzing, and no part of the contract
-pub mod math;
+#[cfg(feature = "internal")]
+pub mod internal;
+#[cfg_attr(
+    not(feature = "internal"),
+    allow(dead_code, unused_imports, reason = "`internal` hands out more of it")
+)]
+mod math;
 mod policy;
 mod region;
 mod report;
 pub mod stats;
+#[cfg_attr(
+    not(feature = "internal"),
+    allow(dead_code, unused_imports, reason = "`internal` hands out more of it")
+)]
 mod sys;
 mod vec;
 

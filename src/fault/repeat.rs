@@ -3,6 +3,7 @@
 //! No thread-local storage: in a dynamic library the first access to it may allocate. No lock either: a thread has a
 //! word of its own in a small set, which it finds by its number; others change it only to take it over.
 
+use crate::math::random::fibonacci_hash;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -27,7 +28,7 @@ impl LastFaults {
 
     /// Remembers a fault of a thread, and says whether it is the same as the thread's last one. Signal-safe.
     pub(super) fn is_repeated(&self, thread: u32, fault: [u64; 4]) -> bool {
-        let mix = |hash: u64, fact: u64| (hash.rotate_left(23) ^ fact).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mix = |hash: u64, fact: u64| fibonacci_hash(hash.rotate_left(23) ^ fact);
         let hash = fault.into_iter().fold(u64::from(thread), mix);
         let owner = u64::from(thread) & ((1 << THREAD_BITS) - 1);
         let word = hash << THREAD_BITS | owner;

@@ -1,9 +1,9 @@
 //! [`Global`]: the heap as a Rust program's allocator.
 
-use super::say::die;
-use super::startup::{Boot, Found, Made};
 use super::{General, Heap};
 use crate::policy::{Growth, Headroom, Reserve};
+use crate::sys::abort_with;
+use crate::sys::{BootArena, OnceState, ReentrantOnce};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 
@@ -29,9 +29,9 @@ pub struct Global {
     finds_all: bool,
 }
 
-static HEAP: Made<Heap> = Made::new();
+static HEAP: ReentrantOnce<Heap> = ReentrantOnce::new();
 /// What making the heap allocates: names, lists of guards, errors.
-static BOOT: Boot<{ 64 << 10 }> = Boot::new();
+static BOOT: BootArena<{ 64 << 10 }> = BootArena::new();
 
 impl Global {
     /// With the default policies: 64 GiB reserved.
@@ -90,11 +90,11 @@ impl Global {
     #[cold]
     #[inline(never)]
     fn first(&self, layout: Layout, is_zero: bool) -> *mut u8 {
-        match HEAP.get_or_make(|| self.make()) {
-            Found::Ready(heap) if is_zero => pointer(heap.allocate_zeroed(layout.size(), layout.align())),
-            Found::Ready(heap) => pointer(heap.allocate(layout.size(), layout.align())),
-            Found::Within => BOOT.allocate(layout.size(), layout.align()),
-            Found::Failed => null_mut(),
+        match HEAP.get_or_init(|| self.make()) {
+            OnceState::Ready(heap) if is_zero => pointer(heap.allocate_zeroed(layout.size(), layout.align())),
+            OnceState::Ready(heap) => pointer(heap.allocate(layout.size(), layout.align())),
+            OnceState::Initializing => BOOT.allocate(layout.size(), layout.align()),
+            OnceState::Failed => null_mut(),
         }
     }
 }
@@ -160,7 +160,7 @@ unsafe impl GlobalAlloc for Global {
                 && !BOOT.contains(block.as_ptr())
             {
                 // A block that is none, or a heap that was written over: there is nothing to go on with.
-                die(format_args!("{error}"));
+                abort_with(format_args!("{error}"));
             }
         }
     }

@@ -24,18 +24,12 @@ mod general;
 #[cfg(feature = "global-alloc")]
 mod global;
 mod ground;
-#[doc(hidden)]
-pub mod lock;
 mod options;
 pub(crate) mod policy;
 #[doc(hidden)]
 pub mod record;
-#[doc(hidden)]
-pub mod say;
 mod stack;
 mod stamp;
-#[doc(hidden)]
-pub mod startup;
 mod stats;
 
 pub use error::HeapError;

@@ -10,13 +10,13 @@
 //! freed headers stay behind in the free memory, so that a block which is freed again is told from one that never was.
 
 use super::ground::Ground;
-use super::lock::Lock;
 use super::options::Stack;
 use super::policy::Policy;
 use super::stamp::Secret;
 use super::{HeapError, HeapStats};
 use crate::math::page::align_up;
 use crate::region::Region;
+use crate::sys::SpinLock;
 use core::ptr::NonNull;
 
 const HEADER: usize = 16;
@@ -35,7 +35,7 @@ pub(crate) struct StackHeap {
     align: usize,
     /// What lengths are rounded up to, so that the next header is aligned.
     grain: usize,
-    state: Lock<State>,
+    state: SpinLock<State>,
 }
 
 /// (In this order no two neighbours are always changed together: written as one and read as two, or the other way round,
@@ -79,7 +79,7 @@ impl StackHeap {
         }
         let state = State::new(region.as_ptr().addr());
         // SAFETY: whoever chose it promised that no two calls overlap.
-        let state = unsafe { Lock::unless(options.is_single, state) };
+        let state = unsafe { SpinLock::new_unless(options.is_single, state) };
         Ok(StackHeap { ground: Ground::new(region), align, grain: align.min(HEADER), state })
     }
 
@@ -444,11 +444,11 @@ impl Policy for StackHeap {
 
     fn before_fork(&self) {
         // SAFETY: every call has one guard at a time.
-        unsafe { self.state.hold_for_fork() };
+        unsafe { self.state.lock_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.state.open_after_fork() };
+        unsafe { self.state.unlock_after_fork() };
     }
 }

@@ -1,5 +1,6 @@
 //! What tells a header of ours from anything else that stands in memory.
 
+use crate::math::random::GOLDEN_GAMMA;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -9,9 +10,9 @@ pub(super) struct Secret(u64);
 
 impl Secret {
     pub(super) fn new(address: usize) -> Self {
-        static DRAWN: AtomicU64 = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
+        static DRAWN: AtomicU64 = AtomicU64::new(GOLDEN_GAMMA);
         // Addresses differ from run to run, the number from heap to heap. (This is against accidents, not attacks.)
-        let number = DRAWN.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);
+        let number = DRAWN.fetch_add(GOLDEN_GAMMA, Relaxed);
         Secret(folded(number ^ (address as u64).rotate_left(20), 0x94d0_49bb_1331_11eb))
     }
 

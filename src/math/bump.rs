@@ -21,7 +21,7 @@ pub struct Block {
 /// address space ends beyond every limit.
 ///
 /// ```
-/// # use highwater::math::bump::{Block, bump_up};
+/// # use highwater::internal::math::bump::{Block, bump_up};
 /// assert_eq!(bump_up(0x1008, 12, 16, 8), Block { start: 0x1010, end: 0x1020 });
 /// ```
 #[inline(always)]

@@ -8,4 +8,5 @@
 
 pub mod bump;
 pub mod page;
+pub mod random;
 pub mod step;

@@ -16,7 +16,7 @@ pub const HUGE_PAGE: usize = 2 * MIB;
 /// `value` rounded down to a multiple of `align`, a power of two.
 ///
 /// ```
-/// # use highwater::math::page::align_down;
+/// # use highwater::internal::math::page::align_down;
 /// assert_eq!(align_down(4097, 4096), 4096);
 /// ```
 #[inline(always)]
@@ -28,7 +28,7 @@ pub const fn align_down(value: usize, align: usize) -> usize {
 /// `value` rounded up to a multiple of `align`, a power of two; `None` where that is no `usize`.
 ///
 /// ```
-/// # use highwater::math::page::align_up;
+/// # use highwater::internal::math::page::align_up;
 /// assert_eq!(align_up(1, 4096), Some(4096));
 /// assert_eq!(align_up(usize::MAX, 2), None);
 /// ```
@@ -44,7 +44,7 @@ pub const fn align_up(value: usize, align: usize) -> Option<usize> {
 /// [`align_up`] that stops at the largest multiple of `align` instead of failing.
 ///
 /// ```
-/// # use highwater::math::page::align_up_saturating;
+/// # use highwater::internal::math::page::align_up_saturating;
 /// assert_eq!(align_up_saturating(usize::MAX, 4096), usize::MAX - 4095);
 /// ```
 #[inline(always)]

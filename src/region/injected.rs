@@ -1,5 +1,6 @@
 //! Refusals on demand, as words that a handler can read: one set in every control block, one for the process.
 
+use crate::math::random::{GOLDEN_GAMMA, splitmix64};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -67,10 +68,7 @@ impl Injected {
     }
 }
 
-/// The `n`-th number of a sequence: splitmix64, by Sebastiano Vigna.
+/// The `n`-th number, from 1, of the sequence that a seed begins.
 fn drawn(seed: u64, n: u64) -> u64 {
-    let mixed = seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    splitmix64(seed.wrapping_add(n.wrapping_sub(1).wrapping_mul(GOLDEN_GAMMA)))
 }

@@ -10,9 +10,14 @@
 mod imp;
 
 mod addresses;
+mod boot;
+mod errno;
 pub(crate) mod evidence;
+mod line;
+mod lock;
 #[cfg(not(highwater_portable))]
 mod memory_id;
+mod once;
 #[cfg(not(highwater_portable))]
 mod ranges;
 #[cfg(not(highwater_portable))]
@@ -21,18 +26,26 @@ mod raw;
 mod sanitizer;
 #[cfg(highwater_fault)]
 mod stack;
+mod text;
 mod try_lock;
 #[cfg(not(highwater_portable))]
 mod valgrind;
 
 pub(crate) use addresses::{address_space, mapped_by_others};
+pub use boot::BootArena;
+pub(crate) use errno::Errno;
+pub use errno::preserve_errno;
 pub(crate) use imp::*;
+pub use line::{abort_with, write_line, write_line_to};
+pub use lock::{SpinGuard, SpinLock};
 #[cfg(not(highwater_portable))]
 pub(crate) use memory_id::{init_memory_id, memory_id};
+pub use once::{OnceState, ReentrantOnce};
 #[cfg(not(highwater_portable))]
 pub(crate) use ranges::*;
 #[cfg(highwater_fault)]
 pub(crate) use stack::{map_handler_stacks, on_large_stack};
+pub use text::TextBuffer;
 pub(crate) use try_lock::{TryLock, TryLockGuard, not_inherited, this_holder, try_lock_any};
 
 #[cfg(not(highwater_portable))]
@@ -55,48 +68,6 @@ pub(crate) fn on_large_stack<F: FnOnce()>(f: F) {
 /// The system's numbers for this process (the upper half) and this thread.
 pub(crate) fn this_thread() -> u64 {
     u64::from(process_id()) << 32 | u64::from(thread_id())
-}
-
-/// An error number of the operating system.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Errno(pub(crate) i32);
-
-/// Linux's numbers: also where there is no libc that has them.
-impl Errno {
-    /// The descriptor belongs to another file by now.
-    pub(crate) const EBADF: Errno = Errno(9);
-    /// More memory would be locked than is allowed.
-    pub(crate) const EAGAIN: Errno = Errno(11);
-    /// No memory, or no addresses.
-    pub(crate) const ENOMEM: Errno = Errno(12);
-    /// The range is not mapped in this process.
-    pub(crate) const EFAULT: Errno = Errno(14);
-    /// This kernel does not know the advice, or it does not apply to something in the range.
-    pub(crate) const EINVAL: Errno = Errno(22);
-    /// The file may not be that long.
-    pub(crate) const EFBIG: Errno = Errno(27);
-    /// The file system is full.
-    pub(crate) const ENOSPC: Errno = Errno(28);
-    /// The user's share of the file system is used up.
-    pub(crate) const EDQUOT: Errno = Errno(122);
-}
-
-impl core::fmt::Debug for Errno {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        core::fmt::Display::fmt(self, f)
-    }
-}
-
-impl core::fmt::Display for Errno {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        std::io::Error::from_raw_os_error(self.0).fmt(f)
-    }
-}
-
-impl From<Errno> for std::io::Error {
-    fn from(errno: Errno) -> Self {
-        std::io::Error::from_raw_os_error(errno.0)
-    }
 }
 
 /// What the kernel has promised to everybody, in bytes.

@@ -2,6 +2,7 @@
 //! waits for one.
 
 use super::thread_address;
+use crate::math::random::fibonacci_hash;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::AtomicU64;
@@ -16,7 +17,7 @@ pub(crate) fn this_holder() -> u64 {
 
 /// A thread's address in 32 bits.
 pub(super) fn tag(thread_address: usize) -> u32 {
-    ((thread_address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    (fibonacci_hash(thread_address as u64) >> 32) as u32
 }
 
 /// Whether a fork left a holder behind: it goes on in the parent, and nobody here gives back what it held. The thread

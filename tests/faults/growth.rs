@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use highwater::math::step::{Need, geometric};
+use highwater::internal::math::step::{Need, geometric};
 use highwater::{Arena, Growth, Region};
 use support::maps;
 use support::raw::{get, page, put};

@@ -1,8 +1,8 @@
 //! The arithmetic against wide integers and what it promises. Shared by the fuzz targets and what replays their corpus.
 
 use arbitrary::Arbitrary;
-use highwater::math::step::{Need, Step};
-use highwater::math::{bump, page, step};
+use highwater::internal::math::step::{Need, Step};
+use highwater::internal::math::{bump, page, step};
 use std::alloc::Layout;
 
 /// Where the next block is.

@@ -1,12 +1,7 @@
 //! Pseudo-random numbers: splitmix64 (Steele, Lea and Flood).
 
-/// Mixes the bits of a number.
-pub fn mix(number: u64) -> u64 {
-    let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
+use highwater::internal::math::random::GOLDEN_GAMMA;
+pub use highwater::internal::math::random::splitmix64 as mix;
 
 /// The generator: uniformly distributed whatever the seed.
 pub struct SplitMix64(u64);
@@ -24,7 +19,7 @@ impl SplitMix64 {
 
     fn next(&mut self) -> u64 {
         let number = mix(self.0);
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(GOLDEN_GAMMA);
         number
     }
 }

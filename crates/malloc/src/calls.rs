@@ -8,8 +8,8 @@ use core::ffi::{c_int, c_void};
 use core::hint::cold_path;
 use core::ptr::{NonNull, null_mut};
 use highwater::Cause;
-use highwater::heap::startup::Found;
 use highwater::heap::{HeapError, Local, ThreadSlot};
+use highwater::internal::sys::OnceState;
 
 /// What every block is aligned to, in bytes.
 pub(crate) const ALIGN: usize = 16;
@@ -112,7 +112,7 @@ fn with_heap(
     // SAFETY: the calling thread's.
     let before = unsafe { errno().read() };
     let block = match process::get() {
-        Found::Ready(process) => {
+        OnceState::Ready(process) => {
             let block = match call(process) {
                 Ok(block) => block.as_ptr().cast(),
                 Err(error) => refused(process, &error, size, align),
@@ -120,11 +120,11 @@ fn with_heap(
             stats::note(process);
             block
         }
-        Found::Within => {
+        OnceState::Initializing => {
             let block: *mut c_void = BOOT.allocate(size, align).cast();
             if block.is_null() { refuse() } else { block }
         }
-        Found::Failed => foreign::place(size, align),
+        OnceState::Failed => foreign::place(size, align),
     };
     if !block.is_null() {
         set_errno(before);

@@ -30,12 +30,12 @@ mod wrong;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::{c_int, c_void};
-use highwater::heap::startup::Boot;
 use highwater::heap::{Local, ThreadSlot};
+use highwater::internal::sys::BootArena;
 use slot::Slot;
 
 /// What is allocated while the heap is made, by us and by whatever the system's library needs for it.
-static BOOT: Boot<{ 128 << 10 }> = Boot::new();
+static BOOT: BootArena<{ 128 << 10 }> = BootArena::new();
 
 /// Our own Rust code has no other memory.
 struct OfBoot;

@@ -13,7 +13,8 @@
 use crate::environment;
 use core::fmt;
 use core::str;
-use highwater::heap::{Blocks, Bump, Fit, General, Kind, Stack, say};
+use highwater::heap::{Blocks, Bump, Fit, General, Kind, Stack};
+use highwater::internal::sys::write_line;
 
 /// How long the directory's name may be.
 const PATH: usize = 1024;
@@ -83,7 +84,7 @@ impl Options {
                 _ => Ok(()),
             };
             if let Err(expected) = set {
-                say::say(format_args!("{}", Wrong { name, value, expected }));
+                write_line(format_args!("{}", Wrong { name, value, expected }));
                 // SAFETY: ends the process, without what it would do at its end: it has not begun.
                 unsafe { libc::_exit(2) }
             }

@@ -5,8 +5,8 @@ use crate::sampled::Pool;
 use crate::slot::Slot;
 use crate::{calls, hardened, stats};
 use core::ffi::c_void;
-use highwater::heap::startup::{Found, Made};
-use highwater::heap::{Heap, Kind, say};
+use highwater::heap::{Heap, Kind};
+use highwater::internal::sys::{OnceState, ReentrantOnce, write_line};
 use highwater::{BuildError, Headroom, HugePages, Reserve};
 
 /// What everything stands on. Made once, never dropped.
@@ -23,12 +23,12 @@ pub(crate) struct Process {
     pub(crate) shares: bool,
 }
 
-static PROCESS: Made<Process> = Made::new();
+static PROCESS: ReentrantOnce<Process> = ReentrantOnce::new();
 
 /// The heap is made if it is not there.
 #[inline]
-pub(crate) fn get() -> Found<'static, Process> {
-    PROCESS.get_or_make(make)
+pub(crate) fn get() -> OnceState<'static, Process> {
+    PROCESS.get_or_init(make)
 }
 
 /// The heap, if it is there.
@@ -88,7 +88,7 @@ fn heap(options: &Options, space: Option<usize>) -> Option<Heap<Slot>> {
     if let Some(error) = refused
         && (options.reserve.is_some() || options.limit.is_some() || options.hardened)
     {
-        say::say(format_args!("no heap as it was asked for: {error}"));
+        write_line(format_args!("no heap as it was asked for: {error}"));
         // SAFETY: ends the process, which has not begun.
         unsafe { libc::_exit(2) }
     }
@@ -134,7 +134,7 @@ unsafe extern "C" fn ended(_local: *mut c_void) {
 /// Before `main`, if nobody was earlier.
 extern "C" fn start() {
     calls::keeping_errno(|| {
-        if let Found::Ready(_) = get() {
+        if let OnceState::Ready(_) = get() {
             // Before the constructors of all others (see the build script), so that ours is the last to be called before a
             // fork, and the first after it: what others do around one may wait for threads that allocate, or start some.
             // SAFETY: the functions may be called as long as the process lives: the library is never unloaded.
@@ -161,7 +161,7 @@ extern "C" fn before_fork() {
     if let Some(process) = made() {
         if let Some(pool) = &process.pool {
             // SAFETY: every call has one guard at a time.
-            unsafe { pool.ring.hold_for_fork() };
+            unsafe { pool.ring.lock_for_fork() };
         }
         process.heap.before_fork();
     }
@@ -182,7 +182,7 @@ fn opened(is_child: bool) {
         unsafe {
             process.heap.after_fork(is_child);
             if let Some(pool) = &process.pool {
-                pool.ring.open_after_fork();
+                pool.ring.unlock_after_fork();
             }
         }
     }

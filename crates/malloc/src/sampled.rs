@@ -11,8 +11,8 @@ use core::fmt;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
-use highwater::heap::lock::Lock;
-use highwater::heap::say::{die, say};
+use highwater::internal::sys::SpinLock;
+use highwater::internal::sys::{abort_with, write_line};
 
 /// How many blocks have pages of their own at a time.
 const PLACES: usize = 1024;
@@ -27,7 +27,7 @@ pub(crate) struct Pool {
     every: u32,
     calls: AtomicU32,
     /// Which were free for how long: a ring, used in turn.
-    pub(crate) ring: Lock<Ring>,
+    pub(crate) ring: SpinLock<Ring>,
 }
 
 pub(crate) struct Ring {
@@ -98,7 +98,7 @@ impl Pool {
             page,
             every,
             calls: AtomicU32::new(0),
-            ring: Lock::new(Ring {
+            ring: SpinLock::new(Ring {
                 free: core::array::from_fn(|index| index as u16),
                 first: 0,
                 count: PLACES,
@@ -152,11 +152,11 @@ impl Pool {
         let index = (address - self.start.addr().get()) / self.page;
         let place = index / 2;
         let Some(known) = PLACE.get(place).filter(|_| index % 2 == 1) else {
-            die(format_args!("invalid pointer: {address:#x} is in a guard"));
+            abort_with(format_args!("invalid pointer: {address:#x} is in a guard"));
         };
         let start = known.block.load(Relaxed);
         if start != address {
-            die(format_args!(
+            abort_with(format_args!(
                 "interior pointer: {address:#x} is {} bytes from the start of the block at {start:#x}",
                 address.wrapping_sub(start).cast_signed()
             ));
@@ -167,7 +167,7 @@ impl Pool {
     pub(crate) fn size(&self, block: NonNull<u8>) -> usize {
         let (_, known) = self.find(block);
         if !known.is_live.load(Acquire) {
-            die(format_args!("use after free: the block at {block:p} is free"));
+            abort_with(format_args!("use after free: the block at {block:p} is free"));
         }
         known.size.load(Relaxed)
     }
@@ -181,7 +181,7 @@ impl Pool {
         // SAFETY: asks for a number.
         let thread = unsafe { libc::syscall(libc::SYS_gettid) };
         if !known.is_live.swap(false, Acquire) {
-            die(format_args!("double free: the block at {block:p} is free"));
+            abort_with(format_args!("double free: the block at {block:p} is free"));
         }
         known.freed_by.store(thread.cast_unsigned(), Relaxed);
         let size = known.size.load(Relaxed);
@@ -225,7 +225,7 @@ extern "C" fn on_fault(_signal: c_int, info: *mut libc::siginfo_t, _context: *mu
     let (address, code) = unsafe { ((*info).si_addr().addr(), (*info).si_code) };
     let [start, end] = [RANGE[0].load(Relaxed), RANGE[1].load(Relaxed)];
     if code > 0 && (start..end).contains(&address) {
-        say(format_args!("{}", Fault { address, start, page: (end - start) / (2 * PLACES + 1) }));
+        write_line(format_args!("{}", Fault { address, start, page: (end - start) / (2 * PLACES + 1) }));
     }
     // SAFETY: puts back what was there.
     unsafe {

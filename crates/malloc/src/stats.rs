@@ -8,8 +8,9 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
 use highwater::heap::record::{self, Field, Record};
-use highwater::heap::say::{Bytes, say_to};
 use highwater::heap::{HeapStats, Kind};
+use highwater::internal::Bytes;
+use highwater::internal::sys::write_line_to;
 
 /// The record of this process.
 static RECORD: AtomicPtr<Record> = AtomicPtr::new(null_mut());
@@ -213,8 +214,10 @@ pub(crate) fn tell() {
         Told::Text => {
             let Some(to) = standard_error() else { return };
             match figures(process) {
-                Some(stats) => say_to(to, format_args!("{}", Line(&stats, &usage()))),
-                None => say_to(to, format_args!("the process ends in the middle of a call: no figures")),
+                Some(stats) => write_line_to(to, format_args!("{}", Line(&stats, &usage()))),
+                None => {
+                    write_line_to(to, format_args!("the process ends in the middle of a call: no figures"))
+                }
             }
         }
         Told::Records(_) => {

@@ -5,17 +5,17 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 use highwater::heap::HeapError;
-use highwater::heap::say::die;
+use highwater::internal::sys::abort_with;
 
 /// A call that the heap cannot make sense of, or a heap that was written over.
 #[cold]
 pub(crate) fn heap(error: &HeapError) -> ! {
     match error {
-        HeapError::InsideBlock { address, block } => die(format_args!(
+        HeapError::InsideBlock { address, block } => abort_with(format_args!(
             "interior pointer: {address:#x} is {} bytes inside the block at {block:#x}",
             address - block
         )),
-        _ => die(format_args!("{error}")),
+        _ => abort_with(format_args!("{error}")),
     }
 }
 
@@ -24,10 +24,12 @@ pub(crate) fn heap(error: &HeapError) -> ! {
 #[cold]
 pub(crate) fn overflow(block: NonNull<u8>, found: Option<(usize, usize)>) -> ! {
     match found {
-        Some((size, at)) => die(format_args!(
+        Some((size, at)) => abort_with(format_args!(
             "heap overflow: somebody wrote {at} bytes past the end of the block of {size} bytes at {block:p}"
         )),
-        None => die(format_args!("heap overflow: the size behind the block at {block:p} was overwritten")),
+        None => {
+            abort_with(format_args!("heap overflow: the size behind the block at {block:p} was overwritten"))
+        }
     }
 }
 
@@ -41,20 +43,22 @@ pub(crate) fn unless_foreign(block: NonNull<u8>) {
     }
     let mut path = [0; 256];
     let Some(found) = mapping_of(address, here, &mut path) else {
-        die(format_args!("foreign pointer: {address:#x} is no address of this process"));
+        abort_with(format_args!("foreign pointer: {address:#x} is no address of this process"));
     };
     let path = path.get(..found.path).unwrap_or_default();
     if found.is_this_stack {
-        die(format_args!("stack pointer: {address:#x} is on this thread's stack"));
+        abort_with(format_args!("stack pointer: {address:#x} is on this thread's stack"));
     }
     if path == b"[stack]" {
-        die(format_args!("stack pointer: {address:#x} is on the main thread's stack"));
+        abort_with(format_args!("stack pointer: {address:#x} is on the main thread's stack"));
     }
     if !path.is_empty() && path != b"[heap]" {
-        die(format_args!("foreign pointer: {address:#x} is in {}", path.escape_ascii()));
+        abort_with(format_args!("foreign pointer: {address:#x} is in {}", path.escape_ascii()));
     }
     if address - found.start < 16 || !looks_like_one(block) {
-        die(format_args!("foreign pointer: {address:#x} is no block of this malloc or of the system's"));
+        abort_with(format_args!(
+            "foreign pointer: {address:#x} is no block of this malloc or of the system's"
+        ));
     }
     REMEMBERED[0].store(found.start + 16, Relaxed);
     REMEMBERED[1].store(found.end, Relaxed);

@@ -6,25 +6,25 @@ mod look;
 mod tree;
 
 use super::ground::Ground;
-use super::lock::Lock;
 use super::options::Blocks;
 use super::policy::Policy;
 use super::{HeapError, HeapStats};
 use crate::region::Region;
+use crate::sys::SpinLock;
 use area::Area;
 use core::ptr::NonNull;
 use field::{Tag, UNIT};
 
 pub(crate) struct BlockHeap {
     ground: Ground,
-    area: Lock<Area>,
+    area: SpinLock<Area>,
 }
 
 impl BlockHeap {
     pub(crate) fn over(region: Region, options: Blocks) -> Result<Self, HeapError> {
         let area = Area::new(region.base(), options);
         // SAFETY: whoever chose it promised that no two calls overlap.
-        let area = unsafe { Lock::unless(options.is_single, area) };
+        let area = unsafe { SpinLock::new_unless(options.is_single, area) };
         Ok(BlockHeap { ground: Ground::new(region), area })
     }
 
@@ -97,12 +97,12 @@ impl Policy for BlockHeap {
 
     fn before_fork(&self) {
         // SAFETY: every call has one guard at a time.
-        unsafe { self.area.hold_for_fork() };
+        unsafe { self.area.lock_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.area.open_after_fork() };
+        unsafe { self.area.unlock_after_fork() };
     }
 }
 

@@ -6,12 +6,12 @@ mod marks;
 mod slices;
 
 use super::ground::Ground;
-use super::lock::Lock;
 use super::options::Bump;
 use super::policy::Policy;
-use super::say::say;
 use super::{HeapError, HeapStats};
 use crate::region::Region;
+use crate::sys::SpinLock;
+use crate::sys::write_line;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
@@ -19,7 +19,7 @@ use fill::Fill;
 
 pub(crate) struct BumpHeap {
     ground: Ground,
-    fill: Lock<Fill>,
+    fill: SpinLock<Fill>,
     /// Whether a refusal is still to be written about.
     diagnoses: AtomicBool,
 }
@@ -39,7 +39,7 @@ impl BumpHeap {
         let ground = Ground::new(region);
         let fill = Fill::new(&ground, options);
         // SAFETY: whoever chose it promised that no two calls overlap.
-        let fill = unsafe { Lock::unless(options.is_single, fill) };
+        let fill = unsafe { SpinLock::new_unless(options.is_single, fill) };
         Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 
@@ -64,7 +64,7 @@ impl BumpHeap {
     #[cold]
     fn told(&self, error: HeapError) -> HeapError {
         if matches!(error, HeapError::OutOfMemory(_)) && self.diagnoses.swap(false, Relaxed) {
-            say(format_args!("{error}"));
+            write_line(format_args!("{error}"));
         }
         error
     }
@@ -132,11 +132,11 @@ impl Policy for BumpHeap {
 
     fn before_fork(&self) {
         // SAFETY: every call has one guard at a time.
-        unsafe { self.fill.hold_for_fork() };
+        unsafe { self.fill.lock_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
         // SAFETY: the caller's promise.
-        unsafe { self.fill.open_after_fork() };
+        unsafe { self.fill.unlock_after_fork() };
     }
 }

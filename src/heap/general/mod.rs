@@ -39,10 +39,10 @@ mod atomic {
 }
 
 use super::ground::Ground;
-use super::lock::Lock;
 use super::policy::Policy;
 use super::{HeapError, HeapStats};
 use crate::region::Region;
+use crate::sys::SpinLock;
 pub(crate) use classes::good_size;
 use classes::{GRAIN, SLICE, SLICE_SHIFT};
 use core::marker::PhantomData;
@@ -74,8 +74,8 @@ pub(crate) struct General<T: ThreadSlot = Native> {
     all: usize,
     /// Where the first slice is in the region.
     origin_offset: usize,
-    slices: CachePadded<Lock<Slices>>,
-    shared: CachePadded<Lock<()>>,
+    slices: CachePadded<SpinLock<Slices>>,
+    shared: CachePadded<SpinLock<()>>,
     meta: Meta,
     ground: Ground,
     slot: PhantomData<fn() -> T>,
@@ -113,8 +113,8 @@ impl<T: ThreadSlot> General<T> {
             keeps_none: false,
             all,
             origin_offset,
-            slices: CachePadded::new(Lock::new(Slices::new())),
-            shared: CachePadded::new(Lock::new(())),
+            slices: CachePadded::new(SpinLock::new(Slices::new())),
+            shared: CachePadded::new(SpinLock::new(())),
             meta,
             ground,
             slot: PhantomData,
@@ -257,8 +257,8 @@ impl<T: ThreadSlot> Policy for General<T> {
     fn before_fork(&self) {
         // SAFETY: every call has one guard of each at a time.
         unsafe {
-            self.shared.hold_for_fork();
-            self.slices.hold_for_fork();
+            self.shared.lock_for_fork();
+            self.slices.lock_for_fork();
         }
     }
 
@@ -267,7 +267,7 @@ impl<T: ThreadSlot> Policy for General<T> {
         // not do, as the child may have a namespace of its own.)
         let is_child = is_child || self.slices.is_in_child();
         // SAFETY: this thread, or the one that it is the copy of, has both.
-        let was_taken = unsafe { self.slices.open_after_fork() & self.shared.open_after_fork() };
+        let was_taken = unsafe { self.slices.unlock_after_fork() & self.shared.unlock_after_fork() };
         // (In the middle of a call of the only thread there are no others.)
         if is_child && was_taken {
             self.forget_others();

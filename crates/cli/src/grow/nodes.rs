@@ -7,6 +7,7 @@ use super::{
     report::IndexFacts,
 };
 use crate::{interrupt, lab::BenchAlloc};
+use highwater::internal::math::random::fibonacci_hash;
 
 /// How many nodes are allocated between two checks for Ctrl-C.
 const CHUNK: u64 = 64 << 10;
@@ -44,7 +45,7 @@ impl Nodes {
 
 /// The check word of a node. It does not depend on other nodes, so computing it can overlap with the stores.
 fn check(ordinal: u64, seed: u64) -> u64 {
-    (ordinal ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    fibonacci_hash(ordinal ^ seed)
 }
 
 impl GrowJob for Nodes {

@@ -1,0 +1,24 @@
+//! What the other packages of this project take from the library beyond its public interface: the malloc library
+//! (`highwater-malloc`), the C library (`highwater-capi`), the command (`highwater-cli`), fuzz targets and tests.
+//!
+//! **Exempt from semantic versioning**: anything in here may change or disappear in any release. It exists only with the
+//! cargo feature `internal`, which adds names and changes nothing else. Programs that need something of it should ask for
+//! a public interface instead.
+//!
+//! - [`sys`]: the layer over the operating system: memory, files, processes, locks, one-line messages
+//! - [`math`]: the arithmetic of pages, bumps, growth steps and random numbers
+
+pub use crate::report::Bytes;
+
+/// The arithmetic that the rest stands on.
+pub mod math {
+    pub use crate::math::{bump, page, random, step};
+}
+
+/// The layer over the operating system. What is marked *signal-safe* may be called in a signal handler.
+pub mod sys {
+    pub use crate::sys::{
+        BootArena, OnceState, ReentrantOnce, SpinGuard, SpinLock, TextBuffer, abort_with, preserve_errno,
+        write_line, write_line_to,
+    };
+}
