@@ -16,7 +16,7 @@ use super::atomic::{AtomicUsize, Ordering};
 /// The most that is added without looking first, 4 GiB. Every thread of a process may be between a failed addition and
 /// the clamp: 2^22 of them (what Linux allows at most) times this stay far below what would wrap. Where addresses are
 /// shorter that cannot be said of any number, and everything goes by compare-and-swap.
-pub(super) const MOST_ADDED: usize = if usize::BITS >= 64 { 1 << (usize::BITS / 2) } else { 0 };
+pub(super) const MAX_ADDED: usize = if usize::BITS >= 64 { 1 << (usize::BITS / 2) } else { 0 };
 
 /// The next free address.
 pub(super) struct Counter {
@@ -40,11 +40,11 @@ impl Counter {
         self.next.store(next, Ordering::Relaxed);
     }
 
-    /// Takes `bytes` bytes, at most [`MOST_ADDED`], and returns their start if they end at or before `end`.
+    /// Takes `bytes` bytes, at most [`MAX_ADDED`], and returns their start if they end at or before `end`.
     /// Otherwise [`clamp`](Self::clamp) has to follow. Wait-free.
     #[inline(always)]
     pub(super) fn add(&self, bytes: usize, end: usize) -> Result<usize, usize> {
-        debug_assert!(bytes <= MOST_ADDED, "what is added without looking is bounded");
+        debug_assert!(bytes <= MAX_ADDED, "what is added without looking is bounded");
         // Acquire: the bytes may have been freed by another thread, whose last use of them comes first.
         let start = self.next.fetch_add(bytes, Ordering::Acquire);
         if start + bytes <= end { Ok(start) } else { Err(start) }

@@ -95,7 +95,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 
     /// Bytes that may be used in all.
-    pub(super) fn most(&self) -> usize {
+    pub(super) fn usable_bytes(&self) -> usize {
         self.control.usable_bytes()
     }
 
@@ -130,8 +130,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     pub(super) fn commit_ahead(&self, bytes: usize) -> Result<(), OutOfMemory> {
         let used = self.used();
         let to = used.saturating_add(bytes);
-        if to > self.most() {
-            let refusal = Refusal::past_limit(to, self.most(), self.control.requested_reserve());
+        if to > self.usable_bytes() {
+            let refusal = Refusal::past_limit(to, self.usable_bytes(), self.control.requested_reserve());
             return Err(not_ahead(self.control, used, bytes, refusal));
         }
         if Self::WATCHED {
@@ -221,7 +221,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALI
     }
 
     fn fits(&self, size: usize, align: usize) -> bool {
-        size == 0 || self.block(size, align).end - self.control.base().addr() <= self.most()
+        size == 0 || self.block(size, align).end - self.control.base().addr() <= self.usable_bytes()
     }
 
     #[inline(always)]
@@ -352,9 +352,9 @@ pub(super) fn commit(
 
 /// The limit of a cursor over a region, as things stand.
 pub(super) fn limit_of<const CHECKED: bool>(control: &ControlBlock) -> *mut u8 {
-    let most = control.usable_bytes();
+    let usable = control.usable_bytes();
     let checked_elsewhere = cfg!(highwater_fault) || (CHECKED && sys::HAS_PROTECTION);
-    let offset = if checked_elsewhere { most } else { most.min(control.frontier.get()) };
+    let offset = if checked_elsewhere { usable } else { usable.min(control.frontier.get()) };
     control.base().wrapping_add(offset)
 }
 

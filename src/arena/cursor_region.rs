@@ -48,14 +48,14 @@ impl CursorRegion {
     }
 
     /// The bytes that may be used.
-    pub fn most(&self) -> usize {
+    pub fn usable_bytes(&self) -> usize {
         self.control.usable_bytes()
     }
 
     /// Whether what lies below this address is committed and may be used.
     #[inline]
     pub fn has(&self, end: usize) -> bool {
-        end - self.base().addr() <= self.control.frontier.get().min(self.most())
+        end - self.base().addr() <= self.control.frontier.get().min(self.usable_bytes())
     }
 
     /// Commits a block of `size` bytes that begins `padding` bytes after the position, and returns the cursor's new
@@ -85,7 +85,7 @@ impl CursorRegion {
     pub fn ensure(&self, start: *mut u8, len: usize) -> Result<(), OutOfMemory> {
         let offset = start.addr() - self.base().addr();
         let end = offset.saturating_add(len);
-        if end > self.most() {
+        if end > self.usable_bytes() {
             return Err(self.refused(start, 0, len));
         }
         grow(self.control, offset, end, GrowReason::Ahead).map_err(|refusal| {

@@ -47,7 +47,7 @@ macro_rules! figures {
         /// Bytes that may still be allocated: up to the limit, or to the end of the reservation.
         #[inline]
         pub fn remaining(&self) -> usize {
-            self.cursor.most().saturating_sub(self.cursor.used())
+            self.cursor.usable_bytes().saturating_sub(self.cursor.used())
         }
 
         /// Bytes of the region that are committed.

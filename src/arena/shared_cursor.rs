@@ -1,6 +1,6 @@
 //! Where blocks come from when threads share an arena: a counter instead of a position.
 
-use super::counter::{Counter, MOST_ADDED};
+use super::counter::{Counter, MAX_ADDED};
 use super::cursor::{Cursor, check_error, commit, extend, not_ahead};
 use super::source::{BlockSource, CallSite, dangling, panic_with};
 use crate::admission::{OutOfMemory, Refusal};
@@ -56,7 +56,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         self.control
     }
 
-    pub(super) fn most(&self) -> usize {
+    pub(super) fn usable_bytes(&self) -> usize {
         self.limit - self.base.addr()
     }
 
@@ -72,8 +72,8 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         }
         let used = self.used();
         let to = used.saturating_add(bytes);
-        let refusal = if to > self.most() {
-            Err(Refusal::past_limit(to, self.most(), self.control.requested_reserve()))
+        let refusal = if to > self.usable_bytes() {
+            Err(Refusal::past_limit(to, self.usable_bytes(), self.control.requested_reserve()))
         } else {
             grow(self.control, used, to, GrowReason::Ahead)
         };
@@ -131,7 +131,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         // minimum pays for the longest padding, since where the block will start is not known before.
         let padding = align.saturating_sub(MIN_ALIGN);
         let bytes = bump_up(0, size, 1, MIN_ALIGN).end.saturating_add(padding);
-        if bytes > MOST_ADDED {
+        if bytes > MAX_ADDED {
             return self.take_large(size, align);
         }
         let start = match self.counter.add(bytes, self.limit) {
@@ -206,8 +206,8 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
             let start = if next == old_end { from } else { next };
             let block = bump_up(start, size, align, MIN_ALIGN);
             self.check(start, size, block.end)?;
-            let most = self.limit & !(MIN_ALIGN - 1);
-            let end = block.end.max(next.saturating_add(wanted).min(most));
+            let last = self.limit & !(MIN_ALIGN - 1);
+            let end = block.end.max(next.saturating_add(wanted).min(last));
             Ok((end, (start, end)))
         })
     }

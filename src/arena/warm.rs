@@ -44,12 +44,12 @@ impl WarmArena {
         if self.arena.region().growth() == Growth::Upfront { committed.min(keep) } else { committed }
     }
 
-    /// Makes the arena ready to wait, with at most `most` bytes committed; false if it is not fit for strangers,
+    /// Makes the arena ready to wait, with at most `max_committed` bytes committed; false if it is not fit for strangers,
     /// because somebody placed a guard in it.
     ///
     /// Every `decay` uses, committed memory that was not used is given back by halves. What a scope used is not to
     /// be seen afterwards, but when half was too little the arena grows again, and that is.
-    pub(super) fn rest(&mut self, most: usize, decay: u32) -> bool {
+    pub(super) fn rest(&mut self, max_committed: usize, decay: u32) -> bool {
         let arena = &mut self.arena;
         if arena.region().control().first_guard() != self.guard {
             return false;
@@ -60,7 +60,7 @@ impl WarmArena {
         self.uses = self.uses.saturating_add(1);
         arena.reset();
         arena.set_allocation_limit(None);
-        let mut keep = most;
+        let mut keep = max_committed;
         if self.uses >= decay {
             keep = keep.min(self.peak.max(committed / 2).max(LITTLE));
             (self.peak, self.uses) = (0, 0);

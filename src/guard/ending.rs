@@ -66,11 +66,11 @@ impl Ledger {
     /// The same for one allocation among others.
     fn give_up_one(&self, span: Range<usize>) {
         /// How many, and how many bytes, are kept for each generation that is.
-        const MOST: usize = 1024;
-        const MOST_BYTES: usize = 64 << 20;
+        const MAX_SPANS: usize = 1024;
+        const MAX_BYTES: usize = 64 << 20;
         let mut affordable = true;
         if !self.control.guards_by_advice() && self.top.get().is_some() {
-            affordable = PROTECTED.load(Relaxed) < self.most;
+            affordable = PROTECTED.load(Relaxed) < self.max_protected;
             if affordable {
                 PROTECTED.fetch_add(1, Relaxed);
                 self.holes.set(self.holes.get() + 1);
@@ -84,8 +84,8 @@ impl Ledger {
             self.release(span);
         }
         let keeps = self.keeps as usize;
-        let (most, most_bytes) = (MOST.saturating_mul(keeps), MOST_BYTES.saturating_mul(keeps));
-        while self.freed.borrow().len() > most || self.freed_bytes.get() > most_bytes {
+        let (max_spans, max_bytes) = (MAX_SPANS.saturating_mul(keeps), MAX_BYTES.saturating_mul(keeps));
+        while self.freed.borrow().len() > max_spans || self.freed_bytes.get() > max_bytes {
             let oldest = self.freed.borrow_mut().pop_front();
             let Some((span, _)) = oldest else { break };
             self.forget_freed(&span);

@@ -40,7 +40,7 @@ pub(crate) struct Ledger {
     pub(super) table: RecordTable,
     page: usize,
     /// How many guards by protection all checked arenas together may have.
-    pub(super) most: usize,
+    pub(super) max_protected: usize,
     pub(super) generation: AtomicU32,
     pub(super) keeps: u32,
     /// The place of the newest live allocation.
@@ -135,7 +135,7 @@ impl Ledger {
             table: RecordTable::for_region(control.reserved())?,
             page: sys::page_size(),
             // Each costs two mappings; half of them are left to the rest of the program.
-            most: sys::max_mappings() / 4,
+            max_protected: sys::max_mappings() / 4,
             generation: AtomicU32::new(1),
             keeps: policy.generations,
             top: Cell::new(None),
@@ -259,11 +259,11 @@ impl Ledger {
         if self.control.guards_by_advice() {
             return true;
         }
-        let left = self.most.saturating_sub(PROTECTED.load(Relaxed));
+        let left = self.max_protected.saturating_sub(PROTECTED.load(Relaxed));
         let every = match left {
             0 => u64::MAX,
-            left if left >= self.most / 2 => 1,
-            left => (self.most / left).next_power_of_two() as u64,
+            left if left >= self.max_protected / 2 => 1,
+            left => (self.max_protected / left).next_power_of_two() as u64,
         };
         if self.every.get() < every {
             // Told once for each n, not again after every reset.

@@ -8,7 +8,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 
 /// How many spans one ring has room for.
-pub(super) const MOST: usize = 1 << 14;
+pub(super) const CAPACITY: usize = 1 << 14;
 
 /// Spans of offsets in bytes, all of whole pages, with the generation they ended in.
 pub(super) struct SpanQueue {
@@ -28,7 +28,7 @@ impl SpanQueue {
     }
 
     fn bytes() -> usize {
-        align_up_saturating(MOST * size_of::<[u32; 3]>(), sys::page_size())
+        align_up_saturating(CAPACITY * size_of::<[u32; 3]>(), sys::page_size())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,7 +36,7 @@ impl SpanQueue {
     }
 
     fn entry(&self, at: usize) -> *mut [u32; 3] {
-        self.entries.as_ptr().wrapping_add((self.first + at) % MOST)
+        self.entries.as_ptr().wrapping_add((self.first + at) % CAPACITY)
     }
 
     fn get(&self, at: usize) -> Option<(Range<usize>, u32)> {
@@ -52,13 +52,13 @@ impl SpanQueue {
 
     pub(super) fn pop_front(&mut self) -> Option<(Range<usize>, u32)> {
         let oldest = self.front()?;
-        (self.first, self.len) = ((self.first + 1) % MOST, self.len - 1);
+        (self.first, self.len) = ((self.first + 1) % CAPACITY, self.len - 1);
         Some(oldest)
     }
 
     /// Adds a span; the oldest, if there is no room for both.
     pub(super) fn push_back(&mut self, span: Range<usize>, generation: u32) -> Option<Range<usize>> {
-        let oldest = if self.len == MOST { self.pop_front() } else { None };
+        let oldest = if self.len == CAPACITY { self.pop_front() } else { None };
         // (Places of pages are 32 bits wide: see the table of records.)
         let [first, end] = [span.start, span.end].map(|offset| (offset / self.page) as u32);
         // SAFETY: there is room for one more entry.
@@ -89,17 +89,17 @@ mod tests {
         let span = |n: usize| n * page..(n + 1) * page;
         let mut queue = SpanQueue::new().unwrap();
         assert_eq!((queue.front(), queue.pop_front()), (None, None));
-        for n in 0..MOST {
+        for n in 0..CAPACITY {
             assert_eq!(queue.push_back(span(n), n as u32), None);
         }
-        assert_eq!(queue.push_back(span(MOST), 7), Some(span(0)));
-        assert_eq!(queue.len(), MOST);
-        assert!(queue.iter().eq((1..=MOST).map(span)));
-        for n in 1..MOST {
+        assert_eq!(queue.push_back(span(CAPACITY), 7), Some(span(0)));
+        assert_eq!(queue.len(), CAPACITY);
+        assert!(queue.iter().eq((1..=CAPACITY).map(span)));
+        for n in 1..CAPACITY {
             assert_eq!(queue.pop_front(), Some((span(n), n as u32)));
         }
         assert_eq!(queue.push_back(span(5), 9), None);
-        assert_eq!(queue.pop_front(), Some((span(MOST), 7)));
+        assert_eq!(queue.pop_front(), Some((span(CAPACITY), 7)));
         assert_eq!(queue.pop_front(), Some((span(5), 9)));
         assert_eq!(queue.pop_front(), None);
     }

@@ -92,9 +92,10 @@ impl RecordTable {
         let page = sys::page_size();
         let places = bytes / page;
         // Links between records are 32 bits wide.
-        let most = u32::MAX as usize;
-        if places >= most {
-            let limit = ("the records of a checked arena", most.saturating_mul(page) as u64, bytes as u64);
+        let max_places = u32::MAX as usize;
+        if places >= max_places {
+            let limit =
+                ("the records of a checked arena", max_places.saturating_mul(page) as u64, bytes as u64);
             return Err(GuardError::Limited { bytes, limit, error: sys::Errno::ENOMEM.into() });
         }
         let len = Self::bytes(places);

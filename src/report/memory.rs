@@ -13,7 +13,7 @@ use crate::sys::{self, Resource};
 use core::fmt;
 
 /// How many regions and growths are told.
-const MOST: usize = 8;
+const MAX_SHOWN: usize = 8;
 
 /// All that is known of a refusal: its `Display` is the whole report, the first line of which is the error's.
 ///
@@ -147,7 +147,7 @@ fn region(out: &mut dyn FactWriter, (role, name, id): (Role, &str, u64), stats: 
 fn regions(out: &mut dyn FactWriter) -> fmt::Result {
     out.section("regions", true)?;
     let mut before = (usize::MAX, u64::MAX);
-    for _ in 0..MOST {
+    for _ in 0..MAX_SHOWN {
         let size = |region: Monitor| Some(((region.stats()?.committed, region.id()?), region));
         let smaller = Monitor::live().filter_map(size).filter(|(size, _)| *size < before);
         let Some((size, next)) = smaller.max_by_key(|(size, _)| *size) else { break };
@@ -164,7 +164,7 @@ fn growths(out: &mut dyn FactWriter) -> fmt::Result {
     out.section("last growth", true)?;
     let now = stats::now_ns();
     let mut result = Ok(());
-    stats::each_recent(MOST, |event| {
+    stats::each_recent(MAX_SHOWN, |event| {
         let mut tell = || {
             out.entry()?;
             out.fact("by", FactValue::Bytes(event.bytes as u64))?;
@@ -263,9 +263,9 @@ fn machine(out: &mut dyn FactWriter) -> fmt::Result {
         out.fact("user_reserve", FactValue::Bytes(overcommit.user_reserve))?;
         out.fact("admin_reserve", FactValue::Bytes(overcommit.admin_reserve))?;
     }
-    if let Some((count, most)) = mappings {
+    if let Some((count, max)) = mappings {
         out.fact("mappings", FactValue::Count(count))?;
-        out.fact("mappings_most", FactValue::Count(most))?;
+        out.fact("mappings_most", FactValue::Count(max))?;
     }
     let pressure = core::str::from_utf8(pressure.get(..len).unwrap_or_default()).unwrap_or_default();
     if !pressure.is_empty() {

@@ -103,7 +103,7 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
-        Ok(Self::in_storage(VecStorage::with_most(len)?, 0))
+        Ok(Self::in_storage(VecStorage::with_max(len)?, 0))
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -140,8 +140,8 @@ impl<T> GrowVec<T> {
     }
 
     pub(super) fn refresh_room(&mut self) {
-        let most = self.storage.most();
-        self.room = if cfg!(highwater_fault) { most } else { most.min(self.storage.committed()) };
+        let max_len = self.storage.max_len();
+        self.room = if cfg!(highwater_fault) { max_len } else { max_len.min(self.storage.committed()) };
     }
 
     /// How many values there are.
@@ -164,7 +164,7 @@ impl<T> GrowVec<T> {
 
     /// How many values there may be. Before anything is reserved that is 0, unless `T` has no size.
     pub fn max_len(&self) -> usize {
-        self.storage.most()
+        self.storage.max_len()
     }
 
     /// The region that the values are in, once it is reserved.
@@ -269,7 +269,7 @@ impl<T> GrowVec<T> {
         // SAFETY: it was just written.
         match unsafe { opened.assume_init() } {
             Ok(storage) => {
-                self.room = storage.most();
+                self.room = storage.max_len();
                 // There is nothing in the old one to drop.
                 core::mem::forget(core::mem::replace(&mut self.storage, storage));
             }
@@ -347,7 +347,7 @@ impl<T> GrowVec<T> {
     /// many bytes that were.
     pub fn shrink_to(&mut self, len: usize) -> usize {
         // SAFETY: there is no value past `len`.
-        let given_back = unsafe { self.storage.trim(len.min(self.storage.most()).max(self.len)) };
+        let given_back = unsafe { self.storage.trim(len.min(self.storage.max_len()).max(self.len)) };
         self.refresh_room();
         given_back
     }
@@ -401,7 +401,7 @@ extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<VecStorage<T>, Bo
     let opened = storage.open(1).map(Region::control);
     place.write(match opened {
         // A reservation that the system made smaller may have no room for a value.
-        Ok(control) if storage.most() == 0 => Err(Box::new(storage.extent().too_long(control, 0, 1))),
+        Ok(control) if storage.max_len() == 0 => Err(Box::new(storage.extent().too_long(control, 0, 1))),
         Ok(_) => Ok(storage),
         Err(error) => Err(Box::new(error)),
     });

@@ -63,12 +63,12 @@ impl<T> GrowVec<T> {
 
     /// The length with `more` values, if it may get that long; reserves if nothing is reserved.
     fn check_len(&mut self, more: usize) -> Result<usize, OutOfMemory> {
-        if more > 0 && self.storage.most() == 0 && self.storage.region().is_none() {
+        if more > 0 && self.storage.max_len() == 0 && self.storage.region().is_none() {
             self.storage.open(more)?;
             self.refresh_room();
         }
         let len = self.len.saturating_add(more);
-        if len > self.storage.most() || len < more || len - more != self.len {
+        if len > self.storage.max_len() || len < more || len - more != self.len {
             return Err(self.storage.past_limit(self.len, len));
         }
         Ok(len)
@@ -88,7 +88,7 @@ impl<T> GrowVec<T> {
     /// quarter more. Only for a vector that is being made, whose values nobody has the address of.
     #[inline]
     pub(super) fn outgrow(&mut self, len: usize) -> Result<(), OutOfMemory> {
-        if self.len < self.storage.most() || self.len == 0 { Ok(()) } else { self.outgrow_now(len) }
+        if self.len < self.storage.max_len() || self.len == 0 { Ok(()) } else { self.outgrow_now(len) }
     }
 
     #[cold]

@@ -72,7 +72,7 @@ pub struct SharedVec<T> {
     storage: VecStorage<T>,
     marks: VecStorage<AtomicU8>,
     /// How many places and marks there are.
-    most: usize,
+    max_len: usize,
     /// Values come in through `&self`, as into a cell: a vector of `&'static str` is none of shorter lives.
     invariant: PhantomData<fn(T) -> T>,
 }
@@ -110,7 +110,7 @@ impl<T> SharedVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
-        Self::in_storage(VecStorage::with_most(len)?, Response::Abort).map_err(not_made)
+        Self::in_storage(VecStorage::with_max(len)?, Response::Abort).map_err(not_made)
     }
 
     /// A vector with policies of your own; sizes are in bytes.
@@ -131,19 +131,20 @@ impl<T> SharedVec<T> {
 
     /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
     fn assemble(storage: VecStorage<T>, marks: VecStorage<AtomicU8>, len: usize) -> Self {
-        let most = storage.most().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.most() });
+        let max_len =
+            storage.max_len().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.max_len() });
         SharedVec {
             order: CachePadded::new(PublicationOrder::new(len)),
             storage,
             marks,
-            most,
+            max_len,
             invariant: PhantomData,
         }
     }
 
     /// How many values there may be: as many as there are places and marks for.
     pub fn max_len(&self) -> usize {
-        self.most
+        self.max_len
     }
 
     /// How many values are published.
@@ -221,7 +222,7 @@ impl<T> SharedVec<T> {
                 Err(error) => panic_with(error),
             }
         }
-        match self.order.claim(self.most) {
+        match self.order.claim(self.max_len) {
             Some(place) => place,
             None => self.full(),
         }
@@ -231,12 +232,12 @@ impl<T> SharedVec<T> {
     #[inline(never)]
     #[track_caller]
     fn full(&self) -> ! {
-        panic_with(self.too_long(self.most))
+        panic_with(self.too_long(self.max_len))
     }
 
     fn try_claim(&self) -> Result<usize, OutOfMemory> {
         self.order.try_claim(|place| {
-            if place >= self.most {
+            if place >= self.max_len {
                 return Err(self.too_long(place));
             }
             if !self.storage.is_committed(place + 1) {
@@ -256,14 +257,14 @@ impl<T> SharedVec<T> {
     /// This thread has claimed the place, and not filled it yet.
     #[inline(always)]
     unsafe fn fill(&self, place: usize, value: T) {
-        // SAFETY: there are `most` places, and this one is nobody else's.
+        // SAFETY: there are `max_len` places, and this one is nobody else's.
         unsafe { self.storage.start().add(place).write(value) };
         if size_of::<T>() == 0 {
             // All values are the same one, and it is there: only their number is published.
             return self.order.count();
         }
         // SAFETY: there is a mark for every place. They are zero at first, as fresh memory is, and any byte is one.
-        self.order.publish(place, self.most, |place| unsafe { &*self.marks.start().add(place) });
+        self.order.publish(place, self.max_len, |place| unsafe { &*self.marks.start().add(place) });
     }
 
     #[cold]

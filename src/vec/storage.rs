@@ -10,11 +10,11 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
-/// Places for values of `T`, one after the other, at most [`most`](Self::most) of them.
+/// Places for values of `T`, one after the other, at most [`max_len`](Self::max_len) of them.
 pub(super) struct VecStorage<T> {
     start: NonNull<T>,
-    most: usize,
-    /// Whether `most` is less than what the region has room for: a greatest length of the vector's own.
+    max_len: usize,
+    /// Whether `max_len` is less than what the region has room for: a maximal length of the vector's own.
     is_bounded: bool,
     control: Option<&'static ControlBlock>,
     /// In a box: a vector is moved, and what is moved should be small.
@@ -27,10 +27,10 @@ impl<T> VecStorage<T> {
 
     /// No place, and nothing reserved; for a type without a size, any number of places.
     pub(super) const fn none() -> Self {
-        let most = if Self::SIZE == 0 { usize::MAX } else { 0 };
+        let max_len = if Self::SIZE == 0 { usize::MAX } else { 0 };
         VecStorage {
             start: NonNull::dangling(),
-            most,
+            max_len,
             is_bounded: false,
             control: None,
             region: None,
@@ -46,11 +46,11 @@ impl<T> VecStorage<T> {
         let base = region.as_ptr();
         // An alignment beyond the page's costs a part of the reservation.
         let offset = align_up(base.addr(), align_of::<T>()).map_or(usize::MAX, |start| start - base.addr());
-        let most = region.control().usable_bytes().saturating_sub(offset) / Self::SIZE;
-        let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| most > 0);
+        let max_len = region.control().usable_bytes().saturating_sub(offset) / Self::SIZE;
+        let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| max_len > 0);
         VecStorage {
             start: start.unwrap_or(NonNull::dangling()),
-            most,
+            max_len,
             is_bounded: false,
             control: Some(region.control()),
             region: Some(region),
@@ -58,24 +58,24 @@ impl<T> VecStorage<T> {
         }
     }
 
-    /// Places for `most` values.
+    /// Places for `max_len` values.
     ///
     /// # Errors
     /// When the system has fewer.
-    pub(super) fn with_most(most: usize) -> Result<Self, OutOfMemory> {
-        let bytes = Self::bytes_for(most).max(1);
+    pub(super) fn with_max(max_len: usize) -> Result<Self, OutOfMemory> {
+        let bytes = Self::bytes_for(max_len).max(1);
         let mut storage = Self::over(made(Builder::new().reserve(bytes))?);
-        if storage.most < most {
+        if storage.max_len < max_len {
             // (A reservation that is refused is made smaller.)
-            return Err(storage.past_limit(0, most));
+            return Err(storage.past_limit(0, max_len));
         }
-        (storage.is_bounded, storage.most) = (true, most);
+        (storage.is_bounded, storage.max_len) = (true, max_len);
         Ok(storage)
     }
 
     /// As many places as other values have, under the same name and with the same answers to a refusal.
     pub(super) fn beside<U>(values: &VecStorage<U>, response: Response) -> Result<Self, BuildError> {
-        let bytes = values.most.saturating_mul(Self::SIZE).max(1);
+        let bytes = values.max_len.saturating_mul(Self::SIZE).max(1);
         let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
         let Some(control) = values.control() else {
             return Ok(Self::over(fallible::boxed(builder.try_build()?)?));
@@ -114,8 +114,8 @@ impl<T> VecStorage<T> {
     }
 
     #[inline(always)]
-    pub(super) fn most(&self) -> usize {
-        self.most
+    pub(super) fn max_len(&self) -> usize {
+        self.max_len
     }
 
     pub(super) fn region(&self) -> Option<&Region> {
@@ -129,9 +129,9 @@ impl<T> VecStorage<T> {
 
     /// How many places, from the first one on, are committed.
     pub(super) fn committed(&self) -> usize {
-        let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return self.most };
+        let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return self.max_len };
         let committed = control.base().addr() + control.frontier.get();
-        (committed.saturating_sub(self.start.addr().get()) / Self::SIZE).min(self.most)
+        (committed.saturating_sub(self.start.addr().get()) / Self::SIZE).min(self.max_len)
     }
 
     /// Whether the first `len` places are committed.
@@ -150,7 +150,7 @@ impl<T> VecStorage<T> {
     #[inline(never)]
     pub(super) fn commit(&self, used: usize, len: usize, why: GrowReason) -> Result<(), OutOfMemory> {
         let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return Ok(()) };
-        if len > self.most {
+        if len > self.max_len {
             return Err(self.too_long(control, used, len));
         }
         let (from, to) = (self.offset(control, used), self.offset(control, len));
@@ -193,8 +193,8 @@ impl<T> VecStorage<T> {
     /// Where the places are, and how many.
     #[inline(always)]
     pub(super) fn extent(&self) -> StorageExtent {
-        let (start, most) = (self.start.addr().get(), self.most);
-        StorageExtent { start, size: Self::SIZE, most, is_bounded: self.is_bounded }
+        let (start, max_len) = (self.start.addr().get(), self.max_len);
+        StorageExtent { start, size: Self::SIZE, max_len, is_bounded: self.is_bounded }
     }
 
     /// Gives committed memory past the first `len` places back, and returns how many bytes that were.
@@ -217,7 +217,7 @@ impl<T> VecStorage<T> {
 pub(super) struct StorageExtent {
     start: usize,
     size: usize,
-    most: usize,
+    max_len: usize,
     is_bounded: bool,
 }
 
@@ -227,12 +227,13 @@ impl StorageExtent {
     #[inline(never)]
     pub(super) fn too_long(self, control: &'static ControlBlock, used: usize, len: usize) -> OutOfMemory {
         // What is left at a region's end, too little for a value, is nobody's limit.
-        let most = if self.is_bounded { self.most.saturating_mul(self.size) } else { control.usable_bytes() };
+        let max_bytes =
+            if self.is_bounded { self.max_len.saturating_mul(self.size) } else { control.usable_bytes() };
         self.refused(
             control,
             used,
             len,
-            Refusal::past_limit(len.saturating_mul(self.size), most, control.requested_reserve()),
+            Refusal::past_limit(len.saturating_mul(self.size), max_bytes, control.requested_reserve()),
         )
     }
 
@@ -251,7 +252,7 @@ impl StorageExtent {
     fn offset(self, control: &ControlBlock, len: usize) -> usize {
         let first = self.start.wrapping_sub(control.base().addr());
         // Without places, or without sizes, there is no first one.
-        if self.most == 0 || self.size == 0 { 0 } else { first + len.saturating_mul(self.size) }
+        if self.max_len == 0 || self.size == 0 { 0 } else { first + len.saturating_mul(self.size) }
     }
 }
 

@@ -192,7 +192,7 @@ unsafe extern "C" fn hw_arena_committed(arena: *const HwArena) -> usize {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_limit(arena: *const HwArena) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { of(arena, 0, |arena| arena.remote().map_or(0, |region| region.most())) }
+    unsafe { of(arena, 0, |arena| arena.remote().map_or(0, |region| region.usable_bytes())) }
 }
 
 #[unsafe(no_mangle)]

@@ -78,7 +78,7 @@ fn misused(position: *const u8, align: usize) -> Result<CursorRegion, HwError> {
 
 /// Where the bytes that may be used end, committed or not; the minimum alignment keeps to it.
 fn end_of(region: CursorRegion) -> usize {
-    let end = region.base().addr() + region.most();
+    let end = region.base().addr() + region.usable_bytes();
     end - end % MIN_ALIGN
 }
 

@@ -47,7 +47,7 @@ fn wrong(cursor: &HwCursor, align: usize) -> Option<String> {
     let Some(region) = (unsafe { CursorRegion::at(position) }) else {
         return Some(format!("the cursor's position {position:p} is in no arena: was it freed?"));
     };
-    let end = region.base().wrapping_add(region.most());
+    let end = region.base().wrapping_add(region.usable_bytes());
     if limit > end && limit > position {
         return Some(format!(
             "the cursor's limit {limit:p} is beyond what its arena allows, {end:p}: refresh it (hw_refresh)"

@@ -41,7 +41,7 @@ fn wanted(vec: &Vec, element: usize, more: usize) -> (usize, usize) {
 /// Commits room for `more` values.
 fn commit(vec: &mut Vec, region: CursorRegion, element: usize, more: usize) -> Result<(), OutOfMemory> {
     let (used, bytes) = wanted(vec, element, more);
-    let position = region.base().wrapping_add(used.min(region.most()));
+    let position = region.base().wrapping_add(used.min(region.usable_bytes()));
     region.extend(position, 0, bytes, true)?;
     vec.capacity = capacity(vec, region, element);
     Ok(())
