@@ -6,6 +6,7 @@
 //! a public interface instead.
 //!
 //! - [`sys`]: the layer over the operating system: memory, files, processes, locks, one-line messages
+//! - [`heap`]: a thread's part of a heap, and the record that a process on the malloc library leaves
 //! - [`math`]: the arithmetic of pages, bumps, growth steps and random numbers
 
 pub use crate::report::Bytes;
@@ -21,4 +22,11 @@ pub mod sys {
         BootArena, OnceState, ReentrantOnce, SpinGuard, SpinLock, TextBuffer, abort_with, preserve_errno,
         write_line, write_line_to,
     };
+}
+
+/// A heap from the inside. Some methods of [`Heap`](crate::heap::Heap) exist only with the feature as well.
+#[cfg(feature = "heap")]
+pub mod heap {
+    pub use crate::heap::record;
+    pub use crate::heap::{ThreadHeap, ThreadSlot};
 }

@@ -14,6 +14,8 @@ mod grow;
 pub mod guard;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+#[cfg(feature = "heap")]
+#[cfg_attr(docsrs, doc(cfg(feature = "heap")))]
 pub mod heap;
 #[cfg(feature = "internal")]
 pub mod internal;

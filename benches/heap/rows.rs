@@ -3,7 +3,7 @@
 use super::contenders::{ARENA, AT_ONCE};
 use super::support::{Random, nanoseconds_each};
 use highwater::Arena;
-use highwater::heap::{Blocks, Bump, General, Heap, Kind, Stack};
+use highwater::heap::{Blocks, Bump, General, Heap, HeapPolicy, Stack};
 use std::alloc::Layout;
 use std::ffi::c_void;
 use std::hint::black_box;
@@ -66,7 +66,7 @@ unsafe extern "C" fn our_free(block: *mut c_void) {
 }
 
 fn functions(works_as: &str) -> Functions {
-    let kind: Kind = match works_as {
+    let kind: HeapPolicy = match works_as {
         "general" => General::new().into(),
         AT_ONCE => General::new().retires_at_once().into(),
         "stack" => Stack::new().into(),

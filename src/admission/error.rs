@@ -107,6 +107,7 @@ impl OutOfMemory {
     }
 
     /// Whether it was made up: then trying again with less is not the point.
+    #[cfg(feature = "heap")]
     pub(crate) fn is_injected(&self) -> bool {
         self.refusal.is_injected()
     }

@@ -17,7 +17,9 @@ mod sources;
 pub use admit::{committed_bytes, process_limit, set_process_limit};
 pub(crate) use available::available;
 pub use cause::Cause;
-pub(crate) use cause::{Reason, Refusal, explain, explain_call};
+#[cfg(feature = "heap")]
+pub(crate) use cause::explain_call;
+pub(crate) use cause::{Reason, Refusal, explain};
 pub(crate) use error::RefusedRequest;
 pub use error::{AllocErr, AllocOrInitError, OutOfMemory};
 pub(crate) use inject::set as set_injection;

@@ -2,8 +2,7 @@
 
 use super::{General, Heap};
 use crate::policy::{Growth, Headroom, Reserve};
-use crate::sys::abort_with;
-use crate::sys::{BootArena, OnceState, ReentrantOnce};
+use crate::sys::{BootArena, OnceState, ReentrantOnce, abort_with};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 

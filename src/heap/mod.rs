@@ -5,7 +5,7 @@
 //!
 //! let heap = Heap::builder().name("blocks").build();
 //! let block = heap.allocate(100, 16)?;
-//! // SAFETY: the block has 100 bytes and more, and nobody else knows of it.
+//! // SAFETY: the block has at least 100 bytes, and this is the only pointer to it.
 //! unsafe {
 //!     block.write_bytes(7, 100);
 //!     let block = heap.reallocate(block, 1000, 16)?;
@@ -16,30 +16,34 @@
 //! # Ok::<(), highwater::heap::HeapError>(())
 //! ```
 
+mod backing;
 mod block;
+mod block_allocator;
 mod bump;
 mod error;
-mod front;
 mod general;
 #[cfg(feature = "global-alloc")]
 mod global;
-mod ground;
+mod header_secret;
+mod heap_type;
+mod inspect;
+#[cfg(feature = "internal")]
+mod internal;
 mod options;
-pub(crate) mod policy;
-#[doc(hidden)]
+#[cfg(feature = "internal")]
 pub mod record;
 mod stack;
-mod stamp;
 mod stats;
 
 pub use error::HeapError;
-pub use front::Heap;
-#[doc(hidden)]
-pub use general::{Local, Native, ThreadSlot};
+#[cfg(feature = "internal")]
+pub use general::{ThreadHeap, ThreadSlot};
 #[cfg(feature = "global-alloc")]
 pub use global::Global;
-pub use options::{Blocks, Bump, Fit, General, Kind, Stack};
+pub use heap_type::Heap;
+pub use options::{Blocks, Bump, Fit, General, HeapPolicy, MIN_ALIGN, Stack};
 pub use stats::HeapStats;
 
-/// What every block is aligned to, in bytes, unless an option of the policy says otherwise.
-pub const MIN_ALIGN: usize = 16;
+/// The former name of [`HeapPolicy`].
+#[deprecated(since = "0.2.0", note = "renamed to `HeapPolicy`")]
+pub type Kind = HeapPolicy;

@@ -1,50 +1,53 @@
-//! What a heap may be told: plain data.
+//! The options of a heap: how it places its blocks.
+
+/// The minimum alignment of every block, in bytes, unless an option of the policy says otherwise.
+pub const MIN_ALIGN: usize = 16;
 
 /// How a heap places its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum HeapPolicy {
     /// Many sizes, many threads, in any order: the default.
     General(General),
     /// One list of free blocks with boundary tags.
     Blocks(Blocks),
-    /// Bumped upwards and given back from the top.
+    /// A stack: allocated upwards, freed from the top.
     Stack(Stack),
-    /// Bumped upwards through slices, which are used again as a whole.
+    /// A bump pointer through slices; a slice is reused when all of its blocks are free.
     Bump(Bump),
 }
 
-impl Default for Kind {
+impl Default for HeapPolicy {
     fn default() -> Self {
-        Kind::General(General::new())
+        HeapPolicy::General(General::new())
     }
 }
 
-impl From<General> for Kind {
+impl From<General> for HeapPolicy {
     fn from(general: General) -> Self {
-        Kind::General(general)
+        HeapPolicy::General(general)
     }
 }
 
-impl From<Blocks> for Kind {
+impl From<Blocks> for HeapPolicy {
     fn from(blocks: Blocks) -> Self {
-        Kind::Blocks(blocks)
+        HeapPolicy::Blocks(blocks)
     }
 }
 
-impl From<Stack> for Kind {
+impl From<Stack> for HeapPolicy {
     fn from(stack: Stack) -> Self {
-        Kind::Stack(stack)
+        HeapPolicy::Stack(stack)
     }
 }
 
-impl From<Bump> for Kind {
+impl From<Bump> for HeapPolicy {
     fn from(bump: Bump) -> Self {
-        Kind::Bump(bump)
+        HeapPolicy::Bump(bump)
     }
 }
 
-/// The options of [`Kind::General`].
+/// The options of [`HeapPolicy::General`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct General {
     pub(crate) checks: bool,
@@ -52,12 +55,12 @@ pub struct General {
 }
 
 impl General {
-    /// As fast as it can be.
+    /// The fastest settings: no checks.
     pub const fn new() -> Self {
         General { checks: false, retires_at_once: false }
     }
 
-    /// Gives a page back at the moment that it is empty, to show what that costs.
+    /// Retires a page as soon as it is empty, to measure what that costs.
     #[doc(hidden)]
     #[must_use]
     pub const fn retires_at_once(mut self) -> Self {
@@ -65,9 +68,9 @@ impl General {
         self
     }
 
-    /// Whether a double free, and an address inside a block, are found whatever happened since. It takes a bit for every
-    /// 16 bytes, and time for every call. Without it that is done for large blocks, and for those of other threads as well
-    /// as it can be; of this thread's small blocks any address is believed.
+    /// Whether every double free, and every free of an address inside a block, is detected. Costs one bit for every 16
+    /// bytes, and time in every call. Without it, such errors are detected for large blocks, and for other threads' blocks
+    /// where possible; a free of one of the calling thread's small blocks is not checked.
     #[must_use]
     pub const fn checked(mut self, finds_all: bool) -> Self {
         self.checks = finds_all;
@@ -78,14 +81,14 @@ impl General {
 /// Which free block serves a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fit {
-    /// The smallest that is large enough, of equals the lowest.
+    /// The smallest one that is large enough; among equals, the one with the lowest address.
     #[default]
     Best,
-    /// The lowest that is large enough.
+    /// The one with the lowest address that is large enough.
     First,
 }
 
-/// The options of [`Kind::Blocks`].
+/// The options of [`HeapPolicy::Blocks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocks {
     pub(crate) fit: Fit,
@@ -106,15 +109,15 @@ impl Blocks {
         self
     }
 
-    /// How many bytes the heap is made larger than the first request needs, and how many free bytes it keeps at its
-    /// end when it shrinks. It does so when twice as many, and half of it, are free there.
+    /// How many bytes more than the first request the heap commits at first, and how many free bytes it keeps at its end
+    /// when it shrinks. It shrinks when twice as many bytes, and half of the heap, are free there.
     #[must_use]
     pub const fn margin(mut self, bytes: usize) -> Self {
         self.margin = bytes;
         self
     }
 
-    /// Locks nothing.
+    /// Takes no lock.
     ///
     /// # Safety
     /// No two calls to the heap overlap in time.
@@ -131,7 +134,7 @@ impl Default for Blocks {
     }
 }
 
-/// The options of [`Kind::Stack`].
+/// The options of [`HeapPolicy::Stack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stack {
     pub(crate) align: usize,
@@ -142,24 +145,24 @@ pub struct Stack {
 impl Stack {
     /// Blocks aligned to 16 bytes, errno left alone, any number of threads.
     pub const fn new() -> Self {
-        Stack { align: super::MIN_ALIGN, sets_errno: false, is_single: false }
+        Stack { align: MIN_ALIGN, sets_errno: false, is_single: false }
     }
 
-    /// What every block is aligned to at least: bytes, a power of two, 8 or more.
+    /// The minimum alignment of every block, in bytes: a power of two, at least 8.
     #[must_use]
     pub const fn align(mut self, bytes: usize) -> Self {
         self.align = bytes;
         self
     }
 
-    /// Whether a refusal sets errno: ENOMEM where memory ran out, EINVAL for a bad argument.
+    /// Whether an error sets errno: ENOMEM when memory ran out, EINVAL for a bad argument.
     #[must_use]
     pub const fn errno(mut self, sets: bool) -> Self {
         self.sets_errno = sets;
         self
     }
 
-    /// Locks nothing.
+    /// Takes no lock.
     ///
     /// # Safety
     /// No two calls to the heap overlap in time.
@@ -176,7 +179,7 @@ impl Default for Stack {
     }
 }
 
-/// The options of [`Kind::Bump`].
+/// The options of [`HeapPolicy::Bump`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bump {
     pub(crate) slice: usize,
@@ -191,28 +194,28 @@ impl Bump {
         Bump { slice: 1 << 20, grain: 16, diagnoses: false, is_single: false }
     }
 
-    /// The size of a slice: bytes, a power of two, from 64 KiB to 1 GiB.
+    /// The size of a slice in bytes: a power of two from 64 KiB to 1 GiB.
     #[must_use]
     pub const fn slice(mut self, bytes: usize) -> Self {
         self.slice = bytes;
         self
     }
 
-    /// What sizes are rounded up to and blocks are aligned to at least: 8 or 16 bytes.
+    /// What sizes are rounded up to, and the minimum alignment of every block: 8 or 16 bytes.
     #[must_use]
     pub const fn grain(mut self, bytes: usize) -> Self {
         self.grain = bytes;
         self
     }
 
-    /// Whether the first refusal writes one line on standard error.
+    /// Whether the first refusal writes one line to standard error.
     #[must_use]
     pub const fn diagnose(mut self, says: bool) -> Self {
         self.diagnoses = says;
         self
     }
 
-    /// Locks nothing.
+    /// Takes no lock.
     ///
     /// # Safety
     /// No two calls to the heap overlap in time.

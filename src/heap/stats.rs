@@ -10,7 +10,7 @@ pub struct HeapStats {
     pub live_blocks: usize,
     /// What their owners may use of them: the sum of their usable sizes.
     pub live_bytes: usize,
-    /// The largest `live_bytes` there has been; of [`Kind::General`](super::Kind::General) the largest sum of the slices
+    /// The largest `live_bytes` there has been; of [`HeapPolicy::General`](super::HeapPolicy::General) the largest sum of the slices
     /// that were in use, which is more.
     pub peak_live_bytes: usize,
     /// How much of the region the heap uses now: blocks, what it keeps about them, and what is free between them.

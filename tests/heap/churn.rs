@@ -2,7 +2,7 @@
 //! allocated and by others, in every order.
 
 use crate::tagged;
-use highwater::heap::{Blocks, Bump, Fit, General, Heap, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapPolicy, Stack};
 use std::sync::mpsc;
 use tagged::{ORDERS, Order, Random, Tagged, arrange, churn, comes_together};
 
@@ -12,7 +12,7 @@ const THREADS: usize = 3;
 const SHAPES: [(usize, usize); 4] = [(16, 1), (16, 300), (64, 2000), (9000, 20)];
 
 fn each_kind(work: impl Fn(&Heap, Order)) {
-    let kinds: [Kind; 6] = [
+    let kinds: [HeapPolicy; 6] = [
         General::new().into(),
         General::new().checked(true).into(),
         Blocks::new().into(),

@@ -1,10 +1,10 @@
 //! Every mistake has its name, and changes nothing.
 
-use highwater::heap::{Blocks, Bump, Fit, Heap, HeapError, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, Heap, HeapError, HeapPolicy, Stack};
 use highwater::{BuildError, Cause};
 use std::ptr::NonNull;
 
-fn kinds() -> [Kind; 4] {
+fn kinds() -> [HeapPolicy; 4] {
     [
         Blocks::new().into(),
         Blocks::new().fit(Fit::First).margin(0).into(),
@@ -13,7 +13,7 @@ fn kinds() -> [Kind; 4] {
     ]
 }
 
-fn heap(kind: Kind) -> Heap {
+fn heap(kind: HeapPolicy) -> Heap {
     Heap::builder().reserve(64 << 20).policy(kind).build()
 }
 
@@ -183,8 +183,8 @@ fn what_is_no_block_and_never_was() {
             let no_block = near(blocks[1], inside);
             let is_named = |error: &HeapError| match (kind, error) {
                 // What was freed on the stack keeps its place until the top comes down.
-                (Kind::Stack(_), HeapError::InsideBlock { block, .. }) => *block == address(blocks[1]),
-                (Kind::Stack(_), _) => false,
+                (HeapPolicy::Stack(_), HeapError::InsideBlock { block, .. }) => *block == address(blocks[1]),
+                (HeapPolicy::Stack(_), _) => false,
                 (_, error) => *error == HeapError::NotABlock { address: address(no_block) },
             };
             refused(&heap, no_block, is_named);
@@ -216,7 +216,7 @@ fn blocks_of_before_a_reset() {
 #[test]
 fn what_is_written_beside_a_block_is_found() {
     // Bumped blocks have nothing beside them.
-    for kind in kinds().into_iter().filter(|kind| !matches!(kind, Kind::Bump(_))) {
+    for kind in kinds().into_iter().filter(|kind| !matches!(kind, HeapPolicy::Bump(_))) {
         for (before, bytes) in [(false, 1), (false, 16), (true, 1), (true, 8), (true, 16)] {
             let heap = heap(kind);
             let blocks = [48, 48, 48].map(|size| heap.allocate(size, 16).unwrap());
@@ -241,7 +241,7 @@ fn what_is_written_beside_a_block_is_found() {
 
 #[test]
 fn what_is_written_to_a_free_block_is_found() {
-    for kind in [Kind::from(Blocks::new()), Blocks::new().fit(Fit::First).into()] {
+    for kind in [HeapPolicy::from(Blocks::new()), Blocks::new().fit(Fit::First).into()] {
         let heap = heap(kind);
         let blocks = [48; 9].map(|size| heap.allocate(size, 16).unwrap());
         for i in [1, 3, 5, 7] {
@@ -256,7 +256,7 @@ fn what_is_written_to_a_free_block_is_found() {
 
 #[test]
 fn options_that_cannot_be_had() {
-    let refused: [(Kind, usize); 6] = [
+    let refused: [(HeapPolicy, usize); 6] = [
         (Stack::new().align(0).into(), 0),
         (Stack::new().align(24).into(), 24),
         (Stack::new().align(1 << 20).into(), 1 << 20),

@@ -1,12 +1,12 @@
 //! What each policy promises beyond what all of them do: where blocks go, and what comes back when.
 
 use crate::support;
-use highwater::heap::{Blocks, Bump, Fit, Heap, HeapError, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, Heap, HeapError, HeapPolicy, Stack};
 use highwater::oom::Injection;
 use highwater::{Cause, Growth};
 use std::ptr::NonNull;
 
-fn heap(kind: impl Into<Kind>) -> Heap {
+fn heap(kind: impl Into<HeapPolicy>) -> Heap {
     Heap::builder().reserve(64 << 20).head(0).growth(Growth::Fixed(4096)).policy(kind).build()
 }
 

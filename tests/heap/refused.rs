@@ -1,13 +1,13 @@
 //! Growth that is refused: at every place where it can be, by name, and nothing is lost by it.
 
 use crate::support;
-use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapError, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapError, HeapPolicy, Stack};
 use highwater::oom::{self, Injection};
 use highwater::{Cause, Growth, GuardPolicy, Headroom};
 use proptest::prelude::*;
 use std::ptr::NonNull;
 
-fn kinds() -> [Kind; 5] {
+fn kinds() -> [HeapPolicy; 5] {
     [
         Blocks::new().margin(8192).into(),
         Blocks::new().fit(Fit::First).margin(0).into(),
@@ -18,7 +18,7 @@ fn kinds() -> [Kind; 5] {
 }
 
 /// Small steps, so that there is much to refuse.
-fn heap(kind: Kind, injection: Injection) -> Heap {
+fn heap(kind: HeapPolicy, injection: Injection) -> Heap {
     let builder = Heap::builder().reserve(64 << 20).head(0).growth(Growth::Fixed(4096));
     builder.headroom(Headroom::Off).inject(injection).policy(kind).build()
 }
@@ -104,7 +104,7 @@ fn every_single_growth_may_be_refused() {
         for nth in (1..8.min(commits)).chain((8..commits).step_by(1 + commits as usize / 8)) {
             let refusals = program(&heap(kind, Injection::nth(nth)));
             // (A slice of `Bump` that is free may do instead.)
-            let is_right = refusals == 1 || refusals == 0 && matches!(kind, Kind::Bump(_));
+            let is_right = refusals == 1 || refusals == 0 && matches!(kind, HeapPolicy::Bump(_));
             assert!(is_right, "{kind:?}, refused the {nth}th of {commits}: {refusals}");
         }
     }
@@ -193,7 +193,7 @@ pub const CASES: &[support::Case] = &[("margin", a_margin_is_not_insisted_on)];
 
 #[test]
 fn what_is_committed_beyond_a_limit_or_a_guard_is_not_handed_out() {
-    let kinds: [Kind; 4] =
+    let kinds: [HeapPolicy; 4] =
         [General::new().into(), Blocks::new().into(), Stack::new().into(), Bump::new().into()];
     for kind in kinds {
         for growth in [Growth::Upfront, Growth::Fixed(8 << 20)] {

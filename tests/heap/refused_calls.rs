@@ -4,12 +4,12 @@
 use crate::heap_model;
 use crate::support;
 use heap_model::{Call, Model, Order, Outcome, Setup, Step, Which, Wrong};
-use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapError, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapError, HeapPolicy, Stack};
 use highwater::oom::Injection;
 use highwater::{Cause, Growth};
 use std::ptr::NonNull;
 
-fn kinds() -> [Kind; 9] {
+fn kinds() -> [HeapPolicy; 9] {
     [
         General::new().into(),
         General::new().checked(true).into(),
@@ -23,7 +23,7 @@ fn kinds() -> [Kind; 9] {
     ]
 }
 
-fn setup(kind: Kind, injection: Option<Injection>) -> Setup {
+fn setup(kind: HeapPolicy, injection: Option<Injection>) -> Setup {
     Setup { kind, reserve: 256 << 20, limit: None, growth: Growth::Fixed(4096), injection }
 }
 
@@ -76,7 +76,7 @@ fn program() -> Vec<Step> {
 }
 
 /// How often a region grows if nothing is refused.
-fn growths(kind: Kind) -> u64 {
+fn growths(kind: HeapPolicy) -> u64 {
     let mut model = Model::new(setup(kind, Some(Injection::nth(u64::MAX))), false);
     for step in program() {
         assert_ne!(model.step(step), Outcome::Refused, "{kind:?}: {step:?}");
@@ -107,7 +107,7 @@ fn every_growth_of_every_call_is_refused_once() {
             model.end();
         }
         // (The general heap looks for empty pages when it is refused, and may find some.)
-        let is_general = matches!(kind, Kind::General(_));
+        let is_general = matches!(kind, HeapPolicy::General(_));
         assert!(seen == all || (is_general && seen < all && seen >= all / 2), "{kind:?}: {seen} of {all}");
     }
 }

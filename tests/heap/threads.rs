@@ -1,14 +1,14 @@
 //! Several threads, forks, and the kernel as a reader and writer of blocks.
 
 use crate::support;
-use highwater::heap::{Blocks, Bump, Fit, General, Heap, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, Heap, HeapPolicy, Stack};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 
-fn kinds() -> [Kind; 5] {
+fn kinds() -> [HeapPolicy; 5] {
     [
         General::new().into(),
         Blocks::new().into(),
@@ -98,7 +98,7 @@ fn eight_threads_hand_their_blocks_on() {
         let stats = heap.stats();
         assert_eq!((stats.live_blocks, stats.live_bytes), (0, 0), "{kind:?}");
         // (What threads hold is in no run.)
-        if kind != Kind::default() {
+        if kind != HeapPolicy::default() {
             assert_eq!(stats.largest_free_run, stats.free_bytes, "{kind:?}");
         }
     }

@@ -1,10 +1,10 @@
 //! Blocks that are asked for with zeros in them.
 
 use crate::support;
-use highwater::heap::{Blocks, Bump, General, Heap, HeapError, Kind, Stack};
+use highwater::heap::{Blocks, Bump, General, Heap, HeapError, HeapPolicy, Stack};
 use std::ptr::NonNull;
 
-fn kinds() -> [Kind; 5] {
+fn kinds() -> [HeapPolicy; 5] {
     [
         General::new().into(),
         General::new().checked(true).into(),
@@ -14,7 +14,7 @@ fn kinds() -> [Kind; 5] {
     ]
 }
 
-fn heap(kind: Kind) -> Heap {
+fn heap(kind: HeapPolicy) -> Heap {
     Heap::builder().reserve(1 << 30).policy(kind).build()
 }
 

@@ -4,4 +4,4 @@ mod border;
 mod counter;
 mod frontier;
 mod order;
-mod remote;
+mod remote_free;

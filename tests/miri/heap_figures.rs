@@ -3,12 +3,12 @@
 //! That they look at none shows under Miri (`.ci/deep`): a block that is free when it is reached may be somebody's, who
 //! writes to it, by the time that it is read.
 
-use highwater::heap::{Blocks, Bump, General, Heap, Kind, Stack};
+use highwater::heap::{Blocks, Bump, General, Heap, HeapPolicy, Stack};
 use std::ptr::NonNull;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-fn kinds() -> [Kind; 5] {
+fn kinds() -> [HeapPolicy; 5] {
     [
         General::new().into(),
         General::new().checked(true).into(),
@@ -28,7 +28,7 @@ struct Block(NonNull<u8>);
 // SAFETY: a block belongs to whoever has this.
 unsafe impl Send for Block {}
 
-fn heap(kind: Kind) -> Heap {
+fn heap(kind: HeapPolicy) -> Heap {
     Heap::builder().reserve(if cfg!(miri) { 4 << 20 } else { 256 << 20 }).policy(kind).build()
 }
 

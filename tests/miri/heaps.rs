@@ -1,12 +1,12 @@
 //! Heaps of every policy.
 
 use super::MANY;
-use highwater::heap::{Blocks, Bump, General, Heap, Kind, Stack};
+use highwater::heap::{Blocks, Bump, General, Heap, HeapPolicy, Stack};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 fn heaps() -> impl Iterator<Item = Heap> {
-    let kinds: [Kind; 5] = [
+    let kinds: [HeapPolicy; 5] = [
         General::new().into(),
         General::new().checked(true).into(),
         Blocks::new().into(),

@@ -8,7 +8,8 @@ use core::ffi::{c_int, c_void};
 use core::hint::cold_path;
 use core::ptr::{NonNull, null_mut};
 use highwater::Cause;
-use highwater::heap::{HeapError, Local, ThreadSlot};
+use highwater::heap::HeapError;
+use highwater::internal::heap::{ThreadHeap, ThreadSlot};
 use highwater::internal::sys::OnceState;
 
 /// What every block is aligned to, in bytes.
@@ -70,7 +71,7 @@ pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
     // (Then errno stays as it is, and so does what is noted of the region.)
     if let Some(process) = process::made()
         && !process.looks
-        && let Some(block) = process.heap.at_once(size.max(1), align.max(ALIGN))
+        && let Some(block) = process.heap.allocate_locked_fast(size.max(1), align.max(ALIGN))
     {
         return block.as_ptr().cast();
     }
@@ -82,7 +83,7 @@ pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
 pub(crate) fn place_larger(size: usize) -> *mut c_void {
     let local = Slot::get(0);
     // (One compare for both ends.)
-    if !(Local::MOST + 1..=Local::MOST_SMALL).contains(&size) {
+    if !(ThreadHeap::MAX_DIRECT + 1..=ThreadHeap::MAX_SMALL).contains(&size) {
         return place(size, ALIGN);
     }
     if local.is_null() {
@@ -90,7 +91,7 @@ pub(crate) fn place_larger(size: usize) -> *mut c_void {
         return place(size, ALIGN);
     }
     // SAFETY: the slot's entry is the calling thread's, and the size was compared.
-    match unsafe { Local::take_larger(local, size) } {
+    match unsafe { ThreadHeap::allocate_small(local, size) } {
         Some(block) => block.as_ptr().cast(),
         None => place(size, ALIGN),
     }
@@ -208,7 +209,7 @@ pub(crate) unsafe fn take(block: *mut c_void) {
     if let Some(process) = process::made()
         && !process.looks
         // SAFETY: the caller's promise.
-        && unsafe { process.heap.back_at_once(block) }
+        && unsafe { process.heap.deallocate_locked_fast(block) }
     {
         return;
     }

@@ -2,7 +2,8 @@
 
 use crate::wrong;
 use core::ptr::NonNull;
-use highwater::heap::{Heap, HeapError, ThreadSlot};
+use highwater::heap::{Heap, HeapError};
+use highwater::internal::heap::ThreadSlot;
 
 /// What a block has more than was asked for, at least: the size, and some bytes before it.
 const MORE: usize = 16;

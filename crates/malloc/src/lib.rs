@@ -30,7 +30,7 @@ mod wrong;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::{c_int, c_void};
-use highwater::heap::{Local, ThreadSlot};
+use highwater::internal::heap::{ThreadHeap, ThreadSlot};
 use highwater::internal::sys::BootArena;
 use slot::Slot;
 
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
         return calls::place_larger(size);
     }
     // SAFETY: the slot's entry is the calling thread's, and there is one, for sizes up to what was compared.
-    match unsafe { Local::take(Slot::get(0), size) } {
+    match unsafe { ThreadHeap::allocate_direct(Slot::get(0), size) } {
         Some(block) => block.as_ptr().cast(),
         None => calls::place(size, calls::ALIGN),
     }
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
     // (A thread has an entry only when there is a heap, which is a general one. Null is in no heap.)
     if !Slot::get(0).is_null()
         // SAFETY: as above, and the caller's promise.
-        && unsafe { process::known().heap.take_back(block.cast()) }
+        && unsafe { process::known().heap.deallocate_local(block.cast()) }
     {
         return;
     }
@@ -97,7 +97,9 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
         return calls::place_zeroed(size);
     }
     // SAFETY: as in `malloc`.
-    let Some(block) = (unsafe { Local::take(Slot::get(0), size) }) else { return calls::place_zeroed(size) };
+    let Some(block) = (unsafe { ThreadHeap::allocate_direct(Slot::get(0), size) }) else {
+        return calls::place_zeroed(size);
+    };
     // SAFETY: a fresh block of so many bytes.
     unsafe { block.write_bytes(0, size) };
     block.as_ptr().cast()

@@ -13,7 +13,7 @@
 use crate::environment;
 use core::fmt;
 use core::str;
-use highwater::heap::{Blocks, Bump, Fit, General, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, HeapPolicy, Stack};
 use highwater::internal::sys::write_line;
 
 /// How long the directory's name may be.
@@ -23,7 +23,7 @@ const PATH: usize = 1024;
 const SAMPLED: u32 = 1000;
 
 pub(crate) struct Options {
-    pub(crate) kind: Kind,
+    pub(crate) kind: HeapPolicy,
     pub(crate) reserve: Option<usize>,
     pub(crate) limit: Option<usize>,
     pub(crate) headroom: bool,
@@ -62,7 +62,7 @@ impl Options {
     pub(crate) fn from_environment() -> Self {
         let (mut guards, mut hardened) = (None, false);
         let mut options = Options {
-            kind: Kind::default(),
+            kind: HeapPolicy::default(),
             reserve: None,
             limit: None,
             headroom: false,
@@ -91,7 +91,7 @@ impl Options {
         });
         options.hardened = hardened;
         options.guards = guards.unwrap_or(if hardened { SAMPLED } else { 0 });
-        if let (true, Kind::General(general)) = (hardened, options.kind) {
+        if let (true, HeapPolicy::General(general)) = (hardened, options.kind) {
             options.kind = general.checked(true).into();
         }
         options
@@ -149,7 +149,7 @@ fn told(value: &[u8]) -> Parsed<Told> {
     }
 }
 
-fn kind(value: &[u8]) -> Parsed<Kind> {
+fn kind(value: &[u8]) -> Parsed<HeapPolicy> {
     let at = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
     let (policy, options) = (&value[..at], value.get(at + 1..).unwrap_or_default());
     let options = options.split(|byte| *byte == b',').filter(|option| !option.is_empty()).map(|option| {
@@ -168,7 +168,7 @@ fn kind(value: &[u8]) -> Parsed<Kind> {
 /// An option's name, and its value if it has one.
 type Option1<'a> = (&'a [u8], Option<&'a [u8]>);
 
-fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
     let mut general = General::new();
     for option in options {
         general = match option {
@@ -179,7 +179,7 @@ fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
     Ok(general.into())
 }
 
-fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
     const EXPECTED: &str =
         "stack with align=BYTES (a power of two from 16 to 4096), errno or single-threaded";
     let mut stack = Stack::new();
@@ -198,7 +198,7 @@ fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
     Ok(stack.into())
 }
 
-fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
     const EXPECTED: &str = "bump with slice=BYTES (a power of two from 64KiB to 1GiB), grain=8 or 16, diagnose or single-threaded";
     let mut bump = Bump::new();
     for option in options {
@@ -219,7 +219,7 @@ fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
     Ok(bump.into())
 }
 
-fn blocks<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<Kind> {
+fn blocks<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
     const EXPECTED: &str = "blocks with fit=best or first, margin=BYTES or single-threaded";
     let mut blocks = Blocks::new();
     for option in options {

@@ -5,14 +5,14 @@ use crate::sampled::Pool;
 use crate::slot::Slot;
 use crate::{calls, hardened, stats};
 use core::ffi::c_void;
-use highwater::heap::{Heap, Kind};
+use highwater::heap::{Heap, HeapPolicy};
 use highwater::internal::sys::{OnceState, ReentrantOnce, write_line};
 use highwater::{BuildError, Headroom, HugePages, Reserve};
 
 /// What everything stands on. Made once, never dropped.
 pub(crate) struct Process {
     pub(crate) heap: Heap<Slot>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: HeapPolicy,
     /// Every call is looked at: a block has more around it, or pages of its own.
     pub(crate) looks: bool,
     pub(crate) hardened: Option<hardened::Secret>,
@@ -127,7 +127,7 @@ fn physical_memory() -> usize {
 /// A thread ends that has an entry: another may have it.
 unsafe extern "C" fn ended(_local: *mut c_void) {
     if let Some(process) = made() {
-        calls::keeping_errno(|| process.heap.leave());
+        calls::keeping_errno(|| process.heap.release_thread());
     }
 }
 

@@ -4,7 +4,7 @@
 use core::arch::{asm, global_asm};
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU32};
-use highwater::heap::{Local, ThreadSlot};
+use highwater::internal::heap::{ThreadHeap, ThreadSlot};
 
 // The first word is what the fast paths take: the entry, or null where every call has to be looked at. The second is the
 // entry in any case. The third is above every size that the first has at hand, and 0 where that is null: so one compare
@@ -23,8 +23,8 @@ global_asm!(
 
 #[repr(C)]
 struct Words {
-    fast: *mut Local,
-    local: *mut Local,
+    fast: *mut ThreadHeap,
+    local: *mut ThreadHeap,
     above: usize,
 }
 
@@ -125,8 +125,8 @@ impl Slot {
 // SAFETY: words of the thread's own, for the one heap that there is; their address is the key.
 unsafe impl ThreadSlot for Slot {
     #[inline(always)]
-    fn get(_heap: u64) -> *mut Local {
-        let local: *mut Local;
+    fn get(_heap: u64) -> *mut ThreadHeap {
+        let local: *mut ThreadHeap;
         #[cfg(target_arch = "x86_64")]
         // SAFETY: reads the calling thread's first word.
         unsafe {
@@ -145,16 +145,20 @@ unsafe impl ThreadSlot for Slot {
         local
     }
 
-    fn look_up(_heap: u64) -> *mut Local {
+    fn lookup(_heap: u64) -> *mut ThreadHeap {
         // SAFETY: the calling thread's second word.
         unsafe { (&raw const (*words()).local).read() }
     }
 
-    fn set(_heap: u64, local: *mut Local) {
+    fn set(_heap: u64, local: *mut ThreadHeap) {
         let fast = if LOOKS.load(Relaxed) { core::ptr::null_mut() } else { local };
         // SAFETY: the calling thread's words.
         unsafe {
-            words().write(Words { fast, local, above: if fast.is_null() { 0 } else { Local::MOST + 1 } })
+            words().write(Words {
+                fast,
+                local,
+                above: if fast.is_null() { 0 } else { ThreadHeap::MAX_DIRECT + 1 },
+            })
         };
         let key = KEY.load(Relaxed);
         if !local.is_null() && key != NO_KEY {

@@ -7,17 +7,17 @@ use core::fmt::{self, Write};
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
-use highwater::heap::record::{self, Field, Record};
-use highwater::heap::{HeapStats, Kind};
+use highwater::heap::{HeapPolicy, HeapStats};
 use highwater::internal::Bytes;
+use highwater::internal::heap::record::{self, HeapRecord, RecordField};
 use highwater::internal::sys::write_line_to;
 
 /// The record of this process.
-static RECORD: AtomicPtr<Record> = AtomicPtr::new(null_mut());
+static RECORD: AtomicPtr<HeapRecord> = AtomicPtr::new(null_mut());
 /// What was committed when it was written to.
 static NOTED: AtomicUsize = AtomicUsize::new(0);
 
-fn record() -> Option<&'static Record> {
+fn record() -> Option<&'static HeapRecord> {
     // SAFETY: a mapping that stays.
     NonNull::new(RECORD.load(Acquire)).map(|record| unsafe { record.as_ref() })
 }
@@ -50,17 +50,17 @@ pub(crate) fn begin() {
     let length = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     // SAFETY: ask for numbers.
     let (own, parent) = unsafe { (libc::getpid(), libc::getppid()) };
-    record.set(Field::Process, u64::from(own.cast_unsigned()));
-    record.set(Field::Parent, u64::from(parent.cast_unsigned()));
-    record.set(Field::State, 1);
+    record.set(RecordField::Process, u64::from(own.cast_unsigned()));
+    record.set(RecordField::Parent, u64::from(parent.cast_unsigned()));
+    record.set(RecordField::State, 1);
     let policy = match process.kind {
-        Kind::Stack(_) => 1,
-        Kind::Bump(_) => 2,
-        Kind::Blocks(_) => 3,
+        HeapPolicy::Stack(_) => 1,
+        HeapPolicy::Bump(_) => 2,
+        HeapPolicy::Blocks(_) => 3,
         _ => 0,
     };
-    record.set(Field::Policy, policy);
-    record.set(Field::Started, now());
+    record.set(RecordField::Policy, policy);
+    record.set(RecordField::Started, now());
     record.begin(&name[..length]);
     RECORD.store(mapped.as_ptr(), Release);
     write_region(process, record);
@@ -122,7 +122,7 @@ impl Write for Path<'_> {
     }
 }
 
-fn map(directory: &[u8]) -> Option<NonNull<Record>> {
+fn map(directory: &[u8]) -> Option<NonNull<HeapRecord>> {
     let length = directory.iter().position(|byte| *byte == 0)?;
     let mut bytes = [0; 1200];
     bytes[..length].copy_from_slice(&directory[..length]);
@@ -164,10 +164,10 @@ pub(crate) fn note(process: &Process) {
 
 /// The record, if it is this process's; a child that was made without calling anybody begins one of its own.
 #[cold]
-fn own_record() -> Option<&'static Record> {
+fn own_record() -> Option<&'static HeapRecord> {
     let record = record()?;
     // SAFETY: asks for a number.
-    if record.get(Field::Process) == u64::from(unsafe { libc::getpid() }.cast_unsigned()) {
+    if record.get(RecordField::Process) == u64::from(unsafe { libc::getpid() }.cast_unsigned()) {
         return Some(record);
     }
     begin_in_child();
@@ -175,14 +175,14 @@ fn own_record() -> Option<&'static Record> {
 }
 
 #[cold]
-fn write_region(process: &Process, record: &Record) {
+fn write_region(process: &Process, record: &HeapRecord) {
     let Some(stats) = process.heap.monitor().stats() else { return };
     NOTED.store(stats.committed, Relaxed);
-    record.set(Field::Reserved, stats.reserved as u64);
-    record.set(Field::Committed, stats.committed as u64);
-    record.set(Field::PeakCommitted, stats.peak_committed as u64);
-    record.set(Field::Growths, stats.commits);
-    record.set(Field::Written, now());
+    record.set(RecordField::Reserved, stats.reserved as u64);
+    record.set(RecordField::Committed, stats.committed as u64);
+    record.set(RecordField::PeakCommitted, stats.peak_committed as u64);
+    record.set(RecordField::Growths, stats.commits);
+    record.set(RecordField::Written, now());
 }
 
 struct Usage {
@@ -225,14 +225,14 @@ pub(crate) fn tell() {
             let usage = usage();
             write_region(process, record);
             if let Some(stats) = figures(process) {
-                record.set(Field::LiveBlocks, stats.live_blocks as u64);
-                record.set(Field::LiveBytes, stats.live_bytes as u64);
-                record.set(Field::PeakLiveBytes, stats.peak_live_bytes as u64);
+                record.set(RecordField::LiveBlocks, stats.live_blocks as u64);
+                record.set(RecordField::LiveBytes, stats.live_bytes as u64);
+                record.set(RecordField::PeakLiveBytes, stats.peak_live_bytes as u64);
             }
-            record.set(Field::MinorFaults, usage.minor);
-            record.set(Field::MajorFaults, usage.major);
-            record.set(Field::PeakResident, usage.peak);
-            record.set(Field::State, 2);
+            record.set(RecordField::MinorFaults, usage.minor);
+            record.set(RecordField::MajorFaults, usage.major);
+            record.set(RecordField::PeakResident, usage.peak);
+            record.set(RecordField::State, 2);
         }
     }
 }
@@ -240,7 +240,7 @@ pub(crate) fn tell() {
 /// The heap's figures; `None` if a call does not end: the process may end in the handler of a signal that interrupted it.
 fn figures(process: &Process) -> Option<HeapStats> {
     let began = now();
-    while process.heap.is_busy() {
+    while process.heap.is_locked() {
         if now() - began > 100_000_000 {
             return None;
         }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use highwater::heap::record::{Field, Record};
+use highwater::internal::heap::record::{HeapRecord, RecordField};
 use std::path::Path;
 use support::{POLICIES, Setting, build, child::limit, here, run};
 
@@ -134,14 +134,14 @@ fn a_reserve_that_cannot_be_had() {
 }
 
 /// The records that the processes of a case left.
-fn records(policy: Setting, case: &str) -> Vec<Record> {
+fn records(policy: Setting, case: &str) -> Vec<HeapRecord> {
     let directory = tempfile::tempdir().expect("there is a directory for temporary files");
     let mut command = build("options.c").command(policy, [case]);
     command.env("HIGHWATER_STATS", directory.path());
     let ended = run(command);
     assert!(ended.stderr.is_empty(), "{ended:#?}");
     let read = |path: &Path| {
-        Record::read(&std::fs::read(path).expect("the file can be read")).expect("it is a record")
+        HeapRecord::read(&std::fs::read(path).expect("the file can be read")).expect("it is a record")
     };
     let files = std::fs::read_dir(directory.path()).expect("the directory is there");
     files.map(|file| read(&file.expect("the directory can be read").path())).collect()
@@ -156,25 +156,38 @@ fn records_of_processes() {
         let records = records(policy, "peak");
         let [record] = &records[..] else { panic!("{policy}: {} records", records.len()) };
         let figure = |field| record.get(field);
-        assert_eq!((figure(Field::Policy), figure(Field::State)), (number as u64, 2), "{policy}: {record:?}");
-        assert_eq!(figure(Field::Parent), u64::from(std::process::id()));
+        assert_eq!(
+            (figure(RecordField::Policy), figure(RecordField::State)),
+            (number as u64, 2),
+            "{policy}: {record:?}"
+        );
+        assert_eq!(figure(RecordField::Parent), u64::from(std::process::id()));
         assert!(record.name().starts_with(b"options"), "{:?}", record.name());
         let mebibyte = 1 << 20;
         assert!(
-            (24 * mebibyte..30 * mebibyte).contains(&figure(Field::PeakLiveBytes)),
-            "{policy}: {record:?}"
-        );
-        assert!((12 * mebibyte..18 * mebibyte).contains(&figure(Field::LiveBytes)), "{policy}: {record:?}");
-        assert!(figure(Field::PeakCommitted) >= figure(Field::PeakLiveBytes), "{policy}: {record:?}");
-        assert!(figure(Field::PeakCommitted) >= figure(Field::Committed), "{policy}: {record:?}");
-        assert!(figure(Field::Reserved) >= figure(Field::PeakCommitted), "{policy}: {record:?}");
-        assert!(figure(Field::LiveBlocks) >= 12 && figure(Field::Growths) > 0, "{policy}: {record:?}");
-        assert!(
-            figure(Field::MinorFaults) > 0 && figure(Field::PeakResident) > 24 * mebibyte,
+            (24 * mebibyte..30 * mebibyte).contains(&figure(RecordField::PeakLiveBytes)),
             "{policy}: {record:?}"
         );
         assert!(
-            figure(Field::Written) > figure(Field::Started) && figure(Field::Started) > 0,
+            (12 * mebibyte..18 * mebibyte).contains(&figure(RecordField::LiveBytes)),
+            "{policy}: {record:?}"
+        );
+        assert!(
+            figure(RecordField::PeakCommitted) >= figure(RecordField::PeakLiveBytes),
+            "{policy}: {record:?}"
+        );
+        assert!(figure(RecordField::PeakCommitted) >= figure(RecordField::Committed), "{policy}: {record:?}");
+        assert!(figure(RecordField::Reserved) >= figure(RecordField::PeakCommitted), "{policy}: {record:?}");
+        assert!(
+            figure(RecordField::LiveBlocks) >= 12 && figure(RecordField::Growths) > 0,
+            "{policy}: {record:?}"
+        );
+        assert!(
+            figure(RecordField::MinorFaults) > 0 && figure(RecordField::PeakResident) > 24 * mebibyte,
+            "{policy}: {record:?}"
+        );
+        assert!(
+            figure(RecordField::Written) > figure(RecordField::Started) && figure(RecordField::Started) > 0,
             "{policy}: {record:?}"
         );
     }
@@ -188,11 +201,12 @@ fn records_of_children() {
     for policy in POLICIES {
         let records = records(policy, "children");
         assert_eq!(records.len(), 4, "{policy}");
-        let parents: Vec<_> = records.iter().map(|record| record.get(Field::Parent)).collect();
-        let first = records.iter().find(|record| record.get(Field::Parent) == u64::from(std::process::id()));
-        let first = first.expect("the first process has a record").get(Field::Process);
+        let parents: Vec<_> = records.iter().map(|record| record.get(RecordField::Parent)).collect();
+        let first =
+            records.iter().find(|record| record.get(RecordField::Parent) == u64::from(std::process::id()));
+        let first = first.expect("the first process has a record").get(RecordField::Process);
         assert_eq!(parents.iter().filter(|parent| **parent == first).count(), 3, "{policy}: {parents:?}");
-        assert!(records.iter().all(|record| record.get(Field::State) == 2), "{policy}");
+        assert!(records.iter().all(|record| record.get(RecordField::State) == 2), "{policy}");
     }
 }
 
@@ -205,7 +219,7 @@ fn the_record_of_a_killed_process() {
     for policy in POLICIES {
         let records = records(policy, "killed");
         assert_eq!(records.len(), 1, "{policy}");
-        assert_eq!(records[0].get(Field::State), 1, "{policy}");
-        assert!(records[0].get(Field::PeakCommitted) > 23 << 20, "{policy}: {:?}", records[0]);
+        assert_eq!(records[0].get(RecordField::State), 1, "{policy}");
+        assert!(records[0].get(RecordField::PeakCommitted) > 23 << 20, "{policy}: {:?}", records[0]);
     }
 }

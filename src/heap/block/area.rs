@@ -1,11 +1,11 @@
 //! The run of blocks: made at first use, grown and shrunk at its end.
 
 use super::super::HeapError;
-use super::super::ground::Ground;
-use super::super::options::Blocks;
-use super::field::{Field, SHORTEST, Tag, UNIT};
-use super::tree::Tree;
+use super::super::backing::HeapBacking;
+use super::field::{BlockMemory, BlockTag, SHORTEST, UNIT};
+use super::tree::FreeTree;
 use super::usable;
+use crate::heap::options::Blocks;
 use crate::math::page::{align_down, align_up};
 use crate::sys;
 use core::ptr::NonNull;
@@ -13,10 +13,10 @@ use core::ptr::NonNull;
 /// Where the first block starts, in units. (A unit before it, so that 0 is none.)
 pub(super) const FIRST: u32 = 1;
 
-pub(super) struct Area {
-    pub(super) field: Field,
+pub(super) struct BlockArea {
+    pub(super) field: BlockMemory,
     options: Blocks,
-    pub(super) tree: Tree,
+    pub(super) tree: FreeTree,
     /// The unit where the last block ends: there is a header of no length. 0 as long as there are no blocks.
     pub(super) end: u32,
     pub(super) live_blocks: usize,
@@ -31,12 +31,12 @@ fn units(size: usize) -> usize {
     size.div_ceil(UNIT) + 1
 }
 
-impl Area {
+impl BlockArea {
     pub(super) fn new(base: NonNull<u8>, options: Blocks) -> Self {
-        Area {
-            field: Field::new(base),
+        BlockArea {
+            field: BlockMemory::new(base),
             options,
-            tree: Tree::new(options.fit),
+            tree: FreeTree::new(options.fit),
             end: 0,
             live_blocks: 0,
             live_bytes: 0,
@@ -56,7 +56,7 @@ impl Area {
 
     pub(super) fn allocate(
         &mut self,
-        ground: &Ground,
+        backing: &HeapBacking,
         size: usize,
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
@@ -69,7 +69,7 @@ impl Area {
                 self.take_out(block);
                 block
             }
-            None => self.grow(ground, padded, size)?,
+            None => self.grow(backing, padded, size)?,
         };
         let lead = self.lead(block, align);
         // (It fits into what was found, so it fits into a `u32`.)
@@ -101,12 +101,12 @@ impl Area {
         if lead > 0 {
             self.put_in(start, lead);
         }
-        self.field.set(block, Tag::live(taken).after_free(lead > 0));
+        self.field.set(block, BlockTag::live(taken).after_free(lead > 0));
         if taken < len {
             self.put_in(block + need, rest);
         }
         self.live_blocks += 1;
-        self.count(0, usable(Tag::live(taken)));
+        self.count(0, usable(BlockTag::live(taken)));
         Ok(block)
     }
 
@@ -134,7 +134,7 @@ impl Area {
     /// A free block of `need` units at least, in no tree: at the end of what there is, from the start of the block that
     /// is free there, if one is.
     #[cold]
-    fn grow(&mut self, ground: &Ground, need: usize, size: usize) -> Result<u32, HeapError> {
+    fn grow(&mut self, backing: &HeapBacking, need: usize, size: usize) -> Result<u32, HeapError> {
         let page = sys::page_size();
         let is_first = self.end == 0;
         let old_end = if is_first { FIRST } else { self.end };
@@ -143,10 +143,10 @@ impl Area {
         // With the header at the end.
         let least = need.saturating_add(start as usize + 1).saturating_mul(UNIT);
         // A header has room for so many units.
-        let most = ground.control().usable_bytes().min(u32::MAX as usize * UNIT);
+        let most = backing.control().usable_bytes().min(u32::MAX as usize * UNIT);
         if least > most {
             let used = start as usize * UNIT;
-            return ground.refuse(used, least - used, most, size);
+            return backing.refuse(used, least - used, most, size);
         }
         let wanted = if is_first {
             least.saturating_add(self.options.margin)
@@ -154,10 +154,10 @@ impl Area {
             least.max(self.end_bytes() + UNIT + page)
         };
         let wanted = align_up(wanted, page).unwrap_or(most).min(align_down(most, UNIT));
-        let end = match ground.commit(self.end_bytes(), wanted, size) {
+        let end = match backing.commit(self.end_bytes(), wanted, size) {
             Ok(()) => wanted,
             Err(HeapError::OutOfMemory(error)) if wanted > least && !error.is_injected() => {
-                ground.commit(self.end_bytes(), least, size)?;
+                backing.commit(self.end_bytes(), least, size)?;
                 least
             }
             Err(error) => return Err(error),
@@ -169,7 +169,7 @@ impl Area {
         }
         self.end = (end / UNIT) as u32 - 1;
         self.field.set_free(start, self.end - start);
-        self.field.set(self.end, Tag::live(0).after_free(true));
+        self.field.set(self.end, BlockTag::live(0).after_free(true));
         Ok(start)
     }
 
@@ -182,7 +182,7 @@ impl Area {
     }
 
     /// Frees a live block, and joins it with its neighbours.
-    pub(super) fn free(&mut self, block: u32, tag: Tag) -> Result<(), HeapError> {
+    pub(super) fn free(&mut self, block: u32, tag: BlockTag) -> Result<(), HeapError> {
         // All that is needed is looked at before anything is changed.
         let next = block + tag.len;
         let next_tag = self.field.expect(next)?;
@@ -190,7 +190,7 @@ impl Area {
         let after_next = next + next_tag.len;
         let after_tag = if next_tag.is_free { self.field.expect(after_next)? } else { next_tag };
         // The header stays behind, should the same block be freed once more.
-        self.field.set(block, Tag { is_free: true, ..tag });
+        self.field.set(block, BlockTag { is_free: true, ..tag });
         let (mut start, mut len) = (block, tag.len);
         if next_tag.is_free {
             self.take_out(next);
@@ -210,9 +210,9 @@ impl Area {
     /// Makes a live block as long as `size` bytes need, where it is; whether that was possible.
     pub(super) fn resize(
         &mut self,
-        ground: &Ground,
+        backing: &HeapBacking,
         block: u32,
-        tag: Tag,
+        tag: BlockTag,
         size: usize,
     ) -> Result<bool, HeapError> {
         let need = units(size);
@@ -225,7 +225,7 @@ impl Area {
                 self.take_out(next);
             } else if next + free == self.end {
                 // What is there already is joined by what comes.
-                match self.grow(ground, missing, size) {
+                match self.grow(backing, missing, size) {
                     Ok(start) => next = start,
                     // There may be a hole that is large enough.
                     Err(HeapError::OutOfMemory(error)) if !error.is_injected() => return Ok(false),
@@ -240,36 +240,36 @@ impl Area {
         } else if next_tag.is_free {
             self.take_out(next);
         } else {
-            next_tag = Tag::free(0);
+            next_tag = BlockTag::free(0);
         }
         // From here on the block and what is free behind it are one, and in no tree.
         let len = tag.len + next_tag.len;
         let behind = self.field.expect(block + len)?;
         let rest = len - need as u32;
         let taken = if rest >= SHORTEST { need as u32 } else { len };
-        self.field.set(block, Tag { len: taken, ..tag });
+        self.field.set(block, BlockTag { len: taken, ..tag });
         if rest >= SHORTEST {
             self.put_in(block + taken, rest);
         }
         self.field.set(block + len, behind.after_free(rest >= SHORTEST));
-        self.count(usable(tag), usable(Tag::live(taken)));
-        self.shrink(ground);
+        self.count(usable(tag), usable(BlockTag::live(taken)));
+        self.shrink(backing);
         Ok(true)
     }
 
     /// Lets the end come down, where most of what there is is free there.
     #[inline]
-    pub(super) fn shrink(&mut self, ground: &Ground) {
+    pub(super) fn shrink(&mut self, backing: &HeapBacking) {
         let margin = self.options.margin;
         // A free block that is not that long cannot be the one.
         if self.free_units * UNIT > margin.saturating_mul(2).max(self.end_bytes() / 2) {
-            self.shrink_to(ground, margin, margin.saturating_mul(2).max(self.end_bytes() / 2));
+            self.shrink_to(backing, margin, margin.saturating_mul(2).max(self.end_bytes() / 2));
         }
     }
 
     /// Gives all but `keep` free bytes at the end back, if there are more than `least`.
     #[cold]
-    fn shrink_to(&mut self, ground: &Ground, keep: usize, least: usize) -> usize {
+    fn shrink_to(&mut self, backing: &HeapBacking, keep: usize, least: usize) -> usize {
         let Ok(Some(start)) = self.trailing() else { return 0 };
         let len = self.field.len(start);
         if len as usize * UNIT <= least {
@@ -282,15 +282,15 @@ impl Area {
         self.field.erase(self.end);
         self.end = (end / UNIT) as u32 - 1;
         self.put_in(start, self.end - start);
-        self.field.set(self.end, Tag::live(0).after_free(true));
+        self.field.set(self.end, BlockTag::live(0).after_free(true));
         // SAFETY: everything that is in use ends there, and the lock is ours.
-        unsafe { ground.release(end) }
+        unsafe { backing.release(end) }
     }
 
-    pub(super) fn trim(&mut self, ground: &Ground, keep: usize) -> usize {
-        let shrunk = self.shrink_to(ground, keep, keep);
+    pub(super) fn trim(&mut self, backing: &HeapBacking, keep: usize) -> usize {
+        let shrunk = self.shrink_to(backing, keep, keep);
         let used = if self.end == 0 { keep } else { self.end_bytes() + UNIT };
         // SAFETY: as above.
-        shrunk + unsafe { ground.release(used) }
+        shrunk + unsafe { backing.release(used) }
     }
 }

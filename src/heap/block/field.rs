@@ -10,7 +10,7 @@
 //! it, whose header says that the one before is free.
 
 use super::super::HeapError;
-use super::super::stamp::Secret;
+use super::super::header_secret::HeaderSecret;
 use core::ptr::NonNull;
 
 /// Bytes in a unit: a header, and what blocks are aligned to.
@@ -23,7 +23,7 @@ const AFTER_FREE: u64 = 2 << 32;
 
 /// What a header says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag {
+pub(super) struct BlockTag {
     /// In units, with the header.
     pub(super) len: u32,
     pub(super) is_free: bool,
@@ -31,17 +31,17 @@ pub(super) struct Tag {
     pub(super) is_after_free: bool,
 }
 
-impl Tag {
+impl BlockTag {
     pub(super) const fn live(len: u32) -> Self {
-        Tag { len, is_free: false, is_after_free: false }
+        BlockTag { len, is_free: false, is_after_free: false }
     }
 
     pub(super) const fn free(len: u32) -> Self {
-        Tag { len, is_free: true, is_after_free: false }
+        BlockTag { len, is_free: true, is_after_free: false }
     }
 
     pub(super) const fn after_free(self, is_after_free: bool) -> Self {
-        Tag { is_after_free, ..self }
+        BlockTag { is_after_free, ..self }
     }
 
     fn word(self) -> u64 {
@@ -53,7 +53,7 @@ impl Tag {
 
 /// A free block's words that the tree has.
 #[derive(Clone, Copy)]
-pub(super) enum Link {
+pub(super) enum TreeLink {
     Left = 4,
     Right = 5,
     /// The longest free block of this one and those below it in the tree.
@@ -62,17 +62,17 @@ pub(super) enum Link {
 
 /// Units of committed memory that this heap alone writes to, but for the live blocks in it.
 #[derive(Clone, Copy)]
-pub(super) struct Field {
+pub(super) struct BlockMemory {
     base: NonNull<u8>,
-    secret: Secret,
+    secret: HeaderSecret,
 }
 
 // SAFETY: it is an address; the lock of the heap decides who uses it.
-unsafe impl Send for Field {}
+unsafe impl Send for BlockMemory {}
 
-impl Field {
+impl BlockMemory {
     pub(super) fn new(base: NonNull<u8>) -> Self {
-        Field { base, secret: Secret::new(base.addr().get()) }
+        BlockMemory { base, secret: HeaderSecret::new(base.addr().get()) }
     }
 
     pub(super) fn address(&self, unit: u32) -> usize {
@@ -93,7 +93,7 @@ impl Field {
     }
 
     #[inline]
-    pub(super) fn set(&self, unit: u32, tag: Tag) {
+    pub(super) fn set(&self, unit: u32, tag: BlockTag) {
         let word = tag.word();
         let at = self.word(unit, 0).cast::<u64>();
         // SAFETY: a header of the heap's, committed and aligned.
@@ -112,12 +112,12 @@ impl Field {
 
     /// What the header at `unit`, which is committed, says; `None` where there is none.
     #[inline]
-    pub(super) fn get(&self, unit: u32) -> Option<Tag> {
+    pub(super) fn get(&self, unit: u32) -> Option<BlockTag> {
         let at = self.word(unit, 0).cast::<u64>();
         // SAFETY: committed and aligned. If it is inside a block that somebody writes to at this moment, the caller of
         // the heap broke its promise, and gets an error.
         let (word, stamp) = unsafe { (at.read(), at.add(1).read()) };
-        (stamp == self.secret.stamp(unit as usize, word, 0)).then_some(Tag {
+        (stamp == self.secret.stamp(unit as usize, word, 0)).then_some(BlockTag {
             len: word as u32,
             is_free: word & FREE != 0,
             is_after_free: word & AFTER_FREE != 0,
@@ -126,7 +126,7 @@ impl Field {
 
     /// The same where there has to be one.
     #[inline]
-    pub(super) fn expect(&self, unit: u32) -> Result<Tag, HeapError> {
+    pub(super) fn expect(&self, unit: u32) -> Result<BlockTag, HeapError> {
         self.get(unit).ok_or_else(|| self.corrupt(unit))
     }
 
@@ -136,20 +136,20 @@ impl Field {
     }
 
     /// The free block that ends at `unit`.
-    pub(super) fn before(&self, unit: u32) -> Result<(u32, Tag), HeapError> {
+    pub(super) fn before(&self, unit: u32) -> Result<(u32, BlockTag), HeapError> {
         // SAFETY: the last word of a free block.
         let len = unsafe { self.word(unit, -1).read() };
         let start = unit.checked_sub(len).filter(|_| len >= SHORTEST);
         let found = start.and_then(|start| Some((start, self.get(start)?)));
         found
-            .filter(|&(_, tag)| tag == Tag::free(len))
+            .filter(|&(_, tag)| tag == BlockTag::free(len))
             .ok_or(HeapError::Corrupt { address: self.address(unit) - 4, what: "the end of a free block" })
     }
 
     /// Makes a free block.
     #[inline]
     pub(super) fn set_free(&self, unit: u32, len: u32) {
-        self.set(unit, Tag::free(len));
+        self.set(unit, BlockTag::free(len));
         // SAFETY: the last word of the block.
         unsafe { self.word(unit + len, -1).write(len) };
     }
@@ -162,13 +162,13 @@ impl Field {
     }
 
     #[inline]
-    pub(super) fn link(&self, unit: u32, link: Link) -> u32 {
+    pub(super) fn link(&self, unit: u32, link: TreeLink) -> u32 {
         // SAFETY: a word of a free block.
         unsafe { self.word(unit, link as isize).read() }
     }
 
     #[inline]
-    pub(super) fn set_link(&self, unit: u32, link: Link, to: u32) {
+    pub(super) fn set_link(&self, unit: u32, link: TreeLink, to: u32) {
         // SAFETY: a word of a free block.
         unsafe { self.word(unit, link as isize).write(to) };
     }

@@ -1,50 +1,50 @@
-//! [`Kind::Blocks`](super::Kind::Blocks): one run of blocks with boundary tags, the free ones in a tree.
+//! [`HeapPolicy::Blocks`](super::HeapPolicy::Blocks): one run of blocks with boundary tags, the free ones in a tree.
 
 mod area;
+mod check;
 mod field;
-mod look;
 mod tree;
 
-use super::ground::Ground;
-use super::options::Blocks;
-use super::policy::Policy;
+use super::backing::HeapBacking;
+use super::block_allocator::BlockAllocator;
 use super::{HeapError, HeapStats};
+use crate::heap::options::Blocks;
 use crate::region::Region;
 use crate::sys::SpinLock;
-use area::Area;
+use area::BlockArea;
 use core::ptr::NonNull;
-use field::{Tag, UNIT};
+use field::{BlockTag, UNIT};
 
 pub(crate) struct BlockHeap {
-    ground: Ground,
-    area: SpinLock<Area>,
+    backing: HeapBacking,
+    area: SpinLock<BlockArea>,
 }
 
 impl BlockHeap {
     pub(crate) fn over(region: Region, options: Blocks) -> Result<Self, HeapError> {
-        let area = Area::new(region.base(), options);
+        let area = BlockArea::new(region.base(), options);
         // SAFETY: whoever chose it promised that no two calls overlap.
         let area = unsafe { SpinLock::new_unless(options.is_single, area) };
-        Ok(BlockHeap { ground: Ground::new(region), area })
+        Ok(BlockHeap { backing: HeapBacking::new(region), area })
     }
 
     pub(crate) fn reset(&mut self) {
-        let base = self.ground.at(0);
+        let base = self.backing.at(0);
         let mut area = self.area.lock();
-        *area = Area::new(base, area.options());
+        *area = BlockArea::new(base, area.options());
     }
 }
 
-impl Policy for BlockHeap {
+impl BlockAllocator for BlockHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.area.lock().allocate(&self.ground, size, align)
+        self.area.lock().allocate(&self.backing, size, align)
     }
 
     unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         let area = &mut *self.area.lock();
-        let (unit, tag) = area.find(&self.ground, block)?;
+        let (unit, tag) = area.find(&self.backing, block)?;
         area.free(unit, tag)?;
-        area.shrink(&self.ground);
+        area.shrink(&self.backing);
         Ok(())
     }
 
@@ -55,28 +55,28 @@ impl Policy for BlockHeap {
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
         let area = &mut *self.area.lock();
-        let (unit, tag) = area.find(&self.ground, block)?;
-        if block.addr().get().is_multiple_of(align) && area.resize(&self.ground, unit, tag, size)? {
+        let (unit, tag) = area.find(&self.backing, block)?;
+        if block.addr().get().is_multiple_of(align) && area.resize(&self.backing, unit, tag, size)? {
             return Ok(area.field.block(unit));
         }
         let old = usable(tag);
-        let moved = area.allocate(&self.ground, size, align)?;
+        let moved = area.allocate(&self.backing, size, align)?;
         // SAFETY: both are live blocks, at least as long as what is copied.
         unsafe { moved.copy_from_nonoverlapping(area.field.block(unit), old.min(size)) };
         // The block before it may have become a live one.
         let tag = area.field.expect(unit)?;
         area.free(unit, tag)?;
-        area.shrink(&self.ground);
+        area.shrink(&self.backing);
         Ok(moved)
     }
 
     fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
         let area = self.area.lock();
-        Ok(usable(area.find(&self.ground, block)?.1))
+        Ok(usable(area.find(&self.backing, block)?.1))
     }
 
-    fn ground(&self) -> &Ground {
-        &self.ground
+    fn backing(&self) -> &HeapBacking {
+        &self.backing
     }
 
     fn check(&self) -> Result<(), HeapError> {
@@ -88,10 +88,10 @@ impl Policy for BlockHeap {
     }
 
     fn trim(&self, keep: usize) -> usize {
-        self.area.lock().trim(&self.ground, keep)
+        self.area.lock().trim(&self.backing, keep)
     }
 
-    fn is_busy(&self) -> bool {
+    fn is_locked(&self) -> bool {
         self.area.is_held()
     }
 
@@ -108,6 +108,6 @@ impl Policy for BlockHeap {
 
 /// The bytes of a block that are its owner's.
 #[inline]
-fn usable(tag: Tag) -> usize {
+fn usable(tag: BlockTag) -> usize {
     (tag.len as usize - 1) * UNIT
 }

@@ -11,25 +11,25 @@ use core::ptr::NonNull;
 
 /// The bits of one slice.
 #[derive(Clone, Copy)]
-pub(super) struct Marks {
+pub(super) struct BlockMarks {
     starts: NonNull<u64>,
     /// Words in one map.
     words: usize,
 }
 
 // SAFETY: it is an address; the lock of the heap decides who uses what is there.
-unsafe impl Send for Marks {}
+unsafe impl Send for BlockMarks {}
 
 /// What a grain is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mark {
+pub(super) enum GrainMark {
     Live,
     Freed,
     Padding,
     Inside,
 }
 
-impl Marks {
+impl BlockMarks {
     /// Bytes of both maps of a slice of so many grains.
     pub(super) const fn bytes(grains: usize) -> usize {
         2 * grains.div_ceil(64) * 8
@@ -39,7 +39,7 @@ impl Marks {
     /// There are two maps of so many words at `at`, committed, aligned to 8, and nobody else's for as long as this is used.
     #[inline]
     pub(super) unsafe fn at(at: NonNull<u8>, words: usize) -> Self {
-        Marks { starts: at.cast(), words }
+        BlockMarks { starts: at.cast(), words }
     }
 
     pub(super) fn clear(&self) {
@@ -62,26 +62,26 @@ impl Marks {
     }
 
     #[inline]
-    pub(super) fn get(&self, grain: usize) -> Mark {
+    pub(super) fn get(&self, grain: usize) -> GrainMark {
         let (starts, bounds) = self.read(grain / 64);
         match (starts >> (grain % 64) & 1, bounds >> (grain % 64) & 1) {
-            (1, 1) => Mark::Live,
-            (1, _) => Mark::Freed,
-            (_, 1) => Mark::Padding,
-            _ => Mark::Inside,
+            (1, 1) => GrainMark::Live,
+            (1, _) => GrainMark::Freed,
+            (_, 1) => GrainMark::Padding,
+            _ => GrainMark::Inside,
         }
     }
 
     /// Makes one grain what it is said to be.
     #[inline]
-    pub(super) fn set(&self, grain: usize, mark: Mark) {
+    pub(super) fn set(&self, grain: usize, mark: GrainMark) {
         let (starts, bounds) = self.word(grain / 64);
         let bit = 1 << (grain % 64);
         let changed = |word: u64, is_set: bool| if is_set { word | bit } else { word & !bit };
         // SAFETY: both are ours.
         unsafe {
-            starts.write(changed(starts.read(), matches!(mark, Mark::Live | Mark::Freed)));
-            bounds.write(changed(bounds.read(), matches!(mark, Mark::Live | Mark::Padding)));
+            starts.write(changed(starts.read(), matches!(mark, GrainMark::Live | GrainMark::Freed)));
+            bounds.write(changed(bounds.read(), matches!(mark, GrainMark::Live | GrainMark::Padding)));
         }
     }
 
@@ -103,9 +103,9 @@ impl Marks {
         }
         self.erase(from, to);
         if from != first {
-            self.set(from, Mark::Padding);
+            self.set(from, GrainMark::Padding);
         }
-        self.set(first, Mark::Live);
+        self.set(first, GrainMark::Live);
     }
 
     /// The same for a block of 1 to 64 grains without padding before it. Sizes follow no pattern, so nothing is decided
@@ -214,37 +214,37 @@ mod tests {
         ) {
             let mut memory = [u64::MAX; 8];
             // SAFETY: 200 grains take four words in each of two maps.
-            let marks = unsafe { Marks::at(NonNull::from(&mut memory).cast(), 4) };
+            let marks = unsafe { BlockMarks::at(NonNull::from(&mut memory).cast(), 4) };
             marks.clear();
-            let mut model = [Mark::Inside; 200];
+            let mut model = [GrainMark::Inside; 200];
             for (from, to, what) in steps {
                 match what {
                     0 => {
                         marks.erase(from, to);
-                        (from..to).for_each(|grain| model[grain] = Mark::Inside);
+                        (from..to).for_each(|grain| model[grain] = GrainMark::Inside);
                     }
                     5 if from < to => {
                         let first = from + (to - from) % 3 / 2;
                         marks.begin(from, first, to);
-                        (from..to).for_each(|grain| model[grain] = Mark::Inside);
-                        model[from] = Mark::Padding;
-                        model[first] = Mark::Live;
+                        (from..to).for_each(|grain| model[grain] = GrainMark::Inside);
+                        model[from] = GrainMark::Padding;
+                        model[first] = GrainMark::Live;
                     }
                     5 => {}
                     7 if from < to => {
                         marks.begin_short(from, (to - from).min(64), &mut [0; 2]);
-                        (from..to.min(from + 64)).for_each(|grain| model[grain] = Mark::Inside);
-                        model[from] = Mark::Live;
+                        (from..to.min(from + 64)).for_each(|grain| model[grain] = GrainMark::Inside);
+                        model[from] = GrainMark::Live;
                     }
                     7 => {}
                     6 => {
-                        if model[from] == Mark::Live {
+                        if model[from] == GrainMark::Live {
                             marks.end(from);
-                            model[from] = Mark::Freed;
+                            model[from] = GrainMark::Freed;
                         }
                     }
                     _ => {
-                        let mark = [Mark::Live, Mark::Freed, Mark::Padding, Mark::Inside][what as usize - 1];
+                        let mark = [GrainMark::Live, GrainMark::Freed, GrainMark::Padding, GrainMark::Inside][what as usize - 1];
                         marks.set(from, mark);
                         model[from] = mark;
                     }
@@ -252,10 +252,10 @@ mod tests {
                 for (grain, mark) in model.iter().enumerate() {
                     prop_assert_eq!(marks.get(grain), *mark);
                 }
-                let next = (from..to).find(|&grain| model[grain] != Mark::Inside).unwrap_or(to);
+                let next = (from..to).find(|&grain| model[grain] != GrainMark::Inside).unwrap_or(to);
                 prop_assert_eq!(marks.next(from, to), if from < to { next } else { to });
                 prop_assert_eq!(marks.next_near(from, to), marks.next(from, to));
-                prop_assert_eq!(marks.last(from), (0..=from).rfind(|&grain| model[grain] != Mark::Inside));
+                prop_assert_eq!(marks.last(from), (0..=from).rfind(|&grain| model[grain] != GrainMark::Inside));
             }
         }
     }

@@ -1,25 +1,24 @@
-//! [`Kind::Bump`](super::Kind::Bump): blocks bumped upwards through slices, which are used again as a whole.
+//! [`HeapPolicy::Bump`](super::HeapPolicy::Bump): blocks bumped upwards through slices, which are used again as a whole.
 
-mod fill;
-mod look;
+mod check;
 mod marks;
 mod slices;
+mod state;
 
-use super::ground::Ground;
-use super::options::Bump;
-use super::policy::Policy;
+use super::backing::HeapBacking;
+use super::block_allocator::BlockAllocator;
 use super::{HeapError, HeapStats};
+use crate::heap::options::Bump;
 use crate::region::Region;
-use crate::sys::SpinLock;
-use crate::sys::write_line;
+use crate::sys::{SpinLock, write_line};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
-use fill::Fill;
+use state::BumpState;
 
 pub(crate) struct BumpHeap {
-    ground: Ground,
-    fill: SpinLock<Fill>,
+    backing: HeapBacking,
+    fill: SpinLock<BumpState>,
     /// Whether a refusal is still to be written about.
     diagnoses: AtomicBool,
 }
@@ -36,24 +35,24 @@ impl BumpHeap {
             let expected = "slice of a bump heap: a power of two from 64 KiB to 1 GiB";
             return Err(HeapError::Option { expected, value: options.slice });
         }
-        let ground = Ground::new(region);
-        let fill = Fill::new(&ground, options);
+        let backing = HeapBacking::new(region);
+        let fill = BumpState::new(&backing, options);
         // SAFETY: whoever chose it promised that no two calls overlap.
         let fill = unsafe { SpinLock::new_unless(options.is_single, fill) };
-        Ok(BumpHeap { ground, fill, diagnoses: AtomicBool::new(options.diagnoses) })
+        Ok(BumpHeap { backing, fill, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 
     /// A block for `size` bytes if the slice that is being filled has room for it that is committed, and the alignment,
     /// which is a power of two, is no wider than a grain: the fast path of an allocation.
     #[inline]
-    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        self.fill.try_lock()?.at_hand(size, align)
+    pub(crate) fn allocate_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        self.fill.try_lock()?.allocate_fast(size, align)
     }
 
     /// Takes a block back if its slice stays as it is, and returns whether it did: the fast path of a free.
     #[inline]
-    pub(crate) fn take_back(&self, block: NonNull<u8>) -> bool {
-        self.fill.try_lock().is_some_and(|mut fill| fill.take_back(block.addr().get()))
+    pub(crate) fn deallocate_fast(&self, block: NonNull<u8>) -> bool {
+        self.fill.try_lock().is_some_and(|mut fill| fill.deallocate_fast(block.addr().get()))
     }
 
     pub(crate) fn reset(&mut self) {
@@ -70,9 +69,9 @@ impl BumpHeap {
     }
 }
 
-impl Policy for BumpHeap {
+impl BlockAllocator for BumpHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.fill.lock().allocate(&self.ground, size, align).map_err(|error| self.told(error))
+        self.fill.lock().allocate(&self.backing, size, align).map_err(|error| self.told(error))
     }
 
     unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
@@ -92,11 +91,11 @@ impl Policy for BumpHeap {
         let found = fill.find(block.addr().get())?;
         let here = fill.slices.at(found.position);
         if block.addr().get().is_multiple_of(align)
-            && fill.resize(&self.ground, found, size).map_err(|error| self.told(error))?
+            && fill.resize(&self.backing, found, size).map_err(|error| self.told(error))?
         {
             return Ok(here);
         }
-        let moved = fill.allocate(&self.ground, size, align).map_err(|error| self.told(error))?;
+        let moved = fill.allocate(&self.backing, size, align).map_err(|error| self.told(error))?;
         // SAFETY: both are live blocks, at least as long as what is copied.
         unsafe { moved.copy_from_nonoverlapping(here, found.len.min(size)) };
         fill.free(found);
@@ -107,8 +106,8 @@ impl Policy for BumpHeap {
         Ok(self.fill.lock().find(block.addr().get())?.len)
     }
 
-    fn ground(&self) -> &Ground {
-        &self.ground
+    fn backing(&self) -> &HeapBacking {
+        &self.backing
     }
 
     fn check(&self) -> Result<(), HeapError> {
@@ -116,17 +115,17 @@ impl Policy for BumpHeap {
     }
 
     fn stats(&self) -> HeapStats {
-        self.fill.lock().stats(&self.ground)
+        self.fill.lock().stats(&self.backing)
     }
 
     fn trim(&self, keep: usize) -> usize {
         let fill = &mut *self.fill.lock();
         let used = fill.lower();
         // SAFETY: nothing is in use above it, and nobody else is here.
-        unsafe { self.ground.release(used.saturating_add(keep)) }
+        unsafe { self.backing.release(used.saturating_add(keep)) }
     }
 
-    fn is_busy(&self) -> bool {
+    fn is_locked(&self) -> bool {
         self.fill.is_held()
     }
 

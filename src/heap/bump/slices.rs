@@ -1,17 +1,17 @@
 //! The slices of a region and what each of them is: a table at the region's beginning.
 //!
-//! Slices lie on a grid of addresses that are multiples of their size, so the first and the last one may be cut short.
+//! SliceTable lie on a grid of addresses that are multiples of their size, so the first and the last one may be cut short.
 //! All positions are bytes from the grid's first line, which is at or below the region's first byte.
 
-use super::super::ground::Ground;
+use super::super::backing::HeapBacking;
 use super::super::{HeapError, MIN_ALIGN};
-use super::marks::Marks;
+use super::marks::BlockMarks;
 use crate::math::page::{align_down, align_up_saturating};
 use core::ptr::NonNull;
 
 /// What a slice is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum SliceKind {
     /// Nothing was ever in it.
     Fresh,
     /// Blocks, up to this position in it.
@@ -30,7 +30,7 @@ const MOST: usize = (1 << KIND_BITS) - 1;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Entry {
+struct SliceEntry {
     live: u32,
     /// The kind, and its number: of grains of 8 bytes, pages, or slices.
     kind: u32,
@@ -38,7 +38,7 @@ struct Entry {
 
 /// Where everything is. It does not change.
 #[derive(Clone, Copy)]
-pub(super) struct Slices {
+pub(super) struct SliceTable {
     base: NonNull<u8>,
     shift: u32,
     grain_shift: u32,
@@ -59,25 +59,25 @@ pub(super) struct Slices {
 }
 
 // SAFETY: it is an address; the lock of the heap decides who uses what is there.
-unsafe impl Send for Slices {}
+unsafe impl Send for SliceTable {}
 
-impl Slices {
-    pub(super) fn of(ground: &Ground, slice: usize, grain: usize) -> Self {
-        let most = ground.control().usable_bytes();
+impl SliceTable {
+    pub(super) fn of(backing: &HeapBacking, slice: usize, grain: usize) -> Self {
+        let most = backing.control().usable_bytes();
         // A small region has small slices, so that there are a few.
         let few = (most / 8).max(PAGE).ilog2();
         let shift = slice.ilog2().min(few);
-        let start = ground.start() & ((1 << shift) - 1);
+        let start = backing.start() & ((1 << shift) - 1);
         let end = start + most;
         let count = end.div_ceil(1 << shift);
-        let table = count * size_of::<Entry>() + count.div_ceil(64) * 8;
+        let table = count * size_of::<SliceEntry>() + count.div_ceil(64) * 8;
         let table_end = align_up_saturating(start + table, 64);
-        let mut slices = Slices {
-            base: ground.at(0),
+        let mut slices = SliceTable {
+            base: backing.at(0),
             shift,
             grain_shift: grain.ilog2(),
             words: (1usize << shift >> grain.ilog2()).div_ceil(64),
-            header: align_up_saturating(Marks::bytes(1 << shift >> grain.ilog2()), MIN_ALIGN),
+            header: align_up_saturating(BlockMarks::bytes(1 << shift >> grain.ilog2()), MIN_ALIGN),
             largest: (1 << shift) / 4,
             low: 0,
             start,
@@ -168,15 +168,15 @@ impl Slices {
 
     /// The marks of a slice of blocks.
     #[inline]
-    pub(super) fn marks(&self, slice: usize) -> Marks {
+    pub(super) fn marks(&self, slice: usize) -> BlockMarks {
         // SAFETY: a slice of blocks has its marks committed, at a multiple of 8, and blocks come behind them.
-        unsafe { Marks::at(self.at(self.marks_start(slice)), self.words) }
+        unsafe { BlockMarks::at(self.at(self.marks_start(slice)), self.words) }
     }
 
     /// What stands for marks where there are none; not to be used.
-    pub(super) fn marks_of_none(&self) -> Marks {
+    pub(super) fn marks_of_none(&self) -> BlockMarks {
         // SAFETY: no words at all.
-        unsafe { Marks::at(NonNull::<u64>::dangling().cast(), 0) }
+        unsafe { BlockMarks::at(NonNull::<u64>::dangling().cast(), 0) }
     }
 
     /// How many grains so many bytes are.
@@ -206,15 +206,15 @@ impl Slices {
     }
 
     #[inline]
-    fn entry(&self, slice: usize) -> NonNull<Entry> {
+    fn entry(&self, slice: usize) -> NonNull<SliceEntry> {
         debug_assert!(slice < self.count, "a slice of the region");
         // SAFETY: the table is at the region's beginning, and committed before anything else is.
-        unsafe { self.base.cast::<Entry>().add(slice) }
+        unsafe { self.base.cast::<SliceEntry>().add(slice) }
     }
 
     /// Commits the table.
-    pub(super) fn open(&self, ground: &Ground, requested: usize) -> Result<(), HeapError> {
-        ground.commit(0, self.offset(self.table_end), requested)
+    pub(super) fn open(&self, backing: &HeapBacking, requested: usize) -> Result<(), HeapError> {
+        backing.commit(0, self.offset(self.table_end), requested)
     }
 
     #[inline]
@@ -230,25 +230,25 @@ impl Slices {
     }
 
     #[inline]
-    pub(super) fn kind(&self, slice: usize) -> Kind {
+    pub(super) fn kind(&self, slice: usize) -> SliceKind {
         // SAFETY: as in `entry`.
         let kind = unsafe { self.entry(slice).read().kind };
         let number = kind as usize & MOST;
         match kind >> KIND_BITS {
-            0 => Kind::Fresh,
-            1 => Kind::Blocks(number * 8),
-            2 => Kind::Large(number),
-            _ => Kind::Inner(number),
+            0 => SliceKind::Fresh,
+            1 => SliceKind::Blocks(number * 8),
+            2 => SliceKind::Large(number),
+            _ => SliceKind::Inner(number),
         }
     }
 
     #[inline]
-    pub(super) fn set_kind(&self, slice: usize, kind: Kind) {
+    pub(super) fn set_kind(&self, slice: usize, kind: SliceKind) {
         let (code, number) = match kind {
-            Kind::Fresh => (0, 0),
-            Kind::Blocks(end) => (1, end / 8),
-            Kind::Large(pages) => (2, pages),
-            Kind::Inner(back) => (3, back),
+            SliceKind::Fresh => (0, 0),
+            SliceKind::Blocks(end) => (1, end / 8),
+            SliceKind::Large(pages) => (2, pages),
+            SliceKind::Inner(back) => (3, back),
         };
         debug_assert!(number <= MOST, "a number that an entry has room for");
         // SAFETY: as in `entry`.
@@ -260,7 +260,7 @@ impl Slices {
 
     fn free_word(&self, slice: usize) -> NonNull<u64> {
         // SAFETY: the words follow the table.
-        unsafe { self.base.cast::<Entry>().add(self.count).cast::<u64>().add(slice / 64) }
+        unsafe { self.base.cast::<SliceEntry>().add(self.count).cast::<u64>().add(slice / 64) }
     }
 
     /// Whether a slice that was in use before is free. The one that is being filled never is.

@@ -1,20 +1,20 @@
 //! Looking at everything: whether it is as it was left, and how much of it there is.
 
-use super::General;
+use super::GeneralHeap;
 use super::classes::{SLICE, SLICE_SHIFT, size_of_class};
-use super::page::{BLOCKS, Block, FREE, FULL, LARGE, Page, REST, SLOW, TAKEN};
-use super::slices::{Slices, bin_of};
+use super::page::{BLOCK_PAGE, CLAIMED, CONTINUATION, FREE_RUN, FULL, FreeBlock, LARGE_BLOCK, Page, SLOW};
+use super::slices::{RunLists, bin_of};
 use super::threads::ThreadSlot;
 use crate::heap::{HeapError, HeapStats};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The blocks that a page can have at most.
-const MOST_BLOCKS: usize = SLICE / super::classes::GRAIN;
+const MAX_BLOCKS: usize = SLICE / super::classes::GRAIN;
 
 /// A set of a page's blocks.
-struct Seen([u64; MOST_BLOCKS / 64]);
+struct BlockSet([u64; MAX_BLOCKS / 64]);
 
-impl Seen {
+impl BlockSet {
     /// Adds one; whether it is new.
     fn add(&mut self, index: usize) -> bool {
         let Some(word) = self.0.get_mut(index / 64) else { return false };
@@ -28,7 +28,7 @@ fn corrupt(address: usize, what: &'static str) -> HeapError {
     HeapError::Corrupt { address, what }
 }
 
-impl<T: ThreadSlot> General<T> {
+impl<T: ThreadSlot> GeneralHeap<T> {
     /// Walks the slices, then the pages in them. The lists of a page are followed only where nobody can be changing them:
     /// not those of another thread that may be running.
     pub(super) fn check_all(&self) -> Result<(), HeapError> {
@@ -46,13 +46,13 @@ impl<T: ThreadSlot> General<T> {
             }
             // SAFETY: as above.
             let last = unsafe { &*self.entry(index + slices - 1) };
-            if last.back.get() as usize != slices - 1 {
+            if last.slices_to_first.get() as usize != slices - 1 {
                 return Err(corrupt(address, "the way from the last slice of a run to its first"));
             }
             let kind = page.kind.get_published();
-            let is_free = kind == FREE;
+            let is_free = kind == FREE_RUN;
             match kind {
-                FREE => {
+                FREE_RUN => {
                     if was_free {
                         return Err(corrupt(address, "a free run beside a free run"));
                     }
@@ -62,8 +62,8 @@ impl<T: ThreadSlot> General<T> {
                     free += slices;
                     dirty += page.dirty.get() as usize;
                 }
-                LARGE | TAKEN => {}
-                BLOCKS => self.check_page(&held, page, index)?,
+                LARGE_BLOCK | CLAIMED => {}
+                BLOCK_PAGE => self.check_page(&held, page, index)?,
                 _ => return Err(corrupt(address, "what a slice is")),
             }
             was_free = is_free;
@@ -75,7 +75,7 @@ impl<T: ThreadSlot> General<T> {
         Ok(())
     }
 
-    fn is_listed(held: &Slices, page: &Page) -> bool {
+    fn is_listed(held: &RunLists, page: &Page) -> bool {
         let mut run = held.first_of(bin_of(page.slices.get() as usize));
         // SAFETY: what is in a list is an entry of the table.
         while let Some(this) = unsafe { run.as_ref() } {
@@ -88,17 +88,17 @@ impl<T: ThreadSlot> General<T> {
     }
 
     /// Whether nobody but the calling thread can be changing a page of this tag.
-    fn is_quiet(&self, held: &Slices, tag: u32) -> bool {
+    fn is_quiet(&self, held: &RunLists, tag: u32) -> bool {
         let owner = (tag & !(FULL | SLOW)).wrapping_sub(1) as usize;
-        if owner >= held.locals {
+        if owner >= held.thread_heaps {
             return false;
         }
         // SAFETY: below the number of entries that are made.
-        let key = unsafe { (*self.local_at(owner)).others.owner.load(Relaxed) };
-        key == T::key() || key == super::local::VACANT
+        let key = unsafe { (*self.thread_heap_at(owner)).shared_state.owner.load(Relaxed) };
+        key == T::key() || key == super::thread_heap::VACANT
     }
 
-    fn check_page(&self, held: &Slices, page: &Page, index: usize) -> Result<(), HeapError> {
+    fn check_page(&self, held: &RunLists, page: &Page, index: usize) -> Result<(), HeapError> {
         let start = self.slice_at(index);
         let wrong = |what| Err(corrupt(start.addr(), what));
         let (size, tag) = (page.size.get() as usize, page.tag.get());
@@ -108,27 +108,27 @@ impl<T: ThreadSlot> General<T> {
         if size == 0 || size != size_of_class(page.class.get() as usize) || page.start.get() != start {
             return wrong("the size of a page's blocks");
         }
-        if page.room.get() as usize != page.bytes() / size || page.carved.get() > page.room.get() {
+        if page.reserved.get() as usize != page.bytes() / size || page.capacity.get() > page.reserved.get() {
             return wrong("the number of a page's blocks");
         }
         for rest in 1..page.slices.get() {
             // SAFETY: the page's own entries.
             let entry = unsafe { &*self.entry(index + rest as usize) };
-            if entry.kind.get() != REST || entry.back.get() != rest {
+            if entry.kind.get() != CONTINUATION || entry.slices_to_first.get() != rest {
                 return wrong("the way from a slice of a page to its first");
             }
         }
-        let mut seen = Seen([0; MOST_BLOCKS / 64]);
+        let mut seen = BlockSet([0; MAX_BLOCKS / 64]);
         let mut counts = [0; 3];
         for (count, list) in counts.iter_mut().zip(self.lists(page)) {
             *count = self
                 .count(page, list, |_, is_new| is_new, &mut seen)
                 .ok_or_else(|| corrupt(start.addr(), "a list of free blocks"))?;
         }
-        if counts[1].wrapping_add(page.out.get()) != page.carved.get() {
+        if counts[1].wrapping_add(page.used.get()) != page.capacity.get() {
             return wrong("the count of freed blocks");
         }
-        if counts[0] != page.at_hand.get() {
+        if counts[0] != page.free_count.get() {
             return wrong("the count of free blocks");
         }
         // (What other threads free they may free at any time.)
@@ -139,7 +139,7 @@ impl<T: ThreadSlot> General<T> {
     }
 
     /// The lists of a page: at hand, freed by the owner, freed by others. For a page that is quiet.
-    fn lists(&self, page: &Page) -> [*mut Block; 3] {
+    fn lists(&self, page: &Page) -> [*mut FreeBlock; 3] {
         let remote =
             page.remote.peek().map_or(core::ptr::null_mut(), |at| self.origin.wrapping_add(at).cast());
         [page.free.get(), page.local_free.get(), remote]
@@ -149,17 +149,17 @@ impl<T: ThreadSlot> General<T> {
     fn count(
         &self,
         page: &Page,
-        list: *mut Block,
+        list: *mut FreeBlock,
         is_right: impl Fn(usize, bool) -> bool,
-        seen: &mut Seen,
+        seen: &mut BlockSet,
     ) -> Option<u32> {
-        let (size, carved) = (page.size.get() as usize, page.carved.get());
+        let (size, capacity) = (page.size.get() as usize, page.capacity.get());
         let (mut block, mut count) = (list, 0);
         while !block.is_null() {
             let within = block.addr().wrapping_sub(page.start.get().addr());
             let index = within.checked_div(size)?;
-            let is_block = index < carved as usize && within.is_multiple_of(size);
-            if !is_block || count == carved || !is_right(index, seen.add(index)) {
+            let is_block = index < capacity as usize && within.is_multiple_of(size);
+            if !is_block || count == capacity || !is_right(index, seen.add(index)) {
                 return None;
             }
             count += 1;
@@ -183,19 +183,19 @@ impl<T: ThreadSlot> General<T> {
             // SAFETY: entries below the top are committed.
             let page = unsafe { &*self.entry(index) };
             match page.kind.get_published() {
-                FREE => {
+                FREE_RUN => {
                     stats.free_runs += 1;
                     stats.free_bytes += page.bytes();
                     stats.largest_free_run = stats.largest_free_run.max(page.bytes());
                 }
-                BLOCKS => {
+                BLOCK_PAGE => {
                     let size = page.size.get() as usize;
                     let live = page.live() as usize;
                     stats.live_blocks += live;
                     stats.live_bytes += live * size;
-                    stats.free_bytes += (page.room.get() as usize).saturating_sub(live) * size;
+                    stats.free_bytes += (page.reserved.get() as usize).saturating_sub(live) * size;
                 }
-                LARGE => {
+                LARGE_BLOCK => {
                     stats.live_blocks += 1;
                     stats.live_bytes += page.bytes();
                 }

@@ -9,19 +9,19 @@ pub(super) const SLICE_SHIFT: u32 = 16;
 pub(super) const SLICE: usize = 1 << SLICE_SHIFT;
 
 /// Blocks up to this size have pages of one slice.
-pub(super) const MOST_SMALL: usize = 8 << 10;
+pub(super) const MAX_SMALL: usize = 8 << 10;
 
 /// Blocks up to this size have pages of eight slices; what is larger has slices of its own.
-pub(super) const MOST_MEDIUM: usize = 64 << 10;
+pub(super) const MAX_MEDIUM: usize = 64 << 10;
 pub(super) const MEDIUM_SLICES: usize = 8;
 
 /// Blocks up to this size are found through a table of pages by size.
-pub(super) const MOST_DIRECT: usize = 1 << 10;
-pub(super) const DIRECT: usize = MOST_DIRECT / GRAIN + 1;
+pub(super) const MAX_DIRECT: usize = 1 << 10;
+pub(super) const DIRECT_ENTRIES: usize = MAX_DIRECT / GRAIN + 1;
 
-pub(super) const CLASSES: usize = class_of(MOST_MEDIUM) + 1;
+pub(super) const CLASSES: usize = class_of(MAX_MEDIUM) + 1;
 
-/// The class of blocks that hold `size` bytes, which is from 1 to [`MOST_MEDIUM`].
+/// The class of blocks that hold `size` bytes, which is from 1 to [`MAX_MEDIUM`].
 #[inline]
 pub(super) const fn class_of(size: usize) -> usize {
     let last = size.wrapping_sub(1);
@@ -48,7 +48,7 @@ pub(super) const fn size_of_class(class: usize) -> usize {
 /// multiple of 64 KiB, so its blocks have every alignment that their size is a multiple of.
 #[inline]
 pub(super) fn class_for(size: usize, align: usize) -> Option<usize> {
-    if size > MOST_MEDIUM || align > MOST_MEDIUM {
+    if size > MAX_MEDIUM || align > MAX_MEDIUM {
         return None;
     }
     let mut class = class_of(size.max(align).max(1));
@@ -70,7 +70,7 @@ pub(crate) fn good_size(size: usize) -> usize {
 /// The entries of the table by size that a class has: `first..end`.
 pub(super) fn direct_range(class: usize) -> core::ops::Range<usize> {
     let first = if class == 0 { 0 } else { size_of_class(class - 1) / GRAIN + 1 };
-    first.min(DIRECT)..(size_of_class(class) / GRAIN + 1).min(DIRECT)
+    first.min(DIRECT_ENTRIES)..(size_of_class(class) / GRAIN + 1).min(DIRECT_ENTRIES)
 }
 
 #[cfg(test)]
@@ -79,17 +79,17 @@ mod tests {
 
     #[test]
     fn every_size_has_the_smallest_class_that_holds_it() {
-        for size in 1..=MOST_MEDIUM {
+        for size in 1..=MAX_MEDIUM {
             let class = class_of(size);
             assert!(size <= size_of_class(class), "{size}");
             assert!(class == 0 || size > size_of_class(class - 1), "{size}");
         }
-        assert_eq!(size_of_class(CLASSES - 1), MOST_MEDIUM);
+        assert_eq!(size_of_class(CLASSES - 1), MAX_MEDIUM);
     }
 
     #[test]
     fn a_fifth_is_wasted_at_most() {
-        for size in 128..=MOST_MEDIUM {
+        for size in 128..=MAX_MEDIUM {
             let class = size_of_class(class_of(size));
             assert!((class - size) * 5 <= class, "{size}");
         }
@@ -98,14 +98,14 @@ mod tests {
     #[test]
     fn alignments_are_those_of_the_size() {
         for align in (0..=16).map(|log| 1usize << log) {
-            for size in (1..=MOST_MEDIUM).step_by(7) {
+            for size in (1..=MAX_MEDIUM).step_by(7) {
                 let class = class_for(size, align).expect("it is small enough");
                 assert_eq!(size_of_class(class) % align, 0, "{size} at {align}");
                 assert!(size_of_class(class) >= size);
             }
         }
         assert_eq!(class_for(16, 128 << 10), None);
-        assert_eq!(class_for(MOST_MEDIUM + 1, 1), None);
+        assert_eq!(class_for(MAX_MEDIUM + 1, 1), None);
     }
 
     #[test]
@@ -119,6 +119,6 @@ mod tests {
                 assert_eq!(class_of((entry * GRAIN).max(1)), class);
             }
         }
-        assert_eq!(next, DIRECT);
+        assert_eq!(next, DIRECT_ENTRIES);
     }
 }

@@ -1,9 +1,9 @@
 //! Blocks that have slices of their own, and whatever is off the fast path for every block: found, freed, resized.
 
-use super::General;
-use super::classes::{GRAIN, MOST_MEDIUM, SLICE, SLICE_SHIFT, class_for};
-use super::local::{Local, SHARED};
-use super::page::{BLOCKS, Block, FREE, FULL, LARGE, NONE, Page, REST, SLOW};
+use super::GeneralHeap;
+use super::classes::{GRAIN, MAX_MEDIUM, SLICE, SLICE_SHIFT, class_for};
+use super::page::{BLOCK_PAGE, CONTINUATION, FREE_RUN, FULL, FreeBlock, LARGE_BLOCK, Page, SLOW, UNUSED};
+use super::thread_heap::{SHARED, ThreadHeap};
 use super::threads::ThreadSlot;
 use crate::admission::{OutOfMemory, RefusedRequest, explain};
 use crate::heap::HeapError;
@@ -13,14 +13,14 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// How far the top moves before the entries without a thread are looked through for empty pages, in slices.
-const SEARCH: usize = 256;
+const SEARCH_INTERVAL: usize = 256;
 
-impl<T: ThreadSlot> General<T> {
+impl<T: ThreadSlot> GeneralHeap<T> {
     /// A block that is not at hand.
     #[cold]
     #[inline(never)]
     pub(super) fn allocate_slow(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        let local = T::look_up(self.id);
+        let local = T::lookup(self.id);
         let Some(class) = class_for(size, align) else {
             return self.allocate_large(local, size, align).map(|(block, _)| block);
         };
@@ -31,7 +31,7 @@ impl<T: ThreadSlot> General<T> {
                 Some(local) => self.allocate_in(&*local, class),
                 None => {
                     let _held = self.shared.lock();
-                    self.allocate_in(&*self.local_at(0), class)
+                    self.allocate_in(&*self.thread_heap_at(0), class)
                 }
             }
         }
@@ -39,7 +39,7 @@ impl<T: ThreadSlot> General<T> {
 
     /// # Safety
     /// The entry is the calling thread's.
-    unsafe fn allocate_in(&self, local: &Local, class: usize) -> Result<NonNull<u8>, HeapError> {
+    unsafe fn allocate_in(&self, local: &ThreadHeap, class: usize) -> Result<NonNull<u8>, HeapError> {
         // SAFETY: the caller's promise; what is first in a queue is a page of this entry.
         let block = unsafe {
             let first = local.queue(class).first.get();
@@ -59,32 +59,32 @@ impl<T: ThreadSlot> General<T> {
     }
 
     /// A block of zeros.
-    pub(super) fn place_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+    pub(super) fn allocate_block_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let (block, used) = match class_for(size, align) {
-            Some(_) => (self.place(size, align)?, size),
-            None => self.allocate_large(T::look_up(self.id), size, align)?,
+            Some(_) => (self.allocate_block(size, align)?, size),
+            None => self.allocate_large(T::lookup(self.id), size, align)?,
         };
-        let used = if self.ground.empties_to_zero() { used.min(size) } else { size };
+        let used = if self.backing.empties_to_zero() { used.min(size) } else { size };
         // SAFETY: a fresh block of so many bytes.
-        unsafe { self.ground.clear(block, used) };
+        unsafe { self.backing.clear(block, used) };
         Ok(block)
     }
 
     /// With it comes how many bytes from its start may be something else than zero, in fresh anonymous memory.
     fn allocate_large(
         &self,
-        local: *mut Local,
+        local: *mut ThreadHeap,
         size: usize,
         align: usize,
     ) -> Result<(NonNull<u8>, usize), HeapError> {
         // SAFETY: the slot's entry is the calling thread's.
         let local = unsafe { local.as_ref() };
-        let run = self.take_run_or_collect(local, size.div_ceil(SLICE).max(1), align, size)?;
+        let run = self.allocate_run_or_collect(local, size.div_ceil(SLICE).max(1), align, size)?;
         // SAFETY: the run is ours, and nobody knows of it. Its address is no null: the table is not at the origin.
         let (block, used) = unsafe {
             (*run).tag.set(0);
             (*run).start.set(self.slice_at(self.index_of(run)));
-            (*run).kind.publish(LARGE);
+            (*run).kind.publish(LARGE_BLOCK);
             (NonNull::new_unchecked((*run).start.get()), (*run).dirty.get() as usize)
         };
         if self.checks {
@@ -94,50 +94,50 @@ impl<T: ThreadSlot> General<T> {
     }
 
     /// A run, if need be of what empty pages have; only then the heap grows.
-    pub(super) fn take_run_or_collect(
+    pub(super) fn allocate_run_or_collect(
         &self,
-        local: Option<&Local>,
+        local: Option<&ThreadHeap>,
         slices: usize,
         align: usize,
         requested: usize,
     ) -> Result<*mut Page, HeapError> {
-        if let Some(run) = self.take_free_run(slices, align) {
+        if let Some(run) = self.allocate_free_run(slices, align) {
             return Ok(run);
         }
-        if let Some(local) = local.filter(|local| local.idles.get() > 0) {
+        if let Some(local) = local.filter(|local| local.idle_pages.get() > 0) {
             // SAFETY: the entry is the calling thread's.
             unsafe { self.sweep(local, 0, 0) };
-            if let Some(run) = self.take_free_run(slices, align) {
+            if let Some(run) = self.allocate_free_run(slices, align) {
                 return Ok(run);
             }
         }
         if self.is_time_to_search() {
-            self.collect_deserted();
-            if let Some(run) = self.take_free_run(slices, align) {
+            self.collect_abandoned();
+            if let Some(run) = self.allocate_free_run(slices, align) {
                 return Ok(run);
             }
         }
         let free = self.slices.lock().free;
-        self.take_run(slices, align, requested).or_else(|refused| {
+        self.allocate_run(slices, align, requested).or_else(|refused| {
             if let Some(local) = local {
                 // SAFETY: as above.
                 unsafe { self.collect(core::ptr::from_ref(local).cast_mut()) };
             }
-            self.collect_deserted();
+            self.collect_abandoned();
             if local.is_none_or(|local| local.tag.get() != SHARED) {
                 self.collect_shared();
             }
             let more = self.slices.lock().free > free;
             // The first refusal is the one that says why.
-            if more { self.take_run(slices, align, requested).map_err(|_| refused) } else { Err(refused) }
+            if more { self.allocate_run(slices, align, requested).map_err(|_| refused) } else { Err(refused) }
         })
     }
 
     fn is_time_to_search(&self) -> bool {
         let mut held = self.slices.lock();
-        let is_time = held.locals > 2 && held.top >= held.searched + SEARCH;
+        let is_time = held.thread_heaps > 2 && held.top >= held.searched_top + SEARCH_INTERVAL;
         if is_time {
-            held.searched = held.top;
+            held.searched_top = held.top;
         }
         is_time
     }
@@ -154,26 +154,26 @@ impl<T: ThreadSlot> General<T> {
         // SAFETY: entries below the end are committed, and those of a page lead to its first.
         let page = unsafe {
             let entry = &*self.entry(index);
-            if entry.kind.get() == REST {
-                index = index.saturating_sub(entry.back.get() as usize);
+            if entry.kind.get() == CONTINUATION {
+                index = index.saturating_sub(entry.slices_to_first.get() as usize);
             }
             &*self.entry(index)
         };
         let within = offset.wrapping_sub(index << SLICE_SHIFT);
         match page.kind.get() {
-            LARGE if within == 0 => Ok(page),
-            LARGE => Err(HeapError::InsideBlock { address, block: address - within }),
-            BLOCKS => {
+            LARGE_BLOCK if within == 0 => Ok(page),
+            LARGE_BLOCK => Err(HeapError::InsideBlock { address, block: address - within }),
+            BLOCK_PAGE => {
                 let size = page.size.get() as usize;
                 match within.checked_rem(size).unwrap_or(0) {
                     0 if size == 0 => Err(HeapError::NotABlock { address }),
-                    0 if within / size < page.carved.get() as usize => Ok(page),
+                    0 if within / size < page.capacity.get() as usize => Ok(page),
                     0 => Err(HeapError::NotABlock { address }),
                     inside => Err(HeapError::InsideBlock { address, block: address - inside }),
                 }
             }
-            FREE if within == 0 => Err(HeapError::DoubleFree { address }),
-            NONE => Err(self.inside_what(address, index)),
+            FREE_RUN if within == 0 => Err(HeapError::DoubleFree { address }),
+            UNUSED => Err(self.inside_what(address, index)),
             _ => Err(HeapError::NotABlock { address }),
         }
     }
@@ -197,8 +197,8 @@ impl<T: ThreadSlot> General<T> {
             // SAFETY: entries below one that is committed.
             let entry = unsafe { &*self.entry(index) };
             match entry.kind.get() {
-                NONE => {}
-                LARGE => return HeapError::InsideBlock { address, block: self.slice_at(index).addr() },
+                UNUSED => {}
+                LARGE_BLOCK => return HeapError::InsideBlock { address, block: self.slice_at(index).addr() },
                 _ => break,
             }
         }
@@ -215,19 +215,19 @@ impl<T: ThreadSlot> General<T> {
         if self.checks && !self.unmark(block) {
             return Err(HeapError::DoubleFree { address: block.addr().get() });
         }
-        if page.kind.get() == LARGE {
+        if page.kind.get() == LARGE_BLOCK {
             // SAFETY: the caller's promise.
-            unsafe { self.give_run(core::ptr::from_ref(page).cast_mut()) };
+            unsafe { self.free_run(core::ptr::from_ref(page).cast_mut()) };
             return Ok(());
         }
         let tag = page.tag.get();
         // SAFETY: the slot's entry is the calling thread's.
-        let local = unsafe { T::look_up(self.id).as_ref() };
+        let local = unsafe { T::lookup(self.id).as_ref() };
         match local.filter(|local| local.tag.get() == tag & !(FULL | SLOW)) {
             // SAFETY: the page is this thread's, and the caller's promise.
             Some(local) => unsafe {
                 if tag & FULL != 0 {
-                    self.set_back(local, page);
+                    self.unpark_page(local, page);
                 }
                 if page.push(block.as_ptr().cast()) {
                     self.note_idle(local, page);
@@ -243,7 +243,7 @@ impl<T: ThreadSlot> General<T> {
     /// A live block of this page, and nothing refers to it any more. The page belongs to whoever has this tag.
     unsafe fn deallocate_remote(&self, page: &Page, tag: u32, block: NonNull<u8>) {
         let offset = block.addr().get().wrapping_sub(self.origin.addr());
-        let link = block.cast::<Block>();
+        let link = block.cast::<FreeBlock>();
         let must_tell = page.remote.push(offset, |next| {
             let next = next.map_or(core::ptr::null_mut(), |next| self.origin.wrapping_add(next).cast());
             // SAFETY: the block is the heap's, and nobody else's before it is published.
@@ -252,17 +252,17 @@ impl<T: ThreadSlot> General<T> {
         if must_tell {
             let owner = (tag & !(FULL | SLOW)).wrapping_sub(1) as usize;
             // SAFETY: a tag is that of an entry that was made.
-            let told = unsafe { &(*self.local_at(owner)).others.told };
-            told.push(self.index_of(page) + 1, |next| page.next_told.store(next, Relaxed));
+            let told = unsafe { &(*self.thread_heap_at(owner)).shared_state.notified };
+            told.push(self.index_of(page) + 1, |next| page.next_notified.store(next, Relaxed));
         }
     }
 
     /// How many bytes a block's owner may use.
     pub(super) fn usable(&self, page: &Page) -> usize {
-        if page.kind.get() == LARGE { page.bytes() } else { page.size.get() as usize }
+        if page.kind.get() == LARGE_BLOCK { page.bytes() } else { page.size.get() as usize }
     }
 
-    /// See [`Policy::reallocate`](crate::heap::policy::Policy::reallocate).
+    /// See [`Policy::reallocate`](crate::heap::block_allocator::BlockAllocator::reallocate).
     ///
     /// # Safety
     /// As there.
@@ -278,9 +278,9 @@ impl<T: ThreadSlot> General<T> {
         }
         let usable = self.usable(page);
         if block.addr().get().is_multiple_of(align) {
-            if page.kind.get() == LARGE {
+            if page.kind.get() == LARGE_BLOCK {
                 // A block that is to be small moves to where small ones are.
-                if size > MOST_MEDIUM
+                if size > MAX_MEDIUM
                     // SAFETY: the caller's promise; nobody refers to what is cut off.
                     && unsafe {
                         let run = core::ptr::from_ref(page).cast_mut();
@@ -293,11 +293,11 @@ impl<T: ThreadSlot> General<T> {
                 return Ok(block);
             }
         }
-        let new = match self.place(size, align) {
+        let new = match self.allocate_block(size, align) {
             Ok(new) => new,
             // It is long enough for less, if there is nowhere else.
             Err(_) if size <= usable && block.addr().get().is_multiple_of(align) => {
-                if page.kind.get() == LARGE {
+                if page.kind.get() == LARGE_BLOCK {
                     let run = core::ptr::from_ref(page).cast_mut();
                     // SAFETY: the caller's promise; nobody refers to what is cut off.
                     unsafe { self.resize_run(run, size.div_ceil(SLICE), size) };
@@ -309,7 +309,7 @@ impl<T: ThreadSlot> General<T> {
         // SAFETY: two blocks that do not overlap, both at least so long; and the caller's promise.
         unsafe {
             new.copy_from_nonoverlapping(block, usable.min(size));
-            self.give_back(block)?;
+            self.deallocate_block(block)?;
         }
         Ok(new)
     }
@@ -320,7 +320,7 @@ impl<T: ThreadSlot> General<T> {
         let used = self.end.load(Relaxed);
         let request = RefusedRequest::Allocation { requested, effective };
         let refusal = explain(errno, effective);
-        HeapError::OutOfMemory(OutOfMemory::new(self.ground.control(), request, used, refusal))
+        HeapError::OutOfMemory(OutOfMemory::new(self.backing.control(), request, used, refusal))
     }
 
     /// The word and the bit of a place where a block can start.

@@ -4,20 +4,20 @@
 //! Each of the three is committed from its beginning as it is needed. What is committed is zero and stays.
 
 use super::classes::{GRAIN, SLICE};
-use super::local::Local;
 use super::page::Page;
+use super::thread_heap::ThreadHeap;
 use crate::sys::{self, Errno, Protection};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
 /// How many threads at once have an entry of their own; the first entry is everybody else's.
-pub(super) const LOCALS: usize = 1024;
+pub(super) const MAX_THREAD_HEAPS: usize = 1024;
 
 /// The slices whose entries are committed together: 64 KiB of table for 32 MiB of region.
 const STEP: usize = 512;
 
 /// See the module.
-pub(super) struct Meta {
+pub(super) struct HeapMetadata {
     start: NonNull<u8>,
     len: usize,
     table: usize,
@@ -25,9 +25,9 @@ pub(super) struct Meta {
 }
 
 // SAFETY: a range of memory; what is in it are atomics.
-unsafe impl Send for Meta {}
+unsafe impl Send for HeapMetadata {}
 // SAFETY: as above.
-unsafe impl Sync for Meta {}
+unsafe impl Sync for HeapMetadata {}
 
 /// The bytes of bits that a slice has.
 const BITS: usize = SLICE / GRAIN / 8;
@@ -36,11 +36,11 @@ fn up_to(unit: usize, bytes: usize) -> usize {
     bytes.next_multiple_of(unit)
 }
 
-impl Meta {
+impl HeapMetadata {
     /// Where the table and the bits begin, and where they end.
     fn places(slices: usize, checks: bool) -> (usize, usize, usize) {
         let page = sys::page_size();
-        let table = up_to(page, LOCALS * size_of::<Local>());
+        let table = up_to(page, MAX_THREAD_HEAPS * size_of::<ThreadHeap>());
         let bits = table + up_to(page, slices * size_of::<Page>());
         let len = bits + if checks { up_to(page, slices * BITS) } else { 0 };
         (table, bits, len)
@@ -60,10 +60,10 @@ impl Meta {
             sys::set_dumpable(start.as_ptr(), len, false);
             sys::set_name(start, len, c"highwater:heap table");
         }
-        Ok(Meta { start, len, table, bits })
+        Ok(HeapMetadata { start, len, table, bits })
     }
 
-    pub(super) fn locals(&self) -> *mut Local {
+    pub(super) fn locals(&self) -> *mut ThreadHeap {
         self.start.as_ptr().cast()
     }
 
@@ -78,8 +78,8 @@ impl Meta {
     /// Commits the entries of the first `count` threads.
     pub(super) fn commit_locals(&self, from: usize, count: usize) -> Result<(), Errno> {
         let page = sys::page_size();
-        let from = from * size_of::<Local>() / page * page;
-        self.commit(from, up_to(page, count * size_of::<Local>()))
+        let from = from * size_of::<ThreadHeap>() / page * page;
+        self.commit(from, up_to(page, count * size_of::<ThreadHeap>()))
     }
 
     /// Commits the table from slice `from` to at least slice `to`, of `all`; up to where it is committed then.
@@ -111,7 +111,7 @@ impl Meta {
     }
 }
 
-impl Drop for Meta {
+impl Drop for HeapMetadata {
     fn drop(&mut self) {
         // SAFETY: the heap is gone, and nobody else knows of the range.
         unsafe { sys::release(self.start, self.len) };

@@ -2,7 +2,7 @@
 //!
 //! The region is cut into slices of 64 KiB. What is known about a slice is in a table beside the region, at the place
 //! that its offset says: an address minus the origin, shifted, *is* the index. Blocks up to 64 KiB share pages of one
-//! size class, which belong to one thread each; larger ones have runs of slices. Nothing is kept in front of a block, and
+//! size class, which belong to one thread each; larger ones have runs of slices. EmptyPage is kept in front of a block, and
 //! a foreign pointer is found by one compare.
 //!
 //! - `classes`: sizes; `page`: the table's entries; `meta`: where they are
@@ -24,13 +24,13 @@
 mod check;
 mod classes;
 mod large;
-mod local;
 mod meta;
 mod page;
 mod purge;
-mod remote;
+mod remote_free;
 mod slices;
 mod small;
+mod thread_heap;
 mod threads;
 
 /// The atomics of the protocol, in one place so that it also runs under loom.
@@ -38,9 +38,9 @@ mod atomic {
     pub(crate) use core::sync::atomic::{AtomicUsize, Ordering};
 }
 
-use super::ground::Ground;
-use super::policy::Policy;
-use super::{HeapError, HeapStats};
+use super::backing::HeapBacking;
+use super::block_allocator::BlockAllocator;
+use super::{General, HeapError, HeapStats};
 use crate::region::Region;
 use crate::sys::SpinLock;
 pub(crate) use classes::good_size;
@@ -50,14 +50,14 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 use crossbeam_utils::CachePadded;
-pub use local::Local;
-use meta::Meta;
+use meta::HeapMetadata;
 use page::Page;
-use slices::Slices;
-pub use threads::{Native, ThreadSlot};
+use slices::RunLists;
+pub use thread_heap::ThreadHeap;
+pub use threads::{NativeSlot, ThreadSlot};
 
 /// See the module. `T` is how a thread finds what it has.
-pub(crate) struct General<T: ThreadSlot = Native> {
+pub(crate) struct GeneralHeap<T: ThreadSlot = NativeSlot> {
     /// The first slice.
     origin: *mut u8,
     table: *mut Page,
@@ -68,74 +68,70 @@ pub(crate) struct General<T: ThreadSlot = Native> {
     crowded: AtomicU32,
     /// Whether every block has a bit that says if it is live.
     checks: bool,
-    /// Whether no empty page is kept, for benchmarks. (Blocks are then carved one by one, or none would look empty.)
-    keeps_none: bool,
-    /// The slices that the reservation has room for.
+    /// Whether no empty page is kept, for benchmarks. (Blocks are then capacity one by one, or none would look empty.)
+    retires_at_once: bool,
+    /// The slices that the reservation has reserved for.
     all: usize,
     /// Where the first slice is in the region.
     origin_offset: usize,
-    slices: CachePadded<SpinLock<Slices>>,
+    slices: CachePadded<SpinLock<RunLists>>,
     shared: CachePadded<SpinLock<()>>,
-    meta: Meta,
-    ground: Ground,
+    meta: HeapMetadata,
+    backing: HeapBacking,
     slot: PhantomData<fn() -> T>,
 }
 
 // SAFETY: the pointers lead into the region and the table, which go with it; what is in there is of atomics, and used by
 // one thread at a time: by a page's owner, or whoever holds the lock.
-unsafe impl<T: ThreadSlot> Send for General<T> {}
+unsafe impl<T: ThreadSlot> Send for GeneralHeap<T> {}
 // SAFETY: as above.
-unsafe impl<T: ThreadSlot> Sync for General<T> {}
+unsafe impl<T: ThreadSlot> Sync for GeneralHeap<T> {}
 
-impl<T: ThreadSlot> General<T> {
-    /// A heap over a region of its own. With `checks` a double free and a pointer into a block are found whatever
-    /// happened since, which takes a bit for every 16 bytes and the slow path for every call.
-    pub(crate) fn new(region: Region, checks: bool) -> Result<Self, HeapError> {
+impl<T: ThreadSlot> GeneralHeap<T> {
+    /// A heap over a region of its own.
+    pub(crate) fn new(region: Region, options: General) -> Result<Self, HeapError> {
+        let checks = options.checks;
         let start = region.as_ptr();
         let origin_offset = start.addr().wrapping_neg() % SLICE;
-        let all = region.reserved_bytes().saturating_sub(origin_offset).min(remote::END) >> SLICE_SHIFT;
-        let ground = Ground::new(region);
-        let meta = Meta::reserve(all, checks).map_err(|errno| {
+        let all = region.reserved_bytes().saturating_sub(origin_offset).min(remote_free::OFFSET_LIMIT)
+            >> SLICE_SHIFT;
+        let backing = HeapBacking::new(region);
+        let meta = HeapMetadata::reserve(all, checks).map_err(|errno| {
             use crate::admission::{OutOfMemory, RefusedRequest, explain_call};
             use crate::sys::evidence::RefusedCall;
-            let bytes = Meta::bytes(all, checks);
+            let bytes = HeapMetadata::bytes(all, checks);
             let request = RefusedRequest::Allocation { requested: bytes, effective: bytes };
             let refusal = explain_call(errno, RefusedCall::Reserve(bytes));
-            HeapError::OutOfMemory(OutOfMemory::new(ground.control(), request, 0, refusal))
+            HeapError::OutOfMemory(OutOfMemory::new(backing.control(), request, 0, refusal))
         })?;
-        let heap = General {
+        let heap = GeneralHeap {
             origin: start.wrapping_add(origin_offset),
             table: meta.table(),
             end: AtomicUsize::new(0),
             id: threads::new_id(),
             crowded: AtomicU32::new(0),
             checks,
-            keeps_none: false,
+            retires_at_once: options.retires_at_once,
             all,
             origin_offset,
-            slices: CachePadded::new(SpinLock::new(Slices::new())),
+            slices: CachePadded::new(SpinLock::new(RunLists::new())),
             shared: CachePadded::new(SpinLock::new(())),
             meta,
-            ground,
+            backing,
             slot: PhantomData,
         };
         heap.make_shared()?;
         Ok(heap)
     }
 
-    /// The same heap; if `keeps_none` it gives every page back at the moment that it is empty.
-    pub(crate) fn keeping_none(self, keeps_none: bool) -> Self {
-        General { keeps_none, ..self }
-    }
-
     /// A block for `size` bytes if one is at hand: the fast path of every allocation. (Of what there can be no block of,
     /// nothing is at hand.)
     #[inline(always)]
-    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        const { assert!(Local::MOST.is_power_of_two() && GRAIN.is_power_of_two()) };
-        // Not 0 for no bytes at all, more than `MOST`, no power of two, and more than a grain: in one word, as branches they
+    pub(crate) fn allocate_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        const { assert!(ThreadHeap::MAX_DIRECT.is_power_of_two() && GRAIN.is_power_of_two()) };
+        // Not 0 for no bytes at all, more than `MAX_DIRECT`, no power of two, and more than a grain: in one word, as branches they
         // are twice as many instructions.
-        let too_large = size.wrapping_sub(1) >> Local::MOST.ilog2();
+        let too_large = size.wrapping_sub(1) >> ThreadHeap::MAX_DIRECT.ilog2();
         let too_wide = align.wrapping_sub(1) & (align | !(GRAIN - 1));
         if too_large | too_wide != 0 {
             return None;
@@ -145,7 +141,7 @@ impl<T: ThreadSlot> General<T> {
             return None;
         }
         // SAFETY: the slot's entry is this thread's, and the size was compared.
-        unsafe { Local::take(local, size) }
+        unsafe { ThreadHeap::allocate_direct(local, size) }
     }
 
     /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did: the
@@ -154,7 +150,7 @@ impl<T: ThreadSlot> General<T> {
     /// # Safety
     /// If it is a live block of this heap, nothing refers to it any more. (Anything else may be null.)
     #[inline(always)]
-    pub(crate) unsafe fn take_back(&self, block: *mut u8) -> bool {
+    pub(crate) unsafe fn deallocate_fast(&self, block: *mut u8) -> bool {
         let offset = block.addr().wrapping_sub(self.origin.addr());
         let local = T::get(self.id);
         if offset >= self.end.load(Relaxed) || local.is_null() {
@@ -175,8 +171,8 @@ impl<T: ThreadSlot> General<T> {
 
     /// A block for `size` bytes.
     #[inline]
-    pub(crate) fn place(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        match self.at_hand(size, align) {
+    pub(crate) fn allocate_block(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+        match self.allocate_fast(size, align) {
             Some(block) => Ok(block),
             None => self.allocate_slow(size, align),
         }
@@ -187,26 +183,26 @@ impl<T: ThreadSlot> General<T> {
     /// # Safety
     /// If it is a live block of this heap, nothing refers to it any more.
     #[inline]
-    pub(crate) unsafe fn give_back(&self, block: NonNull<u8>) -> Result<(), HeapError> {
+    pub(crate) unsafe fn deallocate_block(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
-        unsafe { if self.take_back(block.as_ptr()) { Ok(()) } else { self.deallocate_slow(block) } }
+        unsafe { if self.deallocate_fast(block.as_ptr()) { Ok(()) } else { self.deallocate_slow(block) } }
     }
 }
 
-impl<T: ThreadSlot> Policy for General<T> {
+impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
     #[inline]
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.place(size, align)
+        self.allocate_block(size, align)
     }
 
     fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.place_zeroed(size, align)
+        self.allocate_block_zeroed(size, align)
     }
 
     #[inline]
     unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
         // SAFETY: the caller's promise.
-        unsafe { self.give_back(block) }
+        unsafe { self.deallocate_block(block) }
     }
 
     unsafe fn reallocate(
@@ -227,8 +223,8 @@ impl<T: ThreadSlot> Policy for General<T> {
         Ok(self.usable(page))
     }
 
-    fn ground(&self) -> &Ground {
-        &self.ground
+    fn backing(&self) -> &HeapBacking {
+        &self.backing
     }
 
     fn check(&self) -> Result<(), HeapError> {
@@ -240,17 +236,17 @@ impl<T: ThreadSlot> Policy for General<T> {
     }
 
     fn trim(&self, keep: usize) -> usize {
-        let local = self.own();
+        let local = self.find_own();
         if !local.is_null() {
             // SAFETY: it is the calling thread's.
             unsafe { self.collect(local) };
         }
-        self.collect_deserted();
+        self.collect_abandoned();
         self.collect_shared();
         self.purge(&mut self.slices.lock(), keep >> SLICE_SHIFT)
     }
 
-    fn is_busy(&self) -> bool {
+    fn is_locked(&self) -> bool {
         self.slices.is_held() || self.shared.is_held()
     }
 
@@ -270,7 +266,7 @@ impl<T: ThreadSlot> Policy for General<T> {
         let was_taken = unsafe { self.slices.unlock_after_fork() & self.shared.unlock_after_fork() };
         // (In the middle of a call of the only thread there are no others.)
         if is_child && was_taken {
-            self.forget_others();
+            self.mark_others_lost();
         }
     }
 }

@@ -4,18 +4,18 @@
 //! middle say nothing, those of a page of several slices excepted, which lead to the first.
 
 use super::classes::SLICE_SHIFT;
-use super::remote::Remote;
+use super::remote_free::RemoteFreeList;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
 /// A number of which one thread is the writer; others may look at it.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(super) struct Num(AtomicU32);
+pub(super) struct OwnerU32(AtomicU32);
 
-impl Num {
+impl OwnerU32 {
     pub(super) const fn new(value: u32) -> Self {
-        Num(AtomicU32::new(value))
+        OwnerU32(AtomicU32::new(value))
     }
 
     #[inline]
@@ -42,11 +42,11 @@ impl Num {
 /// A pointer of which one thread is the writer; others may look at it.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(super) struct Ptr<T>(AtomicPtr<T>);
+pub(super) struct OwnerPtr<T>(AtomicPtr<T>);
 
-impl<T> Ptr<T> {
+impl<T> OwnerPtr<T> {
     pub(super) const fn new(value: *mut T) -> Self {
-        Ptr(AtomicPtr::new(value))
+        OwnerPtr(AtomicPtr::new(value))
     }
 
     #[inline]
@@ -63,20 +63,20 @@ impl<T> Ptr<T> {
 /// A free block: what it holds is the next one.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(super) struct Block(pub(super) Ptr<Block>);
+pub(super) struct FreeBlock(pub(super) OwnerPtr<FreeBlock>);
 
 /// In the middle of a run, or never used.
-pub(super) const NONE: u32 = 0;
+pub(super) const UNUSED: u32 = 0;
 /// A run of free slices.
-pub(super) const FREE: u32 = 1;
+pub(super) const FREE_RUN: u32 = 1;
 /// A page of blocks.
-pub(super) const BLOCKS: u32 = 2;
+pub(super) const BLOCK_PAGE: u32 = 2;
 /// A slice of a page of several, not the first one.
-pub(super) const REST: u32 = 3;
+pub(super) const CONTINUATION: u32 = 3;
 /// A run that somebody has taken and not yet made into anything.
-pub(super) const TAKEN: u32 = 5;
+pub(super) const CLAIMED: u32 = 5;
 /// One block that has the run to itself.
-pub(super) const LARGE: u32 = 4;
+pub(super) const LARGE_BLOCK: u32 = 4;
 
 /// In a tag: the page is in no queue, because it has nothing free.
 pub(super) const FULL: u32 = 1 << 31;
@@ -89,77 +89,77 @@ pub(super) const SLOW: u32 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct Page {
     /// What is allocated next.
-    pub(super) free: Ptr<Block>,
+    pub(super) free: OwnerPtr<FreeBlock>,
     /// What the owner freed since `free` was filled.
-    pub(super) local_free: Ptr<Block>,
-    /// How many of the blocks that were carved are not in `local_free`; 0 when all are.
-    pub(super) out: Num,
+    pub(super) local_free: OwnerPtr<FreeBlock>,
+    /// How many of the blocks that were capacity are not in `local_free`; 0 when all are.
+    pub(super) used: OwnerU32,
     /// How many are in `free`: for whoever wants figures, since only the owner may follow a list.
-    pub(super) at_hand: Num,
-    /// The blocks that were carved.
-    pub(super) carved: Num,
-    /// The blocks that there is room for.
-    pub(super) room: Num,
+    pub(super) free_count: OwnerU32,
+    /// The blocks that were capacity.
+    pub(super) capacity: OwnerU32,
+    /// The blocks that there is reserved for.
+    pub(super) reserved: OwnerU32,
     /// Not 0: on its owner's list of pages that were found empty, and looked at so often.
-    pub(super) idle: Num,
+    pub(super) idle_sweeps: OwnerU32,
     /// Neighbours in a queue, or among free runs of a size.
-    pub(super) next: Ptr<Page>,
-    pub(super) prev: Ptr<Page>,
-    pub(super) next_idle: Ptr<Page>,
+    pub(super) next: OwnerPtr<Page>,
+    pub(super) prev: OwnerPtr<Page>,
+    pub(super) next_idle: OwnerPtr<Page>,
 
     /// Whose it is: a thread's tag, with `FULL` and `SLOW`. 0 for what is no page of blocks.
-    pub(super) tag: Num,
-    pub(super) kind: Num,
+    pub(super) tag: OwnerU32,
+    pub(super) kind: OwnerU32,
     /// The size of its blocks in bytes.
-    pub(super) size: Num,
-    pub(super) class: Num,
+    pub(super) size: OwnerU32,
+    pub(super) class: OwnerU32,
     /// The length of the run.
-    pub(super) slices: Num,
+    pub(super) slices: OwnerU32,
     /// How many slices before this one the run begins.
-    pub(super) back: Num,
+    pub(super) slices_to_first: OwnerU32,
     /// Of a free run: how many slices may have memory. Of one that was just taken: how many, from its beginning, may be
     /// something else than zero.
-    pub(super) dirty: Num,
-    pub(super) remote: Remote,
-    pub(super) next_told: AtomicUsize,
+    pub(super) dirty: OwnerU32,
+    pub(super) remote: RemoteFreeList,
+    pub(super) next_notified: AtomicUsize,
     /// The first byte.
-    pub(super) start: Ptr<u8>,
+    pub(super) start: OwnerPtr<u8>,
 }
 
 const _: () = assert!(core::mem::size_of::<Page>() == 128);
 const _: () = assert!(core::mem::offset_of!(Page, tag) == 64);
 
 /// Stands where a thread has no page; never written to.
-pub(super) struct Nothing(core::cell::UnsafeCell<Page>);
+pub(super) struct EmptyPage(core::cell::UnsafeCell<Page>);
 
 // SAFETY: nobody writes to it.
-unsafe impl Sync for Nothing {}
+unsafe impl Sync for EmptyPage {}
 
-pub(super) static NOTHING: Nothing = Nothing(core::cell::UnsafeCell::new(Page {
-    free: Ptr::new(core::ptr::null_mut()),
-    local_free: Ptr::new(core::ptr::null_mut()),
-    out: Num::new(0),
-    at_hand: Num::new(0),
-    carved: Num::new(0),
-    room: Num::new(0),
-    idle: Num::new(0),
-    next: Ptr::new(core::ptr::null_mut()),
-    prev: Ptr::new(core::ptr::null_mut()),
-    next_idle: Ptr::new(core::ptr::null_mut()),
-    tag: Num::new(0),
-    kind: Num::new(NONE),
-    size: Num::new(0),
-    class: Num::new(0),
-    slices: Num::new(0),
-    back: Num::new(0),
-    dirty: Num::new(0),
-    remote: Remote(AtomicUsize::new(0)),
-    next_told: AtomicUsize::new(0),
-    start: Ptr::new(core::ptr::null_mut()),
+pub(super) static EMPTY_PAGE: EmptyPage = EmptyPage(core::cell::UnsafeCell::new(Page {
+    free: OwnerPtr::new(core::ptr::null_mut()),
+    local_free: OwnerPtr::new(core::ptr::null_mut()),
+    used: OwnerU32::new(0),
+    free_count: OwnerU32::new(0),
+    capacity: OwnerU32::new(0),
+    reserved: OwnerU32::new(0),
+    idle_sweeps: OwnerU32::new(0),
+    next: OwnerPtr::new(core::ptr::null_mut()),
+    prev: OwnerPtr::new(core::ptr::null_mut()),
+    next_idle: OwnerPtr::new(core::ptr::null_mut()),
+    tag: OwnerU32::new(0),
+    kind: OwnerU32::new(UNUSED),
+    size: OwnerU32::new(0),
+    class: OwnerU32::new(0),
+    slices: OwnerU32::new(0),
+    slices_to_first: OwnerU32::new(0),
+    dirty: OwnerU32::new(0),
+    remote: RemoteFreeList(AtomicUsize::new(0)),
+    next_notified: AtomicUsize::new(0),
+    start: OwnerPtr::new(core::ptr::null_mut()),
 }));
 
-impl Nothing {
-    pub(super) const fn page(&'static self) -> *mut Page {
+impl EmptyPage {
+    pub(super) const fn get(&'static self) -> *mut Page {
         self.0.get()
     }
 }
@@ -167,24 +167,24 @@ impl Nothing {
 impl Page {
     /// Takes a block from what is at hand; null if nothing is. For the owner.
     #[inline]
-    pub(super) fn pop(&self) -> *mut Block {
+    pub(super) fn pop(&self) -> *mut FreeBlock {
         let block = self.free.get();
         if !block.is_null() {
             // SAFETY: a free block's first word is the list's, and nobody but the owner changes it.
             self.free.set(unsafe { (*block).0.get() });
             // (Apart from everything else it is one instruction.)
-            self.at_hand.set(self.at_hand.get().wrapping_sub(1));
+            self.free_count.set(self.free_count.get().wrapping_sub(1));
         }
         block
     }
 
-    /// Takes a block back; whether all that were carved are back now. For the owner.
+    /// Takes a block back; whether all that were capacity are back now. For the owner.
     ///
     /// # Safety
     /// It is a live block of this page, and nothing refers to it any more.
     #[inline]
-    pub(super) unsafe fn push(&self, block: *mut Block) -> bool {
-        // SAFETY: the block is the page's now, and has room for a word.
+    pub(super) unsafe fn push(&self, block: *mut FreeBlock) -> bool {
+        // SAFETY: the block is the page's now, and has reserved for a word.
         unsafe { (*block).0.set(self.local_free.get()) };
         self.local_free.set(block);
         self.count_freed()
@@ -202,16 +202,16 @@ impl Page {
                 "dec dword ptr [{} + {}]",
                 "jz {}",
                 in(reg) core::ptr::from_ref(self),
-                const core::mem::offset_of!(Page, out),
+                const core::mem::offset_of!(Page, used),
                 label { return true },
                 options(nostack)
             );
         }
         #[cfg(not(all(target_arch = "x86_64", not(miri))))]
         {
-            let out = self.out.get().wrapping_sub(1);
-            self.out.set(out);
-            if out == 0 {
+            let used = self.used.get().wrapping_sub(1);
+            self.used.set(used);
+            if used == 0 {
                 return true;
             }
         }
@@ -221,8 +221,8 @@ impl Page {
     /// How many blocks are live. Exact where no call is in the middle of something, whoever the page's owner is: it goes by
     /// what the owner and the threads that free for it count, and looks at no block.
     pub(super) fn live(&self) -> u32 {
-        let free = self.at_hand.get().saturating_add(self.remote.count());
-        self.out.get().saturating_sub(free).min(self.room.get())
+        let free = self.free_count.get().saturating_add(self.remote.count());
+        self.used.get().saturating_sub(free).min(self.reserved.get())
     }
 
     /// The bytes of the run.
@@ -232,6 +232,6 @@ impl Page {
 
     /// Whether nothing of it is allocated, as far as that is known without counting: all blocks are in `local_free`.
     pub(super) fn is_idle(&self) -> bool {
-        self.free.get().is_null() && self.out.get() == 0
+        self.free.get().is_null() && self.used.get() == 0
     }
 }

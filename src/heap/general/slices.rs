@@ -3,10 +3,10 @@
 //! All of it under one lock, which a page of small blocks takes once in its life. Free runs are kept by length, four
 //! lists to a doubling.
 
-use super::General;
+use super::GeneralHeap;
 use super::classes::{SLICE, SLICE_SHIFT};
-use super::page::{FREE, NONE, Page, TAKEN};
-use super::purge::MOST_DIRTY;
+use super::page::{CLAIMED, FREE_RUN, Page, UNUSED};
+use super::purge::MAX_DIRTY;
 use super::threads::ThreadSlot;
 use crate::heap::HeapError;
 use core::sync::atomic::Ordering::Release;
@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering::Release;
 pub(super) const BINS: usize = 7 + 4 * 29;
 
 /// What the lock guards, beside the table's runs.
-pub(super) struct Slices {
+pub(super) struct RunLists {
     /// How many slices were ever used; behind them is nothing.
     pub(super) top: usize,
     /// Up to where the table is committed.
@@ -26,26 +26,26 @@ pub(super) struct Slices {
     pub(super) free: usize,
     pub(super) dirty: usize,
     /// The fewest slices that were free and had memory since the time `since`.
-    pub(super) least_dirty: usize,
-    pub(super) since: u64,
+    pub(super) min_dirty: usize,
+    pub(super) window_start: u64,
     /// The most slices that were in use at once.
     pub(super) peak: usize,
     /// How many threads' entries there are.
-    pub(super) locals: usize,
+    pub(super) thread_heaps: usize,
     /// The entry that was looked at last for whether its thread has ended.
-    pub(super) probed: usize,
+    pub(super) last_probed: usize,
     /// Where the top was when the entries without a thread were looked through.
-    pub(super) searched: usize,
+    pub(super) searched_top: usize,
 }
 
 // SAFETY: the pointers lead into the heap's own table.
-unsafe impl Send for Slices {}
+unsafe impl Send for RunLists {}
 
 /// How many runs of a list are looked at before a longer one is taken.
-const LOOKED_AT: usize = 16;
+const MAX_PROBED_RUNS: usize = 16;
 
 /// A run that is in no list and not yet in use.
-struct Taken {
+struct ClaimedRun {
     run: *mut Page,
     slices: usize,
     /// How many of its slices may have memory, as far as that was counted.
@@ -68,21 +68,21 @@ fn with_spare(slices: usize, align: usize) -> usize {
     slices.saturating_add((align >> SLICE_SHIFT).saturating_sub(1))
 }
 
-impl Slices {
+impl RunLists {
     pub(super) const fn new() -> Self {
-        Slices {
+        RunLists {
             top: 0,
             table_end: 0,
             bins: [core::ptr::null_mut(); BINS],
             any: 0,
             free: 0,
             dirty: 0,
-            least_dirty: 0,
-            since: 0,
+            min_dirty: 0,
+            window_start: 0,
             peak: 0,
-            locals: 0,
-            probed: 0,
-            searched: 0,
+            thread_heaps: 0,
+            last_probed: 0,
+            searched_top: 0,
         }
     }
 
@@ -111,12 +111,12 @@ impl Slices {
         // SAFETY: entries of the table, below its end.
         unsafe {
             let page = &*run;
-            page.kind.set(FREE);
+            page.kind.set(FREE_RUN);
             page.tag.set(0);
-            page.back.set(0);
+            page.slices_to_first.set(0);
             page.slices.set(slices as u32);
             page.dirty.set(dirty as u32);
-            (*run.add(slices - 1)).back.set(slices as u32 - 1);
+            (*run.add(slices - 1)).slices_to_first.set(slices as u32 - 1);
             page.prev.set(core::ptr::null_mut());
             page.next.set(first);
             if !first.is_null() {
@@ -146,7 +146,7 @@ impl Slices {
             } else {
                 (*prev).next.set(next);
             }
-            page.kind.set(NONE);
+            page.kind.set(UNUSED);
             self.free -= slices;
             self.dirty -= dirty;
             (slices, dirty)
@@ -157,23 +157,23 @@ impl Slices {
     ///
     /// # Safety
     /// As for [`remove`](Self::remove).
-    unsafe fn take(&mut self, run: *mut Page) -> Taken {
+    unsafe fn take(&mut self, run: *mut Page) -> ClaimedRun {
         // SAFETY: the caller's promise.
         let (slices, dirty) = unsafe { self.remove(run) };
-        Taken { run, slices, dirty, used: slices }
+        ClaimedRun { run, slices, dirty, used: slices }
     }
 
     /// After something was taken.
     fn note_use(&mut self) {
         self.peak = self.peak.max(self.top - self.free);
-        self.least_dirty = self.least_dirty.min(self.dirty);
+        self.min_dirty = self.min_dirty.min(self.dirty);
     }
 
     /// A free run of at least so many slices: the first of its list that is long enough, if that is soon found, or one of
     /// the lists behind, where every run is. (With `looks_at_all` the whole list is looked through, which may take long.)
     fn find(&self, slices: usize, looks_at_all: bool) -> Option<*mut Page> {
         let bin = bin_of(slices);
-        self.find_in(bin, slices, LOOKED_AT).or_else(|| {
+        self.find_in(bin, slices, MAX_PROBED_RUNS).or_else(|| {
             let behind = self.any & u128::MAX.checked_shl(bin as u32 + 1).unwrap_or(0);
             match behind {
                 0 if looks_at_all => self.find_in(bin, slices, usize::MAX),
@@ -198,7 +198,7 @@ impl Slices {
     }
 }
 
-impl<T: ThreadSlot> General<T> {
+impl<T: ThreadSlot> GeneralHeap<T> {
     /// The entry of a slice.
     #[inline]
     pub(super) fn entry(&self, slice: usize) -> *mut Page {
@@ -213,16 +213,16 @@ impl<T: ThreadSlot> General<T> {
 
     /// A run of so many slices whose address is a multiple of `align`, of what is free. Its entries say nothing yet but
     /// how long it is.
-    pub(super) fn take_free_run(&self, slices: usize, align: usize) -> Option<*mut Page> {
+    pub(super) fn allocate_free_run(&self, slices: usize, align: usize) -> Option<*mut Page> {
         let mut held = self.slices.lock();
         let run = held.find(with_spare(slices, align), false)?;
         // SAFETY: it is a free run.
         let run = unsafe { held.take(run) };
-        Some(self.cut_out(&mut held, run, slices, align))
+        Some(self.split_run(&mut held, run, slices, align))
     }
 
     /// The same, and if nothing is free that is long enough the heap grows.
-    pub(super) fn take_run(
+    pub(super) fn allocate_run(
         &self,
         slices: usize,
         align: usize,
@@ -233,7 +233,7 @@ impl<T: ThreadSlot> General<T> {
         let run = match held.find(all, false) {
             // SAFETY: what is found is a free run.
             Some(run) => unsafe { held.take(run) },
-            None => match self.extend(&mut held, all, requested) {
+            None => match self.grow_heap(&mut held, all, requested) {
                 Ok(run) => run,
                 Err(refused) => match held.find(all, true) {
                     // SAFETY: as above.
@@ -242,14 +242,14 @@ impl<T: ThreadSlot> General<T> {
                 },
             },
         };
-        Ok(self.cut_out(&mut held, run, slices, align))
+        Ok(self.split_run(&mut held, run, slices, align))
     }
 
     /// The part of a run that was taken out of its list which is aligned so; the rest is free again.
-    fn cut_out(
+    fn split_run(
         &self,
-        held: &mut Slices,
-        Taken { run, slices: got, dirty, used }: Taken,
+        held: &mut RunLists,
+        ClaimedRun { run, slices: got, dirty, used }: ClaimedRun,
         slices: usize,
         align: usize,
     ) -> *mut Page {
@@ -268,7 +268,7 @@ impl<T: ThreadSlot> General<T> {
             if after > 0 {
                 held.insert(first.add(slices), after, dirty_after);
             }
-            (*first).kind.set(TAKEN);
+            (*first).kind.set(CLAIMED);
             (*first).dirty.set(used.saturating_sub(before).min(slices) as u32);
             self.claim(first, slices);
         }
@@ -284,8 +284,8 @@ impl<T: ThreadSlot> General<T> {
         // SAFETY: entries of the table.
         unsafe {
             (*run).slices.set(slices as u32);
-            (*run.add(slices - 1)).back.set(slices as u32 - 1);
-            (*run).back.set(0);
+            (*run.add(slices - 1)).slices_to_first.set(slices as u32 - 1);
+            (*run).slices_to_first.set(0);
         }
     }
 
@@ -296,43 +296,48 @@ impl<T: ThreadSlot> General<T> {
 
     /// The same entry by a pointer that leads to its neighbours as well. One that was made of a reference to an entry
     /// does not: it may be used for that entry alone.
-    fn of_table(&self, page: *const Page) -> *mut Page {
+    fn table_entry(&self, page: *const Page) -> *mut Page {
         self.entry(self.index_of(page))
     }
 
     /// The free run that ends where the heap does.
-    fn trailing(&self, held: &Slices) -> Option<*mut Page> {
+    fn trailing(&self, held: &RunLists) -> Option<*mut Page> {
         let last = held.top.checked_sub(1)?;
         // SAFETY: entries below the top are committed.
         unsafe {
-            let run = self.entry(last - (*self.entry(last)).back.get() as usize);
-            ((*run).kind.get() == FREE).then_some(run)
+            let run = self.entry(last - (*self.entry(last)).slices_to_first.get() as usize);
+            ((*run).kind.get() == FREE_RUN).then_some(run)
         }
     }
 
     /// A run at the end of the heap: what is free there, and what is committed for the rest.
-    fn extend(&self, held: &mut Slices, slices: usize, requested: usize) -> Result<Taken, HeapError> {
+    fn grow_heap(
+        &self,
+        held: &mut RunLists,
+        slices: usize,
+        requested: usize,
+    ) -> Result<ClaimedRun, HeapError> {
         let trailing = self.trailing(held);
         // SAFETY: it is a free run.
         let there = trailing.map_or(0, |run| unsafe { (*run).slices.get() as usize });
         let from = held.top - there;
-        self.raise(held, from.saturating_add(slices), requested)?;
+        self.commit_slices(held, from.saturating_add(slices), requested)?;
         match trailing {
             // SAFETY: it still is one.
             Some(run) => unsafe {
                 let (used, dirty) = held.remove(run);
-                Ok(Taken { run, slices, dirty, used })
+                Ok(ClaimedRun { run, slices, dirty, used })
             },
-            None => Ok(Taken { run: self.entry(from), slices, dirty: 0, used: 0 }),
+            None => Ok(ClaimedRun { run: self.entry(from), slices, dirty: 0, used: 0 }),
         }
     }
 
     /// Commits the slices below `to`, and their entries.
-    fn raise(&self, held: &mut Slices, to: usize, requested: usize) -> Result<(), HeapError> {
+    fn commit_slices(&self, held: &mut RunLists, to: usize, requested: usize) -> Result<(), HeapError> {
         let used = self.origin_offset + (held.top << SLICE_SHIFT);
         let end = to.saturating_mul(SLICE).saturating_add(self.origin_offset);
         // (What is beyond the reservation is refused here.)
-        self.ground.commit(used.min(end), end, requested)?;
+        self.backing.commit(used.min(end), end, requested)?;
         if to > held.table_end {
             match self.meta.commit_table(held.table_end, to, self.all, self.checks) {
                 Ok(table_end) => held.table_end = table_end,
@@ -348,39 +353,39 @@ impl<T: ThreadSlot> General<T> {
     ///
     /// # Safety
     /// The run is in use, and nothing refers to it any more.
-    pub(super) unsafe fn give_run(&self, run: *mut Page) {
-        let run = self.of_table(run);
+    pub(super) unsafe fn free_run(&self, run: *mut Page) {
+        let run = self.table_entry(run);
         let mut held = self.slices.lock();
         // SAFETY: the caller's promise.
         unsafe {
             let slices = (*run).slices.get() as usize;
-            self.give(&mut held, run, slices);
+            self.free_run_locked(&mut held, run, slices);
         }
-        if held.dirty > MOST_DIRTY {
-            self.tidy(&mut held);
+        if held.dirty > MAX_DIRTY {
+            self.purge_expired(&mut held);
         }
     }
 
     /// # Safety
-    /// As for [`give_run`](Self::give_run), for the first `slices` of it; and the lock is held.
-    unsafe fn give(&self, held: &mut Slices, run: *mut Page, slices: usize) {
+    /// As for [`free_run`](Self::free_run), for the first `slices` of it; and the lock is held.
+    unsafe fn free_run_locked(&self, held: &mut RunLists, run: *mut Page, slices: usize) {
         let (mut run, mut slices, mut dirty) = (run, slices, slices);
         let index = self.index_of(run);
         // SAFETY: entries of the table, below the top.
         unsafe {
             for rest in 0..slices.min(super::classes::MEDIUM_SLICES) {
-                (*run.add(rest)).kind.set(NONE);
+                (*run.add(rest)).kind.set(UNUSED);
                 (*run.add(rest)).tag.set(0);
             }
             let next = index + slices;
-            if next < held.top && (*self.entry(next)).kind.get() == FREE {
+            if next < held.top && (*self.entry(next)).kind.get() == FREE_RUN {
                 let (more, its_dirty) = held.remove(self.entry(next));
                 slices += more;
                 dirty += its_dirty;
             }
             if let Some(last) = index.checked_sub(1) {
-                let before = self.entry(last - (*self.entry(last)).back.get() as usize);
-                if (*before).kind.get() == FREE {
+                let before = self.entry(last - (*self.entry(last)).slices_to_first.get() as usize);
+                if (*before).kind.get() == FREE_RUN {
                     let (more, its_dirty) = held.remove(before);
                     slices += more;
                     dirty += its_dirty;
@@ -396,7 +401,7 @@ impl<T: ThreadSlot> General<T> {
     /// # Safety
     /// The run is in use, and what is cut off is referred to by nobody any more.
     pub(super) unsafe fn resize_run(&self, run: *mut Page, slices: usize, requested: usize) -> bool {
-        let run = self.of_table(run);
+        let run = self.table_entry(run);
         let mut held = self.slices.lock();
         // SAFETY: the caller's promise, and entries below the top.
         unsafe {
@@ -405,20 +410,22 @@ impl<T: ThreadSlot> General<T> {
             if slices <= had {
                 if slices < had {
                     self.claim(run, slices);
-                    self.give(&mut held, run.add(slices), had - slices);
+                    self.free_run_locked(&mut held, run.add(slices), had - slices);
                 }
                 return true;
             }
             let follows = self.entry(next);
-            let free = if next < held.top && (*follows).kind.get() == FREE {
+            let free = if next < held.top && (*follows).kind.get() == FREE_RUN {
                 (*follows).slices.get() as usize
             } else {
                 0
             };
             let missing = slices - had;
             if free < missing {
-                // (Where the heap may not grow there may be room before the run: whoever asks says so if not.)
-                if next + free != held.top || self.raise(&mut held, next + missing, requested).is_err() {
+                // (Where the heap may not grow there may be reserved before the run: whoever asks says so if not.)
+                if next + free != held.top
+                    || self.commit_slices(&mut held, next + missing, requested).is_err()
+                {
                     return false;
                 }
             }

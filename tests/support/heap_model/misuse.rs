@@ -3,7 +3,7 @@
 use super::contents::WHOLE;
 use super::model::{Live, Model, Outcome};
 use super::plan::Wrong;
-use highwater::heap::{HeapError, Kind};
+use highwater::heap::{HeapError, HeapPolicy};
 use std::ptr::{NonNull, without_provenance_mut};
 
 impl Model {
@@ -29,7 +29,7 @@ impl Model {
                 }
                 let error = self.wrong(by, block);
                 // (Of memory that was given back nothing is known.)
-                if matches!(self.setup.kind, Kind::Stack(_) | Kind::Bump(_)) {
+                if matches!(self.setup.kind, HeapPolicy::Stack(_) | HeapPolicy::Bump(_)) {
                     assert_eq!(error, HeapError::DoubleFree { address: block.addr().get() });
                 }
             }
@@ -98,7 +98,7 @@ impl Model {
 
     /// Whether this is what is wrong with an address where no live block starts.
     fn is_right(&self, address: usize, error: &HeapError) -> bool {
-        let is_general = matches!(self.setup.kind, Kind::General(_));
+        let is_general = matches!(self.setup.kind, HeapPolicy::General(_));
         let was_freed = self.freed.contains(&address);
         if let Some((start, end)) = self.within(address) {
             return match *error {
@@ -114,7 +114,8 @@ impl Model {
             HeapError::DoubleFree { address: named } => {
                 // These see the start of a free run, whoever had it.
                 named == address
-                    && (was_freed || matches!(self.setup.kind, Kind::General(_) | Kind::Blocks(_)))
+                    && (was_freed
+                        || matches!(self.setup.kind, HeapPolicy::General(_) | HeapPolicy::Blocks(_)))
             }
             HeapError::NotABlock { address: named } => named == address,
             HeapError::BelowHeap { address: named, start } => {
@@ -132,7 +133,7 @@ impl Model {
                 named == address
                     && block < address
                     && (is_general
-                        || (matches!(self.setup.kind, Kind::Stack(_)) && self.freed.contains(&block)))
+                        || (matches!(self.setup.kind, HeapPolicy::Stack(_)) && self.freed.contains(&block)))
             }
             _ => false,
         }

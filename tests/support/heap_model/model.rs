@@ -3,7 +3,7 @@
 use super::actors::Actors;
 use super::contents;
 use super::plan::{Call, Order, Setup, Step, Which};
-use highwater::heap::{Heap, HeapError, Kind};
+use highwater::heap::{Heap, HeapError, HeapPolicy};
 use highwater::{Cause, Headroom, Region};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr::NonNull;
@@ -324,7 +324,7 @@ impl Model {
 
     fn reset(&mut self) -> Outcome {
         let heap = Arc::get_mut(&mut self.heap).expect("nobody else has it");
-        let is_general = matches!(self.setup.kind, Kind::General(_));
+        let is_general = matches!(self.setup.kind, HeapPolicy::General(_));
         assert_eq!(heap.reset(), !is_general);
         if is_general {
             return Outcome::Skipped;
@@ -363,17 +363,17 @@ impl Model {
             self.free(0, at);
         }
         self.compare();
-        if let Kind::General(_) = self.setup.kind {
+        if let HeapPolicy::General(_) = self.setup.kind {
             self.comes_together();
         }
         let stats = self.heap.stats();
         match self.setup.kind {
-            Kind::Stack(_) => assert_eq!((stats.used, stats.free_runs, stats.free_bytes), (0, 0, 0)),
-            Kind::General(_) => {}
+            HeapPolicy::Stack(_) => assert_eq!((stats.used, stats.free_runs, stats.free_bytes), (0, 0, 0)),
+            HeapPolicy::General(_) => {}
             // (None is left where it was given back to the system.)
             _ => assert_eq!(stats.free_runs, usize::from(stats.free_bytes > 0), "{stats:?}"),
         }
-        if !matches!(self.setup.kind, Kind::General(_)) {
+        if !matches!(self.setup.kind, HeapPolicy::General(_)) {
             assert_eq!(stats.largest_free_run, stats.free_bytes, "{stats:?}");
         }
         if self.setup.injection.is_none() {

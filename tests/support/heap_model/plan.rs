@@ -3,7 +3,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use highwater::Growth;
-use highwater::heap::{Blocks, Bump, Fit, General, Kind, Stack};
+use highwater::heap::{Blocks, Bump, Fit, General, HeapPolicy, Stack};
 use highwater::oom::Injection;
 
 /// The policies, without their options.
@@ -18,7 +18,7 @@ pub enum Policy {
 /// How a heap is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    pub kind: Kind,
+    pub kind: HeapPolicy,
     pub reserve: usize,
     pub limit: Option<usize>,
     pub growth: Growth,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, io, path::Path};
 
-use highwater::heap::record::{Field, Record};
+use highwater::internal::heap::record::{HeapRecord, RecordField};
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use serde::Serialize;
 
@@ -137,7 +137,7 @@ impl Records {
             if path.extension().is_none_or(|extension| extension != "rec") {
                 continue;
             }
-            match fs::read(&path).ok().and_then(|bytes| Record::read(&bytes)) {
+            match fs::read(&path).ok().and_then(|bytes| HeapRecord::read(&bytes)) {
                 Some(record) => records.push(record),
                 None => unreadable += 1,
             }
@@ -173,25 +173,29 @@ fn is_zombie(stat: &str) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
-fn processes(records: &[Record], is_alive: impl Fn(u64) -> bool) -> Vec<ProcessRecord> {
+fn processes(records: &[HeapRecord], is_alive: impl Fn(u64) -> bool) -> Vec<ProcessRecord> {
     let mut starts: HashMap<u64, u64> = HashMap::new();
     for record in records {
-        let started = starts.entry(record.get(Field::Process)).or_default();
-        *started = record.get(Field::Started).max(*started);
+        let started = starts.entry(record.get(RecordField::Process)).or_default();
+        *started = record.get(RecordField::Started).max(*started);
     }
     let mut processes: Vec<_> = records.iter().map(|record| process(record, &starts, &is_alive)).collect();
     processes.sort_by_key(|process| (process.started_ns, process.process));
     processes
 }
 
-fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) -> bool) -> ProcessRecord {
+fn process(
+    record: &HeapRecord,
+    starts: &HashMap<u64, u64>,
+    is_alive: &impl Fn(u64) -> bool,
+) -> ProcessRecord {
     let get = |field| record.get(field);
-    let exited = get(Field::State) == 2;
+    let exited = get(RecordField::State) == 2;
     let last = |field| Some(get(field)).filter(|figure| exited || *figure > 0);
-    let id = get(Field::Process);
+    let id = get(RecordField::Process);
     let end = if exited {
         ProcessEnd::Exited
-    } else if starts.get(&id).is_some_and(|started| *started > get(Field::Started)) {
+    } else if starts.get(&id).is_some_and(|started| *started > get(RecordField::Started)) {
         ProcessEnd::Replaced
     } else if is_alive(id) {
         ProcessEnd::Running
@@ -201,27 +205,27 @@ fn process(record: &Record, starts: &HashMap<u64, u64>, is_alive: &impl Fn(u64) 
     ProcessRecord {
         name: String::from_utf8_lossy(&record.name()).into_owned(),
         process: id,
-        parent: get(Field::Parent),
+        parent: get(RecordField::Parent),
         end,
-        policy: usize::try_from(get(Field::Policy))
+        policy: usize::try_from(get(RecordField::Policy))
             .ok()
             .and_then(|policy| policy::NAMES.get(policy))
             .unwrap_or(&"unknown"),
         figures: Figures {
-            growths: get(Field::Growths),
-            refusals: get(Field::Refusals),
-            reserved: get(Field::Reserved),
-            committed: get(Field::Committed),
-            peak_committed: get(Field::PeakCommitted),
-            live_blocks: last(Field::LiveBlocks),
-            live_bytes: last(Field::LiveBytes),
-            peak_live_bytes: last(Field::PeakLiveBytes),
-            minor_faults: last(Field::MinorFaults),
-            major_faults: last(Field::MajorFaults),
-            peak_resident: last(Field::PeakResident),
+            growths: get(RecordField::Growths),
+            refusals: get(RecordField::Refusals),
+            reserved: get(RecordField::Reserved),
+            committed: get(RecordField::Committed),
+            peak_committed: get(RecordField::PeakCommitted),
+            live_blocks: last(RecordField::LiveBlocks),
+            live_bytes: last(RecordField::LiveBytes),
+            peak_live_bytes: last(RecordField::PeakLiveBytes),
+            minor_faults: last(RecordField::MinorFaults),
+            major_faults: last(RecordField::MajorFaults),
+            peak_resident: last(RecordField::PeakResident),
         },
-        started_ns: get(Field::Started),
-        written_ns: get(Field::Written).max(get(Field::Started)),
+        started_ns: get(RecordField::Started),
+        written_ns: get(RecordField::Written).max(get(RecordField::Started)),
     }
 }
 
@@ -245,18 +249,18 @@ mod tests {
     use super::*;
 
     /// A record of process `id`, from and to these times, with this peak.
-    fn record(id: u64, state: u64, times: (u64, u64), peak: u64) -> Record {
-        let record = Record::default();
+    fn record(id: u64, state: u64, times: (u64, u64), peak: u64) -> HeapRecord {
+        let record = HeapRecord::default();
         record.begin(b"cc1plus");
         for (field, value) in [
-            (Field::Process, id),
-            (Field::State, state),
-            (Field::Started, times.0),
-            (Field::Written, times.1),
-            (Field::PeakCommitted, 2 * peak),
-            (Field::PeakLiveBytes, peak),
-            (Field::LiveBlocks, 3),
-            (Field::Growths, 4),
+            (RecordField::Process, id),
+            (RecordField::State, state),
+            (RecordField::Started, times.0),
+            (RecordField::Written, times.1),
+            (RecordField::PeakCommitted, 2 * peak),
+            (RecordField::PeakLiveBytes, peak),
+            (RecordField::LiveBlocks, 3),
+            (RecordField::Growths, 4),
         ] {
             record.set(field, value);
         }
@@ -335,7 +339,7 @@ mod tests {
     #[test]
     fn an_unknown_policy() {
         let strange = record(1, 2, (1, 2), 3);
-        strange.set(Field::Policy, 99);
+        strange.set(RecordField::Policy, 99);
         assert_eq!(processes(&[strange], |_| false)[0].policy, "unknown");
     }
 }

@@ -9,22 +9,22 @@ mod atomic {
 }
 
 #[allow(dead_code, reason = "looking without taking is not tested here")]
-#[path = "../../src/heap/general/remote.rs"]
-mod remote;
+#[path = "../../src/heap/general/remote_free.rs"]
+mod remote_free;
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use remote::{Park, Remote, Told};
+use remote_free::{NotifiedPages, ParkResult, RemoteFreeList};
 
 const BLOCKS: usize = 5;
 
 struct Page {
-    remote: Remote,
+    remote: RemoteFreeList,
     /// What comes after each block. Whoever has a block may write its link: that loom checks.
     links: [UnsafeCell<usize>; BLOCKS],
-    next_told: AtomicUsize,
-    told: Told,
+    next_notified: AtomicUsize,
+    notified: NotifiedPages,
 }
 
 // SAFETY: loom checks what is written to the cells by whom.
@@ -35,10 +35,10 @@ unsafe impl Send for Page {}
 impl Page {
     fn new() -> Arc<Self> {
         Arc::new(Page {
-            remote: Remote(AtomicUsize::new(0)),
+            remote: RemoteFreeList(AtomicUsize::new(0)),
             links: std::array::from_fn(|_| UnsafeCell::new(0)),
-            next_told: AtomicUsize::new(0),
-            told: Told(AtomicUsize::new(0)),
+            next_notified: AtomicUsize::new(0),
+            notified: NotifiedPages(AtomicUsize::new(0)),
         })
     }
 
@@ -48,12 +48,12 @@ impl Page {
         let link =
             |next: Option<usize>| self.links[block / 8].with_mut(|at| unsafe { *at = next.unwrap_or(0) });
         if self.remote.push(block, link) {
-            self.told.push(1, |next| self.next_told.store(next, Ordering::Relaxed));
+            self.notified.push(1, |next| self.next_notified.store(next, Ordering::Relaxed));
         }
     }
 
     /// The owner takes all there is: as many as were counted.
-    fn gather(&self, found: &mut Vec<usize>) {
+    fn drain_remote(&self, found: &mut Vec<usize>) {
         let (mut next, count) = self.remote.take().unwrap_or((0, 0));
         let before = found.len();
         while next != 0 {
@@ -65,13 +65,13 @@ impl Page {
     }
 
     /// The owner looks at what it was told of; how often the page was there.
-    fn hear(&self, found: &mut Vec<usize>) -> usize {
-        let (mut page, mut times) = (self.told.take(), 0);
+    fn drain_notified(&self, found: &mut Vec<usize>) -> usize {
+        let (mut page, mut times) = (self.notified.take(), 0);
         while page != 0 {
             assert_eq!(page, 1);
-            page = self.next_told.load(Ordering::Relaxed);
-            self.remote.heard();
-            self.gather(found);
+            page = self.next_notified.load(Ordering::Relaxed);
+            self.remote.acknowledge();
+            self.drain_remote(found);
             times += 1;
         }
         times
@@ -100,12 +100,12 @@ fn every_block_comes_back_once() {
         let page = Page::new();
         let others = [freeing(&page, &[8, 16]), freeing(&page, &[24])];
         let mut found = Vec::new();
-        page.gather(&mut found);
+        page.drain_remote(&mut found);
         for thread in others {
             thread.join().unwrap();
         }
         assert_eq!(page.remote.count() as usize, 3 - found.len());
-        page.gather(&mut found);
+        page.drain_remote(&mut found);
         assert_eq!((sorted(found), page.remote.count()), (vec![8, 16, 24], 0));
     });
 }
@@ -117,17 +117,17 @@ fn nothing_is_left_on_a_parked_page() {
         let page = Page::new();
         let others = [freeing(&page, &[8]), freeing(&page, &[16, 24])];
         let mut found = Vec::new();
-        while page.remote.park() == Park::NotEmpty {
-            page.gather(&mut found);
+        while page.remote.park() == ParkResult::NotEmpty {
+            page.drain_remote(&mut found);
         }
-        let early = page.hear(&mut found);
+        let early = page.drain_notified(&mut found);
         for thread in others {
             thread.join().unwrap();
         }
-        let late = page.hear(&mut found);
+        let late = page.drain_notified(&mut found);
         assert!(early + late <= 1, "told once for being parked once");
         // What came after the owner had heard is found when it comes by.
-        page.gather(&mut found);
+        page.drain_remote(&mut found);
         assert_eq!(sorted(found), [8, 16, 24]);
     });
 }
@@ -138,21 +138,21 @@ fn nothing_is_left_on_a_parked_page() {
 fn a_page_is_on_the_list_once() {
     explore(|| {
         let page = Page::new();
-        assert_eq!(page.remote.park(), Park::Parked);
+        assert_eq!(page.remote.park(), ParkResult::Parked);
         let other = freeing(&page, &[8, 16]);
-        page.remote.watch();
+        page.remote.unpark();
         let mut found = Vec::new();
-        page.gather(&mut found);
-        let was_told = page.remote.is_told();
-        while page.remote.park() == Park::NotEmpty {
-            page.gather(&mut found);
+        page.drain_remote(&mut found);
+        let was_notified = page.remote.is_notified();
+        while page.remote.park() == ParkResult::NotEmpty {
+            page.drain_remote(&mut found);
         }
         other.join().unwrap();
-        let times = page.hear(&mut found);
+        let times = page.drain_notified(&mut found);
         assert!(times <= 1);
-        assert!(!was_told || times == 1, "who is about to tell does tell");
-        page.gather(&mut found);
+        assert!(!was_notified || times == 1, "who is about to tell does tell");
+        page.drain_remote(&mut found);
         assert_eq!(sorted(found), [8, 16]);
-        assert!(!page.remote.is_told(), "it may become something else");
+        assert!(!page.remote.is_notified(), "it may become something else");
     });
 }

@@ -1,4 +1,4 @@
-//! [`Kind::Stack`](super::Kind::Stack): blocks bumped upwards, and given back from the top.
+//! [`HeapPolicy::Stack`](super::HeapPolicy::Stack): blocks bumped upwards, and given back from the top.
 //!
 //! ```text
 //!   header │ block    │ padding │ header │ block      │ header │ block │
@@ -9,11 +9,11 @@
 //! freed, with a stamp over all of that. Freeing the top block takes the top down to the highest block that lives;
 //! freed headers stay behind in the free memory, so that a block which is freed again is told from one that never was.
 
-use super::ground::Ground;
-use super::options::Stack;
-use super::policy::Policy;
-use super::stamp::Secret;
+use super::backing::HeapBacking;
+use super::block_allocator::BlockAllocator;
+use super::header_secret::HeaderSecret;
 use super::{HeapError, HeapStats};
+use crate::heap::options::Stack;
 use crate::math::page::align_up;
 use crate::region::Region;
 use crate::sys::SpinLock;
@@ -31,18 +31,18 @@ const FREED: u64 = 0x5555;
 const NONE: usize = 0;
 
 pub(crate) struct StackHeap {
-    ground: Ground,
+    backing: HeapBacking,
     align: usize,
     /// What lengths are rounded up to, so that the next header is aligned.
     grain: usize,
-    state: SpinLock<State>,
+    state: SpinLock<StackState>,
 }
 
 /// (In this order no two neighbours are always changed together: written as one and read as two, or the other way round,
 /// they would have to go all the way to the cache.)
 #[repr(C)]
-struct State {
-    secret: Secret,
+struct StackState {
+    secret: HeaderSecret,
     /// The offset at which the last block ends.
     top: usize,
     /// Up to here everything is known to be committed.
@@ -50,7 +50,7 @@ struct State {
     /// Where the last block starts, which lives; `NONE` if there is none.
     last: usize,
     /// The words of its header, which was found to be one.
-    words: Words,
+    words: HeaderWords,
     live_blocks: usize,
     peak_live_bytes: usize,
     live_bytes: usize,
@@ -59,11 +59,11 @@ struct State {
 }
 
 /// A header as it stands in memory: where the block below starts and how long this one is, each with half of the stamp.
-type Words = (u64, u64);
+type HeaderWords = (u64, u64);
 
 /// A header, read.
 #[derive(Clone, Copy)]
-struct Header {
+struct StackHeader {
     /// Where the block below starts, `NONE` if there is none.
     below: usize,
     len: usize,
@@ -77,26 +77,26 @@ impl StackHeap {
             let expected = "alignment of a stack's blocks: a power of two from 8 to 4096";
             return Err(HeapError::Option { expected, value: align });
         }
-        let state = State::new(region.as_ptr().addr());
+        let state = StackState::new(region.as_ptr().addr());
         // SAFETY: whoever chose it promised that no two calls overlap.
         let state = unsafe { SpinLock::new_unless(options.is_single, state) };
-        Ok(StackHeap { ground: Ground::new(region), align, grain: align.min(HEADER), state })
+        Ok(StackHeap { backing: HeapBacking::new(region), align, grain: align.min(HEADER), state })
     }
 
     pub(crate) fn reset(&mut self) {
-        let start = self.ground.start();
-        *self.state.lock() = State::new(start);
+        let start = self.backing.start();
+        *self.state.lock() = StackState::new(start);
     }
 
     /// Where a block's header stands.
     #[inline]
     fn header(&self, block: usize) -> NonNull<u64> {
-        self.ground.at(block - HEADER).cast()
+        self.backing.at(block - HEADER).cast()
     }
 
     /// Writes the header of a live block; what it is in memory.
     #[inline]
-    fn write(&self, state: &State, block: usize, below: usize, len: usize) -> Words {
+    fn write(&self, state: &StackState, block: usize, below: usize, len: usize) -> HeaderWords {
         let (first, second) = (below as u64, len as u64);
         let stamp = state.secret.short(block, first, second);
         let words = (first | (stamp & !MASK), second | ((stamp << HALF) & !MASK));
@@ -111,7 +111,7 @@ impl StackHeap {
 
     /// What stands in memory where a header would be: the offset is a multiple of 8, and committed memory is before it.
     #[inline]
-    fn words(&self, block: usize) -> Words {
+    fn words(&self, block: usize) -> HeaderWords {
         let at = self.header(block);
         // SAFETY: committed memory of the region, aligned to 8. If it is inside a block that somebody writes to at this
         // moment, the caller of the heap broke its promise, and gets an error.
@@ -120,24 +120,24 @@ impl StackHeap {
 
     /// What these words differ in from the header of a live block: for each the half of the stamp, lowest.
     #[inline]
-    fn differences(state: &State, block: usize, (first, second): Words) -> (u64, u64) {
+    fn differences(state: &StackState, block: usize, (first, second): HeaderWords) -> (u64, u64) {
         let stamp = state.secret.short(block, first & MASK, second & MASK);
         ((first ^ stamp) >> BITS, (second ^ (stamp << HALF)) >> BITS)
     }
 
     #[inline]
-    fn is_live(state: &State, block: usize, words: Words) -> bool {
+    fn is_live(state: &StackState, block: usize, words: HeaderWords) -> bool {
         let stamp = state.secret.short(block, words.0 & MASK, words.1 & MASK);
         ((words.0 ^ stamp) | (words.1 ^ (stamp << HALF))) >> BITS == 0
     }
 
     /// The header before an offset, if there is one: as for [`words`](Self::words).
     #[inline]
-    fn read(&self, state: &State, block: usize) -> Option<Header> {
+    fn read(&self, state: &StackState, block: usize) -> Option<StackHeader> {
         let words = self.words(block);
         let difference = Self::differences(state, block, words);
         let is_freed = difference == (0, FREED);
-        (difference == (0, 0) || is_freed).then_some(Header {
+        (difference == (0, 0) || is_freed).then_some(StackHeader {
             below: (words.0 & MASK) as usize,
             len: (words.1 & MASK) as usize,
             is_freed,
@@ -146,8 +146,8 @@ impl StackHeap {
 
     /// The offset and header of a live block.
     #[inline]
-    fn find(&self, state: &State, block: NonNull<u8>) -> Result<(usize, Header), HeapError> {
-        let offset = block.addr().get().wrapping_sub(self.ground.start());
+    fn find(&self, state: &StackState, block: NonNull<u8>) -> Result<(usize, StackHeader), HeapError> {
+        let offset = block.addr().get().wrapping_sub(self.backing.start());
         if offset < state.top && offset >= HEADER && offset.is_multiple_of(8) {
             match self.read(state, offset) {
                 Some(header) if !header.is_freed => return Ok((offset, header)),
@@ -159,22 +159,22 @@ impl StackHeap {
 
     /// What an address is that is no live block.
     #[cold]
-    fn name(&self, state: &State, block: NonNull<u8>) -> HeapError {
+    fn name(&self, state: &StackState, block: NonNull<u8>) -> HeapError {
         let address = block.addr().get();
-        let offset = address.wrapping_sub(self.ground.start());
+        let offset = address.wrapping_sub(self.backing.start());
         // The memory above the top keeps the headers of what was freed.
-        let known = offset.wrapping_sub(HEADER) < self.ground.committed().saturating_sub(HEADER);
+        let known = offset.wrapping_sub(HEADER) < self.backing.committed().saturating_sub(HEADER);
         if known && offset.is_multiple_of(8) && self.read(state, offset).is_some_and(|header| header.is_freed)
         {
             return HeapError::DoubleFree { address };
         }
-        if let Err(error) = self.ground.offset(block, state.top) {
+        if let Err(error) = self.backing.offset(block, state.top) {
             return error;
         }
         match self.each_below(state, |start, header| (start <= offset).then_some((start, header))) {
             Err(error) => error,
             Ok(Some((start, header))) if offset < start + header.len => {
-                HeapError::InsideBlock { address, block: self.ground.start() + start }
+                HeapError::InsideBlock { address, block: self.backing.start() + start }
             }
             // (The one above it was overwritten, if it is the start of one.)
             Ok(_) => HeapError::NotABlock { address },
@@ -184,12 +184,12 @@ impl StackHeap {
     /// Shows every block from the last one down, until one is found.
     fn each_below<T>(
         &self,
-        state: &State,
-        mut found: impl FnMut(usize, Header) -> Option<T>,
+        state: &StackState,
+        mut found: impl FnMut(usize, StackHeader) -> Option<T>,
     ) -> Result<Option<T>, HeapError> {
         let (mut block, mut above) = (state.last, state.top);
         while block != NONE {
-            let fits = |header: &Header| {
+            let fits = |header: &StackHeader| {
                 block + header.len <= above && (header.below == NONE || header.below + HEADER < block)
             };
             let Some(header) = self.read(state, block).filter(fits) else {
@@ -206,9 +206,9 @@ impl StackHeap {
 
     /// Where a block would start and end above `from`; `None` where no address is that high.
     fn place(&self, from: usize, size: usize, align: usize) -> Option<(usize, usize)> {
-        let start = align_up(self.ground.start() + from + HEADER, align.max(self.align))?;
+        let start = align_up(self.backing.start() + from + HEADER, align.max(self.align))?;
         let end = start.checked_add(self.rounded(size)?)?;
-        Some((start - self.ground.start(), end - self.ground.start()))
+        Some((start - self.backing.start(), end - self.backing.start()))
     }
 
     /// What a block of so many bytes takes.
@@ -216,27 +216,27 @@ impl StackHeap {
         align_up(size, self.grain)
     }
 
-    fn push(&self, state: &mut State, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+    fn push(&self, state: &mut StackState, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let (start, end) = self.place(state.top, size, align).unwrap_or((state.top, usize::MAX));
-        self.ground.commit(state.top, end, size)?;
-        state.ready = self.ground.committed();
+        self.backing.commit(state.top, end, size)?;
+        state.ready = self.backing.committed();
         Ok(self.put(state, start, end))
     }
 
     /// A block from here to there, above the top and committed.
     #[inline]
-    fn put(&self, state: &mut State, start: usize, end: usize) -> NonNull<u8> {
+    fn put(&self, state: &mut StackState, start: usize, end: usize) -> NonNull<u8> {
         state.words = self.write(state, start, state.last, end - start);
         (state.top, state.last) = (end, start);
         state.live_blocks += 1;
         state.count(end - start);
-        self.ground.at(start)
+        self.backing.at(start)
     }
 
     /// A block for `size` bytes if it is at hand: there is committed memory for it on the top, and the alignment, which
     /// is a power of two, is no wider than every block's. The fast path of an allocation.
     #[inline]
-    pub(crate) fn at_hand(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+    pub(crate) fn allocate_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let state = &mut *self.state.try_lock()?;
         // (No bytes at all wrap to more than there can be.)
         if align > self.align || size.wrapping_sub(1) >= state.ready {
@@ -251,10 +251,10 @@ impl StackHeap {
 
     /// Takes the last block back if the one below it lives, and returns whether it did: the fast path of a free.
     #[inline]
-    pub(crate) fn take_back(&self, block: NonNull<u8>) -> bool {
+    pub(crate) fn deallocate_fast(&self, block: NonNull<u8>) -> bool {
         let Some(mut state) = self.state.try_lock() else { return false };
         let state = &mut *state;
-        let offset = block.addr().get().wrapping_sub(self.ground.start());
+        let offset = block.addr().get().wrapping_sub(self.backing.start());
         if offset != state.last || offset == NONE {
             return false;
         }
@@ -286,14 +286,14 @@ impl StackHeap {
     }
 
     /// Lets a live block, or none, be the last one.
-    fn set_last(&self, state: &mut State, last: usize, top: usize) {
+    fn set_last(&self, state: &mut StackState, last: usize, top: usize) {
         (state.last, state.top) = (last, top);
         if last != NONE {
             state.words = self.words(last);
         }
     }
 
-    fn pop(&self, state: &mut State, block: usize, header: Header) -> Result<(), HeapError> {
+    fn pop(&self, state: &mut StackState, block: usize, header: StackHeader) -> Result<(), HeapError> {
         if block == state.last {
             let (mut last, mut top, mut returned) = (header.below, 0, 0);
             while last != NONE {
@@ -317,14 +317,14 @@ impl StackHeap {
 
     #[cold]
     fn corrupt(&self, block: usize) -> HeapError {
-        HeapError::Corrupt { address: self.ground.start() + block - HEADER, what: "a block's header" }
+        HeapError::Corrupt { address: self.backing.start() + block - HEADER, what: "a block's header" }
     }
 }
 
-impl State {
+impl StackState {
     fn new(start: usize) -> Self {
-        State {
-            secret: Secret::new(start),
+        StackState {
+            secret: HeaderSecret::new(start),
             top: 0,
             last: NONE,
             words: (0, 0),
@@ -343,7 +343,7 @@ impl State {
     }
 }
 
-impl Policy for StackHeap {
+impl BlockAllocator for StackHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         self.push(&mut self.state.lock(), size, align)
     }
@@ -365,20 +365,20 @@ impl Policy for StackHeap {
         if block.addr().get().is_multiple_of(align) {
             if offset == state.last {
                 let end = self.rounded(size).and_then(|len| offset.checked_add(len)).unwrap_or(usize::MAX);
-                self.ground.commit(state.top, end, size)?;
+                self.backing.commit(state.top, end, size)?;
                 state.words = self.write(state, offset, header.below, end - offset);
                 state.live_bytes -= header.len;
                 state.count(end - offset);
                 state.top = end;
-                return Ok(self.ground.at(offset));
+                return Ok(self.backing.at(offset));
             }
             if size <= header.len {
-                return Ok(self.ground.at(offset));
+                return Ok(self.backing.at(offset));
             }
         }
         let moved = self.push(state, size, align)?;
         // SAFETY: both are blocks of ours, and as long; the new one is above the old one.
-        unsafe { moved.copy_from_nonoverlapping(self.ground.at(offset), header.len.min(size)) };
+        unsafe { moved.copy_from_nonoverlapping(self.backing.at(offset), header.len.min(size)) };
         // It is not the top any more, so nothing but itself is looked at.
         self.pop(state, offset, header)?;
         Ok(moved)
@@ -388,8 +388,8 @@ impl Policy for StackHeap {
         Ok(self.find(&self.state.lock(), block)?.1.len)
     }
 
-    fn ground(&self) -> &Ground {
-        &self.ground
+    fn backing(&self) -> &HeapBacking {
+        &self.backing
     }
 
     fn check(&self) -> Result<(), HeapError> {
@@ -406,7 +406,7 @@ impl Policy for StackHeap {
         if (blocks, bytes, freed) == (state.live_blocks, state.live_bytes, state.freed_bytes) {
             return Ok(());
         }
-        let address = self.ground.start();
+        let address = self.backing.start();
         Err(HeapError::Corrupt { address, what: "the chain of blocks that starts" })
     }
 
@@ -435,10 +435,10 @@ impl Policy for StackHeap {
         let state = &mut *self.state.lock();
         state.ready = 0;
         // SAFETY: nothing is in use above the top, and nobody else is here.
-        unsafe { self.ground.release(state.top.saturating_add(keep)) }
+        unsafe { self.backing.release(state.top.saturating_add(keep)) }
     }
 
-    fn is_busy(&self) -> bool {
+    fn is_locked(&self) -> bool {
         self.state.is_held()
     }
 

@@ -57,20 +57,20 @@ fn refused(
 }
 
 /// A region that nobody else has a reference to.
-pub(crate) struct Ground {
+pub(crate) struct HeapBacking {
     base: NonNull<u8>,
     control: &'static ControlBlock,
     region: UnsafeCell<Region>,
 }
 
 // SAFETY: the region is both, and only `release` changes it, whose caller promises to be the only one.
-unsafe impl Send for Ground {}
+unsafe impl Send for HeapBacking {}
 // SAFETY: as above.
-unsafe impl Sync for Ground {}
+unsafe impl Sync for HeapBacking {}
 
-impl Ground {
+impl HeapBacking {
     pub(crate) fn new(region: Region) -> Self {
-        Ground { base: region.base(), control: region.control(), region: UnsafeCell::new(region) }
+        HeapBacking { base: region.base(), control: region.control(), region: UnsafeCell::new(region) }
     }
 
     pub(crate) fn control(&self) -> &'static ControlBlock {
@@ -153,7 +153,7 @@ impl Ground {
     /// Makes `len` bytes zero; many of them by giving their pages back, which takes no memory.
     ///
     /// # Safety
-    /// They are a block of the heap on this ground, whose contents nobody wants.
+    /// They are a block of the heap on this backing, whose contents nobody wants.
     pub(crate) unsafe fn clear(&self, start: NonNull<u8>, len: usize) {
         let page = crate::sys::page_size();
         let before = start.addr().get().wrapping_neg() % page;

@@ -17,28 +17,28 @@
 use super::atomic::{AtomicUsize, Ordering};
 
 /// The owner comes by this page.
-const WATCHED: usize = 0;
+const POLLED: usize = 0;
 /// The owner does not: the first push has to tell.
 const PARKED: usize = 1;
 /// Somebody has told, or is about to.
-const TOLD: usize = 2;
+const NOTIFIED: usize = 2;
 const STATE: usize = 3;
 /// There is a block.
-const SOME: usize = 4;
+const HAS_BLOCKS: usize = 4;
 /// From this bit on it stands how many there are.
 const COUNT_SHIFT: u32 = 48;
 const ONE: usize = 1 << COUNT_SHIFT;
 
-/// Where blocks end: the first offset that has no room beside the count.
-pub(crate) const END: usize = ONE;
+/// Where blocks end: the first offset that has no reserved beside the count.
+pub(crate) const OFFSET_LIMIT: usize = ONE;
 
 /// What other threads have freed of one page; 0 is nothing, and watched.
 #[derive(Debug)]
-pub(crate) struct Remote(pub(crate) AtomicUsize);
+pub(crate) struct RemoteFreeList(pub(crate) AtomicUsize);
 
 /// What became of parking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Park {
+pub(crate) enum ParkResult {
     /// The next push tells, or one has told already.
     Parked,
     /// There are blocks.
@@ -50,12 +50,12 @@ fn count_of(word: usize) -> u32 {
 }
 
 fn head_of(word: usize) -> Option<usize> {
-    (word & SOME != 0).then_some(word & (ONE - 1) & !(STATE | SOME))
+    (word & HAS_BLOCKS != 0).then_some(word & (ONE - 1) & !(STATE | HAS_BLOCKS))
 }
 
-impl Remote {
+impl RemoteFreeList {
     /// Pushes a block. `link` notes which block comes after it, and may be called more than once. If the page was parked
-    /// this returns true, and the caller has to push it on its owner's [`Told`].
+    /// this returns true, and the caller has to push it on its owner's [`NotifiedPages`].
     #[must_use]
     #[inline]
     pub(crate) fn push(&self, block: usize, mut link: impl FnMut(Option<usize>)) -> bool {
@@ -63,9 +63,9 @@ impl Remote {
         loop {
             link(head_of(word));
             let is_parked = word & STATE == PARKED;
-            let state = if is_parked { TOLD } else { word & STATE };
+            let state = if is_parked { NOTIFIED } else { word & STATE };
             let count = (word & !(ONE - 1)).wrapping_add(ONE);
-            let new = block | SOME | state | count;
+            let new = block | HAS_BLOCKS | state | count;
             match self.0.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return is_parked,
                 Err(now) => word = now,
@@ -76,7 +76,7 @@ impl Remote {
     /// Takes all blocks; the first of them, and how many they are. For the owner.
     #[inline]
     pub(crate) fn take(&self) -> Option<(usize, u32)> {
-        if self.0.load(Ordering::Relaxed) & SOME == 0 {
+        if self.0.load(Ordering::Relaxed) & HAS_BLOCKS == 0 {
             return None;
         }
         let word = self.0.fetch_and(STATE, Ordering::Acquire);
@@ -84,28 +84,28 @@ impl Remote {
     }
 
     /// From now on the owner does not come by. For the owner.
-    pub(crate) fn park(&self) -> Park {
-        match self.0.compare_exchange(WATCHED, PARKED, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) | Err(PARKED | TOLD) => Park::Parked,
-            Err(word) if word & SOME != 0 && word & STATE == TOLD => Park::Parked,
-            Err(_) => Park::NotEmpty,
+    pub(crate) fn park(&self) -> ParkResult {
+        match self.0.compare_exchange(POLLED, PARKED, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) | Err(PARKED | NOTIFIED) => ParkResult::Parked,
+            Err(word) if word & HAS_BLOCKS != 0 && word & STATE == NOTIFIED => ParkResult::Parked,
+            Err(_) => ParkResult::NotEmpty,
         }
     }
 
     /// From now on the owner comes by again. For the owner.
-    pub(crate) fn watch(&self) {
+    pub(crate) fn unpark(&self) {
         // What is told is taken off the list in its time.
-        let _ = self.0.compare_exchange(PARKED, WATCHED, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.0.compare_exchange(PARKED, POLLED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The owner has taken the page from its list of told ones, and comes by.
-    pub(crate) fn heard(&self) {
+    pub(crate) fn acknowledge(&self) {
         self.0.fetch_and(!STATE, Ordering::Relaxed);
     }
 
     /// Whether the page is on its owner's list of told ones, or is going to be.
-    pub(crate) fn is_told(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & STATE == TOLD
+    pub(crate) fn is_notified(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STATE == NOTIFIED
     }
 
     /// The first block, left where it is. For the owner, to look at the list.
@@ -118,17 +118,17 @@ impl Remote {
         count_of(self.0.load(Ordering::Relaxed))
     }
 
-    /// Nothing, and watched: for a page that is made.
+    /// EmptyPage, and watched: for a page that is made.
     pub(crate) fn reset(&self) {
-        self.0.store(WATCHED, Ordering::Relaxed);
+        self.0.store(POLLED, Ordering::Relaxed);
     }
 }
 
 /// The pages that an owner was told of: a list of their numbers, 0 for its end.
 #[derive(Debug)]
-pub(crate) struct Told(pub(crate) AtomicUsize);
+pub(crate) struct NotifiedPages(pub(crate) AtomicUsize);
 
-impl Told {
+impl NotifiedPages {
     /// Puts a page on the list; `link` notes which comes after it.
     pub(crate) fn push(&self, page: usize, mut link: impl FnMut(usize)) {
         let mut first = self.0.load(Ordering::Relaxed);
@@ -141,7 +141,7 @@ impl Told {
         }
     }
 
-    /// Takes the whole list; its first page. The page after one has to be read before that one is [`heard`](Remote::heard).
+    /// Takes the whole list; its first page. The page after one has to be read before that one is [`acknowledge`](RemoteFreeList::acknowledge).
     #[inline]
     pub(crate) fn take(&self) -> usize {
         if self.0.load(Ordering::Relaxed) == 0 { 0 } else { self.0.swap(0, Ordering::Acquire) }

@@ -1,18 +1,22 @@
 //! What an address is, whether everything is as it was left, and the figures: what changes nothing.
 
-use super::super::ground::Ground;
+use super::super::backing::HeapBacking;
 use super::super::{HeapError, HeapStats};
-use super::area::{Area, FIRST};
-use super::field::{SHORTEST, Tag, UNIT};
+use super::area::{BlockArea, FIRST};
+use super::field::{BlockTag, SHORTEST, UNIT};
 use super::tree::NIL;
 use super::usable;
 use core::ptr::NonNull;
 
-impl Area {
+impl BlockArea {
     /// The live block at an address.
     #[inline]
-    pub(super) fn find(&self, ground: &Ground, block: NonNull<u8>) -> Result<(u32, Tag), HeapError> {
-        let offset = block.addr().get().wrapping_sub(ground.start());
+    pub(super) fn find(
+        &self,
+        backing: &HeapBacking,
+        block: NonNull<u8>,
+    ) -> Result<(u32, BlockTag), HeapError> {
+        let offset = block.addr().get().wrapping_sub(backing.start());
         let first = (FIRST as usize + 1) * UNIT;
         if offset < self.end_bytes() && offset >= first && offset.is_multiple_of(UNIT) {
             let unit = (offset / UNIT) as u32 - 1;
@@ -24,21 +28,21 @@ impl Area {
                 _ => {}
             }
         }
-        Err(self.name(ground, block))
+        Err(self.name(backing, block))
     }
 
     /// What an address is that is no block.
     #[cold]
-    fn name(&self, ground: &Ground, block: NonNull<u8>) -> HeapError {
+    fn name(&self, backing: &HeapBacking, block: NonNull<u8>) -> HeapError {
         let address = block.addr().get();
         let start = self.field.block(FIRST).addr().get();
         if address < start {
             return HeapError::BelowHeap { address, start };
         }
-        if let Err(error) = ground.offset(block, self.end_bytes()) {
+        if let Err(error) = backing.offset(block, self.end_bytes()) {
             return error;
         }
-        let holds = |unit: u32, tag: Tag| {
+        let holds = |unit: u32, tag: BlockTag| {
             (address < self.field.address(unit + tag.len))
                 .then_some((self.field.block(unit).addr().get(), tag))
         };
@@ -52,7 +56,7 @@ impl Area {
     }
 
     /// Shows every block from the first one up, until one is found.
-    fn walk<T>(&self, mut found: impl FnMut(u32, Tag) -> Option<T>) -> Result<Option<T>, HeapError> {
+    fn walk<T>(&self, mut found: impl FnMut(u32, BlockTag) -> Option<T>) -> Result<Option<T>, HeapError> {
         let mut unit = if self.end == 0 { 0 } else { FIRST };
         while unit < self.end {
             let tag = self.field.expect(unit)?;
@@ -86,7 +90,7 @@ impl Area {
         if let Some(error) = wrong {
             return Err(error);
         }
-        if self.end != 0 && self.field.expect(self.end)? != Tag::live(0).after_free(last_was_free) {
+        if self.end != 0 && self.field.expect(self.end)? != BlockTag::live(0).after_free(last_was_free) {
             return Err(self.field.corrupt(self.end));
         }
         let is_free = |unit: u32| {

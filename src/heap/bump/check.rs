@@ -1,12 +1,12 @@
 //! What an address is, whether everything is as it was left, and the figures: what changes nothing.
 
-use super::super::ground::Ground;
+use super::super::backing::HeapBacking;
 use super::super::{HeapError, HeapStats};
-use super::fill::{Fill, Found};
-use super::marks::Mark;
-use super::slices::{Kind, PAGE};
+use super::marks::GrainMark;
+use super::slices::{PAGE, SliceKind};
+use super::state::{BumpBlock, BumpState};
 
-impl Fill {
+impl BumpState {
     /// Where the blocks of a slice end.
     #[inline]
     fn filled(&self, slice: usize, end: usize) -> usize {
@@ -15,21 +15,21 @@ impl Fill {
 
     /// The live block at a position of a slice of blocks, which is filled up to `end`.
     #[inline]
-    fn small(&self, slice: usize, position: usize, end: usize) -> Option<Found> {
+    fn small(&self, slice: usize, position: usize, end: usize) -> Option<BumpBlock> {
         let slices = &self.slices;
         let (marks, grain) = (slices.marks(slice), slices.grain(position));
         let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
-        if !is_start || position >= end || marks.get(grain) != Mark::Live {
+        if !is_start || position >= end || marks.get(grain) != GrainMark::Live {
             return None;
         }
         let first = slices.start_of(slice);
         let next = marks.next_near(grain + 1, slices.grains(end - first));
-        Some(Found { position, slice, len: slices.bytes(next) + first - position, is_large: false })
+        Some(BumpBlock { position, slice, len: slices.bytes(next) + first - position, is_large: false })
     }
 
     /// The live block at an address, if it is a small one: for the fast path.
     #[inline]
-    pub(super) fn find_small(&self, address: usize) -> Option<Found> {
+    pub(super) fn find_small(&self, address: usize) -> Option<BumpBlock> {
         let slices = &self.slices;
         let position = slices.position(address);
         let slice = slices.slice_of(position);
@@ -37,13 +37,13 @@ impl Fill {
             return None;
         }
         match slices.kind(slice) {
-            Kind::Blocks(end) => self.small(slice, position, self.filled(slice, end)),
+            SliceKind::Blocks(end) => self.small(slice, position, self.filled(slice, end)),
             _ => None,
         }
     }
 
     /// The live block at an address.
-    pub(super) fn find(&self, address: usize) -> Result<Found, HeapError> {
+    pub(super) fn find(&self, address: usize) -> Result<BumpBlock, HeapError> {
         let slices = &self.slices;
         let position = slices.position(address);
         let slice = slices.slice_of(position);
@@ -51,12 +51,12 @@ impl Fill {
             return Err(self.outside(address));
         }
         match slices.kind(slice) {
-            Kind::Blocks(end) => {
+            SliceKind::Blocks(end) => {
                 let end = self.filled(slice, end);
                 self.small(slice, position, end).ok_or_else(|| self.name_small(address, slice, end))
             }
-            Kind::Large(pages) if position == slices.start_of(slice) && slices.live(slice) == 1 => {
-                Ok(Found { position, slice, len: pages * PAGE, is_large: true })
+            SliceKind::Large(pages) if position == slices.start_of(slice) && slices.live(slice) == 1 => {
+                Ok(BumpBlock { position, slice, len: pages * PAGE, is_large: true })
             }
             _ => Err(self.name_large(address, slice)),
         }
@@ -79,11 +79,12 @@ impl Fill {
         let marks = slices.marks(slice);
         let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
         // (Above the end are the marks of what was there before.)
-        if is_start && matches!(marks.get(slices.grain(position)), Mark::Freed) {
+        if is_start && matches!(marks.get(slices.grain(position)), GrainMark::Freed) {
             return HeapError::DoubleFree { address };
         }
         if position >= slices.data(slice) && position < end {
-            let last = marks.last(slices.grain(position)).filter(|&grain| marks.get(grain) == Mark::Live);
+            let last =
+                marks.last(slices.grain(position)).filter(|&grain| marks.get(grain) == GrainMark::Live);
             if let Some(grain) = last {
                 let block = slices.at(slices.start_of(slice) + slices.bytes(grain)).addr().get();
                 return HeapError::InsideBlock { address, block };
@@ -97,13 +98,13 @@ impl Fill {
         let slices = &self.slices;
         let position = slices.position(address);
         let (first, is_first) = match slices.kind(slice) {
-            Kind::Large(_) => (slice, position == slices.start_of(slice)),
-            Kind::Inner(back) => (slice - back, false),
+            SliceKind::Large(_) => (slice, position == slices.start_of(slice)),
+            SliceKind::Inner(back) => (slice - back, false),
             _ => return HeapError::NotABlock { address },
         };
         match slices.kind(first) {
-            Kind::Large(_) if is_first => HeapError::DoubleFree { address },
-            Kind::Large(pages)
+            SliceKind::Large(_) if is_first => HeapError::DoubleFree { address },
+            SliceKind::Large(pages)
                 if !slices.is_free(slice) && position < slices.start_of(first) + pages * PAGE =>
             {
                 HeapError::InsideBlock { address, block: slices.at(slices.start_of(first)).addr().get() }
@@ -117,21 +118,21 @@ impl Fill {
         let (mut blocks, mut bytes, mut free) = (0, 0, 0);
         for slice in slices.first..self.top {
             let (live, bytes_here) = match slices.kind(slice) {
-                Kind::Blocks(end) => self.add_up(slice, self.filled(slice, end)),
-                Kind::Large(pages) if !slices.is_free(slice) => (1, pages * PAGE),
-                Kind::Large(_) | Kind::Fresh => (0, 0),
-                Kind::Inner(back) => {
+                SliceKind::Blocks(end) => self.add_up(slice, self.filled(slice, end)),
+                SliceKind::Large(pages) if !slices.is_free(slice) => (1, pages * PAGE),
+                SliceKind::Large(_) | SliceKind::Fresh => (0, 0),
+                SliceKind::Inner(back) => {
                     let first = slice.wrapping_sub(back);
                     let is_there = slices.is_free(slice)
                         || (first >= slices.first
-                            && matches!(slices.kind(first), Kind::Large(pages) if (pages * PAGE).div_ceil(slices.size()) > back));
+                            && matches!(slices.kind(first), SliceKind::Large(pages) if (pages * PAGE).div_ceil(slices.size()) > back));
                     if !is_there {
                         return Err(self.corrupt(slice));
                     }
                     (0, 0)
                 }
             };
-            let is_inner = matches!(slices.kind(slice), Kind::Inner(_));
+            let is_inner = matches!(slices.kind(slice), SliceKind::Inner(_));
             let is_empty = live == 0 && slice != self.current && !is_inner;
             if (!is_inner && (live != slices.live(slice) as usize || is_empty != slices.is_free(slice)))
                 || (slices.is_free(slice) && slice == self.current)
@@ -161,7 +162,7 @@ impl Fill {
         let (mut blocks, mut grains) = (0, 0);
         while grain < last {
             let next = marks.next(grain + 1, last);
-            if marks.get(grain) == Mark::Live {
+            if marks.get(grain) == GrainMark::Live {
                 (blocks, grains) = (blocks + 1, grains + next - grain);
             }
             grain = next;
@@ -169,12 +170,12 @@ impl Fill {
         (blocks, slices.bytes(grains))
     }
 
-    pub(super) fn stats(&self, ground: &Ground) -> HeapStats {
+    pub(super) fn stats(&self, backing: &HeapBacking) -> HeapStats {
         let slices = &self.slices;
         // The last slice need not be committed as a whole.
         let reach = (slices.low().max(slices.start_of(self.top)))
             .min(slices.end())
-            .min(slices.position(ground.at(ground.committed()).addr().get()));
+            .min(slices.position(backing.at(backing.committed()).addr().get()));
         let is_empty =
             |slice: usize| slices.is_free(slice) || (slice == self.current && slices.live(slice) == 0);
         let (mut runs, mut run, mut longest, mut free) = (0, 0, 0, 0);

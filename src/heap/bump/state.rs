@@ -1,17 +1,17 @@
 //! Filling slices, emptying them, and finding them again.
 
 use super::super::HeapError;
-use super::super::ground::Ground;
-use super::super::options::Bump;
-use super::marks::Marks;
-use super::slices::{Kind, PAGE, Slices};
+use super::super::backing::HeapBacking;
+use super::marks::BlockMarks;
+use super::slices::{PAGE, SliceKind, SliceTable};
+use crate::heap::options::Bump;
 use crate::math::page::align_up_saturating;
 use core::ptr::NonNull;
 
 /// (In this order no two neighbours are always changed together: see the stack's.)
 #[repr(C)]
-pub(super) struct Fill {
-    pub(super) slices: Slices,
+pub(super) struct BumpState {
+    pub(super) slices: SliceTable,
     pub(super) grain: usize,
     /// The slice that is being filled, from here to there; where there is none they are equal.
     pub(super) current: usize,
@@ -23,7 +23,7 @@ pub(super) struct Fill {
     ready: usize,
     /// Where the current slice starts, and its marks; for as long as anything is `ready`.
     start: usize,
-    marks: Marks,
+    marks: BlockMarks,
     /// The slices from the first one up to this one were in use at some time.
     pub(super) top: usize,
     pub(super) is_open: bool,
@@ -31,16 +31,16 @@ pub(super) struct Fill {
     pub(super) live_blocks: usize,
     pub(super) peak_live_bytes: usize,
     pub(super) live_bytes: usize,
-    /// For [`Marks::begin_short`](super::marks::Marks::begin_short).
+    /// For [`BlockMarks::begin_short`](super::marks::BlockMarks::begin_short).
     spare: [u64; 2],
 }
 
 /// No slice.
-pub(super) const NONE: usize = usize::MAX;
+pub(super) const NO_SLICE: usize = usize::MAX;
 
 /// A live block: where it is, its slice, and its length in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct BumpBlock {
     pub(super) position: usize,
     pub(super) slice: usize,
     pub(super) len: usize,
@@ -59,12 +59,12 @@ fn fetch(next: NonNull<u8>) {
     let _ = next;
 }
 
-impl Fill {
-    pub(super) fn new(ground: &Ground, options: Bump) -> Self {
-        let slices = Slices::of(ground, options.slice, options.grain);
-        Fill {
+impl BumpState {
+    pub(super) fn new(backing: &HeapBacking, options: Bump) -> Self {
+        let slices = SliceTable::of(backing, options.slice, options.grain);
+        BumpState {
             grain: options.grain,
-            current: NONE,
+            current: NO_SLICE,
             next: 0,
             end: 0,
             committed: 0,
@@ -84,8 +84,8 @@ impl Fill {
 
     /// Everything is free, as in the beginning.
     pub(super) fn restart(&mut self) {
-        *self = Fill {
-            current: NONE,
+        *self = BumpState {
+            current: NO_SLICE,
             next: 0,
             end: 0,
             ready: 0,
@@ -115,9 +115,9 @@ impl Fill {
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
 
-    /// See [`BumpHeap`](super::BumpHeap::at_hand).
+    /// See [`BumpHeap`](super::BumpHeap::allocate_fast).
     #[inline]
-    pub(super) fn at_hand(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+    pub(super) fn allocate_fast(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
         // (No bytes at all wrap to more than there can be.)
         if align > self.grain || size.wrapping_sub(1) >= self.slices.largest_small() {
             return None;
@@ -141,9 +141,9 @@ impl Fill {
         Some(self.slices.at(start))
     }
 
-    /// See [`BumpHeap`](super::BumpHeap::take_back).
+    /// See [`BumpHeap`](super::BumpHeap::deallocate_fast).
     #[inline]
-    pub(super) fn take_back(&mut self, address: usize) -> bool {
+    pub(super) fn deallocate_fast(&mut self, address: usize) -> bool {
         let Some(block) = self.find_small(address) else { return false };
         let slices = self.slices;
         let live = slices.live(block.slice) - 1;
@@ -164,26 +164,26 @@ impl Fill {
     #[inline(never)]
     pub(super) fn allocate(
         &mut self,
-        ground: &Ground,
+        backing: &HeapBacking,
         size: usize,
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
         let len = self.rounded(size);
         if !self.is_small(len, align) {
-            return self.allocate_large(ground, size, align);
+            return self.allocate_large(backing, size, align);
         }
         let mut start = align_up_saturating(self.next, align.max(self.grain));
         if start + len > self.end {
-            start = self.refill(ground, size, len, align)?;
+            start = self.refill(backing, size, len, align)?;
         }
         if start + len > self.committed
-            && let Err(refused) = self.commit(ground, self.next, start + len, size)
+            && let Err(refused) = self.commit(backing, self.next, start + len, size)
         {
             // What was used before and is free needs no more memory. (The first refusal is the one that says why.)
             if self.free == 0 {
                 return Err(refused);
             }
-            start = self.refill(ground, size, len, align).map_err(|_| refused)?;
+            start = self.refill(backing, size, len, align).map_err(|_| refused)?;
         }
         let end = start + len;
         self.ready = self.end.min(self.committed);
@@ -201,50 +201,62 @@ impl Fill {
     /// Commits the memory up to a position, of which that up to `used` is in use.
     #[cold]
     #[inline(never)]
-    fn commit(&mut self, ground: &Ground, used: usize, to: usize, size: usize) -> Result<(), HeapError> {
-        ground.commit(self.slices.offset(used), self.slices.offset(to), size)?;
-        self.committed = self.slices.position(ground.at(ground.committed()).addr().get());
+    fn commit(
+        &mut self,
+        backing: &HeapBacking,
+        used: usize,
+        to: usize,
+        size: usize,
+    ) -> Result<(), HeapError> {
+        backing.commit(self.slices.offset(used), self.slices.offset(to), size)?;
+        self.committed = self.slices.position(backing.at(backing.committed()).addr().get());
         Ok(())
     }
 
     /// Begins another slice; where a block starts in it.
     #[cold]
     #[inline(never)]
-    fn refill(&mut self, ground: &Ground, size: usize, len: usize, align: usize) -> Result<usize, HeapError> {
-        self.open(ground, size)?;
+    fn refill(
+        &mut self,
+        backing: &HeapBacking,
+        size: usize,
+        len: usize,
+        align: usize,
+    ) -> Result<usize, HeapError> {
+        self.open(backing, size)?;
         let slices = self.slices;
         let slice = slices.next(slices.first, self.top, true);
         // (The last slice may not have been full.)
-        let is_last = self.current != NONE && self.current + 1 == self.top;
+        let is_last = self.current != NO_SLICE && self.current + 1 == self.top;
         let used = if is_last { self.next } else { self.used() };
         let used = slices.offset(used);
         let start = align_up_saturating(slices.data(slice), align.max(self.grain));
         // (Only the last slice may be too short.)
         if slice >= slices.count || start + len > slices.end_of(slice) {
-            return ground.refuse(used, len, slices.offset(slices.end()), size);
+            return backing.refuse(used, len, slices.offset(slices.end()), size);
         }
-        ground.commit(used, slices.offset(start + len), size)?;
+        backing.commit(used, slices.offset(start + len), size)?;
         if slice == self.top {
-            slices.set_kind(slice, Kind::Fresh);
+            slices.set_kind(slice, SliceKind::Fresh);
             self.top += 1;
         } else {
             self.free -= 1;
         }
         slices.set_free(slice, false);
         self.leave();
-        if !matches!(slices.kind(slice), Kind::Blocks(_)) {
+        if !matches!(slices.kind(slice), SliceKind::Blocks(_)) {
             slices.marks(slice).clear();
         }
-        slices.set_kind(slice, Kind::Blocks(0));
+        slices.set_kind(slice, SliceKind::Blocks(0));
         slices.set_live(slice, 0);
         (self.current, self.next, self.end) = (slice, slices.data(slice), slices.end_of(slice));
         Ok(start)
     }
 
     /// Commits the table, once.
-    fn open(&mut self, ground: &Ground, size: usize) -> Result<(), HeapError> {
+    fn open(&mut self, backing: &HeapBacking, size: usize) -> Result<(), HeapError> {
         if !self.is_open {
-            self.slices.open(ground, size)?;
+            self.slices.open(backing, size)?;
             self.is_open = true;
         }
         Ok(())
@@ -257,15 +269,15 @@ impl Fill {
 
     /// Fills the current slice no further.
     fn leave(&mut self) {
-        if self.current == NONE {
+        if self.current == NO_SLICE {
             return;
         }
         let end = self.next - self.slices.start_of(self.current);
-        self.slices.set_kind(self.current, Kind::Blocks(end));
+        self.slices.set_kind(self.current, SliceKind::Blocks(end));
         if self.slices.live(self.current) == 0 {
             self.give_back(self.current, 1);
         }
-        (self.current, self.next, self.end, self.ready) = (NONE, 0, 0, 0);
+        (self.current, self.next, self.end, self.ready) = (NO_SLICE, 0, 0, 0);
     }
 
     fn give_back(&mut self, slice: usize, count: usize) {
@@ -275,11 +287,11 @@ impl Fill {
 
     fn allocate_large(
         &mut self,
-        ground: &Ground,
+        backing: &HeapBacking,
         size: usize,
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
-        self.open(ground, size)?;
+        self.open(backing, size)?;
         let slices = self.slices;
         let pages = size.div_ceil(PAGE);
         let count = (pages * PAGE).div_ceil(slices.size());
@@ -287,14 +299,14 @@ impl Fill {
         let start = slices.start_of(slice);
         let end = start.saturating_add(pages * PAGE);
         let used = slices.offset(self.used());
-        if pages > Slices::MOST_PAGES || slice >= slices.count || end > slices.end() {
-            return ground.refuse(used, pages * PAGE, slices.offset(slices.end()), size);
+        if pages > SliceTable::MOST_PAGES || slice >= slices.count || end > slices.end() {
+            return backing.refuse(used, pages * PAGE, slices.offset(slices.end()), size);
         }
-        ground.commit(used.min(slices.offset(start)), slices.offset(end), size)?;
+        backing.commit(used.min(slices.offset(start)), slices.offset(end), size)?;
         self.take(slice, count);
         slices.set_live(slice, 1);
-        slices.set_kind(slice, Kind::Large(pages));
-        (1..count).for_each(|back| slices.set_kind(slice + back, Kind::Inner(back)));
+        slices.set_kind(slice, SliceKind::Large(pages));
+        (1..count).for_each(|back| slices.set_kind(slice + back, SliceKind::Inner(back)));
         self.live_blocks += 1;
         self.count(0, pages * PAGE);
         Ok(slices.at(start))
@@ -317,7 +329,7 @@ impl Fill {
     /// Takes free slices, or such that nothing was ever in; what is left out below them is free.
     fn take(&mut self, slice: usize, count: usize) {
         while self.top < slice + count {
-            self.slices.set_kind(self.top, Kind::Fresh);
+            self.slices.set_kind(self.top, SliceKind::Fresh);
             self.slices.set_live(self.top, 0);
             self.give_back(self.top, 1);
             self.top += 1;
@@ -327,7 +339,7 @@ impl Fill {
     }
 
     #[inline]
-    pub(super) fn free(&mut self, block: Found) {
+    pub(super) fn free(&mut self, block: BumpBlock) {
         let slices = self.slices;
         self.live_blocks -= 1;
         self.count(block.len, 0);
@@ -350,10 +362,15 @@ impl Fill {
     }
 
     /// Makes a live block as long as `size` bytes need, where it is; whether that was possible.
-    pub(super) fn resize(&mut self, ground: &Ground, block: Found, size: usize) -> Result<bool, HeapError> {
+    pub(super) fn resize(
+        &mut self,
+        backing: &HeapBacking,
+        block: BumpBlock,
+        size: usize,
+    ) -> Result<bool, HeapError> {
         let slices = self.slices;
         if block.is_large {
-            return self.resize_large(ground, block, size);
+            return self.resize_large(backing, block, size);
         }
         let len = self.rounded(size);
         let (old_end, end) = (block.position + block.len, block.position.saturating_add(len));
@@ -361,7 +378,7 @@ impl Fill {
             return Ok(len <= block.len);
         }
         if end > old_end {
-            ground.commit(slices.offset(old_end), slices.offset(end), size)?;
+            backing.commit(slices.offset(old_end), slices.offset(end), size)?;
             slices
                 .marks(block.slice)
                 .erase(slices.grain(block.position) + 1, slices.grain(block.position) + slices.grains(len));
@@ -371,34 +388,39 @@ impl Fill {
         Ok(true)
     }
 
-    fn resize_large(&mut self, ground: &Ground, block: Found, size: usize) -> Result<bool, HeapError> {
+    fn resize_large(
+        &mut self,
+        backing: &HeapBacking,
+        block: BumpBlock,
+        size: usize,
+    ) -> Result<bool, HeapError> {
         let slices = self.slices;
         let pages = size.div_ceil(PAGE);
         let (old, new) = (block.len.div_ceil(slices.size()), (pages * PAGE).div_ceil(slices.size()));
         let behind = block.slice + old;
         let end = block.position.saturating_add(pages * PAGE);
-        if pages > Slices::MOST_PAGES || end > slices.end() {
+        if pages > SliceTable::MOST_PAGES || end > slices.end() {
             return Ok(false);
         }
         let known = self.top.min(block.slice + new);
         if new > old && slices.next(behind, known, false) < known {
             return Ok(false);
         }
-        ground.commit(slices.offset(block.position + block.len), slices.offset(end), size)?;
+        backing.commit(slices.offset(block.position + block.len), slices.offset(end), size)?;
         if new > old {
             self.take(behind, new - old);
-            (old..new).for_each(|back| slices.set_kind(block.slice + back, Kind::Inner(back)));
+            (old..new).for_each(|back| slices.set_kind(block.slice + back, SliceKind::Inner(back)));
         } else if new < old {
             self.give_back(block.slice + new, old - new);
         }
-        slices.set_kind(block.slice, Kind::Large(pages));
+        slices.set_kind(block.slice, SliceKind::Large(pages));
         self.count(block.len, pages * PAGE);
         Ok(true)
     }
 
     /// Gives free slices at the top up; where what is in use ends, in bytes from the region's first.
     pub(super) fn lower(&mut self) -> usize {
-        if self.current != NONE && self.slices.live(self.current) == 0 {
+        if self.current != NO_SLICE && self.slices.live(self.current) == 0 {
             self.leave();
         }
         // (Whoever asks gives memory back.)

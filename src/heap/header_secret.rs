@@ -6,14 +6,14 @@ use core::sync::atomic::Ordering::Relaxed;
 
 /// A secret of one heap, another one after each reset, so that what stands in memory from before is no header.
 #[derive(Clone, Copy)]
-pub(super) struct Secret(u64);
+pub(super) struct HeaderSecret(u64);
 
-impl Secret {
+impl HeaderSecret {
     pub(super) fn new(address: usize) -> Self {
         static DRAWN: AtomicU64 = AtomicU64::new(GOLDEN_GAMMA);
         // Addresses differ from run to run, the number from heap to heap. (This is against accidents, not attacks.)
         let number = DRAWN.fetch_add(GOLDEN_GAMMA, Relaxed);
-        Secret(folded(number ^ (address as u64).rotate_left(20), 0x94d0_49bb_1331_11eb))
+        HeaderSecret(folded(number ^ (address as u64).rotate_left(20), 0x94d0_49bb_1331_11eb))
     }
 
     /// The stamp of two words that stand at `place`.

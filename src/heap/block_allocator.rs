@@ -1,6 +1,6 @@
 //! What every policy of a heap can do: the side of the front that policies see.
 
-use super::ground::Ground;
+use super::backing::HeapBacking;
 use super::{HeapError, HeapStats};
 use core::ptr::NonNull;
 
@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 /// policy says otherwise), and overlaps no other live block. Any thread may make any call at any time. Nothing in here
 /// may allocate from the global allocator, take a lock of std's, use a `thread_local!` that has to be initialised or
 /// dropped, or panic on what a caller gets wrong: a heap may be the program's `malloc`. A call that returns an error has changed nothing that can be seen.
-pub(crate) trait Policy {
+pub(crate) trait BlockAllocator {
     /// A block for `size` bytes.
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError>;
 
@@ -22,12 +22,12 @@ pub(crate) trait Policy {
     fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let block = self.allocate(size, align)?;
         // SAFETY: it is new, and nobody knows of it.
-        unsafe { self.ground().clear(block, size) };
+        unsafe { self.backing().clear(block, size) };
         Ok(block)
     }
 
     /// The region that it stands on.
-    fn ground(&self) -> &Ground;
+    fn backing(&self) -> &HeapBacking;
 
     /// Takes a block back.
     ///
@@ -60,7 +60,7 @@ pub(crate) trait Policy {
     fn trim(&self, keep: usize) -> usize;
 
     /// Whether a call is in the middle of something: the figures would have to wait for it.
-    fn is_busy(&self) -> bool;
+    fn is_locked(&self) -> bool;
 
     /// Takes every lock there is, in the thread that is about to fork: what a child is then a copy of is whole.
     fn before_fork(&self);
