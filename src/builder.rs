@@ -4,7 +4,7 @@ use crate::admission::{self, Injection, Response};
 use crate::engine::{self, EngineNeeds};
 use crate::fallible;
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
-use crate::region::{BuildError, Name, Options, Region, Role, Source};
+use crate::region::{BackingSource, BuildError, Region, RegionName, RegionOptions, Role};
 use core::fmt;
 use core::sync::atomic::Ordering::Release;
 use std::fs::File;
@@ -27,7 +27,7 @@ use std::fs::File;
 /// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder<T: FromRegion> {
-    options: Options,
+    options: RegionOptions,
     extra: T::Extra,
     injection: Option<Injection>,
     response: Response,
@@ -43,7 +43,7 @@ impl<T: FromRegion> fmt::Debug for Builder<T> {
 impl<T: FromRegion> Builder<T> {
     pub(crate) fn new() -> Self {
         Builder {
-            options: Options::default(),
+            options: RegionOptions::default(),
             extra: T::Extra::default(),
             injection: None,
             response: Response::Abort,
@@ -64,7 +64,7 @@ impl<T: FromRegion> Builder<T> {
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
-        self.options.name = Name::new(name.as_ref());
+        self.options.name = RegionName::new(name.as_ref());
         self
     }
 
@@ -174,8 +174,8 @@ impl<T: FromRegion> Builder<T> {
     /// What the bytes live on.
     pub fn backing(mut self, backing: Backing) -> Self {
         self.options.source = match backing {
-            Backing::Anonymous => Source::Anonymous,
-            Backing::Temp(dir) => Source::Temp(dir),
+            Backing::Anonymous => BackingSource::Anonymous,
+            Backing::Temp(dir) => BackingSource::Temp(dir),
         };
         self
     }
@@ -188,7 +188,7 @@ impl<T: FromRegion> Builder<T> {
     /// Until the region is dropped, neither this process nor another one writes to the file, maps it writable or changes
     /// its length: the bytes are lent out as references, and a page beyond the file's end raises SIGBUS.
     pub unsafe fn file_backing(mut self, file: File) -> Self {
-        self.options.source = Source::File(file);
+        self.options.source = BackingSource::File(file);
         self
     }
 }
@@ -279,9 +279,9 @@ impl<T: FromRegion> Builder<T> {
         };
         // (A region that is built as a part of another type has its role already.)
         let role = if self.options.role == Role::Region { T::ROLE } else { self.options.role };
-        let mut options = Options { checked: T::CHECKED, role, spill, ..self.options };
+        let mut options = RegionOptions { checked: T::CHECKED, role, spill, ..self.options };
         engine::choose(needs, &mut options, self.engine)?;
-        let region = Region::make(options)?;
+        let region = options.make()?;
         admission::set_injection(&region.control().injected, self.injection);
         region.control().response.store(self.response.to_word(), Release);
         T::from_region(region, BuildInputs { guard: &guard, response: &self.response, extra: self.extra })

@@ -2,7 +2,7 @@
 
 use crate::admission;
 use crate::policy::{Growth, RegionEngine, Reserve};
-use crate::region::{BuildError, Options, Source};
+use crate::region::{BackingSource, BuildError, RegionOptions};
 use crate::sys;
 use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
@@ -87,7 +87,7 @@ pub(crate) fn wants_handler(needs: EngineNeeds, requested: Option<RegionEngine>)
 /// Decides on the engine, and with it on how much is made accessible at once. [`oom::prepare`] was called before.
 pub(crate) fn choose(
     needs: EngineNeeds,
-    options: &mut Options,
+    options: &mut RegionOptions,
     requested: Option<RegionEngine>,
 ) -> Result<(), BuildError> {
     let EngineNeeds { checked, touched, has_check } = needs;
@@ -115,9 +115,9 @@ pub(crate) fn choose(
 }
 
 /// How many bytes a region may make accessible at once.
-fn max_accessible(options: &Options) -> usize {
+fn max_accessible(options: &RegionOptions) -> usize {
     match &options.source {
-        Source::Anonymous => admission::available(options.headroom),
+        BackingSource::Anonymous => admission::available(options.headroom),
         // A file gets all of its blocks at once. A reserve that was asked for is tried; a default one must not fill the disk.
         source if options.reserve == Reserve::Default => {
             free_on_disk(source).map_or(usize::MAX, |free| free / 4)
@@ -127,12 +127,12 @@ fn max_accessible(options: &Options) -> usize {
 }
 
 #[cfg(not(highwater_portable))]
-fn free_on_disk(source: &Source) -> Option<usize> {
+fn free_on_disk(source: &BackingSource) -> Option<usize> {
     use nix::sys::statvfs::{fstatvfs, statvfs};
     let facts = match source {
-        Source::Anonymous => return None,
-        Source::Temp(dir) => statvfs(dir),
-        Source::File(file) => fstatvfs(file),
+        BackingSource::Anonymous => return None,
+        BackingSource::Temp(dir) => statvfs(dir),
+        BackingSource::File(file) => fstatvfs(file),
     };
     let facts = facts.ok()?;
     let free = (facts.blocks_available() as u64).saturating_mul(facts.fragment_size() as u64);
@@ -140,6 +140,6 @@ fn free_on_disk(source: &Source) -> Option<usize> {
 }
 
 #[cfg(highwater_portable)]
-fn free_on_disk(_source: &Source) -> Option<usize> {
+fn free_on_disk(_source: &BackingSource) -> Option<usize> {
     None
 }

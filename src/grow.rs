@@ -6,7 +6,7 @@ use crate::admission::{Cause, OutOfMemory, Refusal, RefusedRequest, explain};
 use crate::math::random::splitmix64;
 use crate::math::step;
 use crate::policy::Growth;
-use crate::region::{ControlBlock, FrontierAdvance, Region, Spilled};
+use crate::region::{ControlBlock, FrontierAdvance, Region, SpillOutcome};
 use crate::stats::{GrowthEvent, remember};
 use crate::sys;
 use core::sync::atomic::Ordering::Relaxed;
@@ -65,16 +65,16 @@ pub(crate) fn grow(control: &ControlBlock, from: usize, to: usize, why: GrowReas
             Err(refusal) => Some(refusal),
         };
         let spilled = match refusal {
-            None => Spilled::Pending,
+            None => SpillOutcome::Pending,
             Some(refusal) if !control.may_spill() || !refusal.is_for_lack_of_memory() => return Err(refusal),
             // It has spilled already, and the file is refused.
             Some(refusal) if control.memory_end() != usize::MAX => return Err(refusal),
             Some(_) => control.spill(),
         };
         match (spilled, refusal) {
-            (Spilled::No, Some(refusal)) => return Err(refusal),
+            (SpillOutcome::Failed, Some(refusal)) => return Err(refusal),
             // The rest is being mapped over by another thread, in one call. A fault repeats itself until that is done.
-            (Spilled::Pending, _) if why.is_fault() => return Ok(()),
+            (SpillOutcome::Pending, _) if why.is_fault() => return Ok(()),
             _ => core::hint::spin_loop(),
         }
     }
@@ -190,10 +190,10 @@ fn advance_by(
 fn finish(control: &ControlBlock, to: usize, why: GrowReason, began: u64, grown: Grown) {
     let Grown { before, after, populate_from } = grown;
     control.protect_late_guards(before, after);
-    control.wanted.fetch_max(to, Relaxed);
+    control.needed_end.fetch_max(to, Relaxed);
     let counters = &control.counters;
     // What spilled is there to be paged out, not in.
-    let populate = if after > control.memory_end() { 0 } else { control.populates() };
+    let populate = if after > control.memory_end() { 0 } else { control.max_populate() };
     let populate = populate.min(after.wrapping_sub(populate_from));
     if why.is_touch() && populate > 0 {
         let (start, len) = (control.base().wrapping_add(populate_from), populate);

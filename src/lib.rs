@@ -10,6 +10,8 @@ mod builder;
 mod engine;
 mod fallible;
 pub mod fault;
+#[cfg(highwater_fault)]
+mod foreign_fault;
 mod grow;
 pub mod guard;
 #[cfg(any(doc, doctest))]

@@ -5,7 +5,7 @@ use super::grants::Permit;
 use super::sources::Policy;
 use super::{headroom, inject};
 use crate::policy::Growth;
-use crate::region::{ControlBlock, promise_within, promised, withdraw};
+use crate::region::{ControlBlock, charge_within, charged, uncharge};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -37,7 +37,7 @@ pub fn process_limit() -> Option<usize> {
 /// The bytes that all regions of this process have committed, [`Growth::Upfront`](crate::Growth::Upfront) not
 /// counted.
 pub fn committed_bytes() -> usize {
-    promised()
+    charged()
 }
 
 /// Whether the bytes below `to` may be used at all. Signal-safe.
@@ -63,7 +63,7 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// The commit is over: because of it so many bytes more are committed in memory.
     pub(crate) fn settle(self, moved: usize) {
-        withdraw(self.bytes.wrapping_sub(moved.min(self.bytes)));
+        uncharge(self.bytes.wrapping_sub(moved.min(self.bytes)));
         drop(self.permit);
     }
 }
@@ -83,7 +83,7 @@ pub(crate) fn admit(
         return Ok((want, Admitted { bytes: 0, permit: Permit::FREE }));
     }
     let limit = LIMIT.load(Relaxed);
-    if let Err(all) = promise_within(bytes, limit) {
+    if let Err(all) = charge_within(bytes, limit) {
         return Err(Refusal::new(Cause::ProcessLimit, limit as u64, all as u64));
     }
     // What lives in a file is the kernel's to write out.
@@ -91,12 +91,12 @@ pub(crate) fn admit(
     let policy = Policy { headroom, spills: control.may_spill() };
     match headroom::admit(policy, bytes_to(need), bytes) {
         Ok((step, permit)) if step < bytes => {
-            withdraw(bytes.wrapping_sub(step));
+            uncharge(bytes.wrapping_sub(step));
             Ok((from.wrapping_add(step).max(need), Admitted { bytes: step, permit }))
         }
         Ok((_, permit)) => Ok((want, Admitted { bytes, permit })),
         Err(refusal) => {
-            withdraw(bytes);
+            uncharge(bytes);
             Err(refusal)
         }
     }

@@ -4,7 +4,7 @@ use super::admit::{committed_bytes, process_limit};
 use super::scratch;
 use super::sources::{Availability, Policy, each_cgroup};
 use crate::policy::Headroom;
-use crate::region::committed_unseen;
+use crate::region::committed_untouched;
 use crate::sys;
 
 /// Bytes that may be committed now: what the process limit, the memory cgroups and the machine leave, less what stays free
@@ -30,6 +30,6 @@ pub(crate) fn available(headroom: Headroom) -> usize {
         let all = machine.total.max(machine.available).saturating_add(machine.swap_free);
         meet(all, all.saturating_sub(machine.available.saturating_add(machine.swap_free)));
     }
-    let left = left.saturating_sub(committed_unseen());
+    let left = left.saturating_sub(committed_untouched());
     limit.min(usize::try_from(left).unwrap_or(usize::MAX))
 }

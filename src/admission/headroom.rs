@@ -151,7 +151,7 @@ fn query_and_admit(sources: &Sources, request: Request) -> Result<(i64, Permit),
                 Wait::Over => {
                     // The thread that queries may be without a processor, or be held by a debugger.
                     let permit = Permit::admit(request.need);
-                    let pending = crate::region::committed_unseen().saturating_add(grants::in_flight());
+                    let pending = crate::region::committed_untouched().saturating_add(grants::in_flight());
                     if sources.has_plenty(request.policy, request.need.saturating_mul(3), pending) {
                         return Ok((request.need, permit));
                     }

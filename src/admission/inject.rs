@@ -1,7 +1,7 @@
 //! Refusals on demand, for tests and experiments.
 
 use super::cause::{Cause, Refusal};
-use crate::region::{ControlBlock, Injected, Rule};
+use crate::region::{ControlBlock, InjectionRule, InjectionWords};
 
 /// Which admissions to refuse, and with what cause. An admission is one question whether a region may grow, by a
 /// fault or by a call; what is committed already is not asked for again. The same program with the same injection
@@ -19,39 +19,39 @@ use crate::region::{ControlBlock, Injected, Rule};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Injection {
-    pub(crate) rule: Rule,
+    pub(crate) rule: InjectionRule,
     pub(crate) argument: u64,
     pub(crate) seed: u64,
     pub(crate) cause: Cause,
 }
 
 impl Injection {
-    const fn new(rule: Rule, argument: u64, seed: u64) -> Self {
+    const fn new(rule: InjectionRule, argument: u64, seed: u64) -> Self {
         Injection { rule, argument, seed, cause: Cause::Injected }
     }
 
     /// Refuses the `n`-th admission, counted from 1, and no other.
     #[must_use]
     pub const fn nth(n: u64) -> Self {
-        Self::new(Rule::Nth, n, 0)
+        Self::new(InjectionRule::Nth, n, 0)
     }
 
     /// Refuses every admission after the first `n`.
     #[must_use]
     pub const fn after(n: u64) -> Self {
-        Self::new(Rule::After, n, 0)
+        Self::new(InjectionRule::After, n, 0)
     }
 
     /// Refuses every admission of more than this many bytes.
     #[must_use]
     pub const fn above(bytes: usize) -> Self {
-        Self::new(Rule::Above, bytes as u64, 0)
+        Self::new(InjectionRule::Above, bytes as u64, 0)
     }
 
     /// Refuses so many of a million admissions, drawn from `seed`.
     #[must_use]
     pub const fn rate(per_million: u32, seed: u64) -> Self {
-        Self::new(Rule::Rate, per_million as u64, seed)
+        Self::new(InjectionRule::Rate, per_million as u64, seed)
     }
 
     /// Names another cause than [`Cause::Injected`]; its figures are not kept.
@@ -63,7 +63,7 @@ impl Injection {
 }
 
 /// The process's own.
-static PROCESS: Injected = Injected::none();
+static PROCESS: InjectionWords = InjectionWords::none();
 
 /// Injects refusals into all regions of this process, beside what each of them was given; `None` ends it. The
 /// admissions of all regions are counted together, from this call on.
@@ -79,7 +79,7 @@ pub fn inject(injection: Option<Injection>) {
 }
 
 /// Gives a region's control block, or the process, an injection.
-pub(crate) fn set(injected: &Injected, injection: Option<Injection>) {
+pub(crate) fn set(injected: &InjectionWords, injection: Option<Injection>) {
     match injection {
         Some(Injection { rule, argument, seed, cause }) => {
             injected.set(Some(rule), argument, seed, Refusal::of(cause).reason.to_word());

@@ -4,7 +4,7 @@ use super::cgroup::{self, Level};
 use super::scratch;
 use crate::fallible::{self, Exhausted};
 use crate::policy::Headroom;
-use crate::region::{committed_unseen, live_control_blocks};
+use crate::region::{committed_untouched, live_control_blocks};
 use crate::sys::{self, PolledFile};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicPtr;
@@ -187,7 +187,7 @@ impl Sources {
     /// what other threads are committing: it is in neither figure yet.
     pub(super) fn query(&self, policy: Policy, enough: i64, in_flight: u64, buffer: &mut [u8]) -> Outlook {
         // As if nothing that is committed had been touched, and nothing could be reclaimed.
-        let all = committed_unseen().saturating_add(in_flight);
+        let all = committed_untouched().saturating_add(in_flight);
         let cheap = self.tightest(policy, enough, all, false, buffer);
         if cheap.now.spare(policy) >= enough {
             return cheap;
@@ -274,9 +274,9 @@ impl Sources {
         let page = sys::page_size();
         let mut untouched = Untouched::default();
         let mut seen_in_all = 0u64;
-        for control in live_control_blocks().filter(|control| !control.is_unpromised()) {
+        for control in live_control_blocks().filter(|control| !control.needs_no_headroom()) {
             let (trims, id) = (control.trims.load(Acquire), control.id.load(Acquire));
-            let (seen, whole) = (control.seen.load(Relaxed), control.whole.load(Relaxed));
+            let (seen, whole) = (control.resident.load(Relaxed), control.resident_prefix.load(Relaxed));
             let frontier = control.in_memory(control.frontier.get());
             // The beginning that is present as a whole stays so; only what is behind it is asked for again.
             let begin = whole.min(frontier);
@@ -291,19 +291,19 @@ impl Sources {
             };
             let present = begin.saturating_add(present.saturating_mul(page)).min(frontier);
             let absent = frontier.saturating_sub(present);
-            let ahead = absent.min(frontier.saturating_sub(control.wanted.load(Relaxed)));
+            let ahead = absent.min(frontier.saturating_sub(control.needed_end.load(Relaxed)));
             untouched.ahead = untouched.ahead.saturating_add(ahead as u64);
             untouched.regions = untouched.regions.saturating_add(u32::from(absent > 0));
             // Not if memory was given back meanwhile, or the block is another region's.
             if control.trims.load(Acquire) == trims && control.id.load(Acquire) == id {
                 if present == frontier {
-                    let _ = control.whole.compare_exchange(whole, frontier, Relaxed, Relaxed);
+                    let _ = control.resident_prefix.compare_exchange(whole, frontier, Relaxed, Relaxed);
                 }
-                let _ = control.seen.compare_exchange(seen, present, Relaxed, Relaxed);
+                let _ = control.resident.compare_exchange(seen, present, Relaxed, Relaxed);
                 seen_in_all = seen_in_all.saturating_add(present as u64);
             }
         }
-        let unseen = committed_unseen();
+        let unseen = committed_untouched();
         // A page that was only read is present and charged to nobody: no more can have been written than the process
         // has.
         let only_read =

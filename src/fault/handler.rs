@@ -49,7 +49,8 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
         return false;
     }
     // By address first: the codes of the kernel differ between kinds of inaccessible pages.
-    let Some(control) = region::find(address).filter(|control| control.is_live() && !control.not_inherited())
+    let Some(control) =
+        region::find(address).filter(|control| control.is_live() && !control.is_not_inherited())
     else {
         return false;
     };

@@ -1,8 +1,8 @@
 //! Everything outside the signal: putting the handler in place and asking whether it is there.
 
 use super::chain::{Action, CHAIN, OUR_FLAGS};
-use super::{entry, foreign, handler};
-use crate::sys;
+use super::{entry, handler};
+use crate::{foreign_fault, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null;
@@ -226,7 +226,7 @@ pub unsafe fn try_handle(signal: c_int, info: *mut libc::siginfo_t, context: *mu
     // SAFETY: the caller's promise.
     let is_served = signal == libc::SIGSEGV && unsafe { handler::serve(info, context) };
     if signal == libc::SIGSEGV && !is_served {
-        foreign::tell(signal, info, context);
+        foreign_fault::report(signal, info, context);
     }
     is_served
 }

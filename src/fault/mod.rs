@@ -18,8 +18,6 @@ mod context;
 #[cfg(highwater_fault)]
 mod entry;
 #[cfg(highwater_fault)]
-mod foreign;
-#[cfg(highwater_fault)]
 mod handler;
 #[cfg_attr(highwater_fault, path = "install.rs")]
 #[cfg_attr(not(highwater_fault), path = "absent.rs")]
@@ -30,8 +28,6 @@ mod pass;
 mod repeat;
 
 pub use crate::policy::Engine;
-#[cfg(highwater_fault)]
-pub(crate) use foreign::FUNCTION as FOREIGN_FAULT;
 pub(crate) use imp::debug_check_thread;
 pub use imp::{ensure_front, install, is_front, is_thread_prepared, prepare_thread, try_handle};
 

@@ -2,9 +2,8 @@
 
 use super::chain::{Behind, CHAIN, OUR_MASK, first_word};
 use super::entry::Handler;
-use super::foreign;
 use super::imp::current;
-use crate::sys;
+use crate::{foreign_fault, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
 use core::ptr::null_mut;
@@ -25,7 +24,7 @@ pub(super) unsafe fn pass_on(
     let behind = CHAIN.newest(entry, unsafe { age(info) });
     // Another copy of this library may find that it is its own.
     if !behind.is_some_and(|behind| behind.action.is_copy()) {
-        foreign::tell(signal, info, context);
+        foreign_fault::report(signal, info, context);
     }
     match behind {
         Some(behind) if behind.action.handler == libc::SIG_IGN && sent => {}

@@ -161,7 +161,7 @@ impl Ledger {
             return Some(Err(broken));
         }
         #[cfg(not(highwater_portable))]
-        if self.control.not_inherited() {
+        if self.control.is_not_inherited() {
             return Some(Ok(())); // in a forked child there is nothing to write to
         }
         let (_, _, before) = self.table.pages(&entry);

@@ -120,7 +120,7 @@ impl Ledger {
         control
             .protect(0, closed)
             .map_err(|errno| GuardError::refused(errno, RefusedCall::Commit(closed)))?;
-        if policy.mechanism == GuardMechanism::Advice && !control.guards_as_asked() {
+        if policy.mechanism == GuardMechanism::Advice && !control.has_requested_guards() {
             return Err(GuardError::NoMechanism(policy.mechanism));
         }
         let mut taken = PageSet::for_region(control.reserved())?;
@@ -328,7 +328,7 @@ impl Ledger {
     /// Whether nobody wrote to the slack of an allocation.
     pub(super) fn verify(&self, entry: &RecordSnapshot) -> Result<(), Corruption> {
         #[cfg(not(highwater_portable))]
-        if self.control.not_inherited() {
+        if self.control.is_not_inherited() {
             return Ok(()); // a forked child has nothing to look at
         }
         let [before, behind] = self.slack(entry).map(|slack| {

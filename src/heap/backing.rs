@@ -178,9 +178,9 @@ impl HeapBacking {
 
     /// Takes what was given back out of what the region believes to be present, which admission goes by.
     pub(crate) fn forget_presence(&self, offset: usize, bytes: usize) {
-        self.control.whole.fetch_min(offset, Relaxed);
+        self.control.resident_prefix.fetch_min(offset, Relaxed);
         let less = |seen: usize| Some(seen.saturating_sub(bytes));
-        let _ = self.control.seen.fetch_update(Relaxed, Relaxed, less);
+        let _ = self.control.resident.fetch_update(Relaxed, Relaxed, less);
         self.control.trims.fetch_add(1, Release);
     }
 

@@ -1,8 +1,8 @@
 //! Where a region's memory ends and its file begins, once it has spilled.
 //!
-//! One word: up to where commits were admitted, how many are on their way, and what became of the rest. Whoever claims
-//! the rest does so in one step, so every commit that was admitted before lies below the border, and none is admitted
-//! after. Nobody waits: who comes while the rest is being mapped touches its memory again.
+//! One word: up to where commits were admitted, how many are on their way, and where the rest of the region is. A thread
+//! claims the rest in one step, so every commit that was admitted before lies below the border, and none is admitted
+//! after. No thread waits: one that comes while the file is being mapped touches its memory again.
 //!
 //! The atomic comes from the parent module, so that the same file runs under loom.
 
@@ -27,15 +27,15 @@ const UNIT: usize = 4096;
 
 /// See the module. Ends are offsets from the region's base, multiples of the page size.
 #[derive(Debug)]
-pub(crate) struct Border(AtomicU64);
+pub(crate) struct SpillBorder(AtomicU64);
 
-/// What became of the rest of a region.
+/// Where the rest of a region is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum SpillState {
     /// It is memory, like everything before it.
     InMemory,
-    /// Somebody is mapping it over.
-    Pending,
+    /// A thread is mapping the file over it.
+    Switching,
     /// It lives in the file from this offset on.
     InFile(usize),
     /// The file could not be mapped.
@@ -50,25 +50,25 @@ fn with_end(word: u64, end: usize) -> u64 {
     (word & ((1 << END_SHIFT) - 1)) | ((end / UNIT) as u64) << END_SHIFT
 }
 
-fn rest_of(word: u64) -> Rest {
+fn state_of(word: u64) -> SpillState {
     if word & FAILED != 0 {
-        Rest::Failed
+        SpillState::Failed
     } else if word & MAPPED != 0 {
-        Rest::InFile(end_of(word))
+        SpillState::InFile(end_of(word))
     } else if word & CLAIMED != 0 {
-        Rest::Pending
+        SpillState::Switching
     } else {
-        Rest::InMemory
+        SpillState::InMemory
     }
 }
 
-impl Border {
+impl SpillBorder {
     pub(crate) fn new() -> Self {
-        Border(AtomicU64::new(0))
+        SpillBorder(AtomicU64::new(0))
     }
 
-    pub(crate) fn rest(&self) -> Rest {
-        rest_of(self.0.load(Ordering::Acquire))
+    pub(crate) fn state(&self) -> SpillState {
+        state_of(self.0.load(Ordering::Acquire))
     }
 
     /// Up to where commits were admitted.
@@ -89,7 +89,7 @@ impl Border {
         false
     }
 
-    /// Admits a commit in memory up to `end`, which [`done`](Border::done) or [`failed`](Border::failed) ends; false
+    /// Admits a commit in memory up to `end`, which [`done`](SpillBorder::done) or [`failed`](SpillBorder::failed) ends; false
     /// once the rest is claimed (and while more commits are on their way than can be counted: touch again).
     pub(crate) fn admit(&self, end: usize) -> bool {
         self.update(|word| {
@@ -106,29 +106,29 @@ impl Border {
         self.update(|word| Some(landed(word)));
     }
 
-    /// An admitted commit came to nothing. If nobody else was admitted meanwhile the border goes back to the frontier.
+    /// An admitted commit came to nothing. If no other was admitted meanwhile, the border goes back to the frontier.
     pub(crate) fn failed(&self, frontier: impl Fn() -> usize) {
         self.update(|word| {
             let alone = word & IN_FLIGHT_MASK == IN_FLIGHT && word & COUNT_MASK != COUNT_MASK;
-            // The frontier is read after the word: whoever is admitted later changes the word, and this is tried again.
+            // The frontier is read after the word: a later admission changes the word, and this is tried again.
             Some(if alone && word & FLAGS == 0 { with_end(landed(word), frontier()) } else { landed(word) })
         });
     }
 
-    /// Claims the rest. The border, for whoever is first and has to map it; otherwise what became of it.
-    pub(crate) fn claim(&self) -> Result<usize, Rest> {
+    /// Claims the rest. Returns the border to the first caller, which has to map the file; the state to every other one.
+    pub(crate) fn claim(&self) -> Result<usize, SpillState> {
         match self.0.fetch_or(CLAIMED, Ordering::AcqRel) {
             word if word & FLAGS == 0 => Ok(end_of(word)),
-            word => Err(rest_of(word)),
+            word => Err(state_of(word)),
         }
     }
 
-    /// Says how mapping went. Only for whoever claimed the rest.
+    /// Says how mapping went. Only for the thread that claimed the rest.
     pub(crate) fn finish(&self, mapped: bool) {
         self.0.fetch_or(if mapped { MAPPED } else { FAILED }, Ordering::AcqRel);
     }
 
-    /// Everything is memory again, and committed up to `end`. Only for whoever has the region to themselves.
+    /// Everything is memory again, and committed up to `end`. The caller has the region to itself.
     pub(crate) fn reset(&self, end: usize) {
         self.0.store(with_end(0, end), Ordering::Release);
     }

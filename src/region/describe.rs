@@ -4,8 +4,10 @@
 //! It lies in a section of its own, which outlives `strip` and holds the descriptions of all copies of this crate in an
 //! image.
 
-use super::super::guards::{Guards, PLACE_BYTES};
-use super::{CHUNK, CHUNKS, ControlBlock, FIRST, NAME_BYTES, NUMBERED};
+use super::control::ControlBlock;
+use super::guard_list::{ENTRY_BYTES, GuardList};
+use super::name::NAME_BYTES;
+use super::pool::{CHUNK, CHUNKS, FIRST, NUMBERED};
 use core::ffi::c_void;
 use core::mem::offset_of;
 
@@ -55,7 +57,7 @@ struct Offsets {
 }
 
 #[cfg(highwater_fault)]
-const FOREIGN_FAULT: *const c_void = crate::fault::FOREIGN_FAULT as *const c_void;
+const FOREIGN_FAULT: *const c_void = crate::foreign_fault::FUNCTION as *const c_void;
 #[cfg(not(highwater_fault))]
 const FOREIGN_FAULT: *const c_void = core::ptr::null();
 
@@ -83,16 +85,16 @@ static DESCRIPTION: Description = Description {
         used: offset_of!(ControlBlock, counters.touched) as u32,
         faults: offset_of!(ControlBlock, counters.faults) as u32,
         commits: offset_of!(ControlBlock, counters.commits) as u32,
-        guards: (offset_of!(ControlBlock, guards) + Guards::PLACES) as u32,
-        guard_count: (offset_of!(ControlBlock, guards) + Guards::COUNT) as u32,
+        guards: (offset_of!(ControlBlock, guards) + GuardList::RANGES_OFFSET) as u32,
+        guard_count: (offset_of!(ControlBlock, guards) + GuardList::COUNT_OFFSET) as u32,
         file: offset_of!(ControlBlock, file) as u32,
         name: offset_of!(ControlBlock, name) as u32,
         name_bytes: NAME_BYTES as u32,
-        guard_bytes: PLACE_BYTES as u32,
+        guard_bytes: ENTRY_BYTES as u32,
     },
 };
 
-/// Keeps the description where whoever links removes what nothing refers to.
+/// Keeps the description in the program: a linker removes sections that nothing refers to.
 pub(super) fn keep() {
     core::hint::black_box(&DESCRIPTION);
 }

@@ -1,6 +1,7 @@
 //! Why a region could not be made, with the figures of the limit that stood in the way.
 
-use super::{GuardError, space};
+use super::guard_error::GuardError;
+use super::space;
 use crate::fallible::Exhausted;
 use crate::policy::RegionEngine;
 use crate::sys::Errno;

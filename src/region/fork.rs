@@ -5,8 +5,9 @@
 //! inaccessible range in their place before it does anything else. (A process made by a bare `clone`, around
 //! the C library, does not.) A child that shares its parent's memory, as `vfork` makes it, has the mapping.
 
-use super::border::Rest;
-use super::control;
+use super::border::SpillState;
+use super::control::ControlBlock;
+use super::{charge, pool};
 use crate::sys;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
@@ -25,12 +26,12 @@ pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
 }
 
 extern "C" fn in_child() {
-    for control in control::live() {
-        let border = match control.border.rest() {
-            Rest::InFile(border) => border,
+    for control in pool::live() {
+        let border = match control.border.state() {
+            SpillState::InFile(border) => border,
             // Half of it may be there. Nothing was committed behind the border yet, so it is memory again.
-            Rest::Pending => control.border.admitted(),
-            Rest::InMemory | Rest::Failed => continue,
+            SpillState::Switching => control.border.admitted(),
+            SpillState::InMemory | SpillState::Failed => continue,
         };
         // The range is ours, and at this moment the process has one thread.
         // SAFETY: the rest of a live region's mapping; what was in it is the other process's.
@@ -40,17 +41,17 @@ extern "C" fn in_child() {
                 control.reserved().saturating_sub(border),
             )
         };
-        if control.border.rest() == Rest::Pending {
+        if control.border.state() == SpillState::Switching {
             control.border.reset(border);
         } else {
             control.set_committed(control.in_memory(control.frontier.get()));
         }
     }
-    for control in control::live().filter(|control| control.not_inherited()) {
+    for control in pool::live().filter(|control| control.is_not_inherited()) {
         // SAFETY: nothing is mapped there, and what is would not be replaced.
         unsafe { sys::reserve_if_free(control.base(), control.tail_end()) };
         // Nothing is committed here any more, so that a call which asks first is refused.
         control.set_committed(0);
     }
-    super::space::recount(control::live().map(control::ControlBlock::promised).sum());
+    charge::recount(pool::live().map(ControlBlock::charged).sum());
 }

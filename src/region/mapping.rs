@@ -1,6 +1,8 @@
 //! The address range behind a region and what it is mapped to.
 
-use super::name::Name;
+#[cfg(not(highwater_portable))]
+use super::fork::keep_addresses;
+use super::name::RegionName;
 #[cfg(not(highwater_portable))]
 use crate::fallible;
 use crate::math::page::{HUGE_PAGE, align_up_saturating};
@@ -27,15 +29,15 @@ pub(crate) struct Mapping {
     access: Protection,
     /// What is advised, if anything.
     huge_pages: Option<HugePages>,
-    pub(super) name: Name,
-    memory: Memory,
+    pub(super) name: RegionName,
+    memory: MappedMemory,
     /// Where the region goes on when memory runs out.
     #[cfg(not(highwater_portable))]
     spill: Option<File>,
 }
 
 #[derive(Debug)]
-enum Memory {
+enum MappedMemory {
     Anonymous {
         start: NonNull<u8>,
         len: usize,
@@ -50,15 +52,15 @@ enum Memory {
 }
 
 /// What a mapping is made from.
-pub(crate) struct Plan<'a> {
+pub(crate) struct MappingPlan<'a> {
     pub(crate) reserved: usize,
     pub(crate) guard: &'a GuardPolicy,
     pub(crate) access: Protection,
     pub(crate) huge_pages: Option<HugePages>,
-    pub(crate) name: Name,
+    pub(crate) name: RegionName,
 }
 
-impl Plan<'_> {
+impl MappingPlan<'_> {
     /// Guard bytes before and after, whole pages.
     fn guards(&self) -> (usize, usize) {
         if !sys::HAS_PROTECTION {
@@ -86,7 +88,7 @@ impl Plan<'_> {
 }
 
 impl Mapping {
-    pub(crate) fn anonymous(plan: &Plan<'_>) -> Result<Self, Errno> {
+    pub(crate) fn anonymous(plan: &MappingPlan<'_>) -> Result<Self, Errno> {
         let guard = plan.guards();
         let (align, len) = (plan.align(), plan.mapped()?);
         let start = match plan.access {
@@ -104,7 +106,7 @@ impl Mapping {
             access: plan.access,
             huge_pages: plan.huge_pages,
             name: plan.name,
-            memory: Memory::Anonymous { start, len },
+            memory: MappedMemory::Anonymous { start, len },
             #[cfg(not(highwater_portable))]
             spill: None,
         };
@@ -112,12 +114,12 @@ impl Mapping {
             // SAFETY: the range lies in the mapping, which nobody has seen.
             unsafe { sys::commit_upfront(base, plan.reserved)? };
         }
-        mapping.dress(start, len);
+        mapping.apply_settings(start, len);
         Ok(mapping)
     }
 
-    /// Name, advice and dump flag of an inaccessible range, after it was mapped.
-    fn dress(&self, start: NonNull<u8>, len: usize) {
+    /// RegionName, advice and dump flag of an inaccessible range, after it was mapped.
+    fn apply_settings(&self, start: NonNull<u8>, len: usize) {
         // SAFETY: the range lies in this mapping.
         unsafe {
             sys::set_name(start, len, self.name.in_maps().as_c_str());
@@ -151,21 +153,21 @@ impl Mapping {
     ///
     /// # Safety
     /// Nothing refers to the contents of that range any more.
-    pub(crate) unsafe fn discard(&self, from: usize, to: usize) -> Result<bool, Errno> {
+    pub(crate) unsafe fn decommit(&self, from: usize, to: usize) -> Result<bool, Errno> {
         debug_assert!(from <= to && to <= self.reserved, "a part of the region");
         let len = to - from;
         // SAFETY: `from` is at most the region's length.
         let start = unsafe { self.base.add(from) };
         match &self.memory {
-            // SAFETY: the caller's promise; the range is ours.
-            Memory::Anonymous { .. } => unsafe {
-                if self.discard_in_place(start, len)? {
+            // SAFETY: the range lies in this mapping, and nothing refers to its contents: required by this function's contract.
+            MappedMemory::Anonymous { .. } => unsafe {
+                if self.decommit_in_place(start, len)? {
                     return Ok(false);
                 }
-                self.discard_afresh(from, to).map(|()| true)
+                self.decommit_by_remap(from, to).map(|()| true)
             },
             #[cfg(not(highwater_portable))]
-            Memory::File { file, owner, .. } => {
+            MappedMemory::File { file, owner, .. } => {
                 use std::os::fd::AsRawFd;
                 // A forked child has the file and not the mapping: a hole would be in the parent's memory.
                 if *owner != sys::memory_id() {
@@ -176,7 +178,7 @@ impl Mapping {
                     return punch().map(|()| false);
                 }
                 // The access first: should that fail, the contents are still there.
-                // SAFETY: the caller's promise; the range is ours.
+                // SAFETY: the range lies in this mapping, and nothing refers to its contents: required by this function's contract.
                 unsafe {
                     sys::protect(start.as_ptr(), len)?;
                     punch()?;
@@ -187,18 +189,18 @@ impl Mapping {
         }
     }
 
-    /// [`discard`](Mapping::discard) by protection and advice; false where that will not do. What was committed is
+    /// [`decommit`](Mapping::decommit) by protection and advice; false where that will not do. What was committed is
     /// inaccessible then, unless it stays accessible.
     ///
     /// # Safety
-    /// As for `discard`.
-    unsafe fn discard_in_place(&self, start: NonNull<u8>, len: usize) -> Result<bool, Errno> {
+    /// As for `decommit`.
+    unsafe fn decommit_in_place(&self, start: NonNull<u8>, len: usize) -> Result<bool, Errno> {
         /// What is worth a search for settings.
         const WORTH: usize = 1 << 20;
         if !sys::HAS_PROTECTION {
             return Ok(false);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the range lies in this mapping, and nothing refers to its contents: required by this function's contract.
         unsafe {
             if self.stays_accessible() {
                 return Ok(sys::purge_locked(start.as_ptr(), len) || sys::purge_by_unlocking(start, len));
@@ -221,13 +223,14 @@ impl Mapping {
     /// nor charge.
     ///
     /// # Safety
-    /// As for `discard`.
-    pub(super) unsafe fn discard_afresh(&self, from: usize, to: usize) -> Result<(), Errno> {
-        // SAFETY: `from` is at most the region's length; the caller's promise.
+    /// As for `decommit`.
+    pub(super) unsafe fn decommit_by_remap(&self, from: usize, to: usize) -> Result<(), Errno> {
+        // SAFETY: `from` is at most the region's length, and nothing refers to the contents of the range: required by this
+        // function's contract.
         unsafe {
             let start = self.base.add(from);
             sys::reserve_over(start, to - from, self.access)?;
-            self.dress(start, to - from);
+            self.apply_settings(start, to - from);
         }
         Ok(())
     }
@@ -235,9 +238,9 @@ impl Mapping {
     /// The backing file and where in it the region's first byte is.
     pub(crate) fn file(&self) -> Option<(i32, usize)> {
         match &self.memory {
-            Memory::Anonymous { .. } => None,
+            MappedMemory::Anonymous { .. } => None,
             #[cfg(not(highwater_portable))]
-            Memory::File { file, .. } => {
+            MappedMemory::File { file, .. } => {
                 use std::os::fd::AsRawFd;
                 Some((file.as_raw_fd(), self.guard.0))
             }
@@ -248,7 +251,7 @@ impl Mapping {
 #[cfg(not(highwater_portable))]
 impl Mapping {
     /// Maps a file that is ours alone; it is made long enough for the region, without blocks.
-    pub(crate) fn over_file(plan: &Plan<'_>, file: File) -> std::io::Result<Self> {
+    pub(crate) fn over_file(plan: &MappingPlan<'_>, file: File) -> std::io::Result<Self> {
         let guard = plan.guards();
         let len = plan.sum(&[guard.0, guard.1])?;
         // The guards are inaccessible, so the file need not reach below the one after. A longer one keeps what
@@ -262,7 +265,7 @@ impl Mapping {
             }
             file.set_len(needed)?;
         }
-        super::fork::keep_addresses()?;
+        keep_addresses()?;
         let map = memmap2::MmapOptions::new().len(len).map_raw(&file).inspect_err(|_| {
             // A shorter reservation is going to be tried, and the file is to be as long as that one.
             let _ = file.set_len(before);
@@ -283,7 +286,11 @@ impl Mapping {
             access: Protection::None,
             huge_pages: plan.huge_pages,
             name: plan.name,
-            memory: Memory::File { map: core::mem::ManuallyDrop::new(map), file, owner: sys::memory_id() },
+            memory: MappedMemory::File {
+                map: core::mem::ManuallyDrop::new(map),
+                file,
+                owner: sys::memory_id(),
+            },
             spill: None,
         })
     }
@@ -303,32 +310,32 @@ impl Mapping {
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }
         file.set_len(len)?;
-        super::fork::keep_addresses()?;
+        keep_addresses()?;
         Ok(self.spill.insert(file).as_raw_fd())
     }
 
-    /// [`discard`](Mapping::discard) of a part that lives in the file that the region spilled to.
+    /// [`decommit`](Mapping::decommit) of a part that lives in the file that the region spilled to.
     ///
     /// # Safety
     /// Nothing refers to the contents of that range any more.
-    pub(super) unsafe fn discard_spilled(&self, from: usize, to: usize) -> Result<(), Errno> {
+    pub(super) unsafe fn decommit_spilled(&self, from: usize, to: usize) -> Result<(), Errno> {
         use std::os::fd::AsRawFd;
         let Some(file) = &self.spill else { return Ok(()) };
         let start = self.base.as_ptr().wrapping_add(from);
         // The access first: should that fail, the contents are still there.
-        // SAFETY: the caller's promise; the range is ours.
+        // SAFETY: the range lies in this mapping, and nothing refers to its contents: required by this function's contract.
         unsafe {
             sys::protect(start, to - from)?;
             sys::set_dumpable(start, to - from, false);
         }
         sys::punch_hole(file.as_raw_fd(), from, to - from).inspect_err(|_| {
-            // SAFETY: as above.
+            // SAFETY: the range lies in this mapping.
             _ = unsafe { sys::commit(start, to - from) };
         })
     }
 
     /// Gives the blocks of the file back; nothing of it is mapped any more.
-    pub(super) fn empty_spill(&self) {
+    pub(super) fn release_spill_blocks(&self) {
         use std::os::fd::AsRawFd;
         if let Some(file) = &self.spill {
             // Blocks that stay are only lost until the region is gone.
@@ -379,9 +386,9 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         match &mut self.memory {
             // SAFETY: the whole mapping is ours, and its region is gone.
-            Memory::Anonymous { start, len } => unsafe { sys::release(*start, *len) },
+            MappedMemory::Anonymous { start, len } => unsafe { sys::release(*start, *len) },
             #[cfg(not(highwater_portable))]
-            Memory::File { map, owner, .. } => {
+            MappedMemory::File { map, owner, .. } => {
                 if *owner == sys::memory_id() {
                     // SAFETY: dropped once, here.
                     unsafe { core::mem::ManuallyDrop::drop(map) };
@@ -389,4 +396,15 @@ impl Drop for Mapping {
             }
         }
     }
+}
+
+#[cfg(highwater_portable)]
+impl Mapping {
+    /// # Safety
+    /// None is needed: nothing spills.
+    pub(super) unsafe fn decommit_spilled(&self, _from: usize, _to: usize) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    pub(super) fn release_spill_blocks(&self) {}
 }

@@ -1,8 +1,9 @@
 //! Watching a region from another thread.
 
-use super::control::{ControlBlock, NAME_BYTES};
-use super::registry;
+use super::control::ControlBlock;
+use super::name::NAME_BYTES;
 use super::role::Role;
+use super::{pool, registry};
 use crate::stats::Stats;
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
@@ -44,7 +45,7 @@ impl Monitor {
 
     /// [`all`](Monitor::all), one by one. Signal-safe.
     pub(crate) fn live() -> impl Iterator<Item = Self> {
-        super::control::live().map(Monitor::new).filter(Monitor::is_live)
+        pool::live().map(Monitor::new).filter(Monitor::is_live)
     }
 
     /// What stands on the region, its name and its number. Signal-safe.

@@ -1,21 +1,22 @@
 //! Names, by value: a region is also made when there is no memory for a string.
 
-use super::NAME_BYTES;
-use super::control::text_of;
 use core::ffi::CStr;
 use core::fmt;
 
+/// The longest region name that is kept, in bytes.
+pub(crate) const NAME_BYTES: usize = 40;
+
 /// What a region is called: at most [`NAME_BYTES`] bytes of text, zeroes behind it.
 #[derive(Clone, Copy)]
-pub(crate) struct Name([u8; NAME_BYTES]);
+pub(crate) struct RegionName([u8; NAME_BYTES]);
 
-impl Default for Name {
+impl Default for RegionName {
     fn default() -> Self {
-        Name([0; NAME_BYTES])
+        RegionName([0; NAME_BYTES])
     }
 }
 
-impl Name {
+impl RegionName {
     /// As much of a text as fits. One line of a report stays one line, and a terminal is told nothing.
     pub(crate) fn new(text: &str) -> Self {
         let mut bytes = [0; NAME_BYTES];
@@ -26,7 +27,7 @@ impl Name {
             c.encode_utf8(to);
             len += c.len_utf8();
         }
-        Name(bytes)
+        RegionName(bytes)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; NAME_BYTES] {
@@ -47,10 +48,17 @@ impl Name {
     }
 }
 
-impl fmt::Debug for Name {
+impl fmt::Debug for RegionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         text_of(&self.0).fmt(f)
     }
+}
+
+/// A name from its bytes, up to the first zero.
+pub(crate) fn text_of(name: &[u8; NAME_BYTES]) -> &str {
+    let len = name.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
+    // Another region's name may have been moving in while the bytes were read: then they need not be text.
+    core::str::from_utf8(name.get(..len).unwrap_or_default()).unwrap_or_default()
 }
 
 /// What every name begins with there, the name, and a zero.
@@ -71,11 +79,14 @@ mod tests {
 
     #[test]
     fn names_are_made_safe_for_the_maps_file() {
-        assert_eq!(Name::new("a[b]$\n").in_maps().as_c_str(), c"highwater:a_b___");
-        assert_eq!(Name::new(&"x".repeat(200)).in_maps().as_c_str().count_bytes(), 10 + NAME_BYTES);
-        assert_eq!(Name::new("").in_maps().as_c_str(), c"highwater:");
+        assert_eq!(RegionName::new("a[b]$\n").in_maps().as_c_str(), c"highwater:a_b___");
+        assert_eq!(RegionName::new(&"x".repeat(200)).in_maps().as_c_str().count_bytes(), 10 + NAME_BYTES);
+        assert_eq!(RegionName::new("").in_maps().as_c_str(), c"highwater:");
         // Not a part of a character.
-        assert_eq!(Name::new(&"ü".repeat(30)).in_maps().as_c_str().count_bytes(), 10 + NAME_BYTES / 2);
-        assert_eq!(Name::new(&format!("x{}", "ü".repeat(30))).in_maps().as_c_str().count_bytes(), 10 + 20);
+        assert_eq!(RegionName::new(&"ü".repeat(30)).in_maps().as_c_str().count_bytes(), 10 + NAME_BYTES / 2);
+        assert_eq!(
+            RegionName::new(&format!("x{}", "ü".repeat(30))).in_maps().as_c_str().count_bytes(),
+            10 + 20
+        );
     }
 }

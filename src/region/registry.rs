@@ -20,29 +20,29 @@ const SHIFTS: [u32; 4] = [39, 30, 21, 12];
 const SPACE: u64 = 1 << 48;
 
 #[repr(align(4096))]
-struct Table([AtomicPtr<ControlBlock>; FANOUT]);
+struct RegistryTable([AtomicPtr<ControlBlock>; FANOUT]);
 
-static ROOT: Table = Table([const { AtomicPtr::new(null_mut()) }; FANOUT]);
+static ROOT: RegistryTable = RegistryTable([const { AtomicPtr::new(null_mut()) }; FANOUT]);
 
-enum Entry {
+enum RegistryEntry {
     Empty,
     Region(&'static ControlBlock),
-    Table(&'static Table),
+    Table(&'static RegistryTable),
 }
 
 /// The low bit of an entry says that it is a table; both things are aligned.
-fn read(entry: *mut ControlBlock) -> Entry {
+fn read(entry: *mut ControlBlock) -> RegistryEntry {
     let plain = entry.map_addr(|address| address & !1);
     match NonNull::new(plain) {
-        None => Entry::Empty,
+        None => RegistryEntry::Empty,
         // SAFETY: entries hold blocks and tagged tables only, neither of which is ever freed.
-        Some(table) if entry != plain => Entry::Table(unsafe { table.cast().as_ref() }),
+        Some(table) if entry != plain => RegistryEntry::Table(unsafe { table.cast().as_ref() }),
         // SAFETY: as above.
-        Some(control) => Entry::Region(unsafe { control.as_ref() }),
+        Some(control) => RegistryEntry::Region(unsafe { control.as_ref() }),
     }
 }
 
-fn tagged(table: NonNull<Table>) -> *mut ControlBlock {
+fn tagged(table: NonNull<RegistryTable>) -> *mut ControlBlock {
     table.as_ptr().cast::<ControlBlock>().map_addr(|address| address | 1)
 }
 
@@ -57,9 +57,9 @@ pub(crate) fn find(address: usize) -> Option<&'static ControlBlock> {
         // The mask keeps the index below the length: no bounds check, no panic.
         let entry = table.0[(address >> shift) as usize & (FANOUT - 1)].load(Acquire);
         match read(entry) {
-            Entry::Empty => return None,
-            Entry::Region(control) => return Some(control),
-            Entry::Table(next) => table = next,
+            RegistryEntry::Empty => return None,
+            RegistryEntry::Region(control) => return Some(control),
+            RegistryEntry::Table(next) => table = next,
         }
     }
     None
@@ -82,7 +82,7 @@ pub(crate) fn remove(start: usize, len: usize, control: &'static ControlBlock) {
 
 /// The entries of a table at `base` that `[start, end)` touches, each with the address it begins at.
 fn entries(
-    table: &'static Table,
+    table: &'static RegistryTable,
     shift: u32,
     base: u64,
     start: u64,
@@ -94,7 +94,7 @@ fn entries(
 }
 
 fn fill(
-    table: &'static Table,
+    table: &'static RegistryTable,
     shifts: &[u32],
     base: u64,
     start: u64,
@@ -105,7 +105,7 @@ fn fill(
     for (entry, at) in entries(table, shift, base, start, end) {
         let whole = start <= at && at + (1 << shift) <= end;
         let below = match read(entry.load(Acquire)) {
-            Entry::Table(below) => below,
+            RegistryEntry::Table(below) => below,
             _ if whole => {
                 entry.store(core::ptr::from_ref(control).cast_mut(), Release);
                 continue;
@@ -118,7 +118,7 @@ fn fill(
 }
 
 fn clear(
-    table: &'static Table,
+    table: &'static RegistryTable,
     shifts: &[u32],
     base: u64,
     start: u64,
@@ -128,26 +128,26 @@ fn clear(
     let Some((&shift, deeper)) = shifts.split_first() else { return };
     for (entry, at) in entries(table, shift, base, start, end) {
         match read(entry.load(Acquire)) {
-            Entry::Table(below) => clear(below, deeper, at, start, end, control),
+            RegistryEntry::Table(below) => clear(below, deeper, at, start, end, control),
             // The entry is ours for as long as the mapping is: a store will do, and a large region has a thousand. (In
             // a forked child another region may stand where one was not inherited; it is left alone.)
-            Entry::Region(found) if core::ptr::eq(found, control) => entry.store(null_mut(), Release),
+            RegistryEntry::Region(found) if core::ptr::eq(found, control) => entry.store(null_mut(), Release),
             _ => {}
         }
     }
 }
 
 /// Puts a table in the place of an entry; what stood there stands in all of the table's entries.
-fn split(entry: &'static AtomicPtr<ControlBlock>) -> Result<&'static Table, sys::Errno> {
+fn split(entry: &'static AtomicPtr<ControlBlock>) -> Result<&'static RegistryTable, sys::Errno> {
     let table = fresh_table()?;
     loop {
         let value = entry.load(Acquire);
-        if let Entry::Table(theirs) = read(value) {
+        if let RegistryEntry::Table(theirs) = read(value) {
             SPARE.store(table.as_ptr(), Release);
             return Ok(theirs);
         }
         // SAFETY: the table is ours alone until the exchange below.
-        let fresh: &'static Table = unsafe { table.as_ref() };
+        let fresh: &'static RegistryTable = unsafe { table.as_ref() };
         fresh.0.iter().for_each(|below| below.store(value, Relaxed));
         if entry.compare_exchange(value, tagged(table), AcqRel, Acquire).is_ok() {
             return Ok(fresh);
@@ -156,24 +156,24 @@ fn split(entry: &'static AtomicPtr<ControlBlock>) -> Result<&'static Table, sys:
 }
 
 /// A table that lost the race for its place; at most one is kept, the rare second is forgotten.
-static SPARE: AtomicPtr<Table> = AtomicPtr::new(null_mut());
+static SPARE: AtomicPtr<RegistryTable> = AtomicPtr::new(null_mut());
 
 /// Tables are cut from chunks like this; the chunk's own place in the first table's space counts them.
 const TABLES: usize = 64;
 
 #[repr(C)]
-struct Chunk {
+struct TableChunk {
     taken: AtomicUsize,
     rest: [u8; 4096 - size_of::<usize>()],
-    tables: [Table; TABLES - 1],
+    tables: [RegistryTable; TABLES - 1],
 }
 
 /// What a chunk takes of the system.
-pub(super) const CHUNK_BYTES: usize = size_of::<Chunk>();
+pub(super) const CHUNK_BYTES: usize = size_of::<TableChunk>();
 
-static CHUNK: AtomicPtr<Chunk> = AtomicPtr::new(null_mut());
+static CHUNK: AtomicPtr<TableChunk> = AtomicPtr::new(null_mut());
 
-fn fresh_table() -> Result<NonNull<Table>, sys::Errno> {
+fn fresh_table() -> Result<NonNull<RegistryTable>, sys::Errno> {
     if let Some(spare) = NonNull::new(SPARE.swap(null_mut(), AcqRel)) {
         return Ok(spare);
     }
@@ -189,14 +189,14 @@ fn fresh_table() -> Result<NonNull<Table>, sys::Errno> {
         let fresh = sys::reserve(CHUNK_BYTES, sys::Protection::ReadWrite)?;
         if CHUNK.compare_exchange(chunk, fresh.cast().as_ptr(), AcqRel, Acquire).is_err() {
             // SAFETY: nobody has seen it.
-            unsafe { sys::release(fresh, size_of::<Chunk>()) };
+            unsafe { sys::release(fresh, size_of::<TableChunk>()) };
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::control;
+    use super::super::pool;
     use super::*;
 
     /// Addresses that no mapping of a test process has: the tree knows nothing of mappings.
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn finds_exactly_the_range_at_every_size() {
-        let control = control::acquire().unwrap();
+        let control = pool::acquire().unwrap();
         let (huge, giant) = (2 << 20, 1 << 30);
         for (start, len) in [
             (0, 4096),
@@ -229,13 +229,13 @@ mod tests {
             }
         }
         assert!(find(usize::MAX).is_none() && find(0).is_none());
-        control::give_back(control);
+        pool::free(control);
     }
 
     #[test]
     fn neighbours_share_a_granule() {
         let base = FREE_SPACE + (3 << 39);
-        let controls: Vec<_> = (0..100).map(|_| control::acquire().unwrap()).collect();
+        let controls: Vec<_> = (0..100).map(|_| pool::acquire().unwrap()).collect();
         let len = 3 * 4096;
         for (i, control) in controls.iter().enumerate() {
             insert(base + i * len, len, control).unwrap();
@@ -251,14 +251,14 @@ mod tests {
         }
         for (i, control) in controls.into_iter().enumerate() {
             remove(base + i * len, len, control);
-            control::give_back(control);
+            pool::free(control);
         }
     }
 
     #[test]
     fn a_leaf_that_a_fork_left_behind_is_split_around_a_newcomer() {
         let base = FREE_SPACE + (5 << 39);
-        let (stale, new) = (control::acquire().unwrap(), control::acquire().unwrap());
+        let (stale, new) = (pool::acquire().unwrap(), pool::acquire().unwrap());
         insert(base, 1 << 30, stale).unwrap();
         insert(base + (4 << 20), 8192, new).unwrap();
         assert!(core::ptr::eq(find(base + (4 << 20)).unwrap(), new));
@@ -267,8 +267,8 @@ mod tests {
         assert!(find(base + (8 << 20)).is_none());
         assert!(core::ptr::eq(find(base + (4 << 20) + 8191).unwrap(), new));
         remove(base + (4 << 20), 8192, new);
-        control::give_back(stale);
-        control::give_back(new);
+        pool::free(stale);
+        pool::free(new);
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 scope.spawn(move || {
-                    let control = control::acquire().unwrap();
+                    let control = pool::acquire().unwrap();
                     // Interleaved ranges: every granule is shared by all four.
                     for i in 0..2000usize {
                         let start = base + (i * 4 + thread) * 8192;
@@ -289,7 +289,7 @@ mod tests {
                         remove(start, 8192, control);
                         assert!(find(start).is_none());
                     }
-                    control::give_back(control);
+                    pool::free(control);
                 });
             }
         });

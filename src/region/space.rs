@@ -16,38 +16,6 @@ static TAKEN: AtomicUsize = AtomicUsize::new(0);
 static BUDGET: AtomicUsize = AtomicUsize::new(0);
 static ASKED_AT: AtomicUsize = AtomicUsize::new(0);
 
-/// What all regions have committed, and are committing, in bytes.
-static PROMISED: AtomicUsize = AtomicUsize::new(0);
-
-/// Bytes that all regions have committed, steps in flight included.
-pub(crate) fn promised() -> usize {
-    PROMISED.load(Relaxed)
-}
-
-/// Counts `bytes` more; what all regions have then. Signal-safe.
-pub(crate) fn promise(bytes: usize) -> usize {
-    PROMISED.fetch_add(bytes, Relaxed).wrapping_add(bytes)
-}
-
-/// Counts `bytes` more unless all regions would have more than `limit` then; what they would have is the error.
-/// Signal-safe.
-pub(crate) fn promise_within(bytes: usize, limit: usize) -> Result<(), usize> {
-    let more = |all: usize| all.checked_add(bytes).filter(|&all| all <= limit);
-    let counted = PROMISED.fetch_update(Relaxed, Relaxed, more);
-    counted.map(drop).map_err(|all| all.saturating_add(bytes))
-}
-
-/// Counts all regions afresh: a forked child has not the steps that other threads were taking.
-#[cfg(not(highwater_portable))]
-pub(super) fn recount(all: usize) {
-    PROMISED.store(all, Relaxed);
-}
-
-/// Counts `bytes` less. Signal-safe.
-pub(crate) fn withdraw(bytes: usize) {
-    PROMISED.fetch_sub(bytes, Relaxed);
-}
-
 /// Where halving a refused reservation ends.
 pub(crate) const FLOOR: usize = if cfg!(miri) { MIB } else { 64 * MIB };
 
@@ -156,20 +124,20 @@ pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize, is_accessibl
     align_down(bytes, page).max(align_up_saturating(min.max(expected), page))
 }
 
-/// Takes `bytes` of the budget; false when they do not fit.
-pub(crate) fn take(bytes: usize) -> bool {
-    let take_of = |budget: usize| {
+/// Acquires `bytes` of the budget; false when they do not fit.
+pub(crate) fn acquire(bytes: usize) -> bool {
+    let acquire_of = |budget: usize| {
         let fits = |taken: usize| taken.checked_add(bytes).filter(|&sum| sum <= budget);
         TAKEN.fetch_update(Relaxed, Relaxed, fits).is_ok()
     };
     // Before it is refused: others may have released what they had when it was asked for.
-    take_of(budget()) || take_of(ask())
+    acquire_of(budget()) || acquire_of(ask())
 }
 
-/// Gives `bytes` back that were taken before.
-pub(crate) fn give(bytes: usize) {
+/// Releases `bytes` that were acquired before.
+pub(crate) fn release(bytes: usize) {
     let before = TAKEN.fetch_sub(bytes, Relaxed);
-    debug_assert!(before >= bytes, "more address space given back than was taken");
+    debug_assert!(before >= bytes, "more address space released than was acquired");
 }
 
 #[cfg(test)]
@@ -178,8 +146,8 @@ mod tests {
 
     #[test]
     fn an_absurd_wish_is_not_taken() {
-        assert!(!take(usize::MAX));
-        assert!(!take(sys::address_space()));
+        assert!(!acquire(usize::MAX));
+        assert!(!acquire(sys::address_space()));
         assert_eq!(wanted(Reserve::Bytes(1), 0, 0, false), sys::page_size());
         assert!(wanted(Reserve::Default, 1 << 40, 0, false) >= 1 << 40);
         assert!(wanted(Reserve::Default, 0, 1 << 40, false) >= 1 << 40);

@@ -13,7 +13,7 @@ mod atomic {
 #[path = "../../src/region/border.rs"]
 mod border;
 
-use border::{Border, Rest};
+use border::{SpillBorder, SpillState};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,7 +24,7 @@ const MEMORY: usize = 1;
 const FILE: usize = 2;
 
 struct Region {
-    border: Border,
+    border: SpillBorder,
     frontier: AtomicUsize,
     pages: [AtomicUsize; PAGES],
 }
@@ -32,7 +32,7 @@ struct Region {
 impl Region {
     fn new() -> Arc<Self> {
         let pages = std::array::from_fn(|_| AtomicUsize::new(NOTHING));
-        Arc::new(Region { border: Border::new(), frontier: AtomicUsize::new(0), pages })
+        Arc::new(Region { border: SpillBorder::new(), frontier: AtomicUsize::new(0), pages })
     }
 
     /// Commits the pages below `end`, in memory if that is admitted; whether it was.
@@ -77,7 +77,7 @@ fn every_admitted_commit_lies_below_the_border() {
         let admitted = threads.map(|thread| thread.join().unwrap());
         let most = admitted.into_iter().flatten().max().unwrap_or(0);
         assert_eq!(border, most * PAGE, "the border is where the last admitted commit ends");
-        assert_eq!(region.border.rest(), Rest::InFile(border));
+        assert_eq!(region.border.state(), SpillState::InFile(border));
         assert!(!region.commit(4), "nothing is admitted any more");
     });
 }
@@ -91,7 +91,7 @@ fn one_thread_maps_and_the_others_see_it_done_or_pending() {
             let region = Arc::clone(&region);
             loom::thread::spawn(move || {
                 let mine = region.spill();
-                assert!(matches!(region.border.rest(), Rest::Pending | Rest::InFile(PAGE)));
+                assert!(matches!(region.border.state(), SpillState::Switching | SpillState::InFile(PAGE)));
                 mine
             })
         };
@@ -99,7 +99,7 @@ fn one_thread_maps_and_the_others_see_it_done_or_pending() {
         let theirs = other.join().unwrap();
         assert_eq!(mine.or(theirs), Some(PAGE));
         assert!(mine.is_none() || theirs.is_none(), "it happens once");
-        assert_eq!(region.border.rest(), Rest::InFile(PAGE));
+        assert_eq!(region.border.state(), SpillState::InFile(PAGE));
     });
 }
 
@@ -119,7 +119,7 @@ fn a_commit_that_failed_takes_back_no_more_than_its_own() {
         }
         let [committed, spilled] = others.map(|thread| thread.join().unwrap());
         assert!(spilled);
-        let Rest::InFile(border) = region.border.rest() else { panic!("it has spilled") };
+        let SpillState::InFile(border) = region.border.state() else { panic!("it has spilled") };
         assert!(!committed || border >= PAGE, "what was committed lies below the border");
     });
 }
@@ -139,9 +139,9 @@ fn a_file_that_cannot_be_mapped_is_not_tried_again() {
     explore(|| {
         let region = Region::new();
         region.border.claim().unwrap();
-        assert_eq!(region.border.rest(), Rest::Pending);
+        assert_eq!(region.border.state(), SpillState::Switching);
         region.border.finish(false);
-        assert_eq!(region.border.claim(), Err(Rest::Failed));
+        assert_eq!(region.border.claim(), Err(SpillState::Failed));
         region.border.reset(2 * PAGE);
         assert_eq!(region.border.claim(), Ok(2 * PAGE), "whoever has it alone may begin again");
     });

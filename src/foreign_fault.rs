@@ -30,8 +30,8 @@ unsafe extern "C" {
     fn highwater_foreign_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void);
 }
 
-/// Says that a fault is not ours. Signal-safe.
-pub(super) fn tell(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+/// Called for each fault that is not growth of ours. Signal-safe.
+pub(crate) fn report(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the function returns at once, and looks at none of its arguments.
     unsafe { highwater_foreign_fault(signal, info, context) };
 }

@@ -1,4 +1,4 @@
-//! Refusals on demand, as words that a handler can read: one set in every control block, one for the process.
+//! Refusals by injection, as words that a signal handler can read: one set in every control block, one for the process.
 
 use crate::math::random::{GOLDEN_GAMMA, splitmix64};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 /// Which admissions are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Rule {
+pub(crate) enum InjectionRule {
     Nth = 1,
     After = 2,
     Above = 3,
@@ -16,20 +16,20 @@ pub(crate) enum Rule {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Injected {
-    /// A [`Rule`], 0 for none.
+pub(crate) struct InjectionWords {
+    /// A [`InjectionRule`], 0 for none.
     rule: AtomicU32,
     argument: AtomicU64,
     seed: AtomicU64,
-    /// What the refusal says, in the words of `oom`.
+    /// The cause of the refusals, encoded by `admission::RefusalReason`.
     cause: AtomicU64,
     /// Admissions so far.
     count: AtomicU64,
 }
 
-impl Injected {
+impl InjectionWords {
     pub(crate) const fn none() -> Self {
-        Injected {
+        InjectionWords {
             rule: AtomicU32::new(0),
             argument: AtomicU64::new(0),
             seed: AtomicU64::new(0),
@@ -38,7 +38,7 @@ impl Injected {
         }
     }
 
-    pub(crate) fn set(&self, rule: Option<Rule>, argument: u64, seed: u64, cause: u64) {
+    pub(crate) fn set(&self, rule: Option<InjectionRule>, argument: u64, seed: u64, cause: u64) {
         self.rule.store(0, Relaxed);
         self.argument.store(argument, Relaxed);
         self.seed.store(seed, Relaxed);
@@ -55,11 +55,11 @@ impl Injected {
         }
         let ordinal = self.count.fetch_add(1, AcqRel).wrapping_add(1);
         let argument = self.argument.load(Relaxed);
-        let refused = if rule == Rule::Nth as u32 {
+        let refused = if rule == InjectionRule::Nth as u32 {
             ordinal == argument
-        } else if rule == Rule::After as u32 {
+        } else if rule == InjectionRule::After as u32 {
             ordinal > argument
-        } else if rule == Rule::Above as u32 {
+        } else if rule == InjectionRule::Above as u32 {
             bytes as u64 > argument
         } else {
             drawn(self.seed.load(Relaxed), ordinal).wrapping_rem(1_000_000) < argument
