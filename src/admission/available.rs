@@ -25,10 +25,12 @@ pub(crate) fn available(headroom: Headroom) -> usize {
             meet(limit, cgroup.usage.saturating_sub(cgroup.reclaimable));
         }
     });
-    let machine = scratch::borrow_soon().and_then(|mut scratch| sys::machine_memory(&mut *scratch));
-    if let Some(machine) = machine {
-        let all = machine.total.max(machine.available).saturating_add(machine.swap_free);
-        meet(all, all.saturating_sub(machine.available.saturating_add(machine.swap_free)));
+    let machine = scratch::borrow_soon().and_then(|mut scratch| sys::mem_info(&mut *scratch));
+    if let Some(machine) = machine
+        && let Some(available) = machine.available
+    {
+        let all = machine.total.max(available).saturating_add(machine.swap_free);
+        meet(all, all.saturating_sub(available.saturating_add(machine.swap_free)));
     }
     let left = left.saturating_sub(committed_untouched());
     limit.min(usize::try_from(left).unwrap_or(usize::MAX))

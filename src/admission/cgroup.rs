@@ -1,7 +1,7 @@
 //! The memory cgroups that this process is in: found once, outside of any signal.
 
 use crate::fallible::{self, Exhausted};
-use crate::sys::PolledFile;
+use crate::sys::{PolledFile, decimal};
 use std::path::Path;
 
 /// A cgroup whose limit counts for this process: its own, or an ancestor.
@@ -77,12 +77,7 @@ fn failures(text: &[u8]) -> Option<u64> {
 
 /// The number at the start of a file; `None` for `max` and for version 1's largest one.
 fn number(text: &[u8]) -> Option<u64> {
-    let text = text.trim_ascii();
-    let value = text.iter().try_fold(0u64, |value, &byte| {
-        let digit = char::from(byte).to_digit(10)?;
-        value.checked_mul(10)?.checked_add(u64::from(digit))
-    })?;
-    (!text.is_empty() && value < 1 << 62).then_some(value)
+    decimal(text).filter(|&value| value < 1 << 62)
 }
 
 /// The figure of a line like `total_active_file 4096`.

@@ -260,10 +260,8 @@ impl Sources {
             return found(free);
         }
         let available = self.memory.as_ref().and_then(|memory| {
-            let text = memory.read(buffer)?;
-            let available = sys::kib_after(text, b"\nMemAvailable:")?;
-            let swap = sys::kib_after(text, b"\nSwapFree:").unwrap_or(0);
-            Some(available.saturating_add(swap))
+            let info = sys::MemInfo::parse(memory.read(buffer)?)?;
+            Some(info.available?.saturating_add(info.swap_free))
         });
         // What cannot be asked does not refuse.
         found(available.unwrap_or(i64::MAX as u64))

@@ -48,8 +48,7 @@ extern "C" fn in_child() {
         }
     }
     for control in pool::live().filter(|control| control.is_not_inherited()) {
-        // SAFETY: nothing is mapped there, and what is would not be replaced.
-        unsafe { sys::reserve_if_free(control.base(), control.tail_end()) };
+        sys::reserve_if_free(control.base(), control.tail_end());
         // Nothing is committed here any more, so that a call which asks first is refused.
         control.set_committed(0);
     }

@@ -245,14 +245,16 @@ fn machine(out: &mut dyn FactWriter) -> fmt::Result {
                 len = line.len().min(pressure.len());
                 pressure.iter_mut().zip(line.bytes()).for_each(|(to, byte)| *to = byte);
             }
-            (sys::machine_memory(&mut *scratch), sys::overcommit(&mut *scratch), sys::mappings(&mut *scratch))
+            (sys::mem_info(&mut *scratch), sys::overcommit(&mut *scratch), sys::mappings(&mut *scratch))
         }
         None => return Ok(()),
     };
     out.section("machine", false)?;
     out.entry()?;
     if let Some(memory) = memory {
-        out.fact("available", FactValue::Bytes(memory.available))?;
+        if let Some(available) = memory.available {
+            out.fact("available", FactValue::Bytes(available))?;
+        }
         out.fact("of", FactValue::Bytes(memory.total))?;
         out.fact("swap_free", FactValue::Bytes(memory.swap_free))?;
     }

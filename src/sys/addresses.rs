@@ -1,13 +1,16 @@
-//! How much address space there is: what the kernel has, not what the processor could.
+//! How much address space there is: what the kernel has, not what the processor could have.
 //!
 //! The same program meets kernels with 39, 42, 47 and 48 bits of addresses, and processes of which a sanitizer has taken
-//! most. (On machines with more, 52, 56 or 57 bits, the kernel keeps to 47 or 48 unless it is asked otherwise, which we
-//! do not: pointers that carry tags would not survive it.)
+//! most. (On machines with more, 52, 56 or 57 bits, the kernel keeps to 47 or 48 unless it is asked otherwise. This library
+//! does not ask: pointers that carry tags would not survive it.)
+//!
+//! Contract: [`address_space`] is signal-safe; [`mapped_by_others`] is called outside of signals, and takes some 4 KiB of
+//! stack.
 
 #[cfg(not(highwater_portable))]
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The ends of address space that there may be, the highest first.
+/// The possible ends of address space, the highest first.
 const ENDS: &[u64] = if cfg!(target_pointer_width = "32") {
     &[4 << 30, 3 << 30, 2 << 30, 1 << 30]
 } else if cfg!(target_arch = "x86_64") {
@@ -16,11 +19,11 @@ const ENDS: &[u64] = if cfg!(target_pointer_width = "32") {
     &[1 << 48, 1 << 47, 1 << 46, 1 << 45, 1 << 44, 1 << 42, 1 << 40, 1 << 39, 1 << 38, 1 << 36]
 };
 
-/// So far below an end an address is tried: some kernels leave the last page, or a few, to nobody.
+/// How far below an end an address is tried: some kernels do not hand out the last page, or the last few.
 const BELOW: u64 = 1 << 20;
 
-/// The end of the address space: the highest below which an address `exists`. Where none does, nothing can be asked (a
-/// sandbox forbids it, or a limit is met), and it is what this kind of processor usually has.
+/// The end of the address space: the highest below which an address `exists`. Where none does, the kernel cannot be asked (a
+/// sandbox forbids it, or a limit is met), and the end is what this kind of processor usually has.
 fn end_of_space(mut exists: impl FnMut(u64) -> bool) -> u64 {
     let usual = if cfg!(target_pointer_width = "32") { 3 << 30 } else { ENDS[0] };
     ENDS.iter().copied().find(|end| exists(end - BELOW)).unwrap_or(usual)
@@ -53,11 +56,12 @@ pub(crate) fn mapped_by_others(ours: usize) -> usize {
     if others <= space / 8 {
         return others;
     }
-    // So much that it matters where it is: what somebody asked for beyond the usual end takes nothing from us.
+    // So much that it matters where it is: a mapping beyond the usual end takes nothing from regions.
     let mut below = 0usize;
     let mut scratch = [0u8; 4096];
-    super::each_mapping(&mut scratch, |start, end| {
-        below = below.saturating_add(end.min(space).saturating_sub(start));
+    super::each_mapping(&mut scratch, |entry| {
+        below = below.saturating_add(entry.end.min(space).saturating_sub(entry.start));
+        true
     });
     below.saturating_sub(ours).min(others)
 }

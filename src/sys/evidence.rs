@@ -1,9 +1,13 @@
 //! Why the system refused memory or addresses: figures that are read after the failing call and compared with what it
 //! wanted. The error number alone names nothing: Linux has one for seven limits.
 //!
-//! What is read and how it is judged are separate, so that tests feed figures that no machine here has.
+//! Reading the figures and judging them are separate, so that tests can pass figures that no machine here has.
+//!
+//! Contract: [`find`] is signal-safe and takes some 4 KiB of stack.
 
-use super::{Errno, Overcommit, ProcessSize, Resource};
+use super::addresses::address_space;
+use super::figures::{Overcommit, ProcessSize};
+use super::{Errno, Resource, largest_gap, mappings, process_size, resource_limit};
 
 /// What a refused call wanted, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,7 @@ pub(crate) struct Evidence {
     pub(crate) limit: u64,
     /// What is taken of it; for `Overcommit` and `Gap` what would have been.
     pub(crate) usage: u64,
-    /// What the kernel does not let this process have of the limit, in bytes; only for `Overcommit`.
+    /// What the kernel keeps back of the limit from this process, in bytes; only for `Overcommit`.
     pub(crate) kept_back: u64,
 }
 
@@ -83,7 +87,7 @@ impl Evidence {
         Evidence { obstacle, limit, usage, kept_back: 0 }
     }
 
-    /// What was taken apart into a name and figures; `None` for any other name.
+    /// Evidence of a name and figures; `None` where no obstacle has that name.
     pub(crate) fn named(name: &str, limit: u64, usage: u64, kept_back: u64) -> Option<Self> {
         let obstacle = Obstacle::ALL.into_iter().find(|obstacle| obstacle.name() == name)?;
         Some(Evidence { obstacle, limit, usage, kept_back })
@@ -135,26 +139,26 @@ pub(crate) fn find(errno: Errno, wanted: RefusedCall, scratch: &mut [u8]) -> Opt
 }
 
 fn over(limit: Resource, obstacle: Obstacle, wanted: RefusedCall) -> Option<Evidence> {
-    let most = super::resource_limit(limit)?;
-    let size = super::process_size()?;
+    let max = resource_limit(limit)?;
+    let size = process_size()?;
     let taken = match limit {
         Resource::AddressSpace => size.total,
         Resource::Data => size.data,
         Resource::Locked => size.locked,
         Resource::FileSize => 0,
     };
-    (taken.saturating_add(wanted.bytes()) > most).then_some(Evidence::new(obstacle, most, taken))
+    (taken.saturating_add(wanted.bytes()) > max).then_some(Evidence::new(obstacle, max, taken))
 }
 
 /// Whether there are as many mappings as there may be, but for a few: a call may need two more.
 fn too_many_mappings(scratch: &mut [u8]) -> Option<Evidence> {
-    let (count, most) = super::mappings(scratch)?;
-    (count.saturating_add(3) >= most).then_some(Evidence::new(Obstacle::Mappings, most, count))
+    let (count, max) = mappings(scratch)?;
+    (count.saturating_add(3) >= max).then_some(Evidence::new(Obstacle::Mappings, max, count))
 }
 
 fn over_commit_limit(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
     let overcommit = super::overcommit(scratch)?;
-    overcommitted(&overcommit, wanted.bytes(), super::process_size())
+    overcommitted(&overcommit, wanted.bytes(), process_size())
 }
 
 /// Whether `bytes` more are beyond what the kernel overcommit to this process.
@@ -177,50 +181,9 @@ fn overcommitted(overcommit: &Overcommit, bytes: u64, process: Option<ProcessSiz
     }
 }
 
-impl Overcommit {
-    /// What the kernel keeps back of its limit from this process, in bytes (`__vm_enough_memory`): a 32nd of its address
-    /// space, at most `vm.user_reserve_kbytes`, so that a user can end a process that took everything; and, for whoever
-    /// is no administrator, `vm.admin_reserve_kbytes`.
-    pub(crate) fn kept_back(&self, process: ProcessSize) -> u64 {
-        let admin = if process.is_admin { 0 } else { self.admin_reserve };
-        (process.total / 32).min(self.user_reserve).saturating_add(admin)
-    }
-
-    /// What is left for this process, in bytes, where the kernel keeps to its limit.
-    pub(crate) fn left(&self, process: ProcessSize) -> u64 {
-        self.commit_limit.saturating_sub(self.committed).saturating_sub(self.kept_back(process))
-    }
-}
-
 fn no_gap(wanted: RefusedCall, scratch: &mut [u8]) -> Option<Evidence> {
-    let largest = super::largest_gap(scratch)?;
+    let largest = largest_gap(address_space(), scratch)?;
     (largest < wanted.bytes()).then_some(Evidence::new(Obstacle::Gap, largest, wanted.bytes()))
-}
-
-/// The largest stretch below `end` that no range covers; the ranges come in order.
-#[cfg_attr(highwater_portable, allow(dead_code, reason = "there are no ranges to be known"))]
-pub(super) struct GapScan {
-    end: usize,
-    at: usize,
-    largest: usize,
-}
-
-#[cfg_attr(highwater_portable, allow(dead_code, reason = "as above"))]
-impl GapScan {
-    pub(super) const fn between(start: usize, end: usize) -> Self {
-        GapScan { end, at: start, largest: 0 }
-    }
-
-    /// A range that is taken.
-    pub(super) fn range(&mut self, start: usize, end: usize) {
-        self.largest = self.largest.max(start.min(self.end).saturating_sub(self.at));
-        self.at = self.at.max(end);
-    }
-
-    pub(super) fn largest(mut self) -> usize {
-        self.range(self.end, self.end);
-        self.largest
-    }
 }
 
 #[cfg(test)]
@@ -282,21 +245,5 @@ mod tests {
         let found = overcommitted(&lax, 100 * GIB, process).expect("more than memory");
         assert_eq!((found.limit, found.usage, found.kept_back), (24 * GIB, 100 * GIB, 0));
         assert_eq!(overcommitted(&Overcommit { mode: 1, ..strict() }, 100 * GIB, process), None);
-    }
-
-    #[test]
-    fn the_largest_gap_is_found_wherever_it_is() {
-        let largest = |ranges: &[(usize, usize)]| {
-            let mut gaps = GapScan::between(10, 1000);
-            ranges.iter().for_each(|&(start, end)| gaps.range(start, end));
-            gaps.largest()
-        };
-        assert_eq!(largest(&[]), 990);
-        assert_eq!(largest(&[(10, 1000)]), 0);
-        assert_eq!(largest(&[(10, 500), (520, 1000)]), 20);
-        assert_eq!(largest(&[(100, 500), (520, 990)]), 90);
-        assert_eq!(largest(&[(0, 500), (500, 700)]), 300);
-        // Above the end nothing counts: the kernel does not go there by itself.
-        assert_eq!(largest(&[(0, 950), (5000, 6000)]), 50);
     }
 }

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_maker_that_a_fork_left_behind_is_not_waited_for() {
         let made = ReentrantOnce::new();
-        made.state.store((sys::this_holder() ^ 1).wrapping_add(1 << 32), Relaxed);
+        made.state.store((this_holder() ^ 1).wrapping_add(1 << 32), Relaxed);
         assert!(matches!(made.get_or_init(|| Some(3)), OnceState::Ready(3)));
     }
 }

@@ -1,14 +1,16 @@
-//! Things in static memory that one thread at a time may use: a handler's stack has no room for them, and nobody
-//! waits for one.
+//! A lock on a value in static memory that is tried and never waited for: a handler's stack has no space for the value, and
+//! a handler must not wait.
+//!
+//! Contract: signal-safe. A lock that a thread of the parent holds while another one forks is free in the child.
 
-use super::thread_address;
+use super::{memory_id, survivor_address, thread_address};
 use crate::math::random::fibonacci_hash;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// This thread in this memory, as whoever holds something: never 0. Signal-safe.
+/// This thread in this memory, as the holder of something: never 0. Signal-safe.
 ///
 /// A child that shares its parent's memory until it calls `exec` is the thread that made it, which waits meanwhile.
 pub(crate) fn this_holder() -> u64 {
@@ -16,39 +18,24 @@ pub(crate) fn this_holder() -> u64 {
 }
 
 /// A thread's address in 32 bits.
-pub(super) fn tag(thread_address: usize) -> u32 {
+fn tag(thread_address: usize) -> u32 {
     (fibonacci_hash(thread_address as u64) >> 32) as u32
 }
 
-/// Whether a fork left a holder behind: it goes on in the parent, and nobody here gives back what it held. The thread
-/// that forked goes on here too. Signal-safe.
+/// Whether a holder stayed behind in the parent when this process was forked: it goes on there, and nothing here releases
+/// what it held. The thread that forked goes on here too. Signal-safe.
 pub(crate) fn not_inherited(holder: u64) -> bool {
-    (holder >> 32) as u32 != memory_id() && !survived(holder as u32)
+    (holder >> 32) as u32 != memory_id() && holder as u32 != tag(survivor_address())
 }
 
-#[cfg(not(highwater_portable))]
-use super::memory_id::{memory_id, survived};
-
-/// Other systems only have the process's number.
-#[cfg(highwater_portable)]
-fn memory_id() -> u32 {
-    super::process_id().max(1)
-}
-
-#[cfg(highwater_portable)]
-fn survived(_thread: u32) -> bool {
-    false
-}
-
-/// A value to lend.
+/// A value that one thread at a time may use.
 pub(crate) struct TryLock<T> {
-    /// Who has it, 0 for nobody: a child that was forked while another thread had it finds nobody there who would give
-    /// it back.
+    /// The thread that holds the lock, 0 for none.
     holder: AtomicU64,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: only whoever is the holder touches the value, and passes it on with the holder's word.
+// SAFETY: only the holder accesses the value, and releasing the lock orders its accesses before the next holder's.
 unsafe impl<T: Send> Sync for TryLock<T> {}
 
 impl<T> TryLock<T> {
@@ -56,38 +43,38 @@ impl<T> TryLock<T> {
         TryLock { holder: AtomicU64::new(0), value: UnsafeCell::new(value) }
     }
 
-    /// The value, if nobody has it. Signal-safe.
+    /// The value, if the lock is free. Signal-safe.
     pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
         let holder = self.holder.load(Relaxed);
         if holder != 0 && !not_inherited(holder) {
             return None;
         }
         let taken = self.holder.compare_exchange(holder, this_holder(), Acquire, Relaxed);
-        // Not `then_some`: what is made and not wanted is dropped, which would give the value back.
+        // Not `then_some`: a guard that is made and not wanted is dropped, which would release the lock.
         taken.is_ok().then(|| TryLockGuard(self))
     }
 }
 
-/// The first of several things that nobody has. Signal-safe.
-pub(crate) fn try_lock_any<T>(things: &[TryLock<T>]) -> Option<TryLockGuard<'_, T>> {
-    things.iter().find_map(TryLock::try_lock)
+/// The first of several values whose lock is free. Signal-safe.
+pub(crate) fn try_lock_any<T>(locks: &[TryLock<T>]) -> Option<TryLockGuard<'_, T>> {
+    locks.iter().find_map(TryLock::try_lock)
 }
 
-/// The value, for as long as this lives.
+/// The value of a lock that this thread holds.
 pub(crate) struct TryLockGuard<'a, T>(&'a TryLock<T>);
 
 impl<T> Deref for TryLockGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: this is the holder.
+        // SAFETY: the guard stands for the lock being held, so no other thread accesses the value.
         unsafe { &*self.0.value.get() }
     }
 }
 
 impl<T> DerefMut for TryLockGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this is the holder.
+        // SAFETY: the lock is held, and this borrow of its one guard is exclusive.
         unsafe { &mut *self.0.value.get() }
     }
 }

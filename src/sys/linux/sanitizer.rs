@@ -1,16 +1,19 @@
-//! LeakSanitizer, where the program has it: memory that it is to search for pointers.
+//! LeakSanitizer, where the program has it: regions that it is to search for pointers.
 //!
-//! It knows the memory of `malloc`, stacks and globals. A block that only an arena refers to would be a leak to it.
+//! It searches the memory of `malloc`, stacks and globals. A block that only an arena refers to would be a leak to it.
+//!
+//! Contract: outside of signals; without LeakSanitizer the functions do nothing.
 
 use core::ffi::c_void;
 
-/// The address of a function that the program may not have: 0 then. A weak reference that the linker leaves undefined, and
-/// not `dlsym`, which allocates where it finds nothing: a region may be made inside of `malloc`.
+/// A function that the program may not have, by a weak reference that the linker leaves undefined. (`dlsym` allocates where
+/// it finds nothing, and a region may be made inside of `malloc`.)
 macro_rules! weak_address {
     ($name:literal) => {{
         let address: usize;
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: reads an entry of the table that the loader filled in.
+        // SAFETY: loads an entry of the global offset table, which the loader has filled in: an address, or 0 since the symbol
+        // is weak.
         unsafe {
             core::arch::asm!(
                 concat!(".weak ", $name),
@@ -20,7 +23,8 @@ macro_rules! weak_address {
             );
         }
         #[cfg(target_arch = "aarch64")]
-        // SAFETY: as above.
+        // SAFETY: loads an entry of the global offset table, which the loader has filled in: an address, or 0 since the symbol
+        // is weak.
         unsafe {
             core::arch::asm!(
                 concat!(".weak ", $name),
@@ -34,19 +38,19 @@ macro_rules! weak_address {
         {
             address = 0;
         }
-        // SAFETY: null, or a function of this type: `sanitizer/lsan_interface.h`.
+        // SAFETY: `None` for 0, and otherwise a function of the type that `sanitizer/lsan_interface.h` declares.
         unsafe { core::mem::transmute::<usize, Option<unsafe extern "C" fn(*const c_void, usize)>>(address) }
     }};
 }
 
-/// Has a range searched for pointers. It reads those pages of it that are readable when it searches, so a region is
-/// registered as a whole and once.
+/// Has a range searched for pointers: those pages that are readable at the time of the search. So a region is registered as
+/// a whole and once.
 ///
 /// # Safety
-/// Until [`unregister_root`] with the same arguments every readable page of the range may be read by anybody.
+/// Until [`unregister_root`] with the same arguments, every readable page of the range may be read from any thread.
 pub(crate) unsafe fn register_root(start: *const u8, len: usize) {
     if let Some(register) = weak_address!("__lsan_register_root_region") {
-        // SAFETY: the caller's promise.
+        // SAFETY: LeakSanitizer reads the pages of the range that are readable, which this function's contract allows.
         unsafe { register(start.cast(), len) };
     }
 }
@@ -57,7 +61,7 @@ pub(crate) unsafe fn register_root(start: *const u8, len: usize) {
 /// The range was registered with these arguments, once.
 pub(crate) unsafe fn unregister_root(start: *const u8, len: usize) {
     if let Some(unregister) = weak_address!("__lsan_unregister_root_region") {
-        // SAFETY: the caller's promise.
+        // SAFETY: the range was registered with these arguments, as this function's contract says.
         unsafe { unregister(start.cast(), len) };
     }
 }

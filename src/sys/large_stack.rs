@@ -1,14 +1,20 @@
 //! Larger stacks for the handler: its own may have a few hundred bytes left.
 //!
-//! std's alternate stack has room for a growth. Formatting a report, or looking at what memory there is, takes more in
-//! an unoptimised build, and so may a hook.
+//! std's alternate stack is large enough for a growth. Formatting a report, or reading how much memory there is, takes more
+//! in an unoptimised build, and so may a hook.
 //!
-//! The stacks are a mapping of their own, made when the handler is installed. Below each is a guard page: a hook that needs
-//! more than there is ends the process at the instruction that does. Where a limit does not allow that mapping, they lie in
+//! The stacks are a mapping of their own, made when the handler is installed. Below each is a guard page: a hook that
+//! overflows its stack ends the process at that instruction. Where a limit does not allow the mapping, the stacks lie in
 //! static memory and have no guards: collectors and leak checkers (Boehm's, LeakSanitizer) read all static memory, and would
 //! end at a page that cannot be read.
+//!
+//! Contract: [`map_handler_stacks`] is called outside of signals; [`on_large_stack`] is signal-safe, waits for nothing, and
+//! must not be unwound.
 
-use super::{TryLock, TryLockGuard};
+use super::{
+    Protection, TryLock, TryLockGuard, block_async_signals, change_alternate_stack, commit, page_size,
+    release, reserve, restore_signal_mask,
+};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
@@ -17,26 +23,26 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 const BYTES: usize = 64 << 10;
 
-/// As many as threads that are likely to need one at once: an unoptimised build grows on them, too. They are paged in
-/// when they are used.
+/// As many as threads are likely to need at once: an unoptimised build grows on them, too. They are paged in when they are
+/// used.
 const COUNT: usize = if cfg!(debug_assertions) { 64 } else { 8 };
 
 #[repr(C, align(16))]
 struct StaticStacks(UnsafeCell<[u8; COUNT * BYTES]>);
 
-// SAFETY: no reference to the bytes is ever made. A stack is used by whoever has its lock.
+// SAFETY: no reference to the bytes is ever made, and each stack is used by the one thread that holds its lock.
 unsafe impl Sync for StaticStacks {}
 
 /// The stacks until they are mapped, and where that is not allowed.
 static MEMORY: StaticStacks = StaticStacks(UnsafeCell::new([0; COUNT * BYTES]));
-/// The mapping; null until there is one. It is never given back.
+/// The mapping; null until there is one. It is never released.
 static MAPPED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 /// Which of them is in use, wherever they lie: a stack that is taken while they are mapped stays where it is.
 static LOCKS: [TryLock<()>; COUNT] = [const { TryLock::new(()) }; COUNT];
 
 /// The bytes from one mapped stack to the next: its guard page, and itself above that.
 fn stride() -> usize {
-    super::page_size().wrapping_add(BYTES)
+    page_size().wrapping_add(BYTES)
 }
 
 /// Where the stacks lie now, and how far one is from the next; each ends where the next begins.
@@ -50,22 +56,22 @@ pub(crate) fn map_handler_stacks() {
     if !MAPPED.load(Acquire).is_null() {
         return;
     }
-    let (page, stride) = (super::page_size(), stride());
-    let Ok(mapped) = super::reserve(COUNT * stride, super::Protection::None) else { return };
-    // SAFETY: the range above each guard page lies in the new mapping.
-    let is_made = (0..COUNT)
-        .all(|index| unsafe { super::commit(mapped.as_ptr().add(index * stride + page), BYTES) }.is_ok());
+    let (page, stride) = (page_size(), stride());
+    let Ok(mapped) = reserve(COUNT * stride, Protection::None) else { return };
+    // SAFETY: each range, above its guard page, lies in the new mapping of `COUNT * stride` bytes.
+    let is_made =
+        (0..COUNT).all(|index| unsafe { commit(mapped.as_ptr().add(index * stride + page), BYTES) }.is_ok());
     // Under `mlockall(MCL_FUTURE)` they would take of what the program may lock.
-    // SAFETY: it changes no contents.
+    // SAFETY: unlocking the new mapping changes no contents.
     unsafe { libc::munlock(mapped.as_ptr().cast(), COUNT * stride) };
     let publish = || MAPPED.compare_exchange(null_mut(), mapped.as_ptr(), Release, Acquire);
     if !is_made || publish().is_err() {
-        // SAFETY: nobody has seen the mapping.
-        unsafe { super::release(mapped, COUNT * stride) };
+        // SAFETY: the mapping was made by this call and not published.
+        unsafe { release(mapped, COUNT * stride) };
     }
 }
 
-/// A stack that nobody uses, by its upper end. Signal-safe.
+/// A stack that is not in use, by its upper end. Signal-safe.
 fn free_stack() -> Option<(TryLockGuard<'static, ()>, *mut u8)> {
     let (start, stride) = stacks();
     LOCKS.iter().enumerate().find_map(|(index, lock)| {
@@ -96,7 +102,7 @@ struct StackCall {
 pub(crate) fn on_large_stack<F: FnOnce()>(f: F) {
     /// Calls the function that an `Option` holds.
     unsafe extern "C" fn call<F: FnOnce()>(f: *mut ()) {
-        // SAFETY: `on_large_stack`'s own variable, which nobody else has.
+        // SAFETY: `on_large_stack` passes the address of its own `Option<F>`, which outlives the call.
         if let Some(f) = unsafe { (*f.cast::<Option<F>>()).take() } {
             f();
         }
@@ -108,28 +114,28 @@ pub(crate) fn on_large_stack<F: FnOnce()>(f: F) {
 /// A function of its own, with a small frame: that frame is on the stack that is nearly full.
 #[inline(never)]
 fn switch_stack(task: &StackCall) {
-    // Whoever is on one of them has room already.
+    // (A thread that is on one of them stays there.)
     if !is_on_a_stack(core::ptr::from_ref(task).addr())
         && let Some((held, top)) = free_stack()
     {
-        let mask = super::block_async_signals();
-        // SAFETY: the stack is this call's until `held` is dropped, its upper end is a multiple of 16, and the task outlives
-        // the call, which returns.
+        let mask = block_async_signals();
+        // SAFETY: `held` keeps other threads off the stack, its upper end is a multiple of 16, and the task outlives the call,
+        // which returns.
         unsafe { switch(task, top, call_alone) };
-        super::restore_signal_mask(mask);
+        restore_signal_mask(mask);
         return drop(held);
     }
-    // SAFETY: the function was made for this data.
+    // SAFETY: `on_large_stack` made `call` for the type of `data`.
     unsafe { (task.call)(task.data) };
 }
 
 /// Calls without an alternate stack: the kernel would take that for free while the stack pointer is here, and let a nested
 /// handler write over ours. Nested handlers stay on this stack instead.
 unsafe extern "C" fn call_alone(task: &StackCall) {
-    let alternate = super::change_alternate_stack(None);
-    // SAFETY: the function was made for this data.
+    let alternate = change_alternate_stack(None);
+    // SAFETY: `on_large_stack` made `call` for the type of `data`.
     unsafe { (task.call)(task.data) };
-    super::change_alternate_stack(Some(alternate));
+    change_alternate_stack(Some(alternate));
 }
 
 // The frame of `switch` is what unwinders cross from the large stack to the one before. Its call frame information says
@@ -144,7 +150,7 @@ unsafe extern "C" fn call_alone(task: &StackCall) {
 /// Calls `call(task)` on the stack that ends at `top`.
 ///
 /// # Safety
-/// Nobody else uses that stack, `top` is a multiple of 16, and `call` does not unwind.
+/// No other call uses that stack, `top` is a multiple of 16, and `call` does not unwind.
 #[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 unsafe extern "C" fn switch(task: &StackCall, top: *mut u8, call: unsafe extern "C" fn(&StackCall)) {
@@ -173,7 +179,7 @@ unsafe extern "C" fn switch(task: &StackCall, top: *mut u8, call: unsafe extern 
 /// Calls `call(task)` on the stack that ends at `top`.
 ///
 /// # Safety
-/// Nobody else uses that stack, `top` is a multiple of 16, and `call` does not unwind.
+/// No other call uses that stack, `top` is a multiple of 16, and `call` does not unwind.
 #[cfg(target_arch = "aarch64")]
 #[unsafe(naked)]
 unsafe extern "C" fn switch(task: &StackCall, top: *mut u8, call: unsafe extern "C" fn(&StackCall)) {
@@ -211,7 +217,7 @@ mod tests {
     fn a_page_below_every_mapped_stack_is_a_guard() {
         map_handler_stacks();
         let (start, stride) = stacks();
-        assert_eq!((start, stride), (MAPPED.load(Acquire), super::super::page_size() + BYTES));
+        assert_eq!((start, stride), (MAPPED.load(Acquire), super::page_size() + BYTES));
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let access = |address: usize| {
             let mut mappings = maps.lines().filter_map(|line| {

@@ -3,6 +3,8 @@
 //! A request is a sequence of instructions that does nothing on a processor: four rotations by a whole turn in
 //! all, and an exchange of a register with itself. valgrind's translator knows it, reads the request's arguments from memory
 //! and puts the answer into a register. The sequences are those of `valgrind/valgrind.h`, which are a stable interface.
+//!
+//! Contract: signal-safe; the answer is asked for once and remembered.
 
 use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
@@ -12,48 +14,48 @@ const RUNNING: usize = 0x1001;
 /// `VG_USERREQ__HG_CLEAN_MEMORY`: with a length of 0 it does nothing, and only helgrind answers it.
 const HELGRIND_CLEAN: usize = (b'H' as usize) << 24 | (b'G' as usize) << 16;
 
-/// What the process runs under.
+/// Which tool of valgrind's the process runs under, if any.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ValgrindTool {
-    Processor,
-    Valgrind,
+    None,
+    Other,
     Helgrind,
 }
 
-fn host() -> ValgrindTool {
-    /// 0: not asked yet.
-    static HOST: AtomicU8 = AtomicU8::new(0);
-    match HOST.load(Relaxed) {
-        1 => return ValgrindTool::Processor,
-        2 => return ValgrindTool::Valgrind,
+fn tool() -> ValgrindTool {
+    /// 0: not known yet; otherwise the number of a tool plus one.
+    static TOOL: AtomicU8 = AtomicU8::new(0);
+    match TOOL.load(Relaxed) {
+        1 => return ValgrindTool::None,
+        2 => return ValgrindTool::Other,
         3 => return ValgrindTool::Helgrind,
         _ => {}
     }
-    let host = if request(RUNNING, 0) == 0 {
-        ValgrindTool::Processor
+    let tool = if request(RUNNING, 0) == 0 {
+        ValgrindTool::None
     } else if request(HELGRIND_CLEAN, usize::MAX) != usize::MAX {
         ValgrindTool::Helgrind
     } else {
-        ValgrindTool::Valgrind
+        ValgrindTool::Other
     };
-    HOST.store(host as u8 + 1, Relaxed);
-    host
+    TOOL.store(tool as u8 + 1, Relaxed);
+    tool
 }
 
 /// Whether the process runs under valgrind, whichever tool. A string instruction that is resumed there after a fault has
 /// lost an element, so memory must not grow by faults.
 pub(crate) fn under_valgrind() -> bool {
-    host() != ValgrindTool::Processor
+    tool() != ValgrindTool::None
 }
 
 /// Whether the tool is helgrind. It allocates shadow memory for a writable mapping when that is made (800 MiB and 0.7 s
 /// for each GiB), and none for an inaccessible one that is made writable later. memcheck is the other way round: it takes
 /// 2.7 s for each GiB to make an inaccessible mapping writable.
 pub(super) fn under_helgrind() -> bool {
-    host() == ValgrindTool::Helgrind
+    tool() == ValgrindTool::Helgrind
 }
 
-/// A client request without arguments; `otherwise` is the answer where nobody knows it.
+/// A client request without arguments; `otherwise` is the answer where the request is not known.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn request(code: usize, otherwise: usize) -> usize {
     let arguments = [code, 0, 0, 0, 0, 0];

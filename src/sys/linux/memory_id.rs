@@ -1,19 +1,22 @@
-//! Whose memory this is: what tells a forked child, which has a copy, from a child that shares it.
+//! A number of this memory, which tells a forked child, which has a copy, from a child that shares it.
 //!
 //! What a thread was doing when another one forked goes on in the parent alone. A process number does not tell the two
 //! apart: a child made by `vfork`, or by `clone` with `CLONE_VM`, has another number and the same memory, in which the
-//! threads of its parent go on. So it is the memory that has a number. It lies on a page that the kernel fills with
-//! zeroes in every copy, also in one that a bare `clone` made around the C library.
+//! threads of its parent go on. So the memory has a number. It lies on a page that the kernel fills with zeros in every
+//! copy, also in one that a bare `clone` made around the C library.
+//!
+//! Contract: signal-safe, except for [`init_memory_id`].
 
-use super::{Errno, Protection, page_size, process_id, release, reserve, thread_address};
+use super::memory::{Protection, page_size, release, reserve};
+use super::process::{on_fork_in_child, process_id, thread_address};
+use crate::sys::Errno;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 
-/// Where the number is, on a page that copies have zeroes on; null until there is one, and on a kernel that knows no
-/// such pages.
+/// The number, on a page that is zero in copies; null until there is one, and where the kernel has no such pages.
 static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
-/// Where it is otherwise.
+/// The number where there is no such page.
 static PLAIN: AtomicU32 = AtomicU32::new(0);
 /// The last number that was given out, here or in the memory that this is a copy of.
 static LAST: AtomicU32 = AtomicU32::new(0);
@@ -23,11 +26,11 @@ static GIVEN_BY: AtomicU32 = AtomicU32::new(0);
 static SURVIVOR: AtomicUsize = AtomicUsize::new(0);
 
 fn number() -> &'static AtomicU32 {
-    // SAFETY: a published page is writable, aligned and never given back.
+    // SAFETY: a published page is writable, aligned and never released.
     NonNull::new(PAGE.load(Acquire)).map_or(&PLAIN, |page| unsafe { page.as_ref() })
 }
 
-/// The number of this memory, greater than 0. A copy has another one than whatever it descends from. Signal-safe.
+/// The number of this memory, greater than 0. A copy's differs from those of all memory that it descends from. Signal-safe.
 pub(crate) fn memory_id() -> u32 {
     match number().load(Acquire) {
         0 => renew(0),
@@ -47,26 +50,26 @@ fn renew(before: u32) -> u32 {
     }
 }
 
-/// Sees to it that copies get a number of their own. The first region does so; outside of any signal.
+/// Has copies get a number of their own, from now on. The first region calls it; outside of signals.
 pub(crate) fn init_memory_id() -> Result<(), Errno> {
     // Not a `OnceLock`: a child that was forked in the middle would wait for ever. Twice does no harm.
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.load(Relaxed) {
         return Ok(());
     }
-    super::on_fork_in_child(in_child)?;
+    on_fork_in_child(in_child)?;
     let id = memory_id();
     // Without a page the handler above has to do.
     if let Ok(page) = reserve(page_size(), Protection::ReadWrite) {
         let word: NonNull<AtomicU32> = page.cast();
-        // SAFETY: the page is fresh, zeroed and ours alone until it is published.
+        // SAFETY: the page was mapped just now: zeroed, aligned, and used by this call alone until it is published.
         let is_published = unsafe {
             word.as_ref().store(id, Relaxed);
             libc::madvise(page.as_ptr().cast(), page_size(), libc::MADV_WIPEONFORK) == 0
                 && PAGE.compare_exchange(null_mut(), word.as_ptr(), AcqRel, Relaxed).is_ok()
         };
         if !is_published {
-            // SAFETY: nobody has seen it.
+            // SAFETY: the page was mapped by this call and not published.
             unsafe { release(page, page_size()) };
         }
     }
@@ -83,9 +86,9 @@ extern "C" fn in_child() {
     }
 }
 
-/// Whether a thread is the one that began this copy, if it is one.
-pub(super) fn survived(thread: u32) -> bool {
-    thread == super::try_lock::tag(SURVIVOR.load(Relaxed))
+/// The address of the thread that is the only one in this copy, if this is a copy. Signal-safe.
+pub(in crate::sys) fn survivor_address() -> usize {
+    SURVIVOR.load(Relaxed)
 }
 
 #[cfg(test)]
@@ -99,7 +102,7 @@ mod tests {
         assert_eq!(memory_id(), before);
         for bare in [false, true] {
             let mut status = 0;
-            // SAFETY: the child compares two numbers and leaves.
+            // SAFETY: the child makes system calls, compares two numbers and leaves.
             unsafe {
                 let child = if bare {
                     libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
