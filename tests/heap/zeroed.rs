@@ -4,6 +4,9 @@ use crate::support;
 use highwater::heap::{Blocks, Bump, General, Heap, HeapError, HeapPolicy, Stack};
 use std::ptr::NonNull;
 
+/// What runs in child processes.
+pub const CASES: &[support::Case] = &[("large and zeroed", large_and_zeroed)];
+
 fn kinds() -> [HeapPolicy; 5] {
     [
         General::new().into(),
@@ -80,9 +83,13 @@ fn a_heap_in_a_file_is_zero_as_well() {
 
 #[test]
 fn large_ones_take_no_memory() {
-    if !support::reserves() {
-        return;
+    if support::reserves() {
+        support::child("large and zeroed").assert_success();
     }
+}
+
+/// Alone in a child: what is resident is a figure of the process.
+fn large_and_zeroed() {
     let heap = heap(General::new().into());
     let resident = || {
         let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
