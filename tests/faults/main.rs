@@ -7,10 +7,12 @@ mod foreign;
 mod growth;
 mod handlers;
 mod kernel;
+mod many_copies;
 mod masks;
 mod reporters;
 mod seccomp;
 mod second_copy;
+mod second_copy_gdb;
 mod sent;
 mod stacks;
 #[path = "../support/mod.rs"]
@@ -42,5 +44,9 @@ fn child_entry() {
         sent::CASES,
         #[cfg(target_os = "linux")]
         stacks::CASES,
+        #[cfg(target_os = "linux")]
+        many_copies::CASES,
+        #[cfg(target_os = "linux")]
+        second_copy_gdb::CASES,
     ]);
 }

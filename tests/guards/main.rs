@@ -3,10 +3,13 @@
 mod attacks;
 mod bounds;
 mod kinds;
+mod kinds_table;
 mod log;
 mod many;
 mod placed;
 mod report;
+mod report_handlers;
+mod sinks;
 #[path = "../support/mod.rs"]
 mod support;
 mod survive;
@@ -26,5 +29,7 @@ fn child_entry() {
         placed::CASES,
         #[cfg(target_os = "linux")]
         report::CASES,
+        #[cfg(target_os = "linux")]
+        report_handlers::CASES,
     ]);
 }

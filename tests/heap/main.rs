@@ -27,5 +27,11 @@ mod zeroed;
 #[test]
 #[ignore = "entry point of child processes"]
 fn child_entry() {
-    support::child_main(&[policies::CASES, refused::CASES, refused_calls::CASES, threads::CASES, zeroed::CASES]);
+    support::child_main(&[
+        policies::CASES,
+        refused::CASES,
+        refused_calls::CASES,
+        threads::CASES,
+        zeroed::CASES,
+    ]);
 }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::limits::{limit_data_softly, mapping_limit, use_up_mappings};
 use support::oom::{assert_aborted, cannot, child, first_line, json, text_of, trace_abort};
 
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 
 /// An arena with something in it, and what stands between it and more.
 struct Scene {
@@ -37,12 +37,12 @@ impl Scene {
 }
 
 /// Contents that later refusals must not touch.
-fn with_contents(arena: Arena) -> Arena {
+pub fn with_contents(arena: Arena) -> Arena {
     arena.alloc_slice_fill_with(32 << 10, |i| i as u8);
     arena
 }
 
-fn contents_verify(arena: &Arena) {
+pub fn contents_verify(arena: &Arena) {
     // SAFETY: the first allocation of `with_contents`, never given back.
     let kept = unsafe { std::slice::from_raw_parts(arena.region().as_ptr(), 32 << 10) };
     assert!(kept.iter().enumerate().all(|(i, &byte)| byte == i as u8));
@@ -122,15 +122,9 @@ cases! {
     "kernel": kernel(),
     ;
     "every cause": every_cause,
-    "address space at build": address_space_at_build,
-    "regions of all kinds": every_address_is_taken,
-    "locked": locked,
-    "not inherited": not_inherited,
-    "exact process limit": exact_process_limit,
-    "process limit of threads": process_limit_of_threads,
 }
 
-fn builder() -> highwater::Builder<Arena> {
+pub fn builder() -> highwater::Builder<Arena> {
     Arena::builder().name("scene").reserve(1 << 30).growth(Growth::Fixed(MIB))
 }
 
@@ -166,109 +160,17 @@ fn allocation_limit() -> Scene {
 }
 
 #[test]
-fn the_limit_of_a_region_is_exact_to_the_byte() {
-    for limit in [1, 4095, 4096, 4097, 100_001] {
-        let arena = Arena::builder().min_align::<1>().reserve(MIB).head(0).limit(limit).build();
-        let error = arena.try_alloc_uninit_slice::<u8>(limit + 1).unwrap_err();
-        assert_eq!((error.cause(), error.limit()), (Cause::RegionLimit, Some(limit as u64)));
-        arena.alloc_slice_fill_copy(limit, 1u8);
-        assert_eq!(arena.try_alloc(1u8).unwrap_err().cause(), Cause::RegionLimit);
-        let panic = catch_unwind(AssertUnwindSafe(|| *arena.alloc(1u8))).unwrap_err();
-        assert!(text_of(&*panic).contains("out of memory"));
-        assert_eq!(arena.allocated_bytes(), limit);
-        let region = Region::builder().reserve(MIB).limit(limit).build();
-        region.ensure(limit).unwrap();
-        let error = region.ensure(limit + 1).unwrap_err();
-        assert_eq!((error.cause(), error.limit()), (Cause::RegionLimit, Some(limit as u64)));
-    }
-}
-
-#[test]
 fn the_limit_of_the_process() {
     scene("process limit", "process-limit", "process limit ", true);
 }
 
-fn process_limit() -> Scene {
+pub fn process_limit() -> Scene {
     let arena = with_contents(builder().build());
     let limit = oom::committed_bytes() + 16 * MIB;
     oom::set_process_limit(Some(limit));
     assert_eq!(oom::process_limit(), Some(limit));
     let usage = limit + 1..=limit + 33 * MIB;
     Scene { arena, too_much: 32 * MIB, fits: 2 * MIB, cause: "process-limit", limit: Some(limit), usage }
-}
-
-#[test]
-fn the_limit_of_the_process_is_exact_for_all_regions_together() {
-    if let Some(ended) = child("exact process limit") {
-        ended.assert_success();
-    }
-}
-
-fn exact_process_limit() {
-    let page = support::raw::page();
-    let make = || Region::builder().reserve(64 * MIB).head(page).growth(Growth::Fixed(page)).build();
-    let (first, mut second) = (make(), make());
-    let limit = oom::committed_bytes() + 8 * MIB;
-    oom::set_process_limit(Some(limit));
-    first.ensure(page + 5 * MIB).unwrap();
-    let refused = |region: &Region, end: usize| {
-        let before = (region.committed_bytes(), oom::committed_bytes());
-        let error = region.ensure(end).unwrap_err();
-        assert_eq!((error.cause(), error.limit()), (Cause::ProcessLimit, Some(limit as u64)));
-        let usage = before.1 + end.next_multiple_of(page) - before.0;
-        assert_eq!(json(&error)["usage"].as_u64(), Some(usage as u64));
-        assert_eq!((region.committed_bytes(), oom::committed_bytes()), before);
-    };
-    refused(&second, page + 3 * MIB + 1);
-    second.ensure(page + 3 * MIB).unwrap();
-    assert_eq!(oom::committed_bytes(), limit);
-    refused(&second, second.committed_bytes() + 1);
-    refused(&first, first.committed_bytes() + 1);
-    // What is given back may be had again, by anybody.
-    // SAFETY: nothing refers to it.
-    unsafe { second.trim(page + 2 * MIB) };
-    first.ensure(page + 6 * MIB).unwrap();
-    refused(&first, page + 6 * MIB + 1);
-    drop(second);
-    first.ensure(limit).unwrap();
-    refused(&first, limit + 1);
-    oom::set_process_limit(None);
-    assert_eq!(oom::process_limit(), None);
-    first.ensure(page + 32 * MIB).unwrap();
-    drop(first);
-    assert_eq!(oom::committed_bytes(), 0);
-}
-
-#[test]
-fn the_limit_of_the_process_is_kept_by_threads() {
-    if let Some(ended) = child("process limit of threads") {
-        ended.assert_success();
-    }
-}
-
-fn process_limit_of_threads() {
-    let page = support::raw::page();
-    let regions: Vec<Region> =
-        (0..4).map(|_| Region::builder().reserve(64 * MIB).growth(Growth::Fixed(page)).build()).collect();
-    let limit = oom::committed_bytes() + 1000 * page;
-    oom::set_process_limit(Some(limit));
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            let region = &regions[thread % 4];
-            scope.spawn(move || {
-                while region.ensure(region.committed_bytes() + page).is_ok() {
-                    assert!(region.committed_bytes() < 32 * MIB);
-                }
-            });
-        }
-    });
-    // One may have been refused what another was about to give up; nobody got more.
-    let sum = || regions.iter().map(Region::committed_bytes).sum::<usize>();
-    assert!(sum() <= limit && sum() == oom::committed_bytes(), "{} of {limit}", sum());
-    while regions[0].ensure(regions[0].committed_bytes() + page).is_ok() {}
-    assert_eq!(sum(), limit);
-    drop(regions);
-    assert_eq!(oom::committed_bytes(), 0);
 }
 
 #[test]
@@ -286,63 +188,6 @@ fn data() -> Scene {
 }
 
 #[test]
-fn the_limit_on_address_space_is_met_when_a_region_is_built() {
-    if support::reserves()
-        && let Some(ended) = child("address space at build")
-    {
-        ended.assert_success();
-    }
-}
-
-fn address_space_at_build() {
-    let kept = with_contents(builder().build());
-    let limit = support::limits::limit_address_space(32 * MIB);
-    let error = Arena::try_new().unwrap_err();
-    assert_eq!((error.cause(), error.limit()), (Cause::RlimitAs, Some(limit as u64)));
-    let usage = json(&error)["usage"].as_u64().unwrap() as usize;
-    assert!((limit - 32 * MIB..=limit).contains(&usage), "{usage} of {limit}");
-    let text = error.to_string();
-    assert!(text.starts_with("new arena out of memory: requested ") && text.contains("RLIMIT_AS"), "{text}");
-    let text = text_of(&*catch_unwind(Arena::new).unwrap_err());
-    assert!(text.contains("RLIMIT_AS") && text.contains(&limit.to_string()), "{text}");
-    // What is reserved already grows on, and less is served.
-    assert_eq!(kept.alloc_slice_fill_copy(8 * MIB, 1u8).len(), 8 * MIB);
-    assert_eq!(builder().reserve(4 * MIB).build().alloc_slice_fill_copy(MIB, 1u8).len(), MIB);
-    contents_verify(&kept);
-}
-
-#[test]
-fn address_space_runs_out_by_name() {
-    if support::reserves()
-        && let Some(ended) = child("regions of all kinds")
-    {
-        ended.assert_success();
-    }
-}
-
-fn every_address_is_taken() {
-    let one: usize = 1 << 40;
-    let mut regions = Vec::new();
-    let error = loop {
-        match Region::builder().reserve(one).try_build() {
-            Ok(region) => regions.push(region),
-            Err(error) => break OutOfMemory::from(error),
-        }
-    };
-    if error.cause() != Cause::AddressSpace {
-        cannot("this kernel has less address space than regions may take");
-    }
-    assert_eq!(error.requested(), one);
-    let left = error.limit().unwrap() as usize;
-    assert!(left < one + MIB, "{left} bytes are left");
-    assert!(error.to_string().contains("left of what all regions together may reserve"), "{error}");
-    assert!(!error.report().to_json().is_empty());
-    Region::builder().reserve(left / 2).build().ensure(MIB).unwrap();
-    regions.pop();
-    Region::builder().reserve(one).build().ensure(MIB).unwrap();
-}
-
-#[test]
 fn the_machine_has_no_memory_left() {
     if support::reserves() {
         // The nearest limit is told: that may be a cgroup that this test runs in.
@@ -350,7 +195,7 @@ fn the_machine_has_no_memory_left() {
     }
 }
 
-fn system() -> Scene {
+pub fn system() -> Scene {
     let arena = with_contents(builder().headroom(Headroom::AtLeast(usize::MAX / 2)).build());
     let error = arena.try_alloc_uninit_slice::<u8>(2 * MIB).unwrap_err();
     if matches!(error.cause(), Cause::CgroupLimit { .. }) {
@@ -427,68 +272,12 @@ fn an_error_that_nothing_explains_is_the_kernels() {
     }
 }
 
-fn kernel() -> Scene {
+pub fn kernel() -> Scene {
     let arena = with_contents(builder().build());
     let (start, hole) = (arena.region().as_ptr(), 16 * MIB);
     // SAFETY: somebody unmaps a part of the region that nothing refers to, which breaks it.
     assert_eq!(unsafe { libc::munmap(start.add(hole).cast(), MIB) }, 0);
     Scene { arena, too_much: 32 * MIB, fits: MIB, cause: "kernel", limit: None, usage: 0..=0 }
-}
-
-#[test]
-fn locked_memory_is_limited_when_a_region_is_built() {
-    if support::reserves()
-        && let Some(ended) = child("locked")
-    {
-        ended.assert_success();
-    }
-}
-
-fn locked() {
-    let limit = 2 * MIB;
-    // SAFETY: system calls on a structure of ours. Somebody without rights is limited.
-    unsafe {
-        if libc::geteuid() == 0 && libc::setresuid(65_534, 65_534, 65_534) != 0 {
-            cannot("root's rights cannot be given up");
-        }
-        libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
-        let bytes = libc::rlimit { rlim_cur: limit as _, rlim_max: limit as _ };
-        if libc::setrlimit(libc::RLIMIT_MEMLOCK, &bytes) != 0 || libc::mlockall(libc::MCL_FUTURE) != 0 {
-            cannot("memory cannot be locked");
-        }
-    }
-    let error = Arena::try_new().unwrap_err();
-    assert_eq!((error.cause(), error.limit()), (Cause::LockedLimit, Some(limit as u64)), "{error}");
-    assert!(error.to_string().contains("RLIMIT_MEMLOCK 2 MiB reached"), "{error}");
-    assert!(json(&error)["usage"].as_u64().unwrap() <= limit as u64);
-    let arena = Arena::builder().reserve(MIB).build();
-    assert_eq!(arena.alloc_slice_fill_copy(MIB / 2, 1u8).len(), MIB / 2);
-}
-
-#[test]
-fn a_region_in_a_file_is_not_inherited() {
-    if support::reserves()
-        && let Some(ended) = child("not inherited")
-    {
-        ended.assert_success();
-    }
-}
-
-fn not_inherited() {
-    let Some(dir) = support::files::directory() else { cannot("no directory for a backing file") };
-    let arena = with_contents(builder().backing(Backing::Temp(dir.path().to_owned())).build());
-    let status = support::raw::forked(|| {
-        let error = arena.try_alloc_uninit_slice::<u8>(4 * MIB).unwrap_err();
-        assert_eq!((error.cause(), error.limit()), (Cause::NotInherited, None));
-        assert!(error.to_string().contains("is not inherited by a forked process"), "{error}");
-        let plain = catch_unwind(AssertUnwindSafe(|| arena.alloc_uninit_slice::<u8>(4 * MIB).len()));
-        assert!(text_of(&*plain.unwrap_err()).contains("out of memory"));
-        let own = with_contents(builder().build());
-        contents_verify(&own);
-    });
-    assert_eq!(status, 0);
-    contents_verify(&arena);
-    arena.alloc_slice_fill_copy(4 * MIB, 1u8);
 }
 
 const CAUSES: [Cause; 17] = Cause::ALL;

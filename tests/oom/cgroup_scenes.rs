@@ -15,17 +15,11 @@ use support::Ended;
 use support::cgroup::Cgroup;
 use support::neighbour::READY;
 
-const MIB: usize = 1 << 20;
-const PIECE: usize = 64 << 10;
+pub const MIB: usize = 1 << 20;
+pub const PIECE: usize = 64 << 10;
 
 /// What runs in child processes.
-pub const CASES: &[support::Case] = &[
-    ("fill", fill),
-    ("neighbour that takes", takes),
-    ("neighbour that writes", writes),
-    ("neighbour that frees", frees),
-    ("sibling that frees", sibling_frees),
-];
+pub const CASES: &[support::Case] = &[("fill", fill)];
 
 /// What a scene is, as its children find it in their environment.
 #[derive(Clone, Copy, Default)]
@@ -46,15 +40,15 @@ struct Scene {
     fits: bool,
 }
 
-fn variable(name: &str) -> usize {
+pub fn variable(name: &str) -> usize {
     std::env::var(format!("HIGHWATER_SCENE_{name}")).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn is_malloc() -> bool {
+pub fn is_malloc() -> bool {
     variable("MALLOC") != 0
 }
 
-fn dir() -> PathBuf {
+pub fn dir() -> PathBuf {
     PathBuf::from(std::env::var_os("HIGHWATER_SCENE_DIR").unwrap())
 }
 
@@ -164,7 +158,7 @@ fn fill() {
 }
 
 /// A thread that panics leaves others at a barrier.
-fn exit_on_panic() {
+pub fn exit_on_panic() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         usual(panic);
@@ -191,7 +185,7 @@ fn on_threads(bytes: usize, threads: usize) {
 static IS_TOUCHED: LazyLock<bool> = LazyLock::new(|| variable("RUN").is_multiple_of(2));
 
 /// 64 KiB more, written: what is only touched grows by fault, what may be touched later is committed by the call.
-fn piece(arena: Option<&Arena>) {
+pub fn piece(arena: Option<&Arena>) {
     let start = match arena {
         Some(arena) if *IS_TOUCHED => {
             arena.alloc_slice_fill_copy(PIECE / 4096, [7u8; 4096]);
@@ -212,116 +206,13 @@ fn write_file(path: &Path, mib: usize) {
 }
 
 /// Says that this neighbour is ready, and waits for the others to begin.
-fn wait_to_go() {
+pub fn wait_to_go() {
     println!("{READY}");
     while !dir().join("go").exists() {
         std::thread::sleep(Duration::from_micros(100));
     }
     // Not always at the same moment.
     std::thread::sleep(Duration::from_micros((variable("RUN") as u64 * 3_700) % 30_000));
-}
-
-fn stay() -> ! {
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
-    }
-}
-
-/// Takes memory at a steady rate, and keeps it.
-fn takes() {
-    let (bytes, rate) = (variable("TAKES") * MIB, variable("RATE") * MIB);
-    let start = Pages::map(bytes);
-    wait_to_go();
-    let began = Instant::now();
-    for at in (0..bytes).step_by(PIECE) {
-        while (began.elapsed().as_secs_f64() * rate as f64) < at as f64 {
-            std::hint::spin_loop();
-        }
-        start.touch(at, PIECE);
-    }
-    stay();
-}
-
-/// Writes a file over and over again.
-fn writes() {
-    let mut file = std::fs::File::create(dir().join("neighbour")).unwrap();
-    let piece = vec![1u8; MIB];
-    println!("{READY}");
-    loop {
-        (0..variable("TAKES")).for_each(|_| file.write_all(&piece).unwrap());
-        file.set_len(0).unwrap();
-        file.rewind().unwrap();
-    }
-}
-
-/// Has memory, and gives it back when the cgroup gets full.
-fn frees() {
-    let bytes = variable("TAKES") * MIB;
-    let pages = Pages::map(bytes);
-    pages.touch(0, bytes);
-    println!("{READY}");
-    let file = PathBuf::from(std::env::var_os("HIGHWATER_SCENE_USAGE").unwrap());
-    // (The rate is where it begins.)
-    while std::fs::read_to_string(&file).unwrap().trim().parse::<usize>().unwrap() < variable("RATE") * MIB {
-        std::thread::sleep(Duration::from_micros(50));
-    }
-    drop(pages);
-    stay();
-}
-
-/// The same by another thread of the process, out of an arena or by `munmap`.
-fn sibling_frees() {
-    let (bytes, full) = (variable("TAKES") * MIB, variable("RATE") * MIB);
-    exit_on_panic();
-    let (filled, is_ready) = (&AtomicUsize::new(0), &AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let arena = (!is_malloc()).then(|| Arena::builder().reserve(2 << 30).build());
-            let pages = is_malloc().then(|| Pages::map(bytes));
-            match (&arena, &pages) {
-                (Some(arena), _) => (0..bytes / PIECE).for_each(|_| piece(Some(arena))),
-                (_, pages) => pages.as_ref().unwrap().touch(0, bytes),
-            }
-            is_ready.store(true, SeqCst);
-            while bytes + filled.load(SeqCst) < full {
-                std::hint::spin_loop();
-            }
-            drop((arena, pages));
-        });
-        while !is_ready.load(SeqCst) {
-            std::thread::yield_now();
-        }
-        let arena = (!is_malloc()).then(|| Arena::builder().reserve(2 << 30).build());
-        for _ in 0..variable("FILL") * MIB / PIECE {
-            piece(arena.as_ref());
-            filled.fetch_add(PIECE, SeqCst);
-        }
-    });
-}
-
-struct Pages(*mut u8, usize);
-
-impl Pages {
-    fn map(bytes: usize) -> Self {
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a range that overlaps nothing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) };
-        assert_ne!(start, libc::MAP_FAILED);
-        Pages(start.cast(), bytes)
-    }
-
-    fn touch(&self, at: usize, bytes: usize) {
-        assert!(at + bytes <= self.1);
-        // SAFETY: within the mapping, which is nobody else's.
-        unsafe { self.0.add(at).write_bytes(3, bytes) };
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: the whole mapping, and nothing refers to it.
-        unsafe { libc::munmap(self.0.cast(), self.1) };
-    }
 }
 
 // The scenes.

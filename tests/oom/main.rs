@@ -1,8 +1,12 @@
 //! Out of memory: causes, reports, hooks, injected refusals, memory cgroups.
 
+mod at_build;
 mod causes;
 mod cgroup;
+mod cgroup_neighbours;
 mod cgroup_scenes;
+mod dump;
+mod exact;
 mod forked;
 mod hooks;
 mod inject;
@@ -33,5 +37,13 @@ fn child_entry() {
         spill::CASES,
         #[cfg(target_os = "linux")]
         strict::CASES,
+        #[cfg(target_os = "linux")]
+        at_build::CASES,
+        #[cfg(target_os = "linux")]
+        cgroup_neighbours::CASES,
+        #[cfg(target_os = "linux")]
+        dump::CASES,
+        #[cfg(target_os = "linux")]
+        exact::CASES,
     ]);
 }

@@ -1,6 +1,7 @@
 //! What a report says, in which words, and where it goes, whatever else is broken.
 #![cfg(target_os = "linux")]
 
+use super::dump::raise;
 use crate::support;
 use highwater::{Arena, Growth, Headroom, ReportFormat, oom};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering::SeqCst;
 use support::oom::{assert_aborted, child, child_changed, first_line, json, parsed};
 
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 const FILE: &str = "HIGHWATER_TEST_REPORT";
 
 /// The system's allocator, until a thread of a child says that it is broken: should that thread ask it then, the
@@ -80,12 +81,10 @@ pub const CASES: &[support::Case] = &[
         unsafe { oom::report_to_sink(Some(to_stdout)) };
         refused(&scene());
     }),
-    ("dump", dump),
-    ("dump as json", dump_as_json),
 ];
 
 /// An arena that has 3 MiB, of which 2 are in use, and may have no more: for a reason that every engine knows.
-fn scene() -> Arena {
+pub fn scene() -> Arena {
     let arena = Arena::builder().name("told").reserve(1 << 30).head(0).growth(Growth::Fixed(MIB)).build();
     arena.alloc_slice_fill_copy(2 * MIB / 64, [7u64; 8]);
     arena.commit_ahead(MIB).unwrap();
@@ -94,7 +93,7 @@ fn scene() -> Arena {
 }
 
 /// Touches more than there may be.
-fn refused(arena: &Arena) {
+pub fn refused(arena: &Arena) {
     arena.alloc_slice_fill_copy(MIB / 64, [7u64; 8]);
     arena.alloc_slice_fill_copy(MIB / 64, [8u64; 8]);
 }
@@ -350,56 +349,4 @@ fn names_that_need_escapes_are_escaped() {
     assert_eq!(report["region"]["name"], "a \"b\"\\c__[31m é");
     assert_eq!(report["message"].as_str(), Some(&*error.to_string()));
     assert!(!error.report().to_string().contains('\u{1b}'));
-}
-
-fn raise() {
-    // SAFETY: raise takes any number.
-    unsafe { libc::raise(libc::SIGUSR1) };
-}
-
-fn dump() {
-    let arena = scene();
-    oom::dump_on_signal(libc::SIGUSR1).unwrap();
-    raise();
-    // It goes on.
-    oom::set_process_limit(None);
-    refused(&arena);
-}
-
-#[test]
-fn a_signal_has_a_live_process_told() {
-    let ended = child("dump").expect("it runs anywhere");
-    ended.assert_success();
-    let first = ended.stderr.lines().next().unwrap_or_default();
-    assert!(first.starts_with("highwater: arena \"told\": used ≥ ") && first.contains("committed 3 MiB"));
-    for section in ["\n  regions      number ", "\n  last growth  by ", "\n  process      regions have 3 MiB"]
-    {
-        assert!(ended.stderr.contains(section), "{section:?} in {ended:#?}");
-    }
-    assert!(!ended.stderr.contains("out of memory"), "{ended:#?}");
-}
-
-fn dump_as_json() {
-    let arena = scene();
-    oom::set_report_format(ReportFormat::Json);
-    oom::dump_on_signal(libc::SIGUSR1).unwrap();
-    raise();
-    oom::set_report_format(ReportFormat::Text);
-    raise();
-    drop(arena);
-}
-
-#[test]
-fn a_live_process_is_told_as_json_too() {
-    let ended = child("dump as json").expect("it runs anywhere");
-    ended.assert_success();
-    let mut lines = ended.stderr.lines();
-    let report = parsed(lines.next().unwrap_or_default());
-    assert_eq!(
-        (report["highwater"].as_str(), report["regions"][0]["name"].as_str()),
-        (Some("dump"), Some("told"))
-    );
-    assert_eq!(report["regions"][0]["committed"].as_u64(), Some(3 * MIB as u64));
-    assert!(report["message"].is_null() && report["process"]["regions_have"].is_u64());
-    assert!(lines.next().is_some_and(|line| line.starts_with("highwater: arena \"told\"")), "{ended:#?}");
 }

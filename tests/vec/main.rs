@@ -2,6 +2,7 @@
 
 mod body;
 mod kernel;
+mod limits;
 mod model;
 mod panics;
 mod refused;
