@@ -139,7 +139,7 @@ impl Model {
                 Outcome::Done
             }
             Call::Leave => {
-                self.actors.ask(by, &self.heap, Heap::leave);
+                self.actors.ask(by, &self.heap, Heap::release_thread);
                 Outcome::Done
             }
             Call::Check => {
