@@ -4,10 +4,9 @@
 use crate::json;
 use crate::json_tree::seen;
 use crate::support;
-use json::flat::hash;
 use json::query::{Answer, Query};
-use json::{Bumpalo, Error, Handles, Heap, Keep, Kind, LARGE, MAX_DEPTH, Node, References, Visit};
-use json::{count, document, text_of, write};
+use json::{Bumpalo, Handles, Heap, Keep, LARGE, Node, References, Visit};
+use json::{document, text_of};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;

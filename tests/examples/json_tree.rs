@@ -3,16 +3,11 @@
 #![cfg(all(highwater_fault, not(feature = "log")))]
 
 use crate::json;
-use crate::support;
 use json::flat::hash;
-use json::query::{Answer, Query};
 use json::{Bumpalo, Error, Handles, Heap, Keep, Kind, LARGE, MAX_DEPTH, Node, References, Visit};
 use json::{count, document, text_of, write};
-use proptest::prelude::*;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
 
 /// The tree as JSON, and as what serde_json would have made of it.
 struct Seen;

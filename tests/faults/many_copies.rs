@@ -1,15 +1,13 @@
 //! Dozens of copies of the library in one process, and copies that are unloaded.
 #![cfg(target_os = "linux")]
 
-use super::second_copy::{PATH, Second, child, foreign, grow_ours};
+use super::second_copy::{PATH, Second, child, grow_ours};
 use crate::support;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::SeqCst;
 use highwater::{Region, fault};
-use std::ffi::{CStr, CString, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use support::raw::{self, page, put, wild, write_to};
+use std::ffi::{c_int, c_void};
+use support::raw::{self, wild, write_to};
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] = &[

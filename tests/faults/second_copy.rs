@@ -1,12 +1,9 @@
 //! Two copies of the library in one process: this one, and one in a dynamic library.
 #![cfg(target_os = "linux")]
 
-use super::many_copies::open;
 use crate::support;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::SeqCst;
 use highwater::{Region, fault};
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use support::raw::{self, page, put, wild, write_to};
@@ -226,7 +223,7 @@ fn a_foreign_fault_ends_the_process_and_does_not_go_round() {
     }
 }
 
-pub fn foreign(this_first: bool, count: usize) {
+fn foreign(this_first: bool, count: usize) {
     let _both = turns(this_first, count);
     println!("ready");
     write_to(wild());

@@ -1,16 +1,9 @@
 //! Two copies of the library in one process, under gdb.
 #![cfg(target_os = "linux")]
 
-use super::many_copies::open;
-use super::second_copy::{PATH, Second, foreign, function, turns};
+use super::second_copy::{PATH, Second, function, turns};
 use crate::support;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::SeqCst;
-use highwater::{Region, fault};
-use std::ffi::{CStr, CString, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use support::raw::{self, page, put, wild, write_to};
+use support::raw::{wild, write_to};
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] =

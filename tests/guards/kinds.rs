@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use super::kinds_table::{
-    Debug, PLACED, PLACED_AT, REACH, RESERVE, RESPONSES, Row, Scene, WAYS, Way, Whose, after, before, rows,
+    Debug, PLACED, REACH, RESERVE, RESPONSES, Row, Scene, Way, Whose, after, before, rows,
 };
 use crate::support;
 use highwater::{Arena, GuardMechanism, GuardPolicy, OnViolation, Region, ReportFormat, guard};

@@ -2,11 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use highwater::{Arena, GuardMechanism, GuardPolicy, OnViolation, Region, ReportFormat, guard};
-use serde_json::Value;
-use std::alloc::Layout;
-use std::ptr::NonNull;
-use support::guards::{has_advice, reports, to_stderr, touch};
+use highwater::{Arena, GuardMechanism, OnViolation, ReportFormat};
 use support::raw::page;
 
 /// An arena without alignment of its own: a block of any size can end right at its guard.

@@ -5,8 +5,6 @@ use crate::support;
 use highwater::guard::{Event, EventKind};
 use highwater::{Arena, DebugArena, GuardMechanism, GuardPolicy};
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use support::guards::mechanisms;
 

@@ -2,14 +2,13 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use core::ffi::{c_int, c_void};
 use highwater::guard::{Violation, ViolationKind, set_hook};
-use highwater::{Arena, GuardPolicy, OnViolation, Region, ReportFormat};
+use highwater::{Arena, GuardPolicy, Region, ReportFormat};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use support::Ended;
 use support::guards::{reports, to_stderr, touch};
-use support::raw::{self, page};
+use support::raw::{self};
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] = &[

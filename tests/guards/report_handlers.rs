@@ -4,12 +4,10 @@
 use super::report::{debug, detail, overflow};
 use crate::support;
 use core::ffi::{c_int, c_void};
-use highwater::guard::{Violation, ViolationKind, set_hook};
-use highwater::{Arena, GuardPolicy, OnViolation, Region, ReportFormat};
+use highwater::{GuardPolicy, OnViolation, Region};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use support::Ended;
-use support::guards::{reports, to_stderr, touch};
+use support::guards::{to_stderr, touch};
 use support::raw::{self, page};
 
 /// What runs in child processes.

@@ -2,12 +2,11 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use highwater::guard::{Event, EventKind};
-use highwater::{Arena, DebugArena, GuardMechanism, GuardPolicy};
-use std::collections::BTreeSet;
+use highwater::guard::Event;
+use highwater::{Arena, GuardPolicy};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use support::guards::mechanisms;
 
 #[test]

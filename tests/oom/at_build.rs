@@ -1,14 +1,11 @@
 //! Causes that are met when a region is built, or in a child that has not inherited it.
 #![cfg(target_os = "linux")]
 
-use super::causes::{MIB, builder, contents_verify, kernel, system, with_contents};
+use super::causes::{MIB, builder, contents_verify, with_contents};
 use crate::support;
-use highwater::oom::Injection;
-use highwater::{Arena, Backing, Cause, Engine, Growth, Headroom, OutOfMemory, Region, engine, oom};
-use std::ops::RangeInclusive;
+use highwater::{Arena, Backing, Cause, OutOfMemory, Region};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::limits::{limit_data_softly, mapping_limit, use_up_mappings};
-use support::oom::{assert_aborted, cannot, child, first_line, json, text_of, trace_abort};
+use support::oom::{cannot, child, json, text_of};
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] = &[

@@ -3,7 +3,7 @@
 
 use crate::support;
 use highwater::oom::Injection;
-use highwater::{Arena, Backing, Cause, Engine, Growth, Headroom, OutOfMemory, Region, engine, oom};
+use highwater::{Arena, Cause, Engine, Growth, Headroom, OutOfMemory, engine, oom};
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::limits::{limit_data_softly, mapping_limit, use_up_mappings};
@@ -164,7 +164,7 @@ fn the_limit_of_the_process() {
     scene("process limit", "process-limit", "process limit ", true);
 }
 
-pub fn process_limit() -> Scene {
+fn process_limit() -> Scene {
     let arena = with_contents(builder().build());
     let limit = oom::committed_bytes() + 16 * MIB;
     oom::set_process_limit(Some(limit));
@@ -195,7 +195,7 @@ fn the_machine_has_no_memory_left() {
     }
 }
 
-pub fn system() -> Scene {
+fn system() -> Scene {
     let arena = with_contents(builder().headroom(Headroom::AtLeast(usize::MAX / 2)).build());
     let error = arena.try_alloc_uninit_slice::<u8>(2 * MIB).unwrap_err();
     if matches!(error.cause(), Cause::CgroupLimit { .. }) {
@@ -272,7 +272,7 @@ fn an_error_that_nothing_explains_is_the_kernels() {
     }
 }
 
-pub fn kernel() -> Scene {
+fn kernel() -> Scene {
     let arena = with_contents(builder().build());
     let (start, hole) = (arena.region().as_ptr(), 16 * MIB);
     // SAFETY: somebody unmaps a part of the region that nothing refers to, which breaks it.

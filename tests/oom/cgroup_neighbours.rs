@@ -5,12 +5,9 @@ use super::cgroup_scenes::{MIB, PIECE, dir, exit_on_panic, is_malloc, piece, var
 use crate::support;
 use highwater::Arena;
 use std::io::{Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Barrier, LazyLock};
 use std::time::{Duration, Instant};
-use support::Ended;
-use support::cgroup::Cgroup;
 use support::neighbour::READY;
 
 /// What runs in child processes.

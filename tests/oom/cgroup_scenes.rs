@@ -6,9 +6,8 @@
 
 use crate::support;
 use highwater::Arena;
-use std::io::{Seek, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Barrier, LazyLock};
 use std::time::{Duration, Instant};
 use support::Ended;

@@ -3,13 +3,8 @@
 
 use super::report::{MIB, refused, scene};
 use crate::support;
-use highwater::{Arena, Growth, Headroom, ReportFormat, oom};
-use serde_json::Value;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::fs::File;
-use std::sync::atomic::AtomicI32;
-use std::sync::atomic::Ordering::SeqCst;
-use support::oom::{assert_aborted, child, child_changed, first_line, json, parsed};
+use highwater::{ReportFormat, oom};
+use support::oom::{child, parsed};
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] = &[("dump", dump), ("dump as json", dump_as_json)];

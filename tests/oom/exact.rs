@@ -1,14 +1,11 @@
 //! Limits that are exact: of a region, and of the process for all its regions and threads.
 #![cfg(target_os = "linux")]
 
-use super::causes::{MIB, builder, process_limit};
+use super::causes::MIB;
 use crate::support;
-use highwater::oom::Injection;
-use highwater::{Arena, Backing, Cause, Engine, Growth, Headroom, OutOfMemory, Region, engine, oom};
-use std::ops::RangeInclusive;
+use highwater::{Arena, Cause, Growth, Region, oom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::limits::{limit_data_softly, mapping_limit, use_up_mappings};
-use support::oom::{assert_aborted, cannot, child, first_line, json, text_of, trace_abort};
+use support::oom::{child, json, text_of};
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] =

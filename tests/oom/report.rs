@@ -1,7 +1,6 @@
 //! What a report says, in which words, and where it goes, whatever else is broken.
 #![cfg(target_os = "linux")]
 
-use super::dump::raise;
 use crate::support;
 use highwater::{Arena, Growth, Headroom, ReportFormat, oom};
 use serde_json::Value;

@@ -3,14 +3,11 @@
 use super::refused::{SIZE, Vector, assert_numbers, panic_of};
 use crate::body;
 use crate::support;
-use body::{Counted, Hint, Lying, Paged, Unit, begin, living};
-use highwater::oom::Injection;
+use body::{Counted, Paged, Unit, begin, living};
 use highwater::{
-    AppendVec, Builder, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, Region, SharedVec,
+    AppendVec, Cause, GrowVec, SharedVec,
 };
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::oom::text_of;
 
 #[test]
 fn a_greatest_length_is_exact() {

@@ -3,10 +3,9 @@
 
 use crate::body;
 use crate::support;
-use body::{Counted, Hint, Lying, Paged, Unit, begin, living};
+use body::{Counted, Hint, Lying, begin, living};
 use highwater::oom::Injection;
 use highwater::{AppendVec, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, Region, SharedVec};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::oom::text_of;
 

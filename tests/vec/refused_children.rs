@@ -4,7 +4,7 @@
 
 use crate::support;
 use highwater::oom::{self, Answer, Injection, Response};
-use highwater::{AppendVec, Builder, Cause, Engine, GrowVec, Growth, OutOfMemory, SharedVec};
+use highwater::{AppendVec, Cause, Engine, GrowVec, Growth, OutOfMemory, SharedVec};
 use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
