@@ -4,9 +4,9 @@
 use crate::support;
 use highwater::guard::Event;
 use highwater::{Arena, GuardPolicy};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::Arc;
 use support::guards::mechanisms;
 
 #[test]

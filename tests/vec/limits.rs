@@ -4,9 +4,7 @@ use super::refused::{SIZE, Vector, assert_numbers, panic_of};
 use crate::body;
 use crate::support;
 use body::{Counted, Paged, Unit, begin, living};
-use highwater::{
-    AppendVec, Cause, GrowVec, SharedVec,
-};
+use highwater::{AppendVec, Cause, GrowVec, SharedVec};
 use std::io::Write;
 
 #[test]
