@@ -136,6 +136,7 @@ impl<T: FromRegion> Builder<T> {
     }
 
     /// What is not a policy of the region itself: see [`FromRegion::Extra`].
+    #[cfg(any(feature = "debug-arena", feature = "heap"))]
     pub(crate) fn extra(mut self, extra: T::Extra) -> Self {
         self.extra = extra;
         self
@@ -197,6 +198,7 @@ impl<T: FromRegion> Builder<T> {
 #[doc(hidden)]
 pub struct BuildInputs<'a, X> {
     pub(crate) guard: &'a GuardPolicy,
+    #[cfg(feature = "vec")]
     pub(crate) response: &'a Response,
     pub(crate) extra: X,
 }
@@ -284,6 +286,12 @@ impl<T: FromRegion> Builder<T> {
         let region = options.make()?;
         admission::set_injection(&region.control().injected, self.injection);
         region.control().response.store(self.response.to_word(), Release);
-        T::from_region(region, BuildInputs { guard: &guard, response: &self.response, extra: self.extra })
+        let inputs = BuildInputs {
+            guard: &guard,
+            #[cfg(feature = "vec")]
+            response: &self.response,
+            extra: self.extra,
+        };
+        T::from_region(region, inputs)
     }
 }

@@ -13,6 +13,10 @@ pub mod fault;
 #[cfg(highwater_fault)]
 mod foreign_fault;
 mod grow;
+#[cfg_attr(
+    not(any(highwater_fault, feature = "debug-arena")),
+    allow(dead_code, unused_imports, reason = "such a build has no violations")
+)]
 pub mod guard;
 #[cfg(any(doc, doctest))]
 pub mod guide;
@@ -27,7 +31,15 @@ pub mod internal;
 )]
 mod math;
 mod policy;
+#[cfg_attr(
+    not(any(highwater_fault, feature = "debug-arena")),
+    allow(dead_code, unused_imports, reason = "such a build has no violations")
+)]
 mod region;
+#[cfg_attr(
+    not(any(highwater_fault, feature = "debug-arena")),
+    allow(dead_code, unused_imports, reason = "such a build has no violations")
+)]
 mod report;
 pub mod stats;
 #[cfg_attr(
@@ -35,6 +47,7 @@ pub mod stats;
     allow(dead_code, unused_imports, reason = "`internal` hands out more of it")
 )]
 mod sys;
+#[cfg(feature = "vec")]
 mod vec;
 
 /// Running out of memory: limits, causes, errors, what follows a refusal, and reports.
@@ -57,4 +70,5 @@ pub use policy::{
 };
 pub use region::{BuildError, GuardError, Monitor, Region, committed_of};
 pub use stats::{GrowthEvent, Stats};
+#[cfg(feature = "vec")]
 pub use vec::{AppendVec, Drain, GrowVec, IntoIter, SharedVec};

@@ -97,6 +97,7 @@ impl OutOfMemory {
     }
 
     /// The same error, of something that was to be made.
+    #[cfg(feature = "vec")]
     pub(crate) fn of_new(self, role: Role) -> Self {
         OutOfMemory { subject: Subject::new(self.region(), role), ..self }
     }

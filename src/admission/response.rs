@@ -1,6 +1,7 @@
 //! What follows when a commit is refused inside a fault, where nothing can be returned to the write that needs it.
 
 use super::OutOfMemory;
+#[cfg(feature = "vec")]
 use crate::fallible::{self, Exhausted};
 use core::fmt;
 use std::path::PathBuf;
@@ -80,6 +81,7 @@ impl Response {
     }
 
     /// A copy.
+    #[cfg(feature = "vec")]
     pub(crate) fn try_clone(&self) -> Result<Self, Exhausted> {
         Ok(match self {
             Response::Abort => Response::Abort,

@@ -6,11 +6,11 @@ use super::checkpoint::Checkpoint;
 use super::cursor::Cursor;
 use super::scope::Scope;
 use super::source::{Fallible, Panicking};
-use super::watch::unbroken;
-use crate::admission::{AllocOrInitError, OutOfMemory, Response};
+use super::watch::{WatchOptions, open_watched};
+#[cfg(feature = "vec")]
+use crate::admission::Response;
+use crate::admission::{AllocOrInitError, OutOfMemory};
 use crate::builder::{BuildInputs, Builder, FromRegion};
-use crate::fallible::{self, Exhausted};
-use crate::guard::{Event, EventSink, Ledger};
 use crate::policy::GuardPolicy;
 use crate::region::{BuildError, GuardError, Monitor, Region, Role};
 use crate::stats::Stats;
@@ -21,7 +21,6 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
-use std::io::Write;
 
 /// A bump allocator over a reserved range that commits memory as it is touched.
 ///
@@ -54,37 +53,6 @@ pub struct Arena<const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
     cursor: Cursor<MIN_ALIGN, CHECKED>,
     region: Region,
 }
-
-/// The arena for finding bugs: the same calls, limits, figures and errors as [`Arena`], and a guard behind every
-/// allocation.
-///
-/// Each allocation has pages of its own and ends where they end; the page behind it is inaccessible. What a reset,
-/// a rewind or the end of a scope gives up becomes inaccessible (at the parent's next operation), and its addresses
-/// stay so for a number of generations ([`GuardPolicy::generations`]). A touch of either is reported with the
-/// allocation that it belongs to, who made it, and the instruction; see [`guard`](crate::guard). The bytes of its
-/// pages that an allocation does not have are filled with a pattern, which is verified when it is given up.
-///
-/// Blocks are not contiguous, `reset` continues at fresh addresses, and a block that is resized moves. Everything is
-/// committed when it is allocated: nothing grows by fault. It takes a page of memory and a system call or two per
-/// allocation. Where memory cannot be protected (`portable` builds) it is an ordinary arena.
-///
-/// It is made by `default`, [`with_min_align`](Arena::with_min_align) or
-/// [`Arena::builder().checked()`](Builder::checked); `new` is [`Arena`]'s alone.
-///
-/// ```
-/// use highwater::{Arena, DebugArena};
-///
-/// let mut arena = DebugArena::default();
-/// let (first, second) = (arena.alloc(1u64) as *const u64, arena.alloc(2u64) as *const u64);
-/// # if cfg!(all(target_os = "linux", not(highwater_portable))) {
-/// assert_ne!(first.addr() + 8, second.addr());
-/// # }
-/// arena.reset(); // from here on, following `first` is reported
-///
-/// let logged = Arena::builder().name("lexer").checked().log(true).build();
-/// logged.alloc_str("told on standard error");
-/// ```
-pub type DebugArena = Arena<8, true>;
 
 // SAFETY: the cursor and the region belong to whoever has the arena; no part of them belongs to a thread.
 // References into the arena keep it borrowed, and so where it is.
@@ -213,16 +181,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     /// assert_eq!(arena.committed_bytes(), 1 << 20);
     /// ```
     pub fn trim(&mut self, keep: usize) -> usize {
-        let in_use = if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            self.cursor.give_up_ended();
-            Ledger::of(self.region.control()).map_or(0, Ledger::live_end)
-        } else {
-            self.cursor.used()
-        };
-        let keep = keep.max(in_use);
-        // SAFETY: what is past the position was never handed out, or is given up, and we have the arena to
-        // ourselves.
-        let given_back = unsafe { self.region.trim(keep) };
+        let watched = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
+        let in_use = if watched { self.cursor.live_end_watched() } else { self.cursor.used() };
+        // SAFETY: no live block has a byte at or after `in_use`, and `&mut self` rules out other users of the arena.
+        let given_back = unsafe { self.region.trim(keep.max(in_use)) };
         self.cursor.refresh_limit();
         given_back
     }
@@ -241,30 +203,16 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     /// # Ok::<(), highwater::GuardError>(())
     /// ```
     pub fn guard_at(&mut self, range: Range<usize>) -> Result<(), GuardError> {
-        let ledger = if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            self.cursor.give_up_ended();
-            Ledger::of(self.region.control())
+        if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
+            self.cursor.guard_at_watched(&mut self.region, range)?;
         } else {
-            None
-        };
-        let used = self.cursor.used();
-        let is_free = match ledger {
-            Some(ledger) => range.is_empty() || ledger.is_free(&range),
-            None => range.start >= used,
-        };
-        if !is_free {
-            return Err(GuardError::InUse { guard: range, used });
+            let used = self.cursor.used();
+            if range.start < used {
+                return Err(GuardError::InUse { guard: range, used });
+            }
+            // SAFETY: no block has a byte at or after `used`, and `&mut self` rules out other users of the arena.
+            unsafe { self.region.guard_at(range) }?;
         }
-        if let Some(ledger) = ledger {
-            ledger.make_room(range.end)?;
-        }
-        // SAFETY: nothing was handed out there, or was given up, and we have the arena to ourselves.
-        let placed = unsafe { self.region.guard_at(range.clone()) };
-        // It is on the region's list also when the system refused to close it at once.
-        if let (Ok(()) | Err(GuardError::Refused(_)), Some(ledger)) = (&placed, ledger) {
-            ledger.reserve(range);
-        }
-        placed?;
         self.cursor.refresh_limit();
         Ok(())
     }
@@ -353,56 +301,16 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECK
     pub fn min_align<const OTHER: usize>(self) -> Builder<Arena<OTHER, CHECKED>> {
         self.retarget()
     }
-
-    /// A [`DebugArena`] with this minimum alignment.
-    pub fn checked(self) -> Builder<Arena<MIN_ALIGN, true>> {
-        self.retarget()
-    }
-}
-
-impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
-    /// Whether to write a line to standard error for every allocation, growth and reset.
-    pub fn log(self, log: bool) -> Self {
-        // A standard error that is closed or full is no reason to fail.
-        let to_stderr = |event: &Event<'_>| _ = writeln!(std::io::stderr(), "highwater: {event}");
-        if log { self.log_to(to_stderr) } else { self.extra(None) }
-    }
-
-    /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
-    /// any signal. It must not use the arena that it is told of, where every call panics. A panic of its own ends
-    /// with its message, whatever it threw; the arena goes on.
-    ///
-    /// ```
-    /// use highwater::Arena;
-    /// use highwater::guard::EventKind;
-    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    ///
-    /// static BYTES: AtomicUsize = AtomicUsize::new(0);
-    /// let builder = Arena::builder().checked().log_to(|event| {
-    ///     if let EventKind::Allocated { size, .. } = event.what {
-    ///         BYTES.fetch_add(size, Relaxed);
-    ///     }
-    /// });
-    /// let arena = builder.build();
-    /// arena.alloc([0u8; 100]);
-    /// # if !cfg!(highwater_portable) {
-    /// assert_eq!(BYTES.load(Relaxed), 100);
-    /// # }
-    /// ```
-    pub fn log_to(self, sink: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.extra(Some(fallible::boxed(sink).map(|sink| sink as EventSink)))
-    }
 }
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> FromRegion for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
     const ROLE: Role = Role::Arena;
-    /// Where events go, if there was memory for that.
-    type Extra = Option<Result<EventSink, Exhausted>>;
+    type Extra = WatchOptions;
 
     fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            Ledger::open(&region, inputs.guard, inputs.extra.transpose()?)?;
+            open_watched(&region, inputs.guard, inputs.extra)?;
         }
         Ok(Arena { cursor: Cursor::over(&region), region })
     }
@@ -417,8 +325,12 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// For a [`DebugArena`], when the system has no address space for its records.
     fn from(region: Region) -> Self {
         region.control().set_role(Role::Arena);
-        let (guard, response) = (GuardPolicy::default(), Response::Abort);
-        let inputs = BuildInputs { guard: &guard, response: &response, extra: None };
+        let inputs = BuildInputs {
+            guard: &GuardPolicy::default(),
+            #[cfg(feature = "vec")]
+            response: &Response::Abort,
+            extra: WatchOptions::default(),
+        };
         match Self::from_region(region, inputs) {
             Ok(arena) => arena,
             Err(error) => panic!("highwater: {error}"),
@@ -429,10 +341,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Drop for Arena<MIN_ALIGN, CHECKED> {
     fn drop(&mut self) {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            self.cursor.give_up_ended();
-            // SAFETY: the arena is gone, and with it every scope.
-            let closed = unsafe { Ledger::close(self.region.control()) };
-            unbroken(self.region.control(), closed);
+            // SAFETY: the arena is being dropped, and every scope borrows it.
+            unsafe { self.cursor.close_watched() };
         }
     }
 }

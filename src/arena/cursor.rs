@@ -43,7 +43,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 
     /// Whether allocations are placed by a ledger; see `watch`.
-    pub(super) const WATCHED: bool = CHECKED && sys::HAS_PROTECTION;
+    pub(super) const WATCHED: bool = {
+        assert!(!CHECKED || cfg!(feature = "debug-arena"), "a checked arena needs the feature `debug-arena`");
+        CHECKED && sys::HAS_PROTECTION
+    };
 
     /// A cursor that goes on where this one stands, and leaves what is below alone.
     #[inline(always)]
@@ -77,6 +80,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 
     /// Moves the position alone: what lies past it is given up later, or was given up before.
+    #[cfg(feature = "debug-arena")]
     pub(super) fn set_position_only(&self, position: *mut u8) {
         self.position.set(position);
     }

@@ -59,7 +59,7 @@ impl<'s, const MIN_ALIGN: usize> LocalArena<'s, MIN_ALIGN> {
     }
 
     #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
-    pub(super) fn cursor(&self) -> &LocalCursor<'s, MIN_ALIGN> {
+    pub(in crate::arena) fn cursor(&self) -> &LocalCursor<'s, MIN_ALIGN> {
         &self.cursor
     }
 

@@ -7,7 +7,8 @@ mod calls;
 #[macro_use]
 mod figures;
 
-/// The atomics of this room, in one place so that the shared arena's counter also runs under loom.
+/// The atomics of the shared arena's counter, in one place so that the same file runs under loom.
+#[cfg(feature = "shared")]
 mod atomic {
     pub(super) use core::sync::atomic::{AtomicUsize, Ordering};
 }
@@ -19,35 +20,53 @@ mod body;
 mod boxed;
 mod brand;
 mod checkpoint;
+#[cfg(feature = "shared")]
 #[macro_use]
 mod conflict;
+#[cfg(feature = "shared")]
 mod counter;
 mod cursor;
 mod cursor_region;
+#[cfg(feature = "debug-arena")]
+mod debug;
 mod frame;
 mod grower;
 mod handle;
+#[cfg(feature = "shared")]
 mod local;
+#[cfg(feature = "shared")]
 mod pool;
 mod scope;
+#[cfg(feature = "shared")]
 mod scratch;
+#[cfg(feature = "shared")]
 mod shared;
+#[cfg(feature = "shared")]
 mod shared_cursor;
 mod source;
+#[cfg(feature = "shared")]
 mod warm;
+#[cfg_attr(not(feature = "debug-arena"), path = "unwatched.rs")]
 mod watch;
 
-pub use arena_type::{Arena, DebugArena};
+pub use arena_type::Arena;
 pub use boxed::ArenaBox;
 pub use brand::Branded;
 pub use checkpoint::Checkpoint;
+#[cfg(feature = "shared")]
 pub use conflict::Conflict;
 #[doc(hidden)] // for the C library, and no part of the contract
 pub use cursor_region::CursorRegion;
+#[cfg(feature = "debug-arena")]
+pub use debug::DebugArena;
 pub use frame::Frame;
 pub use handle::{Handle, Rel, SliceHandle, StrHandle};
+#[cfg(feature = "shared")]
 pub use local::LocalArena;
+#[cfg(feature = "shared")]
 pub use pool::{ArenaPool, PoolBuilder, PooledArena};
 pub use scope::Scope;
+#[cfg(feature = "shared")]
 pub use scratch::{Scratch, scratch};
+#[cfg(feature = "shared")]
 pub use shared::SharedArena;

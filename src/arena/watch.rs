@@ -6,11 +6,14 @@
 use super::cursor::{Cursor, check_error};
 use super::source::{CallSite, panic_with};
 use crate::admission::{OutOfMemory, Refusal, RefusedRequest, explain};
+use crate::fallible::Exhausted;
 use crate::grow::{GrowReason, grow};
-use crate::guard::{Corruption, EventKind, Ledger, PlacementRequest};
+use crate::guard::{Corruption, EventKind, EventSink, Ledger, PlacementRequest};
 use crate::math::bump::bump_up;
-use crate::region::ControlBlock;
+use crate::policy::GuardPolicy;
+use crate::region::{BuildError, ControlBlock, GuardError, Region};
 use crate::report;
+use core::ops::Range;
 use core::panic::Location;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -23,10 +26,48 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         ledger
     }
 
+    /// Where live blocks end, guards included, in bytes from the region's first one.
+    pub(super) fn live_end_watched(&self) -> usize {
+        self.give_up_ended();
+        self.ledger().live_end()
+    }
+
+    /// Places a guard over a range that no block has or had of late.
+    pub(super) fn guard_at_watched(
+        &self,
+        region: &mut Region,
+        range: Range<usize>,
+    ) -> Result<(), GuardError> {
+        self.give_up_ended();
+        let ledger = self.ledger();
+        if !range.is_empty() && !ledger.is_free(&range) {
+            return Err(GuardError::InUse { guard: range, used: self.used() });
+        }
+        ledger.make_room(range.end)?;
+        // SAFETY: the ledger has no block in the range, live or given up, and `region` is borrowed mutably.
+        let placed = unsafe { region.guard_at(range.clone()) };
+        // It is on the region's list also when the system refused to close it at once.
+        if let Ok(()) | Err(GuardError::Refused(_)) = &placed {
+            ledger.reserve(range);
+        }
+        placed
+    }
+
+    /// Ends the ledger, after a last look at the bytes around live blocks.
+    ///
+    /// # Safety
+    /// The arena is being dropped, and no scope of it is left.
+    pub(super) unsafe fn close_watched(&self) {
+        self.give_up_ended();
+        // SAFETY: nothing else holds the ledger: required by this function's contract.
+        let closed = unsafe { Ledger::close(self.control()) };
+        or_report(self.control(), closed);
+    }
+
     /// Gives up what was allocated past the position: by a scope that has ended, or before a rewind.
     pub(super) fn give_up_ended(&self) {
         let (ledger, used) = (self.ledger(), self.used());
-        let allocations = unbroken(self.control(), ledger.rewind(used));
+        let allocations = or_report(self.control(), ledger.rewind(used));
         if allocations > 0 && ledger.is_told() {
             let what =
                 if used == 0 { EventKind::Reset { allocations } } else { EventKind::Rewound { allocations } };
@@ -150,7 +191,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         // SAFETY: both blocks are live, as long as that, and two.
         unsafe { place.copy_from_nonoverlapping(start, old.min(new)) };
         let ledger = self.ledger();
-        unbroken(self.control(), ledger.forget_moved(last.offset, old));
+        or_report(self.control(), ledger.forget_moved(last.offset, old));
         self.set_position_only(from.with_addr(block.end));
         if let (true, Some((moved, _))) = (ledger.is_told(), ledger.last()) {
             let (address, ordinal) = (place.addr(), moved.ordinal);
@@ -174,7 +215,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             self.ledger()
                 .shrink(offset, old, new)
                 .into_iter()
-                .for_each(|shrunk| unbroken(self.control(), shrunk));
+                .for_each(|shrunk| or_report(self.control(), shrunk));
         }
     }
 
@@ -202,7 +243,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let before = self.before_last(start, size);
         let freed = self.own("freed", start, size).and_then(|offset| self.ledger().free(offset, size));
         let Some(freed) = freed else { return };
-        let freed = unbroken(self.control(), freed);
+        let freed = or_report(self.control(), freed);
         if let Some(before) = before {
             let from = self.control().base().wrapping_add(before);
             let block = bump_up(from.addr(), size, freed.align, MIN_ALIGN);
@@ -215,15 +256,27 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 }
 
+/// Where the events of a checked arena go, if there was memory for that.
+pub(super) type WatchOptions = Option<Result<EventSink, Exhausted>>;
+
+/// Makes a region a checked arena's.
+pub(super) fn open_watched(
+    region: &Region,
+    guard: &GuardPolicy,
+    options: WatchOptions,
+) -> Result<(), BuildError> {
+    Ledger::open(region, guard, options.transpose()?)
+}
+
 /// The ledger of a checked arena, which lives as long as that.
 fn ledger_of(control: &'static ControlBlock) -> &'static Ledger {
     Ledger::of(control).expect("a checked arena has a ledger")
 }
 
 /// What was found, or a report and the end where bytes around an allocation were overwritten.
-pub(super) fn unbroken<T>(control: &ControlBlock, found: Result<T, Corruption>) -> T {
+fn or_report<T>(control: &ControlBlock, found: Result<T, Corruption>) -> T {
     match found {
         Ok(found) => found,
-        Err(broken) => report::broken(control, &broken),
+        Err(corruption) => report::corrupted(control, &corruption),
     }
 }

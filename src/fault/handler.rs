@@ -10,7 +10,7 @@ use super::repeat::LastFaults;
 use super::{context, pass};
 use crate::admission::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::grow::{GrowReason, grow};
-use crate::guard::{FaultInfo, FaultVerdict, Ledger, PageState, RegionView, judge};
+use crate::guard::{self, FaultInfo, FaultVerdict, PageState, RegionView, judge};
 use crate::math::step;
 use crate::region::{self, ControlBlock};
 use crate::{report, sys};
@@ -119,8 +119,8 @@ fn place_of(control: &ControlBlock, address: usize) -> PageState {
     if offset >= control.reserved() {
         return PageState::Plain;
     }
-    if let Some(ledger) = Ledger::of(control) {
-        return ledger.look(offset).0;
+    if let Some((state, _)) = guard::look(control, offset) {
+        return state;
     }
     if control.guard_over(offset).is_some() { PageState::Guarded } else { PageState::Plain }
 }

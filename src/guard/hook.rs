@@ -39,6 +39,7 @@ pub unsafe fn set_hook(hook: Option<ViolationHook>) -> Option<ViolationHook> {
 }
 
 /// The function, if there is one. Signal-safe.
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 pub(crate) fn hook() -> Option<ViolationHook> {
     hook_at(HOOK.load(Acquire))
 }

@@ -5,6 +5,7 @@
 pub type Kind = super::ViolationKind;
 
 /// The former name of [`EventKind`](super::EventKind).
+#[cfg(feature = "debug-arena")]
 #[deprecated(since = "0.1.0", note = "the name is `EventKind`")]
 pub type What = super::EventKind;
 

@@ -6,7 +6,9 @@
 
 use super::control::ControlBlock;
 use crate::sys::{self, Errno};
+#[cfg(feature = "debug-arena")]
 use core::ffi::CStr;
+#[cfg(feature = "debug-arena")]
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -144,6 +146,7 @@ impl ControlBlock {
     }
 
     /// Makes a committed range of a checked arena's region accessible.
+    #[cfg(feature = "debug-arena")]
     pub(crate) fn unprotect(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.frontier.get(), "a committed range");
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
@@ -188,6 +191,7 @@ impl ControlBlock {
     /// different mappings, which the kernel does not join again when their protection becomes the same; a range that is
     /// mapped over is one mapping. Locked memory is only protected: mapped over it would not be locked any more, or mapping
     /// it could be refused.
+    #[cfg(feature = "debug-arena")]
     pub(crate) fn protect_by_remap(&self, from: usize, to: usize, name: &CStr) -> Result<(), Errno> {
         let is_anonymous = !self.is_in_file();
         let Some(start) = NonNull::new(self.base().wrapping_add(from)).filter(|_| is_anonymous) else {
@@ -208,6 +212,7 @@ impl ControlBlock {
     }
 
     /// Gives the memory of a range back to the system; its access stays as it is. Nothing refers to its contents.
+    #[cfg(feature = "debug-arena")]
     pub(crate) fn purge(&self, from: usize, to: usize) {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
         // SAFETY: the range lies in the mapping of a live region, and nothing refers to its contents.

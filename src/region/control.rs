@@ -393,6 +393,7 @@ impl ControlBlock {
     }
 
     /// Whether guards inside the region are marks in the page table.
+    #[cfg(feature = "debug-arena")]
     pub(crate) fn guards_by_advice(&self) -> bool {
         self.policy.guards_by_advice()
     }

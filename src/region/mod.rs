@@ -38,7 +38,9 @@ pub(crate) use frontier::FrontierAdvance;
 pub use guard_error::GuardError;
 pub(crate) use injection::{InjectionRule, InjectionWords};
 pub use monitor::{Monitor, committed_of};
-pub(crate) use name::{NAME_BYTES, NameInMaps, RegionName, text_of};
+#[cfg(feature = "debug-arena")]
+pub(crate) use name::NameInMaps;
+pub(crate) use name::{NAME_BYTES, RegionName, text_of};
 pub(crate) use options::{BackingSource, RegionOptions};
 pub(crate) use pool::{committed_untouched, live as live_control_blocks};
 pub use region_type::Region;

@@ -3,7 +3,9 @@
 use super::control::ControlBlock;
 use super::mapping::Mapping;
 use super::monitor::Monitor;
-use super::name::{NAME_BYTES, NameInMaps};
+use super::name::NAME_BYTES;
+#[cfg(feature = "debug-arena")]
+use super::name::NameInMaps;
 use super::{pool, registry, space};
 use crate::policy::Growth;
 use crate::stats::Stats;
@@ -65,6 +67,7 @@ impl Region {
     }
 
     /// The region's name in the maps file.
+    #[cfg(feature = "debug-arena")]
     pub(crate) fn name_in_maps(&self) -> NameInMaps {
         self.mapping.name.in_maps()
     }

@@ -1,6 +1,7 @@
 //! How a process ends: in a function named after the reason, so that stack traces are told apart by it.
 
 use crate::admission::Cause;
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 use crate::guard::ViolationKind;
 
 /// A function per reason, none of them inlined or merged.
@@ -16,6 +17,7 @@ macro_rules! ends {
     )+};
 }
 
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 ends!(
     highwater_guard_overflow,
     highwater_guard_underflow,
@@ -27,6 +29,7 @@ ends!(
     highwater_guard_placed_guard,
 );
 
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 pub(super) fn violated(kind: ViolationKind) -> ! {
     match kind {
         ViolationKind::Overflow => highwater_guard_overflow(),

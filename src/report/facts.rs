@@ -1,14 +1,16 @@
 //! Gathering what a violation's report says. Signal-safe.
 
 use crate::admission;
-use crate::guard::{Access, Corruption, IMAGE_BYTES, Ledger, Violation, ViolationKind};
+#[cfg(feature = "debug-arena")]
+use crate::guard::Corruption;
+use crate::guard::{self, Access, IMAGE_BYTES, Violation, ViolationKind};
 use crate::region::{ControlBlock, NAME_BYTES, Role};
 use crate::sys::{self, TryLock, TryLockGuard, try_lock_any};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Where violations are put together, as many at once as threads are likely to report: a handler's stack has little room
 /// for one, and none for copies.
-static DESKS: [TryLock<Violation>; 4] = [const {
+static VIOLATIONS: [TryLock<Violation>; 4] = [const {
     TryLock::new(Violation {
         kind: ViolationKind::Unallocated,
         access: Access::Unknown,
@@ -32,9 +34,9 @@ static DESKS: [TryLock<Violation>; 4] = [const {
     })
 }; 4];
 
-/// A violation to put together; `None` when all desks are taken: nobody waits.
-pub(super) fn desk() -> Option<TryLockGuard<'static, Violation>> {
-    try_lock_any(&DESKS)
+/// A violation to put together; `None` when all are in use: a signal handler does not wait.
+pub(super) fn violation_buffer() -> Option<TryLockGuard<'static, Violation>> {
+    try_lock_any(&VIOLATIONS)
 }
 
 /// Everything but the image, which takes longest to find.
@@ -47,17 +49,16 @@ pub(super) fn of_fault(
     pc: Option<usize>,
 ) {
     let offset = address.wrapping_sub(control.base().addr());
-    let ledger = Ledger::of(control);
     let allocation = match kind {
         ViolationKind::BeforeHead | ViolationKind::EndOfReservation | ViolationKind::Unallocated => None,
-        _ => ledger.and_then(|ledger| ledger.look(offset).1),
+        _ => guard::look(control, offset).and_then(|(_, allocation)| allocation),
     };
-    let guard = if kind == ViolationKind::PlacedGuard { control.guard_over(offset) } else { None };
+    let placed = if kind == ViolationKind::PlacedGuard { control.guard_over(offset) } else { None };
     // The first byte past these counts as 1.
     let from = match kind {
         ViolationKind::EndOfReservation => control.reserved(),
         ViolationKind::BeyondReach => control.frontier.get(),
-        ViolationKind::PlacedGuard => guard.as_ref().map_or(offset, |guard| guard.start),
+        ViolationKind::PlacedGuard => placed.as_ref().map_or(offset, |guard| guard.start),
         ViolationKind::UseAfterReset => allocation.map_or(0, |given_up| given_up.offset),
         _ => allocation.map_or(0, |left| left.offset.wrapping_add(left.size)),
     };
@@ -72,20 +73,21 @@ pub(super) fn of_fault(
     control.name(&mut to.name);
     to.role = control.role();
     (to.reserved, to.committed) = (control.requested_reserve(), control.frontier.get());
-    (to.reach, to.guard) = (control.reach.load(Relaxed), guard);
-    (to.allocation, to.generation) = (allocation, ledger.map(Ledger::generation));
+    (to.reach, to.guard) = (control.reach.load(Relaxed), placed);
+    (to.allocation, to.generation) = (allocation, guard::generation(control));
     (to.thread, to.thread_name) = (sys::thread_id(), sys::thread_name());
     (to.image, to.image_offset) = ([0; IMAGE_BYTES], 0);
 }
 
 /// Bytes around an allocation that were found overwritten when it was given up.
-pub(super) fn of_broken(to: &mut Violation, control: &ControlBlock, broken: &Corruption) {
-    let address = control.base().addr().wrapping_add(broken.offset);
-    let allocation = broken.allocation;
-    of_fault(to, control, broken.kind, Access::Unknown, address, None);
-    to.distance = match broken.kind {
-        ViolationKind::Underflow => allocation.offset.wrapping_sub(broken.offset),
-        _ => broken.offset.wrapping_sub(allocation.offset.wrapping_add(allocation.size)).wrapping_add(1),
+#[cfg(feature = "debug-arena")]
+pub(super) fn of_corruption(to: &mut Violation, control: &ControlBlock, corruption: &Corruption) {
+    let address = control.base().addr().wrapping_add(corruption.offset);
+    let allocation = corruption.allocation;
+    of_fault(to, control, corruption.kind, Access::Unknown, address, None);
+    to.distance = match corruption.kind {
+        ViolationKind::Underflow => allocation.offset.wrapping_sub(corruption.offset),
+        _ => corruption.offset.wrapping_sub(allocation.offset.wrapping_add(allocation.size)).wrapping_add(1),
     };
     to.allocation = Some(allocation);
 }

@@ -1,26 +1,29 @@
-//! Saying it: the one place that turns figures into words, inside the signal and outside.
+//! Reports: figures become text or JSON here, inside the signal handler and outside.
 
 mod advice;
 mod ends;
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 mod facts;
 mod memory;
 mod out;
 mod sink;
 mod text;
 mod violation;
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
+mod violations;
 
-#[cfg(highwater_fault)]
-use crate::guard::ViolationKind;
-use crate::guard::{Corruption, Violation, hook};
-use crate::policy::{OnViolation, ReportFormat};
-use crate::region::{ControlBlock, Monitor, NAME_BYTES};
+use crate::policy::ReportFormat;
+use crate::region::{Monitor, NAME_BYTES};
 use crate::sys;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 pub use memory::Report;
 pub(crate) use sink::line;
 pub use text::Bytes;
-use violation::{ViolationDetails, ViolationJson};
+#[cfg(feature = "debug-arena")]
+pub(crate) use violations::corrupted;
+#[cfg(highwater_fault)]
+pub(crate) use violations::violated;
 
 /// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.
 #[cold]
@@ -73,83 +76,24 @@ pub unsafe fn report_to_sink(sink: Option<fn(&[u8])>) {
 }
 
 /// The thread that writes a report at this moment, 0 for none.
-static TELLING: AtomicU32 = AtomicU32::new(0);
+static REPORTING: AtomicU32 = AtomicU32::new(0);
 
 /// Begins a report; false if this thread is in the middle of one: a fault of the report itself, or of a hook. What
 /// is out is out.
 fn enter() -> bool {
     let thread = sys::thread_id();
-    if TELLING.load(Relaxed) == thread {
+    if REPORTING.load(Relaxed) == thread {
         return false;
     }
     // Another thread may be at it; then this one goes without the mark.
-    let _ = TELLING.compare_exchange(0, thread, Relaxed, Relaxed);
+    let _ = REPORTING.compare_exchange(0, thread, Relaxed, Relaxed);
     true
 }
 
 /// Ends a report that the process survives.
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 fn leave() {
-    let _ = TELLING.compare_exchange(sys::thread_id(), 0, Relaxed, Relaxed);
-}
-
-/// The report of a fault that is a violation, and the end if that was chosen; otherwise the fault is somebody
-/// else's now. Signal-safe.
-#[cfg(highwater_fault)]
-#[cold]
-#[inline(never)]
-pub(crate) fn violated(
-    control: &ControlBlock,
-    kind: ViolationKind,
-    access: crate::guard::Access,
-    address: usize,
-    pc: usize,
-) {
-    let response = control.on_violation();
-    sys::on_large_stack(|| {
-        tell(control.format(), response, |facts| {
-            facts::of_fault(facts, control, kind, access, address, Some(pc))
-        });
-    });
-    if response == OnViolation::Abort {
-        ends::violated(kind);
-    }
-}
-
-/// The report of bytes around an allocation that were found overwritten, and the end: the instruction that did
-/// it is long gone.
-#[cold]
-#[inline(never)]
-pub(crate) fn broken(control: &ControlBlock, broken: &Corruption) -> ! {
-    tell(control.format(), OnViolation::Abort, |facts| facts::of_broken(facts, control, broken));
-    ends::violated(broken.kind)
-}
-
-fn tell(format: ReportFormat, response: OnViolation, gather: impl FnOnce(&mut Violation)) {
-    if !enter() {
-        return;
-    }
-    let Some(mut facts) = facts::desk() else {
-        line(format_args!("highwater: a violation, while four others are being reported"));
-        return leave();
-    };
-    let violation: &mut Violation = &mut facts;
-    gather(violation);
-    match format {
-        ReportFormat::Text => {
-            // Alone, before anything else that may go wrong.
-            line(format_args!("highwater: {violation}"));
-            facts::find_image(violation);
-            line(format_args!("{}", ViolationDetails(violation, response)));
-        }
-        ReportFormat::Json => {
-            facts::find_image(violation);
-            line(format_args!("{}", ViolationJson(violation)));
-        }
-    }
-    if let Some(hook) = hook() {
-        hook(violation);
-    }
-    leave();
+    let _ = REPORTING.compare_exchange(sys::thread_id(), 0, Relaxed, Relaxed);
 }
 
 /// How the process stands: one line for every live region, then all that a report says. Signal-safe.

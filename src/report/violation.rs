@@ -1,8 +1,12 @@
 //! The words of a violation, for people and as JSON, and of what a checked arena tells.
 
 use super::text::{Bytes, JsonEscaped, RegionLabel};
-use crate::guard::{Access, Allocation, Event, EventKind, Violation, ViolationKind};
+use crate::guard::{Access, Allocation, Violation, ViolationKind};
+#[cfg(feature = "debug-arena")]
+use crate::guard::{Event, EventKind};
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 use crate::policy::OnViolation;
+#[cfg(feature = "debug-arena")]
 use crate::region::Role;
 use core::fmt;
 
@@ -86,8 +90,10 @@ impl fmt::Display for Violation {
 }
 
 /// What stands below the first line.
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 pub(super) struct ViolationDetails<'a>(pub(super) &'a Violation, pub(super) OnViolation);
 
+#[cfg(any(highwater_fault, feature = "debug-arena"))]
 impl fmt::Display for ViolationDetails<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ViolationDetails(violation, response) = self;
@@ -206,6 +212,7 @@ impl Violation {
 }
 
 /// One line.
+#[cfg(feature = "debug-arena")]
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", RegionLabel(Role::Arena, self.arena, self.region))?;

@@ -1,20 +1,17 @@
 //! The `Allocator` traits: collections over an arena or a scope.
 //!
 //! The trait has two homes, the crate `allocator-api2` for stable compilers and the standard library's
-//! unstable one. What they do is written once, as functions over a [`BlockAllocator`]; a macro names the homes.
+//! unstable one. What they do is written once, as functions over a [`ResizableSource`]; a macro names the homes.
 //!
 //! Only the last block of the very cursor that is asked is grown, shrunk or freed in place. A block below the
 //! cursor's start belongs to an ancestor, whose position does not move while a child lives: to move the
 //! child's position into it would hand out bytes that are in use. Such a block is copied or left alone, like
 //! every block that is not the last.
 
-use super::arena_type::Arena;
-use super::cursor::Cursor;
-use super::local::{LocalArena, LocalCursor};
-use super::scope::Scope;
-use super::shared::SharedArena;
-use super::shared_cursor::SharedCursor;
-use super::source::{BlockSource, ErrorMode, Fallible, here};
+use crate::arena::arena_type::Arena;
+use crate::arena::cursor::Cursor;
+use crate::arena::scope::Scope;
+use crate::arena::source::{BlockSource, ErrorMode, Fallible, here};
 use crate::math::page::align_up;
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -23,7 +20,7 @@ use core::ptr::NonNull;
 type AllocatedBlock = Option<NonNull<[u8]>>;
 
 /// A place whose blocks are given up one by one.
-trait BlockAllocator: BlockSource + Sized {
+trait ResizableSource: BlockSource + Sized {
     /// Lets the last block end after `new` of its `old` bytes; whether it was the last. It cannot fail otherwise.
     fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool;
 
@@ -50,7 +47,7 @@ trait BlockAllocator: BlockSource + Sized {
     }
 }
 
-impl<const M: usize, const C: bool> BlockAllocator for Cursor<M, C> {
+impl<const M: usize, const C: bool> ResizableSource for Cursor<M, C> {
     #[inline]
     fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
         let is_last = self.is_last(start, old);
@@ -83,24 +80,10 @@ impl<const M: usize, const C: bool> BlockAllocator for Cursor<M, C> {
     }
 }
 
-impl<const M: usize> BlockAllocator for SharedCursor<M> {
-    #[inline]
-    fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
-        self.shorten_last(start, old, new)
-    }
-}
-
-impl<const M: usize> BlockAllocator for LocalCursor<'_, M> {
-    #[inline]
-    fn shorten(&self, start: *mut u8, old: usize, new: usize) -> bool {
-        self.shorten_last(start, old, new)
-    }
-}
-
 /// A block that is committed, since nobody says that it will be written.
 #[inline]
 #[track_caller]
-fn allocate<P: BlockAllocator>(source: &P, layout: Layout) -> AllocatedBlock {
+fn allocate<P: ResizableSource>(source: &P, layout: Layout) -> AllocatedBlock {
     let start = Fallible::allocate_committed(source, layout.size(), layout.align(), here::<P>()).ok()?;
     Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, layout.size()))
 }
@@ -110,7 +93,7 @@ fn allocate<P: BlockAllocator>(source: &P, layout: Layout) -> AllocatedBlock {
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not smaller.
 #[track_caller]
-unsafe fn grow<P: BlockAllocator>(
+unsafe fn grow<P: ResizableSource>(
     source: &P,
     block: NonNull<u8>,
     old: Layout,
@@ -137,7 +120,7 @@ unsafe fn grow<P: BlockAllocator>(
 /// # Safety
 /// That of [`grow`].
 #[track_caller]
-unsafe fn grow_zeroed<P: BlockAllocator>(
+unsafe fn grow_zeroed<P: ResizableSource>(
     source: &P,
     block: NonNull<u8>,
     old: Layout,
@@ -157,7 +140,7 @@ unsafe fn grow_zeroed<P: BlockAllocator>(
 /// # Safety
 /// The trait's: the block is one of this allocator's, `old` fits it, and `new` is not larger.
 #[track_caller]
-unsafe fn shrink<P: BlockAllocator>(
+unsafe fn shrink<P: ResizableSource>(
     source: &P,
     block: NonNull<u8>,
     old: Layout,
@@ -211,7 +194,7 @@ unsafe fn resize_watched<const M: usize, const C: bool>(
 /// # Safety
 /// The block and the new layout have that many bytes.
 #[track_caller]
-unsafe fn relocate<P: BlockAllocator>(
+unsafe fn relocate<P: ResizableSource>(
     source: &P,
     block: NonNull<u8>,
     bytes: usize,
@@ -348,60 +331,6 @@ allocator!(
     [const MIN_ALIGN: usize, const CHECKED: bool] &Scope<'_, MIN_ALIGN, CHECKED>
 );
 
-#[cfg(feature = "allocator-api2")]
-allocator!(
-    /// Collections on stable compilers, from several threads. The last block is grown, shrunk and freed in place if no other thread has
-    /// taken anything since.
-    ///
-    /// ```
-    /// use allocator_api2::vec::Vec;
-    ///
-    /// let arena = highwater::SharedArena::new();
-    /// std::thread::scope(|threads| {
-    ///     for _ in 0..2 {
-    ///         threads.spawn(|| {
-    ///             let mut numbers = Vec::new_in(&arena);
-    ///             numbers.extend(0..1000);
-    ///             assert_eq!(numbers.len(), 1000);
-    ///         });
-    ///     }
-    /// });
-    /// ```
-    allocator_api2::alloc,
-    [const MIN_ALIGN: usize] &SharedArena<MIN_ALIGN>
-);
-#[cfg(feature = "allocator-api2")]
-allocator!(
-    /// Collections on stable compilers, over a thread's part of a shared arena.
-    allocator_api2::alloc,
-    [const MIN_ALIGN: usize] &LocalArena<'_, MIN_ALIGN>
-);
-
-#[cfg(feature = "nightly")]
-allocator!(
-    /// The standard library's collections, from several threads. The last block is grown, shrunk and freed in place if no other thread has
-    /// taken anything since.
-    ///
-    /// ```
-    /// #![feature(allocator_api)]
-    ///
-    /// let arena = highwater::SharedArena::new();
-    /// std::thread::scope(|threads| {
-    ///     for _ in 0..2 {
-    ///         threads.spawn(|| {
-    ///             let mut numbers = Vec::new_in(&arena);
-    ///             numbers.extend(0..1000);
-    ///             assert_eq!(numbers.len(), 1000);
-    ///         });
-    ///     }
-    /// });
-    /// ```
-    core::alloc,
-    [const MIN_ALIGN: usize] &SharedArena<MIN_ALIGN>
-);
-#[cfg(feature = "nightly")]
-allocator!(
-    /// The standard library's collections, over a thread's part of a shared arena.
-    core::alloc,
-    [const MIN_ALIGN: usize] &LocalArena<'_, MIN_ALIGN>
-);
+// (Here, where the macro is defined.)
+#[cfg(feature = "shared")]
+mod shared;
