@@ -1,71 +1,28 @@
-//! The region that a heap stands on: addresses as offsets, growth, and giving back.
+//! The region that a heap stands on: addresses as offsets, commits, refusals, and what is returned to the system.
 
 use super::HeapError;
-use crate::admission::{OutOfMemory, Refusal, RefusedRequest};
+use crate::admission::{OutOfMemory, Refusal, RefusedRequest, explain, explain_call};
 use crate::grow::{GrowReason, grow};
 use crate::region::{ControlBlock, Region};
+use crate::sys::evidence::RefusedCall;
+use crate::sys::{self, Errno};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
-/// From so many bytes on, giving pages back is cheaper than writing to them.
-const CLEARED_BY_PAGES: usize = 1 << 20;
+/// From so many bytes on, purging pages is cheaper than writing zeros.
+const MIN_PURGED_CLEAR: usize = 1 << 20;
 
-/// Commits the bytes of a region below the offset `to`, of which `used` are in use: by request, with the region's
-/// growth policy, and whoever SIGSEGV belongs to. `requested` is the size of the block that needs it.
-///
-/// # Errors
-/// [`HeapError::OutOfMemory`] where the region may not grow that far.
-#[inline]
-pub(crate) fn commit(
-    control: &'static ControlBlock,
-    used: usize,
-    to: usize,
-    requested: usize,
-) -> Result<(), HeapError> {
-    // What is committed may go on beyond a limit, or behind a guard.
-    if to <= control.frontier.get().min(control.usable_bytes()) {
-        Ok(())
-    } else {
-        extend(control, used, to, requested)
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn extend(control: &'static ControlBlock, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
-    let most = control.usable_bytes();
-    let grown = if to > most {
-        Err(Refusal::past_limit(to, most, control.requested_reserve()))
-    } else {
-        grow(control, used, to, GrowReason::Request)
-    };
-    // (Where the end is beyond every address, so is what would be taken.)
-    let effective = if to == usize::MAX { requested } else { to.saturating_sub(used) };
-    grown.map_err(|refusal| refused(control, used, effective, requested, refusal))
-}
-
-fn refused(
-    control: &'static ControlBlock,
-    used: usize,
-    effective: usize,
-    requested: usize,
-    refusal: Refusal,
-) -> HeapError {
-    let request = RefusedRequest::Allocation { requested, effective };
-    HeapError::OutOfMemory(OutOfMemory::new(control, request, used, refusal))
-}
-
-/// A region that nobody else has a reference to.
+/// A region that only the heap uses.
 pub(crate) struct HeapBacking {
     base: NonNull<u8>,
     control: &'static ControlBlock,
     region: UnsafeCell<Region>,
 }
 
-// SAFETY: the region is both, and only `release` changes it, whose caller promises to be the only one.
+// SAFETY: a `Region` is `Send` and `Sync`. Through the cell only `trim` changes it, whose contract excludes overlapping calls.
 unsafe impl Send for HeapBacking {}
-// SAFETY: as above.
+// SAFETY: a `Region` is `Send` and `Sync`. Through the cell only `trim` changes it, whose contract excludes overlapping calls.
 unsafe impl Sync for HeapBacking {}
 
 impl HeapBacking {
@@ -83,16 +40,16 @@ impl HeapBacking {
         self.base.addr().get()
     }
 
-    /// The offset below which everything is committed: the frontier may be behind a guard.
+    /// The offset below which everything is committed and usable: the frontier may be behind a limit or a guard.
     pub(crate) fn committed(&self) -> usize {
         self.control.frontier.get().min(self.control.usable_bytes())
     }
 
-    /// The address at an offset within the region, with the provenance of all of it.
+    /// The address at an offset within the region, with the provenance of the whole region.
     #[inline]
     pub(crate) fn at(&self, offset: usize) -> NonNull<u8> {
         debug_assert!(offset <= self.control.reserved(), "an offset is in the region");
-        // SAFETY: it stays in the region or at its end, which is no null.
+        // SAFETY: callers pass offsets up to the reservation's length, so the address is in the region or its end.
         unsafe { self.base.add(offset) }
     }
 
@@ -114,60 +71,97 @@ impl HeapBacking {
         }
     }
 
-    /// Whether an address is one of the region's.
+    /// Whether an address is in the region.
     #[inline]
     pub(crate) fn contains(&self, address: *const u8) -> bool {
         address.addr().wrapping_sub(self.start()) < self.control.reserved()
     }
 
-    /// [`commit`] in this region.
+    /// Commits the bytes below the offset `to`, of which `used` are in use: by request, with the region's growth policy, and
+    /// without a signal handler. `requested` is the size of the block that needs it.
+    ///
+    /// # Errors
+    /// [`HeapError::OutOfMemory`] if the region may not grow that far.
     #[inline]
     pub(crate) fn commit(&self, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
-        commit(self.control, used, to, requested)
+        if to <= self.committed() { Ok(()) } else { self.grow(used, to, requested) }
     }
 
-    /// The refusal of a block that takes `effective` bytes, for which there is no room within the first `most`.
+    #[cold]
+    #[inline(never)]
+    fn grow(&self, used: usize, to: usize, requested: usize) -> Result<(), HeapError> {
+        let max = self.control.usable_bytes();
+        let grown = if to > max {
+            Err(Refusal::past_limit(to, max, self.control.requested_reserve()))
+        } else {
+            grow(self.control, used, to, GrowReason::Request)
+        };
+        // (If the end is beyond every address, what the block would take is unknown.)
+        let effective = if to == usize::MAX { requested } else { to.saturating_sub(used) };
+        grown.map_err(|refusal| self.refused(used, effective, requested, refusal))
+    }
+
+    fn refused(&self, used: usize, effective: usize, requested: usize, refusal: Refusal) -> HeapError {
+        let request = RefusedRequest::Allocation { requested, effective };
+        HeapError::OutOfMemory(OutOfMemory::new(self.control, request, used, refusal))
+    }
+
+    /// Refuses a block that takes `effective` bytes, which do not fit into the first `max`.
     #[cold]
     pub(crate) fn refuse<T>(
         &self,
         used: usize,
         effective: usize,
-        most: usize,
+        max: usize,
         requested: usize,
     ) -> Result<T, HeapError> {
-        let to = used.saturating_add(effective).max(most + 1);
-        Err(refused(
-            self.control,
-            used,
-            effective,
-            requested,
-            Refusal::past_limit(to, most, self.control.requested_reserve()),
-        ))
+        let to = used.saturating_add(effective).max(max + 1);
+        let refusal = Refusal::past_limit(to, max, self.control.requested_reserve());
+        Err(self.refused(used, effective, requested, refusal))
     }
 
-    /// Whether pages that were given back to the system are zero when they are used again.
-    pub(crate) fn empties_to_zero(&self) -> bool {
-        crate::sys::HAS_PROTECTION && !self.control.is_in_file() && !self.control.may_spill()
+    /// The error when the system refuses `bytes` of address space for the heap's metadata.
+    #[cold]
+    pub(crate) fn reserve_refused(&self, errno: Errno, bytes: usize) -> HeapError {
+        self.refused(0, bytes, bytes, explain_call(errno, RefusedCall::Reserve(bytes)))
     }
 
-    /// Makes `len` bytes zero; many of them by giving their pages back, which takes no memory.
+    /// The error when the system refuses to commit the heap's metadata, for a block that takes `effective` bytes.
+    #[cold]
+    pub(crate) fn commit_refused(
+        &self,
+        errno: Errno,
+        used: usize,
+        effective: usize,
+        requested: usize,
+    ) -> HeapError {
+        self.refused(used, effective, requested, explain(errno, effective))
+    }
+
+    /// Whether purged pages are zero when they are used again.
+    pub(crate) fn purges_to_zero(&self) -> bool {
+        sys::HAS_PROTECTION && !self.control.is_in_file() && !self.control.may_spill()
+    }
+
+    /// Makes `len` bytes zero: many of them by purging their pages, which takes no memory.
     ///
     /// # Safety
-    /// They are a block of the heap on this backing, whose contents nobody wants.
+    /// They are in one block of this heap, which the caller owns.
     pub(crate) unsafe fn clear(&self, start: NonNull<u8>, len: usize) {
-        let page = crate::sys::page_size();
+        let page = sys::page_size();
         let before = start.addr().get().wrapping_neg() % page;
         let whole = len.saturating_sub(before) / page * page;
-        if whole < CLEARED_BY_PAGES || !self.empties_to_zero() {
-            // SAFETY: the caller's promise.
+        if whole < MIN_PURGED_CLEAR || !self.purges_to_zero() {
+            // SAFETY: the caller owns these bytes: this function's contract.
             unsafe { start.write_bytes(0, len) };
             return;
         }
-        // SAFETY: as above: three parts of it.
+        // SAFETY: the three parts make up the `len` bytes, which the caller owns: this function's contract. The middle part is
+        // whole pages, which are anonymous memory: `purges_to_zero`.
         unsafe {
             start.write_bytes(0, before);
             let pages = start.add(before);
-            if crate::sys::purge(pages.as_ptr(), whole) {
+            if sys::purge(pages.as_ptr(), whole) {
                 self.forget_presence(pages.addr().get().wrapping_sub(self.start()), whole);
             } else {
                 pages.write_bytes(0, whole);
@@ -176,7 +170,7 @@ impl HeapBacking {
         }
     }
 
-    /// Takes what was given back out of what the region believes to be present, which admission goes by.
+    /// Subtracts purged bytes from what the region counts as present, which admission uses.
     pub(crate) fn forget_presence(&self, offset: usize, bytes: usize) {
         self.control.resident_prefix.fetch_min(offset, Relaxed);
         let less = |seen: usize| Some(seen.saturating_sub(bytes));
@@ -184,12 +178,12 @@ impl HeapBacking {
         self.control.trims.fetch_add(1, Release);
     }
 
-    /// Gives the memory past the first `keep` bytes back to the system; returns how many bytes that were.
+    /// Returns the memory past the first `keep` bytes to the system. Returns how many bytes that were.
     ///
     /// # Safety
-    /// Nobody else calls this or `commit` at the same time, and nothing refers to what is past `keep` any more.
-    pub(crate) unsafe fn release(&self, keep: usize) -> usize {
-        // SAFETY: the region is ours, and the caller's promise.
+    /// No other call of this or of [`commit`](Self::commit) overlaps with it, and the bytes past `keep` are in no live block.
+    pub(crate) unsafe fn trim(&self, keep: usize) -> usize {
+        // SAFETY: no other call uses the region mutably, and the bytes past `keep` are not in use: this function's contract.
         unsafe { (*self.region.get()).trim(keep) }
     }
 }

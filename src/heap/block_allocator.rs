@@ -60,6 +60,7 @@ pub(crate) trait BlockAllocator {
     fn trim(&self, keep: usize) -> usize;
 
     /// Whether a call is in the middle of something: the figures would have to wait for it.
+    #[cfg_attr(not(feature = "internal"), expect(dead_code, reason = "for the malloc library"))]
     fn is_locked(&self) -> bool;
 
     /// Takes every lock there is, in the thread that is about to fork: what a child is then a copy of is whole.

@@ -36,7 +36,8 @@ impl<const N: usize> BootArena<N> {
         let position = |used: usize| {
             let start =
                 base.addr().checked_add(used + HEADER)?.checked_next_multiple_of(align)? - base.addr();
-            Some((start, start.checked_add(size).filter(|end| *end <= N)?))
+            // (One byte at least: the address of an empty block is one of these bytes, too.)
+            Some((start, start.checked_add(size.max(1)).filter(|end| *end <= N)?))
         };
         let Ok(used) = self.used.fetch_update(Relaxed, Relaxed, |used| position(used).map(|(_, end)| end))
         else {
@@ -94,5 +95,10 @@ mod tests {
         assert!(boot.allocate(4096, 1).is_null() && boot.allocate(usize::MAX, 1).is_null());
         assert!(boot.allocate(8, 1 << 62).is_null());
         assert!(!boot.allocate(8, 1).is_null(), "a refusal takes nothing");
+        // An empty block at the end is one of these bytes, too.
+        let full = BootArena::<64>::new();
+        let last = full.allocate(0, 16);
+        assert!(full.contains(last) && full.contains(full.allocate(0, 16)));
+        assert!(full.allocate(0, 16).is_null());
     }
 }

@@ -134,7 +134,8 @@ impl<T> SpinLock<T> {
         }
         self.acquire();
         self.forker_number.store(this_thread(), Relaxed);
-        self.forker.store(thread_address(), Relaxed);
+        // (Release: a waiter that sees this forker sees its number, not that of an earlier one.)
+        self.forker.store(thread_address(), Release);
     }
 
     /// Releases the lock after the fork, and returns whether it was acquired for that: not if the fork came in the middle of
@@ -192,12 +193,24 @@ impl<T> SpinLock<T> {
     /// was one.
     #[cold]
     fn take_from_dead_thread(&self) -> bool {
-        let (forker, number) = (self.forker.load(Relaxed), self.forker_number.load(Relaxed));
-        let is_gone = !matches!(forker, 0 | INTERRUPTED)
-            && number >> 32 == u64::from(process_id())
-            && !thread_exists(number as u32);
-        // (One waiter wins. The thread's writes are visible: the system reported its end after them.)
-        is_gone && self.forker.compare_exchange(forker, 0, Acquire, Relaxed).is_ok()
+        let (forker, number) = (self.forker.load(Acquire), self.forker_number.load(Relaxed));
+        let thread = number as u32;
+        if matches!(forker, 0 | INTERRUPTED)
+            || number >> 32 != u64::from(process_id())
+            || thread == NO_THREAD
+            || thread_exists(thread)
+        {
+            return false;
+        }
+        // One waiter wins. The number decides, not the address: by now another waiter may have taken the lock over and released
+        // it, and a new thread at the same address may hold it in order to fork. (The dead thread's writes are visible: the
+        // system reported its end after them.)
+        let taken = (number & !u64::from(u32::MAX)) | u64::from(NO_THREAD);
+        if self.forker_number.compare_exchange(number, taken, Acquire, Relaxed).is_err() {
+            return false;
+        }
+        self.forker.store(0, Relaxed);
+        true
     }
 }
 
@@ -206,6 +219,9 @@ const TURNS_PER_CHECK: u32 = 256;
 
 /// In place of the forking thread: the lock was held by an interrupted call, and not acquired for the fork.
 const INTERRUPTED: usize = usize::MAX;
+
+/// In place of the forking thread's number: it ended, and a waiter took the lock over.
+const NO_THREAD: u32 = 0;
 
 /// The flag that says whether the process has one thread: the C library's, which creates them. glibc's own malloc reads it
 /// before it skips its locks. glibc before 2.32 has none.
@@ -362,6 +378,24 @@ mod tests {
         drop(lock.lock());
         // SAFETY: no guards.
         assert!(!unsafe { lock.unlock_after_fork() }, "there is nothing left to open");
+    }
+
+    #[test]
+    fn a_dead_thread_is_replaced_once() {
+        if cfg!(highwater_portable) {
+            return;
+        }
+        let lock = SpinLock::new(1);
+        let dead = u64::from(process_id()) << 32 | u64::from(u32::MAX >> 1);
+        lock.is_held.store(true, Relaxed);
+        lock.forker_number.store(dead, Relaxed);
+        lock.forker.store(thread_address(), Relaxed);
+        assert!(lock.take_from_dead_thread());
+        // A waiter that saw the address earlier finds it in use again, by a thread at the same address.
+        lock.forker.store(thread_address(), Relaxed);
+        assert!(!lock.take_from_dead_thread(), "the number is not the dead thread's any more");
+        lock.forker_number.store(this_thread(), Relaxed);
+        assert!(!lock.take_from_dead_thread(), "this thread is alive");
     }
 
     #[test]

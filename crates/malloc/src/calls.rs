@@ -142,7 +142,7 @@ impl Process {
         } else if is_zero {
             self.heap.allocate_zeroed(size, align)
         } else {
-            self.heap.allocate(size, align)
+            self.heap.allocate_after_miss(size, align)
         }
     }
 
@@ -155,7 +155,7 @@ impl Process {
         match &self.hardened {
             Some(secret) => secret.place(&self.heap, size, align, is_zero),
             None if is_zero => self.heap.allocate_zeroed(size, align),
-            None => self.heap.allocate(size, align),
+            None => self.heap.allocate_after_miss(size, align),
         }
     }
 
@@ -167,7 +167,7 @@ impl Process {
         let taken = unsafe {
             match &self.hardened {
                 Some(secret) => secret.take(&self.heap, block),
-                None => self.heap.deallocate(block),
+                None => self.heap.deallocate_after_miss(block),
             }
         };
         if let Err(error) = taken {

@@ -284,13 +284,13 @@ impl BlockArea {
         self.put_in(start, self.end - start);
         self.field.set(self.end, BlockTag::live(0).after_free(true));
         // SAFETY: everything that is in use ends there, and the lock is ours.
-        unsafe { backing.release(end) }
+        unsafe { backing.trim(end) }
     }
 
     pub(super) fn trim(&mut self, backing: &HeapBacking, keep: usize) -> usize {
         let shrunk = self.shrink_to(backing, keep, keep);
         let used = if self.end == 0 { keep } else { self.end_bytes() + UNIT };
         // SAFETY: as above.
-        shrunk + unsafe { backing.release(used) }
+        shrunk + unsafe { backing.trim(used) }
     }
 }

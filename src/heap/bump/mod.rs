@@ -122,7 +122,7 @@ impl BlockAllocator for BumpHeap {
         let fill = &mut *self.fill.lock();
         let used = fill.lower();
         // SAFETY: nothing is in use above it, and nobody else is here.
-        unsafe { self.backing.release(used.saturating_add(keep)) }
+        unsafe { self.backing.trim(used.saturating_add(keep)) }
     }
 
     fn is_locked(&self) -> bool {

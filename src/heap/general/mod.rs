@@ -1,36 +1,46 @@
 //! The general policy: many sizes, many threads, in any order.
 //!
-//! The region is cut into slices of 64 KiB. What is known about a slice is in a table beside the region, at the place
-//! that its offset says: an address minus the origin, shifted, *is* the index. Blocks up to 64 KiB share pages of one
-//! size class, which belong to one thread each; larger ones have runs of slices. EmptyPage is kept in front of a block, and
-//! a foreign pointer is found by one compare.
+//! The region is divided into slices of 64 KiB. What is known about a slice is in a table beside the region: an address minus
+//! the origin, shifted, *is* the index. Blocks up to 64 KiB are in pages of one size class, and each page has one owner
+//! thread; larger blocks have runs of slices. Nothing is stored in front of a block, and one compare recognises a foreign
+//! pointer.
 //!
-//! - `classes`: sizes; `page`: the table's entries; `meta`: where they are
-//! - `small`: pages, their lists, and when they are given back; `remote`: frees by other threads
-//! - `local`, `threads`: what a thread has, and how it comes to it
-//! - `slices`, `large`: runs of slices, and the blocks that are one; `purge`: what the system gets back of them
+//! - `classes`: sizes; `page`: the entries of the table; `metadata`: the memory they are in
+//! - `slow_path`: allocation and free beyond the fast paths; `pages`: how pages are filled, parked, and retired; `remote_free`:
+//!   frees by other threads
+//! - `thread_heap`: a thread's part of the heap; `thread_slot`: how a thread finds it; `threads`: how a thread gets one
+//! - `run_lists`, `slices`, `large`: runs of slices, and the blocks that are one; `collect`, `purge`: what gives memory back
 //!
-//! The fast paths are here: an allocation takes the first block of the first page of its class, a free pushes on its
-//! page's other list if the page carries this thread's tag. Free lists per page, the second list, and the list of other
-//! threads are mimalloc's (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019). What differs: whatever
-//! a free has to look at besides is in the tag, so that one compare tells; each list of a page has a count of its own, so
-//! that figures can be had while its owner is running; and an empty page is left where it is (see `small`).
+//! The fast paths are in this file: an allocation pops the first block of the first page of its class; a free pushes on the
+//! page's second list if the page has this thread's tag. Free lists per page, the second list, and the list of other threads'
+//! frees are mimalloc's (Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in Action", 2019). What differs: everything
+//! else that a free has to look at is in the tag, so one compare is enough; each list of a page has a counter of its own, so
+//! statistics can be read while its owner is running; and an empty page stays where it is (see `pages`).
 //!
 //! # Threads and forks
-//! One lock guards the slices, one the entry of those threads that have none. Neither is held while user code runs. Who
-//! forks takes both first. In the child the entries of other threads are left alone for good, with their pages: those may
-//! be in the middle of anything. Their blocks can be freed as by another thread, and are not used again.
+//! One lock guards the slices, another the thread heap of those threads that have none of their own. Neither is held while
+//! user code runs. A thread that forks acquires both first. In the child the thread heaps of other threads are never used
+//! again, with their pages: their owners may have been in the middle of anything. Blocks in them can be freed, as by another
+//! thread, and are not reused.
 
 mod check;
 mod classes;
+mod collect;
+mod find;
 mod large;
-mod meta;
+mod live_bits;
+mod metadata;
+mod owner_cell;
 mod page;
+mod pages;
 mod purge;
 mod remote_free;
+mod run_lists;
 mod slices;
-mod small;
+mod slow_path;
+mod stats;
 mod thread_heap;
+mod thread_slot;
 mod threads;
 
 /// The atomics of the protocol, in one place so that it also runs under loom.
@@ -50,41 +60,42 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 use crossbeam_utils::CachePadded;
-use meta::HeapMetadata;
+use metadata::HeapMetadata;
 use page::Page;
-use slices::RunLists;
+use run_lists::RunLists;
 pub use thread_heap::ThreadHeap;
-pub use threads::{NativeSlot, ThreadSlot};
+pub use thread_slot::{NativeSlot, ThreadSlot};
 
-/// See the module. `T` is how a thread finds what it has.
+/// See the module. `T` is how a thread finds its thread heap.
 pub(crate) struct GeneralHeap<T: ThreadSlot = NativeSlot> {
     /// The first slice.
     origin: *mut u8,
     table: *mut Page,
-    /// Where the slices end that were ever used, in bytes from the origin.
+    /// The end of the slices that were ever used, in bytes from the origin.
     end: AtomicUsize,
     id: u64,
-    /// Not 0: there are too many threads, and it was looked for an entry lately.
+    /// Not 0: there are too many threads; so many calls go by before a thread without a thread heap looks for one again.
     crowded: AtomicU32,
     /// Whether every block has a bit that says if it is live.
     checks: bool,
-    /// Whether no empty page is kept, for benchmarks. (Blocks are then capacity one by one, or none would look empty.)
+    /// Whether no empty page is kept, for benchmarks. (Blocks are then initialised one by one, or no page would look empty.)
     retires_at_once: bool,
-    /// The slices that the reservation has reserved for.
-    all: usize,
-    /// Where the first slice is in the region.
+    /// How many slices fit into the reservation.
+    max_slices: usize,
+    /// The offset of the first slice in the region.
     origin_offset: usize,
     slices: CachePadded<SpinLock<RunLists>>,
+    /// Guards the first thread heap, which all threads without one of their own share.
     shared: CachePadded<SpinLock<()>>,
-    meta: HeapMetadata,
+    metadata: HeapMetadata,
     backing: HeapBacking,
     slot: PhantomData<fn() -> T>,
 }
 
-// SAFETY: the pointers lead into the region and the table, which go with it; what is in there is of atomics, and used by
-// one thread at a time: by a page's owner, or whoever holds the lock.
+// SAFETY: `origin` and `table` point into the region and the metadata, which this value owns. Everything in there that two
+// threads can reach at a time is an atomic; the rest is used by one thread at a time, a page's owner or a lock's holder.
 unsafe impl<T: ThreadSlot> Send for GeneralHeap<T> {}
-// SAFETY: as above.
+// SAFETY: every method that takes `&self` reaches shared memory only through atomics, as a page's owner, or under a lock.
 unsafe impl<T: ThreadSlot> Sync for GeneralHeap<T> {}
 
 impl<T: ThreadSlot> GeneralHeap<T> {
@@ -93,30 +104,24 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         let checks = options.checks;
         let start = region.as_ptr();
         let origin_offset = start.addr().wrapping_neg() % SLICE;
-        let all = region.reserved_bytes().saturating_sub(origin_offset).min(remote_free::OFFSET_LIMIT)
-            >> SLICE_SHIFT;
+        let bytes = region.reserved_bytes().saturating_sub(origin_offset).min(remote_free::OFFSET_LIMIT);
+        let max_slices = bytes >> SLICE_SHIFT;
         let backing = HeapBacking::new(region);
-        let meta = HeapMetadata::reserve(all, checks).map_err(|errno| {
-            use crate::admission::{OutOfMemory, RefusedRequest, explain_call};
-            use crate::sys::evidence::RefusedCall;
-            let bytes = HeapMetadata::bytes(all, checks);
-            let request = RefusedRequest::Allocation { requested: bytes, effective: bytes };
-            let refusal = explain_call(errno, RefusedCall::Reserve(bytes));
-            HeapError::OutOfMemory(OutOfMemory::new(backing.control(), request, 0, refusal))
-        })?;
+        let metadata = HeapMetadata::reserve(max_slices, checks)
+            .map_err(|errno| backing.reserve_refused(errno, HeapMetadata::bytes(max_slices, checks)))?;
         let heap = GeneralHeap {
             origin: start.wrapping_add(origin_offset),
-            table: meta.table(),
+            table: metadata.table(),
             end: AtomicUsize::new(0),
-            id: threads::new_id(),
+            id: thread_slot::new_heap_id(),
             crowded: AtomicU32::new(0),
             checks,
             retires_at_once: options.retires_at_once,
-            all,
+            max_slices,
             origin_offset,
             slices: CachePadded::new(SpinLock::new(RunLists::new())),
             shared: CachePadded::new(SpinLock::new(())),
-            meta,
+            metadata,
             backing,
             slot: PhantomData,
         };
@@ -124,13 +129,13 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         Ok(heap)
     }
 
-    /// A block for `size` bytes if one is at hand: the fast path of every allocation. (Of what there can be no block of,
-    /// nothing is at hand.)
+    /// Allocates a block of `size` bytes if the first page of its class has a free one: the fast path of every allocation.
+    /// Returns `None` for sizes and alignments that no block can have.
     #[inline(always)]
     pub(crate) fn allocate_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         const { assert!(ThreadHeap::MAX_DIRECT.is_power_of_two() && GRAIN.is_power_of_two()) };
-        // Not 0 for no bytes at all, more than `MAX_DIRECT`, no power of two, and more than a grain: in one word, as branches they
-        // are twice as many instructions.
+        // Nonzero for 0 bytes, for more than `MAX_DIRECT`, for no power of two, and for more than a grain. Combined in one
+        // word; as branches they are twice as many instructions.
         let too_large = size.wrapping_sub(1) >> ThreadHeap::MAX_DIRECT.ilog2();
         let too_wide = align.wrapping_sub(1) & (align | !(GRAIN - 1));
         if too_large | too_wide != 0 {
@@ -140,15 +145,15 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         if local.is_null() {
             return None;
         }
-        // SAFETY: the slot's entry is this thread's, and the size was compared.
+        // SAFETY: a slot returns the calling thread's own thread heap, and `size` is at most `MAX_DIRECT`.
         unsafe { ThreadHeap::allocate_direct(local, size) }
     }
 
-    /// Takes a block back if it is on a page of the calling thread's that has blocks free, and returns whether it did: the
-    /// fast path of every free.
+    /// Frees a block if it is on a page that the calling thread owns and that is not full: the fast path of every free. Returns
+    /// whether it did.
     ///
     /// # Safety
-    /// If it is a live block of this heap, nothing refers to it any more. (Anything else may be null.)
+    /// If `block` is a live block of this heap, it is no longer used. (It may be null.)
     #[inline(always)]
     pub(crate) unsafe fn deallocate_fast(&self, block: *mut u8) -> bool {
         let offset = block.addr().wrapping_sub(self.origin.addr());
@@ -156,7 +161,8 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         if offset >= self.end.load(Relaxed) || local.is_null() {
             return false;
         }
-        // SAFETY: entries below the end are committed; the slot's entry is this thread's, and so is a page with its tag.
+        // SAFETY: table entries below `end` are committed. A slot returns the calling thread's own thread heap, and a page with
+        // its tag is the calling thread's.
         unsafe {
             let (page, local) = (&*self.table.add(offset >> SLICE_SHIFT), &*local);
             if page.tag.get() != local.tag.get() {
@@ -169,7 +175,7 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         true
     }
 
-    /// A block for `size` bytes.
+    /// Allocates a block of `size` bytes.
     #[inline]
     pub(crate) fn allocate_block(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         match self.allocate_fast(size, align) {
@@ -178,31 +184,32 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         }
     }
 
-    /// Takes a block back.
+    /// Frees a block.
     ///
     /// # Safety
-    /// If it is a live block of this heap, nothing refers to it any more.
+    /// If `block` is a live block of this heap, it is no longer used.
     #[inline]
     pub(crate) unsafe fn deallocate_block(&self, block: NonNull<u8>) -> Result<(), HeapError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: a live block is no longer used: this function's contract.
         unsafe { if self.deallocate_fast(block.as_ptr()) { Ok(()) } else { self.deallocate_slow(block) } }
     }
 }
 
+/// [`Heap`](crate::heap::Heap) has tried the fast paths before it calls these: they are not tried again.
 impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
     #[inline]
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.allocate_block(size, align)
+        self.allocate_slow(size, align)
     }
 
     fn allocate_zeroed(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.allocate_block_zeroed(size, align)
+        self.allocate_slow_zeroed(size, align)
     }
 
     #[inline]
     unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
-        // SAFETY: the caller's promise.
-        unsafe { self.deallocate_block(block) }
+        // SAFETY: a live block is no longer used: this function's contract.
+        unsafe { self.deallocate_slow(block) }
     }
 
     unsafe fn reallocate(
@@ -211,16 +218,16 @@ impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
         size: usize,
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: a live block is no longer used: this function's contract.
         unsafe { self.resize(block, size, align) }
     }
 
     fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
         let page = self.find(block)?;
-        if self.checks && !self.is_marked(block) {
+        if self.checks && !self.is_marked_live(block) {
             return Err(HeapError::DoubleFree { address: block.addr().get() });
         }
-        Ok(self.usable(page))
+        Ok(page.usable_size())
     }
 
     fn backing(&self) -> &HeapBacking {
@@ -232,13 +239,13 @@ impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
     }
 
     fn stats(&self) -> HeapStats {
-        self.figures()
+        self.collect_stats()
     }
 
     fn trim(&self, keep: usize) -> usize {
         let local = self.find_own();
         if !local.is_null() {
-            // SAFETY: it is the calling thread's.
+            // SAFETY: `find_own` returns the calling thread's own thread heap.
             unsafe { self.collect(local) };
         }
         self.collect_abandoned();
@@ -251,7 +258,7 @@ impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
     }
 
     fn before_fork(&self) {
-        // SAFETY: every call has one guard of each at a time.
+        // SAFETY: no call of this heap has two guards of the same lock at a time.
         unsafe {
             self.shared.lock_for_fork();
             self.slices.lock_for_fork();
@@ -259,13 +266,13 @@ impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
     }
 
     unsafe fn after_fork(&self, is_child: bool) {
-        // (What is known here, whatever is said: in a child the threads of the parent are never there. The number alone does
-        // not do, as the child may have a namespace of its own.)
+        // (In a child the other threads of the parent do not exist, whatever the caller says. The process id alone is not
+        // enough: the child may be in a PID namespace of its own.)
         let is_child = is_child || self.slices.is_in_child();
-        // SAFETY: this thread, or the one that it is the copy of, has both.
-        let was_taken = unsafe { self.slices.unlock_after_fork() & self.shared.unlock_after_fork() };
-        // (In the middle of a call of the only thread there are no others.)
-        if is_child && was_taken {
+        // SAFETY: this thread, or the one that it is a copy of, called `before_fork`: this function's contract.
+        let were_held = unsafe { self.slices.unlock_after_fork() & self.shared.unlock_after_fork() };
+        // (A fork in the middle of a call of the only thread: there are no other threads.)
+        if is_child && were_held {
             self.mark_others_lost();
         }
     }

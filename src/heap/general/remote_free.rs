@@ -1,47 +1,46 @@
-//! Frees by other threads: a list per page, one word of atomics, and a list of the pages that were told of.
+//! Frees by other threads: one remote free list per page, and one list per owner of the pages it was notified of.
 //!
-//! Whoever frees a block of another thread's page pushes it on the page's list. The owner takes the list in its slow
-//! path when it comes by that page. It does not come by pages that have nothing free: those are *parked*, and the first
-//! push on a parked page also puts the page on its owner's list of *told* ones, which the slow path always looks at.
-//! A page that is being told of must not become anything else before its owner has taken it from that list.
-//! (mimalloc's thread-free lists and delayed frees are the model: Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding
-//! in Action", 2019. There a delayed block is put on the heap's list; here the page is.)
+//! A thread that frees a block of another thread's page pushes it on the page's remote free list. The owner drains the list
+//! in its slow path when it comes to that page. It does not come to pages that have no free block: those are *parked*, and
+//! the first push on a parked page also puts the page on its owner's list of *notified* pages, which the slow path always
+//! drains. A page that is being notified must not become anything else before its owner has taken it from that list.
+//! (The model is mimalloc's thread-free lists and delayed frees: Leijen, Zorn, de Moura, "Mimalloc: Free List Sharding in
+//! Action", 2019. There a delayed block is put on the heap's list; here the page is.)
 //!
-//! Nobody waits. A thread that stops in the middle, or is left behind by a fork, costs the memory of the page at most.
+//! No thread waits. A thread that stops in the middle, or does not exist in a forked child, costs at most the page's memory.
 //!
-//! Blocks and pages are offsets here, multiples of 8 and 1, and the links between them are the caller's to write, so
-//! that the same file runs under loom; the atomics come from the parent module. The length of a page's list stands in the
-//! upper bits of its word, because nobody but the owner may follow the list: the moment it is taken, its blocks are
-//! somebody's.
+//! Blocks and pages are offsets here, multiples of 8 and of 1, and the caller writes the links between them, so that this
+//! file also runs under loom; the atomics come from the parent module. The length of a page's list is in the upper bits of
+//! its word, because only the owner may follow the list: once it is drained, its blocks may be allocated again.
 
 use super::atomic::{AtomicUsize, Ordering};
 
-/// The owner comes by this page.
+/// The owner polls this page.
 const POLLED: usize = 0;
-/// The owner does not: the first push has to tell.
+/// The owner does not: the first push has to notify it.
 const PARKED: usize = 1;
-/// Somebody has told, or is about to.
+/// A thread has notified the owner, or is about to.
 const NOTIFIED: usize = 2;
 const STATE: usize = 3;
-/// There is a block.
+/// The list is not empty.
 const HAS_BLOCKS: usize = 4;
-/// From this bit on it stands how many there are.
+/// The length of the list begins at this bit.
 const COUNT_SHIFT: u32 = 48;
 const ONE: usize = 1 << COUNT_SHIFT;
 
-/// Where blocks end: the first offset that has no reserved beside the count.
+/// The limit of block offsets: larger ones do not fit beside the length.
 pub(crate) const OFFSET_LIMIT: usize = ONE;
 
-/// What other threads have freed of one page; 0 is nothing, and watched.
+/// What other threads have freed of one page; 0 is an empty list, polled.
 #[derive(Debug)]
 pub(crate) struct RemoteFreeList(pub(crate) AtomicUsize);
 
-/// What became of parking.
+/// The result of [`RemoteFreeList::park`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ParkResult {
-    /// The next push tells, or one has told already.
+    /// The next push notifies the owner, or one has done so already.
     Parked,
-    /// There are blocks.
+    /// The list is not empty: drain it first.
     NotEmpty,
 }
 
@@ -54,8 +53,8 @@ fn head_of(word: usize) -> Option<usize> {
 }
 
 impl RemoteFreeList {
-    /// Pushes a block. `link` notes which block comes after it, and may be called more than once. If the page was parked
-    /// this returns true, and the caller has to push it on its owner's [`NotifiedPages`].
+    /// Pushes a block. `link` writes which block comes after it, and may be called more than once. If the page was parked this
+    /// returns true, and the caller must push the page on its owner's [`NotifiedPages`].
     #[must_use]
     #[inline]
     pub(crate) fn push(&self, block: usize, mut link: impl FnMut(Option<usize>)) -> bool {
@@ -73,7 +72,7 @@ impl RemoteFreeList {
         }
     }
 
-    /// Takes all blocks; the first of them, and how many they are. For the owner.
+    /// Takes all blocks: the first one, and how many there are. For the owner.
     #[inline]
     pub(crate) fn take(&self) -> Option<(usize, u32)> {
         if self.0.load(Ordering::Relaxed) & HAS_BLOCKS == 0 {
@@ -83,7 +82,7 @@ impl RemoteFreeList {
         head_of(word).map(|head| (head, count_of(word)))
     }
 
-    /// From now on the owner does not come by. For the owner.
+    /// From now on the owner does not poll the page. For the owner.
     pub(crate) fn park(&self) -> ParkResult {
         match self.0.compare_exchange(POLLED, PARKED, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) | Err(PARKED | NOTIFIED) => ParkResult::Parked,
@@ -92,44 +91,44 @@ impl RemoteFreeList {
         }
     }
 
-    /// From now on the owner comes by again. For the owner.
+    /// From now on the owner polls the page again. For the owner.
     pub(crate) fn unpark(&self) {
-        // What is told is taken off the list in its time.
+        // (A notified page stays notified until the owner drains that list.)
         let _ = self.0.compare_exchange(PARKED, POLLED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The owner has taken the page from its list of told ones, and comes by.
+    /// The owner has taken the page from its list of notified pages, and polls it.
     pub(crate) fn acknowledge(&self) {
         self.0.fetch_and(!STATE, Ordering::Relaxed);
     }
 
-    /// Whether the page is on its owner's list of told ones, or is going to be.
+    /// Whether the page is on its owner's list of notified pages, or about to be.
     pub(crate) fn is_notified(&self) -> bool {
         self.0.load(Ordering::Relaxed) & STATE == NOTIFIED
     }
 
-    /// The first block, left where it is. For the owner, to look at the list.
+    /// The first block, without taking it. For the owner, to check the list.
     pub(crate) fn peek(&self) -> Option<usize> {
         head_of(self.0.load(Ordering::Acquire))
     }
 
-    /// How many blocks there are.
+    /// The length of the list.
     pub(crate) fn count(&self) -> u32 {
         count_of(self.0.load(Ordering::Relaxed))
     }
 
-    /// EmptyPage, and watched: for a page that is made.
+    /// Empty and polled: for a new page.
     pub(crate) fn reset(&self) {
         self.0.store(POLLED, Ordering::Relaxed);
     }
 }
 
-/// The pages that an owner was told of: a list of their numbers, 0 for its end.
+/// The pages an owner was notified of: a list of their numbers that ends with 0.
 #[derive(Debug)]
 pub(crate) struct NotifiedPages(pub(crate) AtomicUsize);
 
 impl NotifiedPages {
-    /// Puts a page on the list; `link` notes which comes after it.
+    /// Pushes a page; `link` writes which page comes after it.
     pub(crate) fn push(&self, page: usize, mut link: impl FnMut(usize)) {
         let mut first = self.0.load(Ordering::Relaxed);
         loop {
@@ -141,7 +140,8 @@ impl NotifiedPages {
         }
     }
 
-    /// Takes the whole list; its first page. The page after one has to be read before that one is [`acknowledge`](RemoteFreeList::acknowledge).
+    /// Takes the whole list and returns its first page. A page's successor must be read before the page is
+    /// [acknowledged](RemoteFreeList::acknowledge).
     #[inline]
     pub(crate) fn take(&self) -> usize {
         if self.0.load(Ordering::Relaxed) == 0 { 0 } else { self.0.swap(0, Ordering::Acquire) }

@@ -435,7 +435,7 @@ impl BlockAllocator for StackHeap {
         let state = &mut *self.state.lock();
         state.ready = 0;
         // SAFETY: nothing is in use above the top, and nobody else is here.
-        unsafe { self.backing.release(state.top.saturating_add(keep)) }
+        unsafe { self.backing.trim(state.top.saturating_add(keep)) }
     }
 
     fn is_locked(&self) -> bool {
