@@ -27,8 +27,13 @@ use std::fs::File;
 /// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder<T: FromRegion> {
-    options: RegionOptions,
+    request: RegionRequest,
     extra: T::Extra,
+}
+
+/// What a builder knows of the region: the same for every type, so that the work is compiled once.
+struct RegionRequest {
+    options: RegionOptions,
     injection: Option<Injection>,
     response: Response,
     engine: Option<RegionEngine>,
@@ -36,67 +41,61 @@ pub struct Builder<T: FromRegion> {
 
 impl<T: FromRegion> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.options.fmt(f)
+        self.request.options.fmt(f)
     }
 }
 
 impl<T: FromRegion> Builder<T> {
     pub(crate) fn new() -> Self {
-        Builder {
+        let request = RegionRequest {
             options: RegionOptions::default(),
-            extra: T::Extra::default(),
             injection: None,
             response: Response::Abort,
             engine: None,
-        }
+        };
+        Builder { request, extra: T::Extra::default() }
     }
 
     /// The same policies, for another type that takes the same extra.
     pub(crate) fn retarget<U: FromRegion<Extra = T::Extra>>(self) -> Builder<U> {
-        Builder {
-            options: self.options,
-            extra: self.extra,
-            injection: self.injection,
-            response: self.response,
-            engine: self.engine,
-        }
+        Builder { request: self.request, extra: self.extra }
     }
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
-        self.options.name = RegionName::new(name.as_ref());
+        self.request.options.name = RegionName::new(name.as_ref());
         self
     }
 
     /// How much address space to reserve: a number of bytes or a [`Reserve`].
     pub fn reserve(mut self, reserve: impl Into<Reserve>) -> Self {
-        self.options.reserve = reserve.into();
+        self.request.options.reserve = reserve.into();
         self
     }
 
     /// Reports call it a vector: for a vector that is made from a region or an arena.
     #[doc(hidden)]
     pub fn vector(mut self) -> Self {
-        self.options.role = Role::Vector;
+        self.request.options.role = Role::Vector;
         self
     }
 
     /// The minimum of a default reservation: the bytes that it will hold before it grows further.
     #[doc(hidden)]
     pub fn expect(mut self, bytes: usize) -> Self {
-        self.options.expected = bytes;
+        self.request.options.expected = bytes;
         self
     }
 
     /// How many bytes to commit at once. Default 64 KiB, or the reserve where that is less.
     pub fn head(mut self, bytes: usize) -> Self {
-        self.options.head = Some(bytes);
+        self.request.options.head = Some(bytes);
         self
     }
 
     /// How the frontier moves.
     pub fn growth(mut self, growth: Growth) -> Self {
-        self.options.growth = growth;
+        self.request.options.growth = growth;
         self
     }
 
@@ -115,7 +114,7 @@ impl<T: FromRegion> Builder<T> {
     /// assert_eq!((arena.stats().engine, arena.stats().faults), (RegionEngine::Paged, 0));
     /// ```
     pub fn engine(mut self, engine: impl Into<RegionEngine>) -> Self {
-        self.engine = Some(engine.into());
+        self.request.engine = Some(engine.into());
         self
     }
 
@@ -125,13 +124,13 @@ impl<T: FromRegion> Builder<T> {
     /// of a step, because they need it least. A gap that was jumped over, and a
     /// range that was committed by request, are never populated.
     pub fn populate(mut self, populate: bool) -> Self {
-        self.options.populate = Some(populate);
+        self.request.options.populate = Some(populate);
         self
     }
 
     /// Whether to ask for huge pages.
     pub fn huge_pages(mut self, huge_pages: HugePages) -> Self {
-        self.options.huge_pages = huge_pages;
+        self.request.options.huge_pages = huge_pages;
         self
     }
 
@@ -144,37 +143,37 @@ impl<T: FromRegion> Builder<T> {
 
     /// Which bytes must never become accessible, and what follows when one is touched.
     pub fn guard(mut self, guard: GuardPolicy) -> Self {
-        self.options.guard = guard;
+        self.request.options.guard = guard;
         self
     }
 
     /// How many bytes of the region may be used, exact to the byte.
     pub fn limit(mut self, bytes: usize) -> Self {
-        self.options.limit = Some(bytes);
+        self.request.options.limit = Some(bytes);
         self
     }
 
     /// How much memory growth leaves to the rest of the system. The [`Builder::head`] is not admitted by it.
     pub fn headroom(mut self, headroom: Headroom) -> Self {
-        self.options.headroom = headroom;
+        self.request.options.headroom = headroom;
         self
     }
 
     /// What follows when a commit is refused inside a fault.
     pub fn on_refusal(mut self, response: Response) -> Self {
-        self.response = response;
+        self.request.response = response;
         self
     }
 
     /// Refusals on demand, for tests: see [`Injection`]. They begin when the region is made.
     pub fn inject(mut self, injection: Injection) -> Self {
-        self.injection = Some(injection);
+        self.request.injection = Some(injection);
         self
     }
 
     /// What the bytes live on.
     pub fn backing(mut self, backing: Backing) -> Self {
-        self.options.source = match backing {
+        self.request.options.source = match backing {
             Backing::Anonymous => BackingSource::Anonymous,
             Backing::Temp(dir) => BackingSource::Temp(dir),
         };
@@ -189,7 +188,7 @@ impl<T: FromRegion> Builder<T> {
     /// Until the region is dropped, neither this process nor another one writes to the file, maps it writable or changes
     /// its length: the bytes are lent out as references, and a page beyond the file's end raises SIGBUS.
     pub unsafe fn file_backing(mut self, file: File) -> Self {
-        self.options.source = BackingSource::File(file);
+        self.request.options.source = BackingSource::File(file);
         self
     }
 }
@@ -262,36 +261,58 @@ impl<T: FromRegion> Builder<T> {
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that refused it.
     pub fn try_build(self) -> Result<T, BuildError> {
         let needs = EngineNeeds { checked: T::CHECKED, touched: T::TOUCHED, has_check: T::HAS_CHECK };
-        if engine::wants_handler(needs, self.engine) {
+        let made = self.request.make(needs, T::ROLE)?;
+        let inputs = BuildInputs {
+            guard: &made.guard,
+            #[cfg(feature = "vec")]
+            response: &made.response,
+            extra: self.extra,
+        };
+        T::from_region(made.region, inputs)
+    }
+}
+
+/// A region, and the policies that the type over it may need as well.
+struct MadeRegion {
+    region: Region,
+    guard: GuardPolicy,
+    #[cfg(feature = "vec")]
+    response: Response,
+}
+
+impl RegionRequest {
+    fn make(self, needs: EngineNeeds, role: Role) -> Result<MadeRegion, BuildError> {
+        let RegionRequest { mut options, injection, response, engine } = self;
+        if engine::wants_handler(needs, engine) {
             crate::fault::install()
                 .and_then(|()| crate::fault::prepare_thread())
                 .map_err(BuildError::Handler)?;
         }
         // This opens descriptors. A heap without headroom needs none, and a program whose malloc is a heap may count them.
-        if T::TOUCHED || self.options.headroom != Headroom::Off {
+        if needs.touched || options.headroom != Headroom::Off {
             admission::prepare()?;
         }
         // Without it a forked child may count memory that it does not have, and be refused for that.
         #[cfg(not(highwater_portable))]
         let _ = crate::region::keep_addresses();
-        let guard = self.options.guard.without_placed();
-        let spill = match &self.response {
-            Response::Spill(dir) => Some(fallible::path(dir)?),
-            _ => None,
-        };
+        let guard = options.guard.without_placed();
+        if let Response::Spill(dir) = &response {
+            options.spill = Some(fallible::path(dir)?);
+        }
         // (A region that is built as a part of another type has its role already.)
-        let role = if self.options.role == Role::Region { T::ROLE } else { self.options.role };
-        let mut options = RegionOptions { checked: T::CHECKED, role, spill, ..self.options };
-        engine::choose(needs, &mut options, self.engine)?;
+        if options.role == Role::Region {
+            options.role = role;
+        }
+        options.checked = needs.checked;
+        engine::choose(needs, &mut options, engine)?;
         let region = options.make()?;
-        admission::set_injection(&region.control().injected, self.injection);
-        region.control().response.store(self.response.to_word(), Release);
-        let inputs = BuildInputs {
-            guard: &guard,
+        admission::set_injection(&region.control().injected, injection);
+        region.control().response.store(response.to_word(), Release);
+        Ok(MadeRegion {
+            region,
+            guard,
             #[cfg(feature = "vec")]
-            response: &self.response,
-            extra: self.extra,
-        };
-        T::from_region(region, inputs)
+            response,
+        })
     }
 }
