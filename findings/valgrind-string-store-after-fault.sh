@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# valgrind 3.19.0 (Debian 12), x86-64: a `rep stosb` that faults, and is resumed after the program's own SIGSEGV
-# handler has made the page accessible, loses one element for each fault: the count has been decremented already, while
-# neither the store nor the step of the destination has happened. On the processor nothing is lost. No error is
-# reported, and no setting of --vex-iropt-register-updates (for exact registers at faults) changes it.
-# Seen: "0 bytes wrong" without valgrind; "16 bytes wrong" (16 faults) under `valgrind --tool=none`.
-# Exits 0 while that is so, 1 when it has changed, 2 when the package cannot be had.
+# A bug of valgrind 3.19.0 (Debian 12) on x86-64: a `rep stosb` that faults, and is resumed after the program's own SIGSEGV
+# handler has made the page accessible, loses one element at each fault. The count has been decremented already, while
+# the store has not happened and the destination has not advanced. On the processor nothing is lost. valgrind reports no
+# error, and no setting of --vex-iropt-register-updates (for exact registers at faults) changes it.
+# Observed: "0 bytes wrong" without valgrind; "16 bytes wrong" (16 faults) under `valgrind --tool=none`.
+# Exit status: 0 while the bug exists, 1 when the result has changed, 2 if the package cannot be downloaded.
 set -u
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT && cd "$dir" || exit 2
 apt-get download valgrind=1:3.19.0-1 >/dev/null 2>&1 && dpkg -x valgrind_*.deb unpacked || exit 2

@@ -1,9 +1,9 @@
-/* highwater.h: memory that grows by being touched.
+/* highwater.h: arenas that grow when their memory is written.
  *
  * An arena is a large reserved address range, a small head of which is committed. A cursor is a position in it
  * and a limit. Allocating moves the position: it is inlined here, so that the compiler sees through it. A write
- * past what is committed faults, and a handler commits more: there is no growth path to compile, addresses never
- * move, and running out of memory is one event with one explanation.
+ * past what is committed faults, and a signal handler commits more: there is no growth path to compile, addresses
+ * never move, and running out of memory is one event with one named cause.
  *
  *     #include <highwater.h>
  *
@@ -19,13 +19,13 @@
  *     cc prog.c -lhighwater
  *
  * The tutorial is docs/c.md. Functions and types are hw_*, macros and constants HIGHWATER_*; names that end in an
- * underscore are no part of the contract. Sizes are bytes.
+ * underscore are not part of the contract. Sizes are in bytes.
  *
  * C11 and C++17. Define before including it:
- *   HIGHWATER_DEBUG     every allocation checks its cursor and tells where it was made; see the end of this file.
+ *   HIGHWATER_DEBUG     every allocation checks its cursor and logs where it was made; see the end of this file.
  *   HIGHWATER_EXPLICIT  for a library built with the `explicit` engine, which has no signal handler: the failing
- *                       side of a check commits memory and returns. A program and a library that disagree do not
- *                       link: the symbol that is missing is the engine's that the part was compiled for.
+ *                       side of a check commits memory and returns. A program and a library of different engines do
+ *                       not link: the missing symbol names the engine that the object file was compiled for.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -72,20 +72,20 @@ extern "C" {
 
 /* ------------------------------------------------------------------------------------------------- the cursor */
 
-/* Where the next block goes and how far blocks may go. A cursor is a value: whoever has a copy of it has the memory
- * behind it, and a copy that is forgotten gives back what was allocated through it. Keep it in a local variable, so
- * that it lives in registers, and pass it by value (two registers) or by pointer to functions that are inlined.
+/* Where the next block goes, and how far blocks may go. A cursor is a value: a copy allocates from the same memory, and
+ * what was allocated through the copy is given back when the copy goes out of use. Keep it in a local variable, so that it
+ * lives in registers, and pass it by value (two registers), or by pointer to functions that are inlined.
  *
  * The position is a multiple of HIGHWATER_MIN_ALIGN in the arena, never beyond the limit. Cursors come from
- * hw_arena_cursor; the fields are there for the compiler and for debuggers. */
+ * hw_arena_cursor; the fields are for the compiler and for debuggers. */
 typedef struct hw_cursor {
     char *position;
     char *limit;
 } hw_cursor;
 
-/* Every block starts at a multiple of this. It is 8 and not the 16 of malloc, so that small objects are not spread
- * apart; hw_alloc_aligned, HIGHWATER_NEW and HIGHWATER_ARRAY give what a type needs (a long double, a vector of
- * floats) where that is more. HIGHWATER_MAX_ALIGN is what malloc would give. */
+/* Every block starts at a multiple of this. It is 8 and not malloc's 16, so that small objects are not spread apart;
+ * hw_alloc_aligned, HIGHWATER_NEW and HIGHWATER_ARRAY align to what a type needs (a long double, a vector of floats) if
+ * that is more. HIGHWATER_MAX_ALIGN is malloc's alignment. */
 #define HIGHWATER_MIN_ALIGN ((size_t)8)
 #ifdef __cplusplus
 #define HIGHWATER_MAX_ALIGN (alignof(max_align_t))
@@ -98,7 +98,7 @@ typedef struct hw_arena hw_arena;
 typedef struct hw_error hw_error;
 
 /* The failing side of a check: writes a report and aborts, in a function named after the cause. The other functions here
- * are the library's sides of the inline ones below. Each engine has its own, so that a part of a program that was
+ * are the out-of-line parts of the inline functions below. Each engine has its own, so that an object file that was
  * compiled for the other one does not link. */
 #ifdef HIGHWATER_EXPLICIT
 #define hw_refuse hw_refuse_explicit_
@@ -111,8 +111,8 @@ HIGHWATER_NOTHROW_ void hw_commit_(void *position, void *limit, size_t padding, 
 HIGHWATER_NOTHROW_ hw_cursor hw_engine_fault(hw_arena *arena);
 HIGHWATER_NOTHROW_ hw_cursor hw_engine_explicit(hw_arena *arena);
 
-/* The cursor at the arena's first byte. There is one root: what an earlier root cursor allocated is given up when a
- * later one allocates. NULL gives a cursor without memory. */
+/* The cursor at the arena's first byte. There is one root: what an earlier root cursor allocated is overwritten when a
+ * later one allocates. NULL returns a cursor without memory. */
 static inline hw_cursor hw_arena_cursor(hw_arena *arena)
 {
 #ifdef HIGHWATER_EXPLICIT
@@ -122,8 +122,8 @@ static inline hw_cursor hw_arena_cursor(hw_arena *arena)
 #endif
 }
 
-/* A cursor on top of this one, the second stack: what is allocated through it is given back when it is forgotten.
- * While it is in use its parent must not allocate; what the parent allocated before stays as it is. */
+/* A cursor on top of this one, a second stack: what is allocated through it is given back when it goes out of use.
+ * While it is in use its parent must not allocate; what the parent allocated before is unchanged. */
 static inline hw_cursor hw_push(hw_cursor parent)
 {
     return parent;
@@ -156,9 +156,9 @@ static inline bool hw_is_power_(size_t align)
     return align != 0 && (align & (align - 1)) == 0;
 }
 
-/* The check. Position and limit are multiples of 8, so what fits before it is rounded up fits afterwards, and no size
- * overflows. A small size that the compiler knows is compared with the end of its block, which is an instruction less
- * than the difference. */
+/* The check. Position and limit are multiples of 8, so a size that fits before it is rounded up fits afterwards, and no
+ * size overflows. If the compiler knows a small size, the end of its block is compared, which is one instruction less than
+ * comparing the difference. */
 static inline bool hw_fits_(const char *position, const char *limit, size_t size)
 {
 #if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
@@ -169,16 +169,16 @@ static inline bool hw_fits_(const char *position, const char *limit, size_t size
     return size <= (size_t)(limit - position);
 }
 
-/* A block of size bytes at a multiple of HIGHWATER_MIN_ALIGN. It is never NULL (but for 0 bytes of a cursor without an
- * arena), and neither is that of any other function without `try` in its name. Memory that runs out is a report and
- * abort(): hw_try_alloc is for programs that go on. The bytes are zero where the arena was never used before, and
- * whatever was left in them otherwise.
+/* A block of size bytes at a multiple of HIGHWATER_MIN_ALIGN. It is never NULL (except for 0 bytes of a cursor without an
+ * arena); the same holds for every function without `try` in its name. Running out of memory is a report and abort():
+ * hw_try_alloc is for programs that go on. The bytes are zero where the arena was never used before, and otherwise
+ * whatever was left in them.
  *
- * They may not be committed yet: a write commits them. The kernel does not do so when it is given the address:
- * for read(2) and the like see hw_alloc_committed.
+ * They may not be committed yet: a write by the program commits them. A write by the kernel does not: for read(2) and
+ * similar calls see hw_alloc_committed.
  *
- * A size of 0 takes nothing and gives a pointer that must not be dereferenced; blocks of 0 bytes may be at the same
- * address as others. No size overflows: what does not fit is refused. */
+ * A size of 0 takes no memory and returns a pointer that must not be dereferenced; blocks of 0 bytes may have the same
+ * address as others. No size overflows: a size that does not fit is refused. */
 HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc(hw_cursor *cursor, size_t size)
 {
@@ -218,9 +218,8 @@ static inline void *hw_alloc_aligned(hw_cursor *cursor, size_t size, size_t alig
     return hw_aligned_(position + padding, align);
 }
 
-/* A block that is committed, or NULL, with the reason in *why (which may be NULL). The cursor stays as it is when
- * there is no memory. It is a call, so that it can ask the system; commit ahead with hw_commit_ahead and use
- * hw_alloc where that is too slow. */
+/* A block that is committed, or NULL, with the reason in *why (which may be NULL). The cursor is unchanged if there is no
+ * memory. It is a call into the library; where that is too slow, commit ahead with hw_commit_ahead and use hw_alloc. */
 static inline void *hw_try_alloc_why(hw_cursor *cursor, size_t size, size_t align, hw_error *why)
 {
     char *start = (char *)hw_place_(*cursor, size, align, why);
@@ -244,7 +243,7 @@ static inline void *hw_try_alloc_aligned(hw_cursor *cursor, size_t size, size_t 
     return hw_try_alloc_why(cursor, size, align, NULL);
 }
 
-/* A block of size bytes that is committed, or NULL. What the limit does not allow is answered here, without a call. */
+/* A block of size bytes that is committed, or NULL. A size beyond the limit is refused here, without a call. */
 static inline void *hw_try_alloc(hw_cursor *cursor, size_t size)
 {
 #ifdef HIGHWATER_EXPLICIT
@@ -259,8 +258,8 @@ static inline void *hw_try_alloc(hw_cursor *cursor, size_t size)
     return hw_try_alloc_why(cursor, size, HIGHWATER_MIN_ALIGN, NULL);
 }
 
-/* A block that is committed, although it may never be written by this program: for what the kernel or a device is
- * going to write to. Never NULL. */
+/* A block that is committed, although this program may never write it: for memory that the kernel or a device is going to
+ * write. Never NULL. */
 HIGHWATER_ATTRIBUTE_((alloc_size(2)))
 static inline void *hw_alloc_committed_aligned(hw_cursor *cursor, size_t size, size_t align)
 {
@@ -290,7 +289,7 @@ static inline void *hw_alloc_zeroed(hw_cursor *cursor, size_t size)
     return size == 0 ? block : memset(block, 0, size);
 }
 
-/* The bytes of count things of size bytes; SIZE_MAX, which never fits, where that overflows. */
+/* The bytes of count elements of size bytes; SIZE_MAX, which never fits, if that overflows. */
 static inline size_t hw_product_(size_t count, size_t size)
 {
 #if defined(__GNUC__)
@@ -301,7 +300,7 @@ static inline size_t hw_product_(size_t count, size_t size)
 #endif
 }
 
-/* count things of size bytes each, refused where the product overflows. */
+/* count elements of size bytes each, refused if the product overflows. */
 HIGHWATER_ATTRIBUTE_((alloc_size(2, 3)))
 static inline void *hw_alloc_array(hw_cursor *cursor, size_t count, size_t size, size_t align)
 {
@@ -315,7 +314,7 @@ static inline void *hw_try_alloc_array(hw_cursor *cursor, size_t count, size_t s
     return hw_try_alloc_aligned(cursor, hw_product_(count, size), align);
 }
 
-/* One T, or an array of count T, aligned as T is and not initialised; the first two never NULL. `cursor` is a pointer
+/* One T, or an array of count T, aligned as T is and not initialized; the first two never NULL. `cursor` is a pointer
  * to the cursor: HIGHWATER_NEW(&cursor, struct node). */
 #define HIGHWATER_NEW(cursor, T) ((T *)hw_alloc_array((cursor), 1, sizeof(T), HIGHWATER_ALIGNOF_(T)))
 #define HIGHWATER_ARRAY(cursor, T, count) ((T *)hw_alloc_array((cursor), (count), sizeof(T), HIGHWATER_ALIGNOF_(T)))
@@ -323,8 +322,8 @@ static inline void *hw_try_alloc_array(hw_cursor *cursor, size_t count, size_t s
 #define HIGHWATER_TRY_ARRAY(cursor, T, count) \
     ((T *)hw_try_alloc_array((cursor), (count), sizeof(T), HIGHWATER_ALIGNOF_(T)))
 
-/* A copy of size bytes; NULL only where source is NULL. The source may be what a copy of the cursor allocated, which is
- * how a function returns a result from its scratch memory: it moves down. */
+/* A copy of size bytes; NULL only if source is NULL. The source may have been allocated through a copy of the cursor, which
+ * is how a function returns a result from its scratch memory: it moves down. */
 HIGHWATER_ATTRIBUTE_((alloc_size(3)))
 static inline void *hw_memdup(hw_cursor *cursor, const void *source, size_t size)
 {
@@ -336,14 +335,14 @@ static inline void *hw_memdup(hw_cursor *cursor, const void *source, size_t size
     return size == 0 ? block : memmove(block, source, size);
 }
 
-/* A copy of a string; NULL only where text is NULL. */
+/* A copy of a string; NULL only if text is NULL. */
 static inline char *hw_strdup(hw_cursor *cursor, const char *text)
 {
     return text == NULL ? NULL : (char *)hw_memdup(cursor, text, strlen(text) + 1);
 }
 
-/* Text put together as by vsprintf, as long as it is. The arguments may be what a copy of the cursor allocated. NULL, and nothing taken, where vsnprintf fails (a wide character
- * that has no multibyte form) or format is NULL. */
+/* Text formatted as by vsprintf, of any length. The arguments may have been allocated through a copy of the cursor. NULL, and
+ * no memory taken, if vsnprintf fails (a wide character that has no multibyte form) or format is NULL. */
 HIGHWATER_ATTRIBUTE_((format(printf, 2, 0)))
 static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list arguments)
 {
@@ -354,8 +353,8 @@ static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list a
         return NULL;
     }
     va_copy(again, arguments);
-    /* The arguments may be what a copy of the cursor allocated, which lies where the text is going to: so it is put
-     * together elsewhere, and then it moves. */
+    /* The arguments may have been allocated through a copy of the cursor, at the place of the text: so it is formatted
+     * elsewhere, and then moved. */
     length = vsnprintf(small, sizeof small, format, arguments);
     if (length >= 0 && (size_t)length < sizeof small) {
         text = (char *)hw_memdup(cursor, small, (size_t)length + 1);
@@ -373,8 +372,8 @@ static inline char *hw_vsprintf(hw_cursor *cursor, const char *format, va_list a
     return text;
 }
 
-/* Text put together as by sprintf. The cursor's address is passed to a function that cannot be inlined: a loop that
- * should keep the cursor in registers calls it with a copy, and takes the copy back. */
+/* Text formatted as by sprintf. The cursor's address is passed to a function that cannot be inlined: a loop that should
+ * keep the cursor in registers calls it with a copy, and assigns the copy back. */
 HIGHWATER_ATTRIBUTE_((format(printf, 2, 3)))
 static inline char *hw_sprintf(hw_cursor *cursor, const char *format, ...)
 {
@@ -388,18 +387,18 @@ static inline char *hw_sprintf(hw_cursor *cursor, const char *format, ...)
 
 /* --------------------------------------------------------------------------------------------------- errors */
 
-/* What a function that may fail returns. hw_strerror gives a sentence, hw_error the figures. */
+/* What a function that may fail returns. hw_strerror has a sentence for each, hw_error the figures. */
 typedef enum hw_status {
     HIGHWATER_OK = 0,
     HIGHWATER_ERROR_MEMORY = 1,      /* memory or address space ran out; the error's cause says why */
-    HIGHWATER_ERROR_ARGUMENT = 2,    /* a null pointer or a value that cannot be honoured */
+    HIGHWATER_ERROR_ARGUMENT = 2,    /* a null pointer, or a value that cannot be honored */
     HIGHWATER_ERROR_OPTIONS = 3,     /* the same in a hw_options */
-    HIGHWATER_ERROR_GUARD = 4,       /* a guard cannot be placed there, or not that way */
+    HIGHWATER_ERROR_GUARD = 4,       /* a guard cannot be placed there, or not by this mechanism */
     HIGHWATER_ERROR_SYSTEM = 5,      /* the system refused; the error's system_error is an errno */
-    HIGHWATER_ERROR_INTERNAL = 6     /* a bug of the library: it caught a panic, and what it was doing is not done */
+    HIGHWATER_ERROR_INTERNAL = 6     /* a bug of the library: it caught a panic, and the call had no effect */
 } hw_status;
 
-/* Why memory ran out: exactly one cause. hw_cause_name gives the word that reports use. */
+/* Why memory ran out: exactly one cause. hw_cause_name has the word that reports use. */
 typedef enum hw_cause {
     HIGHWATER_CAUSE_NONE = 0,
     HIGHWATER_CAUSE_RESERVATION_EXHAUSTED = 1,  /* beyond the address space reserved */
@@ -416,21 +415,21 @@ typedef enum hw_cause {
     HIGHWATER_CAUSE_DISK_FULL = 12,
     HIGHWATER_CAUSE_HUGE_PAGES = 13,
     HIGHWATER_CAUSE_NOT_INHERITED = 14,         /* a file-backed arena in a forked child */
-    HIGHWATER_CAUSE_INJECTED = 15,              /* hw_inject said so */
-    HIGHWATER_CAUSE_KERNEL = 16,                /* the error's system_error, which nothing else explains */
-    HIGHWATER_CAUSE_ALLOCATOR = 17              /* malloc had no memory for what is kept about an arena */
+    HIGHWATER_CAUSE_INJECTED = 15,              /* requested by hw_inject */
+    HIGHWATER_CAUSE_KERNEL = 16,                /* the error's system_error, with no other explanation */
+    HIGHWATER_CAUSE_ALLOCATOR = 17              /* malloc had no memory for an arena's metadata */
 } hw_cause;
 
-/* What went wrong. A function that takes one takes NULL too. It is filled in whenever the function was called, also
- * when it succeeded. */
+/* What went wrong. A function that takes one accepts NULL too. It is filled in by every call, also by one that
+ * succeeds. */
 struct hw_error {
     hw_status status;
     hw_cause cause;         /* of HIGHWATER_ERROR_MEMORY, HIGHWATER_CAUSE_NONE otherwise */
-    int32_t system_error;   /* an errno, 0 where there is none */
+    int32_t system_error;   /* an errno, 0 if there is none */
     uint32_t reserved_;
-    uint64_t requested;     /* bytes that were asked for */
+    uint64_t requested;     /* bytes requested */
     uint64_t used;          /* bytes in use in the arena */
-    uint64_t limit;         /* the limit that was met, 0 where the cause has none */
+    uint64_t limit;         /* the limit that was reached, 0 if the cause has none */
     char message[216];      /* one line, cut to fit */
 };
 
@@ -445,11 +444,11 @@ const char *hw_cause_name(hw_cause cause);
 /* A reserve of as much as the machine has physical memory. */
 #define HIGHWATER_PHYSICAL (SIZE_MAX - 1)
 
-/* How far the frontier, the end of what is committed, moves at a growth. */
+/* How far the frontier, the end of what is committed, moves in one growth step. */
 typedef enum hw_growth {
     HIGHWATER_GROWTH_GEOMETRIC = 0, /* from growth_first (64 KiB) up to growth_max (16 MiB), with what is used */
     HIGHWATER_GROWTH_FIXED = 1,     /* steps of growth_first bytes */
-    HIGHWATER_GROWTH_UPFRONT = 2,   /* everything is accessible at once, and paged in by the kernel */
+    HIGHWATER_GROWTH_UPFRONT = 2,   /* accessible as a whole from the start, and paged in by the kernel */
     HIGHWATER_GROWTH_STRESS = 3     /* for tests: a page at a time after a random delay, drawn from growth_seed */
 } hw_growth;
 
@@ -466,7 +465,7 @@ typedef enum hw_guard_mechanism {
 } hw_guard_mechanism;
 
 typedef enum hw_on_violation {
-    HIGHWATER_VIOLATION_DIE = 0,   /* SIGSEGV goes to whoever handled it before: by default, the end */
+    HIGHWATER_VIOLATION_DIE = 0,   /* SIGSEGV goes to the handler before ours; without one the process dies */
     HIGHWATER_VIOLATION_ABORT = 1  /* abort(), in a function named after the kind */
 } hw_on_violation;
 
@@ -478,15 +477,15 @@ typedef enum hw_format {
 typedef enum hw_response {
     HIGHWATER_RESPONSE_ABORT = 0, /* a report, and abort() in a function named after the cause */
     HIGHWATER_RESPONSE_SPILL = 1, /* the arena goes on in a file in spill_directory */
-    HIGHWATER_RESPONSE_HOOK = 2   /* refusal_hook is asked first, where a fault is refused */
+    HIGHWATER_RESPONSE_HOOK = 2   /* refusal_hook is called first, if a fault is refused */
 } hw_response;
 
 typedef enum hw_answer {
     HIGHWATER_ANSWER_DIE = 0,
-    HIGHWATER_ANSWER_RETRY = 1    /* something was done about it: ask again, at most eight times in a row */
+    HIGHWATER_ANSWER_RETRY = 1    /* memory was given back: try again, at most eight times in a row */
 } hw_answer;
 
-/* A commit that was refused. The pointers are good for the call. */
+/* A commit that was refused. The pointers are valid during the call. */
 typedef struct hw_refusal {
     size_t size;            /* sizeof(hw_refusal) as the library knows it */
     const char *name;       /* the arena's, empty if it has none */
@@ -497,26 +496,26 @@ typedef struct hw_refusal {
     size_t used;            /* at least */
     size_t committed;
     size_t reserved;
-    uint64_t limit;         /* the limit that was met, 0 where the cause has none */
+    uint64_t limit;         /* the limit that was reached, 0 if the cause has none */
 } hw_refusal;
 
-/* Asked about a commit that is refused inside a fault, in the signal handler: it may do what is async-signal-safe and
- * no more, must return (no longjmp, no throw), and must not touch memory that has to grow. */
+/* Called for a commit that is refused inside a fault, in the signal handler: it may only do what is async-signal-safe,
+ * must return (no longjmp, no throw), and must not touch memory that has to grow. */
 typedef hw_answer (*hw_refusal_hook)(void *user, const hw_refusal *refusal);
 
 /* How an arena grows. */
 typedef enum hw_engine {
     HIGHWATER_ENGINE_FAULT = 0,    /* a SIGSEGV handler commits what a write touches */
     HIGHWATER_ENGINE_EXPLICIT = 1, /* the failing side of a check commits: HIGHWATER_EXPLICIT, above */
-    HIGHWATER_ENGINE_PAGED = 2     /* not at all: it is accessible from the start, and the kernel pages it in */
+    HIGHWATER_ENGINE_PAGED = 2     /* it does not: it is accessible from the start, and the kernel pages it in */
 } hw_engine;
 
-/* Which of them is wanted. Fault or explicit is decided when the library is built; paged can be had from every library, by a
- * program that is compiled for it. It needs no handler, so it is for programs in which SIGSEGV belongs to somebody else, and
- * it is what arenas have under valgrind. What is asked about memory is asked once, when the arena is made: its reserve is
- * cut to what is left then. No growth is refused later, no refusal_hook is called, nothing spills; a limit is a limit. */
+/* The choice of an engine. Fault or explicit is decided when the library is built; every library also has paged, for a
+ * program that is compiled for that library. It needs no handler, so it is for programs in which another runtime owns
+ * SIGSEGV, and it is the engine of arenas under valgrind. The available memory is queried once, when the arena is made: its
+ * reserve is cut to what is left then. No growth is refused later, no refusal_hook is called, nothing spills; limits hold. */
 typedef enum hw_engine_choice {
-    HIGHWATER_CHOOSE_DEFAULT = 0, /* what hw_set_engine said; paged under valgrind; the library's own */
+    HIGHWATER_CHOOSE_DEFAULT = 0, /* what hw_set_engine chose; or paged under valgrind; or the library's own */
     HIGHWATER_CHOOSE_FAULT = 1,
     HIGHWATER_CHOOSE_EXPLICIT = 2,
     HIGHWATER_CHOOSE_PAGED = 3
@@ -528,13 +527,13 @@ typedef struct hw_range {
     size_t end;
 } hw_range;
 
-/* What an arena may be told. All zero but for the size is the default of everything:
+/* The policies of an arena. All zero except for the size is the default of everything:
  *
  *     hw_options options = HIGHWATER_OPTIONS;
  *     options.reserve = (size_t)1 << 30;
  *
- * A library accepts the smaller structure of an older header, and a larger one as long as what it does not know
- * is zero. */
+ * A library accepts the smaller structure of an older header, and a larger one as long as the bytes that it does not
+ * know are zero. */
 typedef struct hw_options {
     size_t size;                        /* sizeof(hw_options) */
     const char *name;                   /* in reports and /proc/PID/maps; the first 40 bytes of it */
@@ -548,15 +547,15 @@ typedef struct hw_options {
     uint64_t growth_seed;
     hw_choice huge_pages;               /* default yes */
     hw_guard_mechanism guard_mechanism;
-    size_t guard_before;                /* bytes before the first one; default, and at least, a page */
+    size_t guard_before;                /* bytes before the first one; default and min a page */
     size_t guard_after;                 /* bytes after the last one; default a page */
     size_t guard_reach;                 /* how far past the frontier a touch is growth; default everywhere */
     const hw_range *guards;             /* guards inside the arena, which ends at the first one */
     size_t guard_count;
     hw_on_violation on_violation;
     hw_format violation_format;
-    size_t headroom;                    /* bytes that stay free; default a 64th of the nearest limit, HIGHWATER_NONE
-                                           does not ask */
+    size_t headroom;                    /* bytes that stay free; default a 64th of the nearest limit; HIGHWATER_NONE
+                                           queries nothing */
     const char *backing_directory;      /* live in a file of its own there; default anonymous memory */
     hw_response on_refusal;
     uint32_t reserved_;
@@ -587,18 +586,18 @@ static inline hw_options hw_options_init(void)
 /* Makes an arena; NULL options are the defaults. On failure *arena is NULL. */
 hw_status hw_arena_create(const hw_options *options, hw_arena **arena, hw_error *error);
 
-/* The same; what goes wrong is a message on standard error and abort(). Never NULL. */
+/* The same; a failure is a message on standard error and abort(). Never NULL. */
 HIGHWATER_ATTRIBUTE_((warn_unused_result, returns_nonnull))
 hw_arena *hw_arena_new(const hw_options *options);
 
-/* Gives the address range back, and with it everything in it. No cursor of the arena is in use then, on any thread. NULL
- * is nothing to give back. */
+/* Releases the address range with everything in it. No thread may use a cursor of the arena any more. Does nothing for
+ * NULL. */
 void hw_arena_free(hw_arena *arena);
 
 void hw_arena_reset_(hw_arena *arena);
 
-/* Gives up everything that was allocated and returns the cursor at the first byte. Committed memory is kept and
- * not cleared. */
+/* Frees everything that was allocated and returns the cursor at the first byte. Committed memory is kept and not
+ * cleared. */
 HIGHWATER_ATTRIBUTE_((warn_unused_result))
 static inline hw_cursor hw_arena_reset(hw_arena *arena)
 {
@@ -606,7 +605,7 @@ static inline hw_cursor hw_arena_reset(hw_arena *arena)
     return hw_arena_cursor(arena);
 }
 
-/* The cursor with its limit as things stand. */
+/* The cursor with its current limit. */
 HIGHWATER_ATTRIBUTE_((warn_unused_result))
 hw_cursor hw_refresh(hw_cursor cursor);
 
@@ -627,12 +626,11 @@ static inline void hw_refresh_(hw_cursor *cursor)
     }
 }
 
-/* The next three change what the cursors of the arena may use. `cursor` is the one that has come furthest, NULL where
- * nothing is in use; it is refreshed. Other cursors have to be (hw_refresh) before they allocate again. */
+/* The next three change what the cursors of the arena may use. `cursor` is the one with the highest position, NULL if
+ * nothing is in use; it is refreshed. Refresh other cursors (hw_refresh) before they allocate again. */
 
-/* Gives committed memory back to the system: what lies past the cursor and past the first keep bytes. Returns how many
- * bytes that were; 0 where the system refuses, or the cursor is not the arena's. Bytes that are committed again are
- * zero. */
+/* Gives committed memory back to the system: what lies past the cursor and past the first keep bytes. Returns the number
+ * of bytes; 0 if the system refuses, or the cursor is not the arena's. Bytes that are committed again are zero. */
 static inline size_t hw_arena_trim(hw_arena *arena, hw_cursor *cursor, size_t keep)
 {
     size_t given_back = hw_arena_trim_(arena, hw_furthest_(cursor), keep);
@@ -640,8 +638,8 @@ static inline size_t hw_arena_trim(hw_arena *arena, hw_cursor *cursor, size_t ke
     return given_back;
 }
 
-/* How many bytes may be used from now on, rounded down to 8; HIGHWATER_NONE lifts the limit. The limit that the arena was
- * made with (options.limit) stays: it is the most that this one can be. */
+/* Sets how many bytes may be used from now on, rounded down to 8; HIGHWATER_NONE removes the limit. The limit that the
+ * arena was made with (options.limit) stays: it is the max of this one. */
 static inline hw_status hw_arena_set_limit(hw_arena *arena, hw_cursor *cursor, size_t bytes)
 {
     hw_status status = hw_arena_set_limit_(arena, bytes);
@@ -649,7 +647,7 @@ static inline hw_status hw_arena_set_limit(hw_arena *arena, hw_cursor *cursor, s
     return status;
 }
 
-/* Places a guard over size bytes at an offset from the first byte, both whole pages. The arena ends there. */
+/* Places a guard of size bytes at an offset from the first byte, both whole pages. The arena ends there. */
 static inline hw_status hw_arena_guard(hw_arena *arena, hw_cursor *cursor, size_t offset, size_t size, hw_error *error)
 {
     hw_status status = hw_arena_guard_(arena, hw_furthest_(cursor), offset, size, error);
@@ -660,9 +658,9 @@ static inline hw_status hw_arena_guard(hw_arena *arena, hw_cursor *cursor, size_
 /* Commits the first `bytes` bytes, exactly: for a program that uses the range without a cursor. */
 hw_status hw_arena_ensure(hw_arena *arena, size_t bytes, hw_error *error);
 
-/* The first byte, a multiple of the page size, and of 2 MiB where the arena is that large. NULL for NULL. */
+/* The first byte, a multiple of the page size, and of 2 MiB if the arena is that large. NULL for NULL. */
 void *hw_arena_base(const hw_arena *arena);
-/* The bytes reserved: what was got, which may be less than what was asked for. 0 for NULL, and so below. */
+/* The bytes reserved, which may be fewer than requested. 0 for NULL, as with the functions below. */
 size_t hw_arena_reserved(const hw_arena *arena);
 /* The bytes committed. */
 size_t hw_arena_committed(const hw_arena *arena);
@@ -673,21 +671,21 @@ uint64_t hw_arena_id(const hw_arena *arena);
 /* Whether an address is one of the arena's. */
 bool hw_arena_contains(const hw_arena *arena, const void *address);
 
-/* Bytes between the arena's first one and the position, and from the position to what the arena allows now.
- * 0 for a cursor without an arena. */
+/* The bytes from the arena's first one to the position, and from the position to the arena's current limit. 0 for a cursor
+ * without an arena. */
 size_t hw_used(hw_cursor cursor);
 size_t hw_remaining(hw_cursor cursor);
 
-/* Commits the next `bytes` bytes of a cursor, exactly. Allocations within them touch nothing that is not there. */
+/* Commits the next `bytes` bytes of a cursor, exactly. Allocations within them do not fault. */
 hw_status hw_commit_ahead(hw_cursor cursor, size_t bytes, hw_error *error);
 
 /* Commits the pages of a range, for a buffer that is handed to the kernel: read(2) into memory that is not committed
- * fails with EFAULT and raises no signal, and where only the end of the buffer is not committed it is cut short. Memory
- * that belongs to no arena is left alone, and that is a success. */
+ * fails with EFAULT and raises no signal; if only the end of the buffer is not committed, it returns a short count. Memory
+ * that belongs to no arena is left alone, which is a success. */
 hw_status hw_ensure(const void *start, size_t size, hw_error *error);
 
-/* How many of the first bytes of a range the kernel may be given at this moment: size where all is committed, and where the
- * memory belongs to no arena. For assertions: assert(hw_committed_of(buffer, size) == size). */
+/* How many of the first bytes of a range are committed at this moment, so that the kernel can write them: size if all are,
+ * or if the memory belongs to no arena. For assertions: assert(hw_committed_of(buffer, size) == size). */
 size_t hw_committed_of(const void *start, size_t size);
 
 /* -------------------------------------------------------------------------------------------------- figures */
@@ -697,7 +695,7 @@ typedef struct hw_stats {
     size_t reserved;
     size_t committed;
     size_t peak_committed;
-    size_t used;            /* at least: as far as growth has seen. hw_used is exact. */
+    size_t used;            /* a lower bound: as far as growth has seen. hw_used is exact. */
     uint64_t faults;        /* growths by fault */
     uint64_t commits;       /* growths in all */
     uint64_t populated;     /* bytes whose pages were made present at once */
@@ -714,48 +712,48 @@ typedef struct hw_stats {
 
 hw_status hw_arena_stats(const hw_arena *arena, hw_stats *stats);
 
-/* A view of an arena that any thread may keep, also when the arena is gone. A zeroed one is of no arena. */
+/* A view of an arena that any thread may keep, also when the arena is gone. A zeroed one belongs to no arena. */
 typedef struct hw_monitor {
     uint64_t opaque_[2];
 } hw_monitor;
 
 hw_monitor hw_arena_monitor(const hw_arena *arena);
-/* Of the arena that an address lies in. */
+/* The monitor of the arena that an address lies in. */
 hw_monitor hw_monitor_of(const void *address);
-/* Writes monitors of the process's arenas, at most `most` of them, and returns how many arenas there are. */
-size_t hw_monitors(hw_monitor *monitors, size_t most);
+/* Writes monitors of the process's arenas, at most `max` of them, and returns how many arenas there are. */
+size_t hw_monitors(hw_monitor *monitors, size_t max);
 bool hw_monitor_is_live(hw_monitor monitor);
 /* HIGHWATER_ERROR_ARGUMENT once the arena is gone. */
 hw_status hw_monitor_stats(hw_monitor monitor, hw_stats *stats);
 /* Writes the name, cut to fit and terminated, and returns its length; 0 once the arena is gone. */
 size_t hw_monitor_name(hw_monitor monitor, char *name, size_t size);
 
-/* How many bytes all arenas together may commit; HIGHWATER_NONE lifts the limit. */
+/* How many bytes all arenas together may commit; HIGHWATER_NONE removes the limit. */
 void hw_set_process_limit(size_t bytes);
 size_t hw_process_limit(void);
 size_t hw_process_committed(void);
 
 /* -------------------------------------------------------------------------------------------------- reports */
 
-/* Gets the text of reports piece by piece; not terminated. Called inside the signal handler too: it may do what is
- * async-signal-safe and no more, with 1 KiB of stack, and must return. */
+/* Receives the text of reports piece by piece, not terminated. Called inside the signal handler too: it may only do what is
+ * async-signal-safe, with 1 KiB of stack, and must return. */
 typedef void (*hw_text_function)(void *user, const char *text, size_t length);
 
 /* Where reports go instead of standard error: a file, which is created and appended to; a descriptor, which is
- * duplicated; a function. NULL, -1 and NULL restore standard error. What was opened or duplicated is kept for good. */
+ * duplicated; a function. NULL, -1 and NULL restore standard error. What was opened or duplicated is never closed. */
 hw_status hw_report_to_file(const char *path, hw_error *error);
 hw_status hw_report_to_fd(int fd, hw_error *error);
 void hw_report_to_function(hw_text_function function, void *user);
 
-/* How refusals and dumps are written from now on. Violations follow their arena's violation_format. */
+/* The format of refusals and dumps from now on. Violations use their arena's violation_format. */
 hw_status hw_set_report_format(hw_format format);
 
-/* Writes how the process stands: all arenas, the last growths, limits and the system's figures. */
+/* Writes the state of the process: all arenas, the last growths, limits and the system's figures. */
 void hw_dump(void);
-/* The same whenever a signal arrives, SIGUSR1 say. */
+/* The same whenever a signal arrives, for example SIGUSR1. */
 hw_status hw_dump_on_signal(int signal, hw_error *error);
 
-/* What a touch of a guard is an instance of. */
+/* The kinds of touches of a guard. */
 typedef enum hw_violation_kind {
     HIGHWATER_VIOLATION_NONE = 0,
     HIGHWATER_VIOLATION_OVERFLOW = 1,
@@ -774,25 +772,25 @@ typedef enum hw_access {
     HIGHWATER_ACCESS_WRITE = 2
 } hw_access;
 
-/* A touch of a guard. The pointers are good for the call. */
+/* A touch of a guard. The pointers are valid during the call. */
 typedef struct hw_violation {
     size_t size;                /* sizeof(hw_violation) as the library knows it */
     const char *name;           /* the arena's, empty if it has none */
     uint64_t arena;             /* its hw_arena_id */
     hw_violation_kind kind;
     hw_access access;
-    uintptr_t address;          /* that was touched */
-    ptrdiff_t offset;           /* of it from the arena's first byte */
-    size_t distance;            /* by how many bytes it is wrong */
-    uintptr_t program_counter;  /* 0 where it is not known */
-    uint32_t thread;            /* the kernel's number of it */
+    uintptr_t address;          /* the touched byte */
+    ptrdiff_t offset;           /* its offset from the arena's first byte */
+    size_t distance;            /* how many bytes out of bounds it is */
+    uintptr_t program_counter;  /* 0 if unknown */
+    uint32_t thread;            /* the kernel's thread id */
     uint32_t reserved_;
 } hw_violation;
 
 const char *hw_violation_name(hw_violation_kind kind);
 
-/* Called with every violation after its report and before what follows, inside the signal handler: what is
- * async-signal-safe and no more, and it must return. NULL takes it away. */
+/* Called with every violation after its report and before what follows, inside the signal handler: it may only do what is
+ * async-signal-safe, and must return. NULL removes it. */
 typedef void (*hw_violation_hook)(void *user, const hw_violation *violation);
 void hw_set_violation_hook(hw_violation_hook hook, void *user);
 
@@ -802,45 +800,44 @@ typedef enum hw_injection {
     HIGHWATER_INJECT_NTH = 1,    /* the n-th admission from now on, counted from 1 */
     HIGHWATER_INJECT_AFTER = 2,  /* every admission after the first n */
     HIGHWATER_INJECT_ABOVE = 3,  /* every admission of more than n bytes */
-    HIGHWATER_INJECT_RATE = 4    /* n of a million, drawn from seed */
+    HIGHWATER_INJECT_RATE = 4    /* n in a million, drawn from seed */
 } hw_injection;
 hw_status hw_inject(hw_injection what, uint64_t n, uint64_t seed);
 
 /* -------------------------------------------------------------------------------------------------- signals */
 
-/* Installs the SIGSEGV handler; making an arena does. Whoever handled the signal before gets what is not growth. Where
- * somebody restored the default action since, or ignores the signal, it is installed again. */
+/* Installs the SIGSEGV handler; making an arena does so too. The handler before it gets what is not growth. If the program
+ * restored the default action or ignored the signal in the meantime, ours is installed again. */
 hw_status hw_fault_install(hw_error *error);
 /* Whether SIGSEGV goes to this library first. */
 bool hw_fault_is_front(void);
-/* Puts the handler in front again, where one was installed since that does not pass faults on. Not for good: that one
- * restores what it found when it is removed. Call this again then, or make an arena. */
+/* Puts the handler in front again, for when one was installed after it that does not pass faults on. It does not last: that
+ * handler restores what it found when it is removed. Call this again then, or make an arena. */
 hw_status hw_fault_ensure_front(hw_error *error);
 /* Unblocks SIGSEGV on this thread, as making an arena does: the kernel kills a process that faults while it is blocked.
  * (PulseAudio's threaded main loop, ZeroMQ's I/O thread and SIGEV_THREAD of glibc block it where they call back.) */
 hw_status hw_fault_prepare_thread(hw_error *error);
-/* Whether it is not blocked. Where it is, hw_try_* and what commits by request work all
- * the same. */
+/* Whether it is unblocked. If it is blocked, hw_try_* and everything that commits by request still work. */
 bool hw_fault_is_thread_prepared(void);
-/* For a SIGSEGV handler that stays in front: give it its own arguments (a siginfo_t and a ucontext_t), and return if
- * this returns true. Async-signal-safe. */
+/* For a SIGSEGV handler that stays in front: pass it the handler's own arguments (a siginfo_t and a ucontext_t), and return
+ * if this returns true. Async-signal-safe. */
 bool hw_fault_try_handle(int signal, void *info, void *context);
 
 /* ----------------------------------------------------------------------------------------------- the library */
 
 /* The engine that the library was built with, and its version: "0.1.0", and major * 65536 + minor * 256 + patch. */
 hw_engine hw_library_engine(void);
-/* Which engine arenas get from now on whose options do not say; HIGHWATER_ERROR_OPTIONS where the library has not that
- * one. Call it before the first arena is made where no handler may be installed: in a plug-in of a JVM or a Go program. */
+/* Chooses the engine of arenas made from now on whose options do not name one; HIGHWATER_ERROR_OPTIONS if the library does
+ * not have it. Where no handler may be installed (a plug-in of a JVM or a Go program), call it before the first arena is made. */
 hw_status hw_set_engine(hw_engine_choice engine, hw_error *error);
-/* Which one that is. */
+/* The engine that such arenas get. */
 hw_engine hw_default_engine(void);
 const char *hw_version(void);
 uint32_t hw_version_number(void);
 
 /* --------------------------------------------------------------------------------------------------- arrays */
 
-/* An array of T that grows in an arena of its own: it never moves, so pointers into it stay good. It starts as
+/* An array of T that grows in an arena of its own: it never moves, so pointers into it stay valid. It starts as
  * HIGHWATER_VEC_INIT (or zeroed) and reserves nothing before the first push.
  *
  *     typedef HIGHWATER_VEC(int) ints;
@@ -849,9 +846,9 @@ uint32_t hw_version_number(void);
  *     HIGHWATER_FOREACH(int, prime, &primes) { printf("%d\n", *prime); }
  *     HIGHWATER_VEC_FREE(&primes);
  *
- * `vec` is a pointer to it, and is evaluated more than once. Indexing is vec.data[i], below vec.length. A value that is
- * pushed may be computed from the array, and must not change it. T is aligned to a page (4096) at most. The arena is the
- * array's own: its limits are those it was opened with (HIGHWATER_VEC_OPEN). */
+ * `vec` is a pointer to it, and is evaluated more than once. Index with vec.data[i], below vec.length. A value that is
+ * pushed may be computed from the array, and must not change it. The max alignment of T is a page (4096). The arena belongs
+ * to the array: its limits are those it was opened with (HIGHWATER_VEC_OPEN). */
 #define HIGHWATER_VEC(T) struct { T *data; size_t length; size_t capacity; hw_arena *arena; }
 #define HIGHWATER_VEC_INIT { NULL, 0, 0, NULL }
 
@@ -861,10 +858,10 @@ hw_status hw_vec_open_(void *vec, size_t element, const hw_options *options, hw_
 void hw_vec_free_(void *vec);
 void hw_vec_shrink_(void *vec, size_t element);
 
-/* Gives an array its arena, with policies of your own; what it has is freed first. */
+/* Makes the array's arena, with policies of your own; what the array has is freed first. */
 #define HIGHWATER_VEC_OPEN(vec, options, error) hw_vec_open_((vec), sizeof *(vec)->data, (options), (error))
 
-/* Appends a value. Memory that runs out is a report and abort(). */
+/* Appends a value. Running out of memory is a report and abort(). */
 #define HIGHWATER_VEC_PUSH(vec, ...) \
     ((void)(HIGHWATER_UNLIKELY_((vec)->length >= (vec)->capacity) \
                 ? hw_vec_grow_((vec), sizeof *(vec)->data, 1) \
@@ -872,16 +869,16 @@ void hw_vec_shrink_(void *vec, size_t element);
      (void)((vec)->data[(vec)->length] = (__VA_ARGS__)), \
      (void)++(vec)->length)
 
-/* Appends a value to memory that is committed and is true, or is false and appends nothing. */
+/* Appends a value to committed memory and is true; false, with nothing appended, if there is no memory. */
 #define HIGHWATER_VEC_TRY_PUSH(vec, ...) \
     (hw_vec_try_grow_((vec), sizeof *(vec)->data, 1, NULL) \
          ? ((void)((vec)->data[(vec)->length] = (__VA_ARGS__)), (void)++(vec)->length, true) \
          : false)
 
-/* Commits room for `count` more values, and is false where there is none. */
+/* Commits room for `count` more values; false if there is none. */
 #define HIGHWATER_VEC_RESERVE(vec, count, error) hw_vec_try_grow_((vec), sizeof *(vec)->data, (count), (error))
 
-/* Takes the last value away and is its address, NULL where there is none; it is good until the next push. */
+/* Removes the last value and is its address, valid until the next push; NULL if there is none. */
 #define HIGHWATER_VEC_POP(vec) ((vec)->length == 0 ? NULL : &(vec)->data[--(vec)->length])
 
 #define HIGHWATER_VEC_CLEAR(vec) ((void)((vec)->length = 0))
@@ -889,22 +886,23 @@ void hw_vec_shrink_(void *vec, size_t element);
 /* Gives the memory past the last value back to the system. */
 #define HIGHWATER_VEC_SHRINK(vec) hw_vec_shrink_((vec), sizeof *(vec)->data)
 
-/* Gives the arena back; the array is empty and can be used again. */
+/* Frees the arena; the array is empty and can be used again. */
 #define HIGHWATER_VEC_FREE(vec) hw_vec_free_((vec))
 
-/* Runs with `item`, a T *, at each value. The array may be pushed to meanwhile; what is pushed is visited too. */
+/* Iterates with `item`, a T *, over the values. The array may be pushed to in the loop; new values are visited too. */
 #define HIGHWATER_FOREACH(T, item, vec) \
     for (T *item = (vec)->data; item != NULL && item < (vec)->data + (vec)->length; ++item)
 
 /* ------------------------------------------------------------------------------------------------ debugging */
 
-/* Gets the lines of the debug build's log; on == false: nobody does. A null function is standard error, the default. */
+/* Sets the function that receives the lines of the debug build's log; on == false turns the log off. A null function is
+ * standard error, the default. */
 void hw_debug_log(bool on, hw_text_function function, void *user);
 
 /* With HIGHWATER_DEBUG every call below first checks its cursor (that there is one, that it lies in an arena that
  * exists, that position and limit are where they may be, that the alignment is a power of two), and logs a line with
- * the file and line of the call and the start, the position and the end that the cursor has afterwards. What is wrong
- * is a message and abort(). The layout of hw_cursor is the same, so parts of a program may be compiled either way. */
+ * the file and line of the call and the start, the position and the end that the cursor has afterwards. A failed check is
+ * a message and abort(). The layout of hw_cursor is the same, so parts of a program may be compiled either way. */
 void hw_debug_check_(const hw_cursor *cursor, size_t align, const char *call, const char *file, int line);
 void hw_debug_made_(hw_cursor cursor, const void *start, size_t size, const char *call, const char *file, int line);
 

@@ -4,14 +4,14 @@ gdb:   (gdb) source highwater.py
 lldb:  (lldb) command script import highwater.py
 
 After that SIGSEGV does not stop the program when memory grows. A fault that is not growth stops in
-highwater_foreign_fault, and the frame that faulted is selected. gdb also stops where nobody handles SIGSEGV: before the
+highwater_foreign_fault, and the frame that faulted is selected. gdb also stops where no handler gets SIGSEGV: before the
 first region, and on threads that block the signal. New commands:
 
     highwater regions            a line for every live region, of a process or of a core dump
-    highwater address EXPRESSION the region that an address lies in, and what it is there
+    highwater address EXPRESSION the region that an address lies in, and the state of that address
     highwater break              a breakpoint for programs without symbols
 
-docs/debugging.md says more.
+See docs/debugging.md.
 """
 
 import re
@@ -31,7 +31,7 @@ COLUMNS = ("region", "base", "frontier", "committed", "used", "reserved", "guard
 
 
 def size(count):
-    """Bytes, as the library writes them."""
+    """Bytes in the format of the library's reports."""
     for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if count >= unit:
             return ("%d %s" if count % unit == 0 else "%.1f %s") % (count / unit, name)
@@ -93,7 +93,7 @@ class Region:
 
 
 class Copy:
-    """One copy of the library in a process, as its description says."""
+    """One copy of the library in a process, read from its description."""
 
     def __init__(self, data):
         fields = HEADER.unpack(data)
@@ -172,13 +172,13 @@ def describe(address, sections, read):
 
 
 def is_caught(status, signal):
-    """Whether a process has a handler for a signal, as /proc/PID/status says."""
+    """Whether a process has a handler for a signal, by /proc/PID/status."""
     caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.M)
     return caught is None or int(caught.group(1), 16) >> (signal - 1) & 1 == 1
 
 
 def fault_text(info, read):
-    """What a siginfo says of a SIGSEGV."""
+    """A line about the SIGSEGV of a siginfo."""
     code = struct.unpack("=i", read(info + 8, 4))[0]
     if code <= 0:
         return "highwater: SIGSEGV was sent by a process"
@@ -202,10 +202,10 @@ def load_into_gdb(gdb):
             print(line)
 
     class ForeignFault(gdb.Breakpoint):
-        """Stops where a fault turns out not to be ours."""
+        """Stops at a fault that is not growth."""
 
     def select_fault(event):
-        """Says what faulted, and goes to the frame that did."""
+        """Prints what faulted, and selects the frame that did."""
         stopped = getattr(event, "breakpoints", [])
         if not any(isinstance(breakpoint, ForeignFault) for breakpoint in stopped):
             return
@@ -219,7 +219,7 @@ def load_into_gdb(gdb):
             gdb.execute("frame")
 
     class IsFatal(gdb.Function):
-        """$_highwater_is_fatal(): whether a SIGSEGV ends the program now, since no handler is given it.
+        """$_highwater_is_fatal(): whether a SIGSEGV ends the program now, because no handler gets it.
 
         The kernel takes the handler away itself where a thread faults that blocks the signal.
         """
@@ -240,7 +240,7 @@ def load_into_gdb(gdb):
                 return 0
 
     class Highwater(gdb.Command):
-        """Highwater: memory that grows by being touched."""
+        """Highwater: regions of memory that grow when they are touched."""
 
         def __init__(self):
             super().__init__("highwater", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
@@ -332,7 +332,7 @@ def lldb_stop(breakpoint):
 
 
 def lldb_select_fault(frame, location, _):
-    """Says what faulted, and goes to the frame that did: the one after the kernel's."""
+    """Prints what faulted, and selects the frame that did: the one after the kernel's."""
     thread = frame.GetThread()
     register = "rsi" if frame.FindRegister("rsi").IsValid() else "x1"
     print(fault_text(frame.FindRegister(register).GetValueAsUnsigned(), lldb_reader(thread.GetProcess())))

@@ -107,11 +107,11 @@ extern "C" fn hw_monitor_of(address: *const c_void) -> HwMonitor {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn hw_monitors(monitors: *mut HwMonitor, most: usize) -> usize {
+unsafe extern "C" fn hw_monitors(monitors: *mut HwMonitor, max: usize) -> usize {
     plain(|| {
         let all = Monitor::all();
-        for (at, monitor) in all.iter().take(if monitors.is_null() { 0 } else { most }).enumerate() {
-            // SAFETY: the caller has room for `most` of them.
+        for (at, monitor) in all.iter().take(if monitors.is_null() { 0 } else { max }).enumerate() {
+            // SAFETY: `monitors` has room for `max` values, and `at` is below that: required by this function's contract.
             unsafe { monitors.add(at).write(HwMonitor::new(Some(*monitor))) };
         }
         all.len()
