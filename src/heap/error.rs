@@ -1,31 +1,31 @@
-//! What can be wrong with a call to a heap, or with the heap.
+//! The errors of a heap.
 
 use crate::admission::OutOfMemory;
 use crate::fallible;
 use crate::region::BuildError;
 use core::fmt;
 
-/// Why a call to a [`Heap`](crate::heap::Heap) was refused. Nothing was changed by it.
+/// Why a call to a [`Heap`](crate::heap::Heap) failed. The heap is unchanged.
 ///
-/// The text is one line and names the value. Addresses are those of the block that the call named.
+/// The text is one line and names the value. `address` is the address that was passed to the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeapError {
-    /// A block of no bytes was asked for.
+    /// A block of 0 bytes was requested.
     ZeroSize,
-    /// The alignment is no power of two.
+    /// The alignment is not a power of two.
     Alignment {
-        /// The alignment asked for.
+        /// The requested alignment.
         align: usize,
     },
     /// The size, rounded up to the alignment, is more than `isize::MAX` bytes.
     TooLarge {
-        /// The bytes asked for.
+        /// The requested bytes.
         size: usize,
     },
-    /// An option of the heap's policy has a value that it cannot have.
+    /// An option of the heap's policy has an invalid value.
     Option {
-        /// The option, and what it may be.
+        /// The option and its valid values.
         expected: &'static str,
         /// Its value.
         value: usize,
@@ -58,17 +58,17 @@ pub enum HeapError {
         /// Where the block starts.
         block: usize,
     },
-    /// The address is in the heap, and no block ever started there.
+    /// The address is in the heap, but no block ever started there.
     NotABlock {
         /// The address.
         address: usize,
     },
-    /// What the heap keeps about a block was overwritten: somebody wrote beyond the end of a block, before the start
-    /// of one, or to one that was freed.
+    /// The heap's data about a block was overwritten: the program wrote beyond the end of a block, before the start of one, or
+    /// to a freed one.
     Corrupt {
-        /// The address of what was overwritten.
+        /// The address of the overwritten data.
         address: usize,
-        /// What it should have been.
+        /// What the data should have been.
         what: &'static str,
     },
 }

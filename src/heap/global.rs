@@ -18,9 +18,9 @@ use core::ptr::{NonNull, null_mut};
 /// assert!(Global::heap().unwrap().contains(text.as_ptr()));
 /// ```
 ///
-/// There is one such heap in a process, made by the first allocation; of several `Global`s the one that is used first
-/// says how. What does not fit is a null pointer, as of any allocator: `try_reserve` returns an error, and std aborts for
-/// the rest. A program that forks with threads running may allocate in the child.
+/// There is one such heap in a process, made by the first allocation; of several `Global`s the first one in use decides how.
+/// A refused allocation is a null pointer, as with any allocator: `try_reserve` returns an error, and std aborts otherwise. A
+/// program that forks with threads running may allocate in the child.
 #[derive(Clone, Copy, Debug)]
 pub struct Global {
     reserve: Option<usize>,
@@ -29,7 +29,7 @@ pub struct Global {
 }
 
 static HEAP: ReentrantOnce<Heap> = ReentrantOnce::new();
-/// What making the heap allocates: names, lists of guards, errors.
+/// For what is allocated while the heap is made: names, lists of guards, errors.
 static BOOT: BootArena<{ 64 << 10 }> = BootArena::new();
 
 impl Global {
@@ -52,14 +52,14 @@ impl Global {
         self
     }
 
-    /// See [`General::checked`]. What is found ends the process, by name.
+    /// See [`General::checked`]. An error ends the process with a message that names it.
     #[must_use]
     pub const fn checked(mut self, finds_all: bool) -> Self {
         self.finds_all = finds_all;
         self
     }
 
-    /// The heap, for its figures; `None` before the first allocation, and where there is no address space for it.
+    /// The heap, for its figures; `None` before the first allocation, and if there is no address space for it.
     pub fn heap() -> Option<&'static Heap> {
         HEAP.get()
     }
@@ -80,12 +80,12 @@ impl Global {
         };
         let heap = builder.try_build().ok()?;
         #[cfg(not(highwater_portable))]
-        // (Without it a child may wait for a thread that it has not.)
+        // (Without it a child may wait for a thread that exists only in its parent.)
         let _ = crate::sys::around_forks(before_fork, after_fork_in_parent, after_fork_in_child);
         Some(heap)
     }
 
-    /// A block, before there is a heap or while it is made.
+    /// Allocates a block before there is a heap, or while it is made.
     #[cold]
     #[inline(never)]
     fn first(&self, layout: Layout, is_zero: bool) -> *mut u8 {
@@ -116,7 +116,7 @@ extern "C" fn after_fork_in_parent() {
 #[cfg(not(highwater_portable))]
 extern "C" fn after_fork_in_child() {
     if let Some(heap) = HEAP.get() {
-        // SAFETY: as above, as its copy.
+        // SAFETY: this thread is the copy of the one that called `before_fork`.
         unsafe { heap.after_fork(true) };
     }
 }
@@ -129,8 +129,7 @@ fn pointer(block: Result<NonNull<u8>, super::HeapError>) -> *mut u8 {
     }
 }
 
-// SAFETY: blocks of the heap, or of the bytes that it is made with; both stay, apart from each other, until they are given
-// back.
+// SAFETY: a block is the heap's or the boot arena's. Both live as long as the process, and their live blocks do not overlap.
 unsafe impl GlobalAlloc for Global {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -144,21 +143,21 @@ unsafe impl GlobalAlloc for Global {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match HEAP.get() {
             Some(heap) => pointer(heap.allocate_zeroed(layout.size(), layout.align())),
-            // (Those bytes are zero.)
+            // (Bytes of the boot arena are zero.)
             None => self.first(layout, true),
         }
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
-        // SAFETY: the caller's block, which is no null.
+        // SAFETY: `block` is a block of this allocator: this function's contract. Such a block is not null.
         let block = unsafe { NonNull::new_unchecked(block) };
         if let Some(heap) = HEAP.get() {
-            // SAFETY: the caller's promise; what is another's is named by the heap.
+            // SAFETY: a block of this allocator that is no longer used: this function's contract. The heap recognises the boot arena's.
             if let Err(error) = unsafe { heap.deallocate(block) }
                 && !BOOT.contains(block.as_ptr())
             {
-                // A block that is none, or a heap that was written over: there is nothing to go on with.
+                // The address is no block, or the heap was overwritten: the program cannot go on.
                 abort_with(format_args!("{error}"));
             }
         }
@@ -169,10 +168,11 @@ unsafe impl GlobalAlloc for Global {
         if let Some(heap) = HEAP.get()
             && !BOOT.contains(block)
         {
-            // SAFETY: the caller's block, which is no null, and its promise.
+            // SAFETY: a block of this allocator, so not null, that is no longer used: this function's contract.
             return pointer(unsafe { heap.reallocate(NonNull::new_unchecked(block), size, layout.align()) });
         }
-        // SAFETY: the caller's promise: the alignment is one, and so is the size.
+        // SAFETY: the layout is the block's, and `size` is valid for its alignment: this function's contract. The new block has at
+        // least `size` bytes.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !new.is_null() {

@@ -1,4 +1,4 @@
-//! What a [`Heap`] says about itself, and what it is told beside allocating: figures, checks, trimming, forks.
+//! The calls of a [`Heap`] besides allocation: figures, checks, trimming, forks.
 
 use super::block_allocator::BlockAllocator;
 use super::general::{self, ThreadSlot};

@@ -21,15 +21,15 @@ const BLOCKS: usize = 5;
 
 struct Page {
     remote: RemoteFreeList,
-    /// What comes after each block. Whoever has a block may write its link: that loom checks.
+    /// What comes after each block. The owner of a block may write its link: loom checks that.
     links: [UnsafeCell<usize>; BLOCKS],
     next_notified: AtomicUsize,
     notified: NotifiedPages,
 }
 
-// SAFETY: loom checks what is written to the cells by whom.
+// SAFETY: loom checks which thread writes to the cells.
 unsafe impl Sync for Page {}
-// SAFETY: as above.
+// SAFETY: loom checks which thread writes to the cells.
 unsafe impl Send for Page {}
 
 impl Page {
@@ -52,7 +52,7 @@ impl Page {
         }
     }
 
-    /// The owner takes all there is: as many as were counted.
+    /// The owner takes the list, which is as long as was counted.
     fn drain_remote(&self, found: &mut Vec<usize>) {
         let (mut next, count) = self.remote.take().unwrap_or((0, 0));
         let before = found.len();
@@ -64,7 +64,7 @@ impl Page {
         assert_eq!(found.len() - before, count as usize);
     }
 
-    /// The owner looks at what it was told of; how often the page was there.
+    /// The owner drains its notified pages. Returns how often the page was there.
     fn drain_notified(&self, found: &mut Vec<usize>) -> usize {
         let (mut page, mut times) = (self.notified.take(), 0);
         while page != 0 {
@@ -110,7 +110,7 @@ fn every_block_comes_back_once() {
     });
 }
 
-/// A page that is parked while others free: either parking finds the blocks, or the owner is told, once.
+/// A page that is parked while others free: either parking finds the blocks, or the owner is notified, once.
 #[test]
 fn nothing_is_left_on_a_parked_page() {
     explore(|| {
@@ -125,15 +125,15 @@ fn nothing_is_left_on_a_parked_page() {
             thread.join().unwrap();
         }
         let late = page.drain_notified(&mut found);
-        assert!(early + late <= 1, "told once for being parked once");
-        // What came after the owner had heard is found when it comes by.
+        assert!(early + late <= 1, "notified once for being parked once");
+        // What came later is found when the owner polls the page.
         page.drain_remote(&mut found);
         assert_eq!(sorted(found), [8, 16, 24]);
     });
 }
 
-/// The owner goes on by itself, because it freed a block of the page: what is told of stays so until it is heard, so that
-/// no page is on the list twice, whatever happens to it.
+/// The owner polls the page again because it freed a block of it: a notified page stays so until it is acknowledged, so no page
+/// is on the list twice.
 #[test]
 fn a_page_is_on_the_list_once() {
     explore(|| {
@@ -150,7 +150,7 @@ fn a_page_is_on_the_list_once() {
         other.join().unwrap();
         let times = page.drain_notified(&mut found);
         assert!(times <= 1);
-        assert!(!was_notified || times == 1, "who is about to tell does tell");
+        assert!(!was_notified || times == 1, "a thread that is about to notify does so");
         page.drain_remote(&mut found);
         assert_eq!(sorted(found), [8, 16]);
         assert!(!page.remote.is_notified(), "it may become something else");

@@ -2,22 +2,22 @@
 
 use super::super::HeapError;
 use super::super::backing::HeapBacking;
-use super::field::{BlockMemory, BlockTag, SHORTEST, UNIT};
-use super::tree::FreeTree;
+use super::block_memory::{BlockMemory, BlockTag, SHORTEST, UNIT};
+use super::free_tree::FreeTree;
 use super::usable;
 use crate::heap::options::Blocks;
 use crate::math::page::{align_down, align_up};
 use crate::sys;
 use core::ptr::NonNull;
 
-/// Where the first block starts, in units. (A unit before it, so that 0 is none.)
+/// The start of the first block, in units. (Not 0, which stands for no block.)
 pub(super) const FIRST: u32 = 1;
 
 pub(super) struct BlockArea {
-    pub(super) field: BlockMemory,
+    pub(super) memory: BlockMemory,
     options: Blocks,
     pub(super) tree: FreeTree,
-    /// The unit where the last block ends: there is a header of no length. 0 as long as there are no blocks.
+    /// The unit where the last block ends, with a header of length 0. 0 while there are no blocks.
     pub(super) end: u32,
     pub(super) live_blocks: usize,
     pub(super) live_bytes: usize,
@@ -26,7 +26,7 @@ pub(super) struct BlockArea {
     pub(super) free_units: usize,
 }
 
-/// The units that a block of so many bytes takes with its header.
+/// How many units a block of so many bytes takes with its header.
 fn units(size: usize) -> usize {
     size.div_ceil(UNIT) + 1
 }
@@ -34,7 +34,7 @@ fn units(size: usize) -> usize {
 impl BlockArea {
     pub(super) fn new(base: NonNull<u8>, options: Blocks) -> Self {
         BlockArea {
-            field: BlockMemory::new(base),
+            memory: BlockMemory::new(base),
             options,
             tree: FreeTree::new(options.fit),
             end: 0,
@@ -61,9 +61,9 @@ impl BlockArea {
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
         let need = units(size);
-        // What is before an aligned block has to be long enough for a block itself.
+        // The space before an aligned block must be long enough for a block itself.
         let padded = if align <= UNIT { need } else { need.saturating_add(align / UNIT + 1) };
-        let found = u32::try_from(padded).ok().and_then(|units| self.tree.find(&self.field, units));
+        let found = u32::try_from(padded).ok().and_then(|units| self.tree.find(&self.memory, units));
         let block = match found {
             Some(block) => {
                 self.take_out(block);
@@ -72,9 +72,9 @@ impl BlockArea {
             None => self.grow(backing, padded, size)?,
         };
         let lead = self.lead(block, align);
-        // (It fits into what was found, so it fits into a `u32`.)
-        let block = self.carve(block, lead, need as u32)?;
-        Ok(self.field.block(block))
+        // (It fits into the block that was found, so it fits into a `u32`.)
+        let block = self.split(block, lead, need as u32)?;
+        Ok(self.memory.block(block))
     }
 
     /// How many units before an aligned block stay free: none, or enough for a block.
@@ -82,26 +82,25 @@ impl BlockArea {
         if align <= UNIT {
             return 0;
         }
-        let address = self.field.block(block).addr().get();
+        let address = self.memory.block(block).addr().get();
         let missing = address.wrapping_neg() & (align - 1);
         let lead = if missing == UNIT { missing + align } else { missing };
         (lead / UNIT) as u32
     }
 
-    /// Makes a live block of `need` units within a free one that is in no tree, after `lead` units; what is left stays
-    /// free.
-    fn carve(&mut self, start: u32, lead: u32, need: u32) -> Result<u32, HeapError> {
-        let len = self.field.len(start) - lead;
+    /// Makes a live block of `need` units within a free one that is not in the tree, after `lead` units. The rest stays free.
+    fn split(&mut self, start: u32, lead: u32, need: u32) -> Result<u32, HeapError> {
+        let len = self.memory.len(start) - lead;
         let (block, rest) = (start + lead, len - need);
         let taken = if rest >= SHORTEST { need } else { len };
         if taken == len {
-            let next = self.field.expect(block + len)?;
-            self.field.set(block + len, next.after_free(false));
+            let next = self.memory.expect(block + len)?;
+            self.memory.set(block + len, next.after_free(false));
         }
         if lead > 0 {
             self.put_in(start, lead);
         }
-        self.field.set(block, BlockTag::live(taken).after_free(lead > 0));
+        self.memory.set(block, BlockTag::live(taken).after_free(lead > 0));
         if taken < len {
             self.put_in(block + need, rest);
         }
@@ -110,29 +109,29 @@ impl BlockArea {
         Ok(block)
     }
 
-    /// The live bytes of one block are others now.
+    /// The live bytes of one block have changed.
     fn count(&mut self, before: usize, after: usize) {
         self.live_bytes = self.live_bytes - before + after;
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
 
-    /// Makes a free block and lets it be found. The header after it is the caller's business.
+    /// Makes a free block and puts it into the tree. The caller updates the header after it.
     fn put_in(&mut self, block: u32, len: u32) {
-        self.field.set_free(block, len);
-        self.tree.insert(&self.field, block);
+        self.memory.set_free(block, len);
+        self.tree.insert(&self.memory, block);
         self.free_blocks += 1;
         self.free_units += len as usize;
     }
 
-    /// A free block that is not to be found any more.
+    /// Takes a free block out of the tree.
     fn take_out(&mut self, block: u32) {
-        self.tree.remove(&self.field, block);
+        self.tree.remove(&self.memory, block);
         self.free_blocks -= 1;
-        self.free_units -= self.field.len(block) as usize;
+        self.free_units -= self.memory.len(block) as usize;
     }
 
-    /// A free block of `need` units at least, in no tree: at the end of what there is, from the start of the block that
-    /// is free there, if one is.
+    /// Grows the area: returns a free block of at least `need` units at its end, which is not in the tree. It includes the free
+    /// block that was there, if there was one.
     #[cold]
     fn grow(&mut self, backing: &HeapBacking, need: usize, size: usize) -> Result<u32, HeapError> {
         let page = sys::page_size();
@@ -140,57 +139,57 @@ impl BlockArea {
         let old_end = if is_first { FIRST } else { self.end };
         let trailing = self.trailing()?;
         let start = trailing.unwrap_or(old_end);
-        // With the header at the end.
-        let least = need.saturating_add(start as usize + 1).saturating_mul(UNIT);
-        // A header has room for so many units.
-        let most = backing.control().usable_bytes().min(u32::MAX as usize * UNIT);
-        if least > most {
+        // (With the header at the end.)
+        let min = need.saturating_add(start as usize + 1).saturating_mul(UNIT);
+        // (A header can hold so many units.)
+        let max = backing.control().usable_bytes().min(u32::MAX as usize * UNIT);
+        if min > max {
             let used = start as usize * UNIT;
-            return backing.refuse(used, least - used, most, size);
+            return backing.refuse(used, min - used, max, size);
         }
         let wanted = if is_first {
-            least.saturating_add(self.options.margin)
+            min.saturating_add(self.options.margin)
         } else {
-            least.max(self.end_bytes() + UNIT + page)
+            min.max(self.end_bytes() + UNIT + page)
         };
-        let wanted = align_up(wanted, page).unwrap_or(most).min(align_down(most, UNIT));
+        let wanted = align_up(wanted, page).unwrap_or(max).min(align_down(max, UNIT));
         let end = match backing.commit(self.end_bytes(), wanted, size) {
             Ok(()) => wanted,
-            Err(HeapError::OutOfMemory(error)) if wanted > least && !error.is_injected() => {
-                backing.commit(self.end_bytes(), least, size)?;
-                least
+            Err(HeapError::OutOfMemory(error)) if wanted > min && !error.is_injected() => {
+                backing.commit(self.end_bytes(), min, size)?;
+                min
             }
             Err(error) => return Err(error),
         };
         if let Some(block) = trailing {
             self.take_out(block);
-            // What ended there ends here no more.
-            self.field.erase(self.end);
+            // (The area no longer ends there.)
+            self.memory.erase(self.end);
         }
         self.end = (end / UNIT) as u32 - 1;
-        self.field.set_free(start, self.end - start);
-        self.field.set(self.end, BlockTag::live(0).after_free(true));
+        self.memory.set_free(start, self.end - start);
+        self.memory.set(self.end, BlockTag::live(0).after_free(true));
         Ok(start)
     }
 
     /// The last block, if it is free.
     fn trailing(&self) -> Result<Option<u32>, HeapError> {
-        if self.end == 0 || !self.field.expect(self.end)?.is_after_free {
+        if self.end == 0 || !self.memory.expect(self.end)?.is_after_free {
             return Ok(None);
         }
-        Ok(Some(self.field.before(self.end)?.0))
+        Ok(Some(self.memory.before(self.end)?.0))
     }
 
-    /// Frees a live block, and joins it with its neighbours.
+    /// Frees a live block and joins it with free neighbours.
     pub(super) fn free(&mut self, block: u32, tag: BlockTag) -> Result<(), HeapError> {
-        // All that is needed is looked at before anything is changed.
+        // Everything is checked before anything is changed.
         let next = block + tag.len;
-        let next_tag = self.field.expect(next)?;
-        let before = if tag.is_after_free { Some(self.field.before(block)?) } else { None };
+        let next_tag = self.memory.expect(next)?;
+        let before = if tag.is_after_free { Some(self.memory.before(block)?) } else { None };
         let after_next = next + next_tag.len;
-        let after_tag = if next_tag.is_free { self.field.expect(after_next)? } else { next_tag };
-        // The header stays behind, should the same block be freed once more.
-        self.field.set(block, BlockTag { is_free: true, ..tag });
+        let after_tag = if next_tag.is_free { self.memory.expect(after_next)? } else { next_tag };
+        // (The header remains, so that a double free is detected.)
+        self.memory.set(block, BlockTag { is_free: true, ..tag });
         let (mut start, mut len) = (block, tag.len);
         if next_tag.is_free {
             self.take_out(next);
@@ -201,13 +200,13 @@ impl BlockArea {
             (start, len) = (at, len + tag.len);
         }
         self.put_in(start, len);
-        self.field.set(start + len, after_tag.after_free(true));
+        self.memory.set(start + len, after_tag.after_free(true));
         self.live_blocks -= 1;
         self.count(usable(tag), 0);
         Ok(())
     }
 
-    /// Makes a live block as long as `size` bytes need, where it is; whether that was possible.
+    /// Changes the length of a live block without moving it. Returns whether that was possible.
     pub(super) fn resize(
         &mut self,
         backing: &HeapBacking,
@@ -217,24 +216,24 @@ impl BlockArea {
     ) -> Result<bool, HeapError> {
         let need = units(size);
         let mut next = block + tag.len;
-        let mut next_tag = self.field.expect(next)?;
+        let mut next_tag = self.memory.expect(next)?;
         if need > tag.len as usize {
             let free = if next_tag.is_free { next_tag.len } else { 0 };
             let missing = need - tag.len as usize;
             if free as usize >= missing {
                 self.take_out(next);
             } else if next + free == self.end {
-                // What is there already is joined by what comes.
+                // (The new space is joined with the free block there.)
                 match self.grow(backing, missing, size) {
                     Ok(start) => next = start,
-                    // There may be a hole that is large enough.
+                    // (There may be a free block elsewhere that is large enough.)
                     Err(HeapError::OutOfMemory(error)) if !error.is_injected() => return Ok(false),
                     Err(error) => return Err(error),
                 }
             } else {
                 return Ok(false);
             }
-            next_tag = self.field.expect(next)?;
+            next_tag = self.memory.expect(next)?;
         } else if tag.len as usize - need < SHORTEST as usize {
             return Ok(true);
         } else if next_tag.is_free {
@@ -242,55 +241,55 @@ impl BlockArea {
         } else {
             next_tag = BlockTag::free(0);
         }
-        // From here on the block and what is free behind it are one, and in no tree.
+        // From here on the block and the free block behind it are one, which is not in the tree.
         let len = tag.len + next_tag.len;
-        let behind = self.field.expect(block + len)?;
+        let behind = self.memory.expect(block + len)?;
         let rest = len - need as u32;
         let taken = if rest >= SHORTEST { need as u32 } else { len };
-        self.field.set(block, BlockTag { len: taken, ..tag });
+        self.memory.set(block, BlockTag { len: taken, ..tag });
         if rest >= SHORTEST {
             self.put_in(block + taken, rest);
         }
-        self.field.set(block + len, behind.after_free(rest >= SHORTEST));
+        self.memory.set(block + len, behind.after_free(rest >= SHORTEST));
         self.count(usable(tag), usable(BlockTag::live(taken)));
         self.shrink(backing);
         Ok(true)
     }
 
-    /// Lets the end come down, where most of what there is is free there.
+    /// Lowers the end if most of the area is free there.
     #[inline]
     pub(super) fn shrink(&mut self, backing: &HeapBacking) {
         let margin = self.options.margin;
-        // A free block that is not that long cannot be the one.
+        // (No single free block is longer than all of them.)
         if self.free_units * UNIT > margin.saturating_mul(2).max(self.end_bytes() / 2) {
             self.shrink_to(backing, margin, margin.saturating_mul(2).max(self.end_bytes() / 2));
         }
     }
 
-    /// Gives all but `keep` free bytes at the end back, if there are more than `least`.
+    /// Returns all but `keep` free bytes at the end to the system, if there are more than `min`.
     #[cold]
-    fn shrink_to(&mut self, backing: &HeapBacking, keep: usize, least: usize) -> usize {
+    fn shrink_to(&mut self, backing: &HeapBacking, keep: usize, min: usize) -> usize {
         let Ok(Some(start)) = self.trailing() else { return 0 };
-        let len = self.field.len(start);
-        if len as usize * UNIT <= least {
+        let len = self.memory.len(start);
+        if len as usize * UNIT <= min {
             return 0;
         }
         let end = (start + SHORTEST + 1) as usize * UNIT;
         let end = end.checked_add(keep).and_then(|end| align_up(end, sys::page_size()));
         let Some(end) = end.filter(|&end| end < self.end_bytes()) else { return 0 };
         self.take_out(start);
-        self.field.erase(self.end);
+        self.memory.erase(self.end);
         self.end = (end / UNIT) as u32 - 1;
         self.put_in(start, self.end - start);
-        self.field.set(self.end, BlockTag::live(0).after_free(true));
-        // SAFETY: everything that is in use ends there, and the lock is ours.
+        self.memory.set(self.end, BlockTag::live(0).after_free(true));
+        // SAFETY: no live block is behind the new end, and the heap's lock is held.
         unsafe { backing.trim(end) }
     }
 
     pub(super) fn trim(&mut self, backing: &HeapBacking, keep: usize) -> usize {
         let shrunk = self.shrink_to(backing, keep, keep);
         let used = if self.end == 0 { keep } else { self.end_bytes() + UNIT };
-        // SAFETY: as above.
+        // SAFETY: no live block is behind the end, and the heap's lock is held.
         shrunk + unsafe { backing.trim(used) }
     }
 }

@@ -1,10 +1,10 @@
-//! What an address is, whether everything is as it was left, and the figures: what changes nothing.
+//! What an address is, the check of all headers and of the tree, and the figures.
 
 use super::super::backing::HeapBacking;
 use super::super::{HeapError, HeapStats};
 use super::area::{BlockArea, FIRST};
-use super::field::{BlockTag, SHORTEST, UNIT};
-use super::tree::NIL;
+use super::block_memory::{BlockTag, SHORTEST, UNIT};
+use super::free_tree::NIL;
 use super::usable;
 use core::ptr::NonNull;
 
@@ -20,7 +20,7 @@ impl BlockArea {
         let first = (FIRST as usize + 1) * UNIT;
         if offset < self.end_bytes() && offset >= first && offset.is_multiple_of(UNIT) {
             let unit = (offset / UNIT) as u32 - 1;
-            match self.field.get(unit) {
+            match self.memory.get(unit) {
                 Some(tag) if !tag.is_free && tag.len >= SHORTEST => return Ok((unit, tag)),
                 Some(tag) if tag.is_free => {
                     return Err(HeapError::DoubleFree { address: block.addr().get() });
@@ -31,11 +31,11 @@ impl BlockArea {
         Err(self.name(backing, block))
     }
 
-    /// What an address is that is no block.
+    /// The error for an address that is no live block.
     #[cold]
     fn name(&self, backing: &HeapBacking, block: NonNull<u8>) -> HeapError {
         let address = block.addr().get();
-        let start = self.field.block(FIRST).addr().get();
+        let start = self.memory.block(FIRST).addr().get();
         if address < start {
             return HeapError::BelowHeap { address, start };
         }
@@ -43,8 +43,8 @@ impl BlockArea {
             return error;
         }
         let holds = |unit: u32, tag: BlockTag| {
-            (address < self.field.address(unit + tag.len))
-                .then_some((self.field.block(unit).addr().get(), tag))
+            (address < self.memory.address(unit + tag.len))
+                .then_some((self.memory.block(unit).addr().get(), tag))
         };
         match self.walk(holds) {
             Err(error) => error,
@@ -55,13 +55,13 @@ impl BlockArea {
         }
     }
 
-    /// Shows every block from the first one up, until one is found.
+    /// Calls `found` for every block from the first one up, until it returns something.
     fn walk<T>(&self, mut found: impl FnMut(u32, BlockTag) -> Option<T>) -> Result<Option<T>, HeapError> {
         let mut unit = if self.end == 0 { 0 } else { FIRST };
         while unit < self.end {
-            let tag = self.field.expect(unit)?;
+            let tag = self.memory.expect(unit)?;
             if tag.len < SHORTEST || tag.len > self.end - unit {
-                return Err(self.field.corrupt(unit));
+                return Err(self.memory.corrupt(unit));
             }
             if let Some(found) = found(unit, tag) {
                 return Ok(Some(found));
@@ -77,7 +77,7 @@ impl BlockArea {
         let wrong = self.walk(|unit, tag| {
             if tag.is_free {
                 (free_blocks, free_units) = (free_blocks + 1, free_units + tag.len as usize);
-                if let Err(error) = self.field.before(unit + tag.len) {
+                if let Err(error) = self.memory.before(unit + tag.len) {
                     return Some(error);
                 }
             } else {
@@ -85,20 +85,20 @@ impl BlockArea {
             }
             let is_wrong = tag.is_after_free != last_was_free || (tag.is_free && last_was_free);
             last_was_free = tag.is_free;
-            is_wrong.then(|| self.field.corrupt(unit))
+            is_wrong.then(|| self.memory.corrupt(unit))
         })?;
         if let Some(error) = wrong {
             return Err(error);
         }
-        if self.end != 0 && self.field.expect(self.end)? != BlockTag::live(0).after_free(last_was_free) {
-            return Err(self.field.corrupt(self.end));
+        if self.end != 0 && self.memory.expect(self.end)? != BlockTag::live(0).after_free(last_was_free) {
+            return Err(self.memory.corrupt(self.end));
         }
         let is_free = |unit: u32| {
             unit > NIL
                 && unit < self.end
-                && self.field.get(unit).is_some_and(|tag| tag.is_free && tag.len >= SHORTEST)
+                && self.memory.get(unit).is_some_and(|tag| tag.is_free && tag.len >= SHORTEST)
         };
-        let in_tree = self.tree.count(&self.field, free_blocks, is_free);
+        let in_tree = self.tree.count(&self.memory, free_blocks, is_free);
         let in_tree = in_tree.map_err(|unit| self.links(unit))?;
         let known = (self.live_blocks, self.live_bytes, self.free_blocks, self.free_units);
         if (blocks, bytes, free_blocks, free_units) != known || in_tree != free_blocks {
@@ -109,7 +109,7 @@ impl BlockArea {
 
     #[cold]
     fn links(&self, unit: u32) -> HeapError {
-        HeapError::Corrupt { address: self.field.address(unit) + UNIT, what: "the tree of free blocks" }
+        HeapError::Corrupt { address: self.memory.address(unit) + UNIT, what: "the tree of free blocks" }
     }
 
     pub(super) fn stats(&self) -> HeapStats {
@@ -120,7 +120,7 @@ impl BlockArea {
             used: if self.end == 0 { 0 } else { self.end_bytes() + UNIT },
             free_bytes: self.free_units * UNIT,
             free_runs: self.free_blocks,
-            largest_free_run: self.tree.longest(&self.field) as usize * UNIT,
+            largest_free_run: self.tree.longest(&self.memory) as usize * UNIT,
             ..HeapStats::default()
         }
     }

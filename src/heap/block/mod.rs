@@ -1,9 +1,9 @@
 //! [`HeapPolicy::Blocks`](super::HeapPolicy::Blocks): one run of blocks with boundary tags, the free ones in a tree.
 
 mod area;
+mod block_memory;
 mod check;
-mod field;
-mod tree;
+mod free_tree;
 
 use super::backing::HeapBacking;
 use super::block_allocator::BlockAllocator;
@@ -12,8 +12,8 @@ use crate::heap::options::Blocks;
 use crate::region::Region;
 use crate::sys::SpinLock;
 use area::BlockArea;
+use block_memory::{BlockTag, UNIT};
 use core::ptr::NonNull;
-use field::{BlockTag, UNIT};
 
 pub(crate) struct BlockHeap {
     backing: HeapBacking,
@@ -23,7 +23,7 @@ pub(crate) struct BlockHeap {
 impl BlockHeap {
     pub(crate) fn over(region: Region, options: Blocks) -> Result<Self, HeapError> {
         let area = BlockArea::new(region.base(), options);
-        // SAFETY: whoever chose it promised that no two calls overlap.
+        // SAFETY: `is_single` is set by `Blocks::single_threaded`, whose contract is that no two calls overlap in time.
         let area = unsafe { SpinLock::new_unless(options.is_single, area) };
         Ok(BlockHeap { backing: HeapBacking::new(region), area })
     }
@@ -57,14 +57,14 @@ impl BlockAllocator for BlockHeap {
         let area = &mut *self.area.lock();
         let (unit, tag) = area.find(&self.backing, block)?;
         if block.addr().get().is_multiple_of(align) && area.resize(&self.backing, unit, tag, size)? {
-            return Ok(area.field.block(unit));
+            return Ok(area.memory.block(unit));
         }
         let old = usable(tag);
         let moved = area.allocate(&self.backing, size, align)?;
-        // SAFETY: both are live blocks, at least as long as what is copied.
-        unsafe { moved.copy_from_nonoverlapping(area.field.block(unit), old.min(size)) };
-        // The block before it may have become a live one.
-        let tag = area.field.expect(unit)?;
+        // SAFETY: both are live blocks; the old one has `old` usable bytes, the new one at least `size`.
+        unsafe { moved.copy_from_nonoverlapping(area.memory.block(unit), old.min(size)) };
+        // (The block before it may be live by now.)
+        let tag = area.memory.expect(unit)?;
         area.free(unit, tag)?;
         area.shrink(&self.backing);
         Ok(moved)
@@ -96,17 +96,17 @@ impl BlockAllocator for BlockHeap {
     }
 
     fn before_fork(&self) {
-        // SAFETY: every call has one guard at a time.
+        // SAFETY: no call of this heap has two guards at a time.
         unsafe { self.area.lock_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
-        // SAFETY: the caller's promise.
+        // SAFETY: this thread, or the one it is a copy of, called `before_fork`: this function's contract.
         unsafe { self.area.unlock_after_fork() };
     }
 }
 
-/// The bytes of a block that are its owner's.
+/// The usable bytes of a block.
 #[inline]
 fn usable(tag: BlockTag) -> usize {
     (tag.len as usize - 1) * UNIT

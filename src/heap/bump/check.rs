@@ -1,9 +1,9 @@
-//! What an address is, whether everything is as it was left, and the figures: what changes nothing.
+//! What an address is, the check of all slices, and the figures.
 
 use super::super::backing::HeapBacking;
 use super::super::{HeapError, HeapStats};
 use super::marks::GrainMark;
-use super::slices::{PAGE, SliceKind};
+use super::slice_table::{PAGE, SliceKind};
 use super::state::{BumpBlock, BumpState};
 
 impl BumpState {
@@ -78,7 +78,7 @@ impl BumpState {
         let position = slices.position(address);
         let marks = slices.marks(slice);
         let is_start = position & (self.grain - 1) == 0 && position >= slices.data(slice);
-        // (Above the end are the marks of what was there before.)
+        // (Above the end are the marks of earlier blocks.)
         if is_start && matches!(marks.get(slices.grain(position)), GrainMark::Freed) {
             return HeapError::DoubleFree { address };
         }
@@ -151,7 +151,7 @@ impl BumpState {
     #[cold]
     fn corrupt(&self, slice: usize) -> HeapError {
         let address = self.slices.at(self.slices.start_of(slice).max(self.slices.low())).addr().get();
-        HeapError::Corrupt { address, what: "what is known of the slice" }
+        HeapError::Corrupt { address, what: "the entry of a slice" }
     }
 
     /// The live blocks of a slice, and their bytes.
@@ -172,7 +172,7 @@ impl BumpState {
 
     pub(super) fn stats(&self, backing: &HeapBacking) -> HeapStats {
         let slices = &self.slices;
-        // The last slice need not be committed as a whole.
+        // (The last slice may not be committed to its end.)
         let reach = (slices.low().max(slices.start_of(self.top)))
             .min(slices.end())
             .min(slices.position(backing.at(backing.committed()).addr().get()));
@@ -188,7 +188,7 @@ impl BumpState {
                 free += end.saturating_sub(start);
             } else {
                 run = 0;
-                // What is left of the slice that is being filled can be had as well.
+                // (The rest of the current slice can be allocated, too.)
                 free += if slice == self.current { end.saturating_sub(self.next) } else { 0 };
             }
             longest = longest.max(run);

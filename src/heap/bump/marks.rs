@@ -1,11 +1,11 @@
-//! Two bits for every grain of a slice, at its beginning: where blocks start, and how long they are.
+//! Two bits for every grain of a slice, stored at the slice's beginning: where blocks start, and how long they are.
 //!
 //! | starts | bounds | |
 //! |---|---|---|
 //! | 1 | 1 | a live block starts |
-//! | 1 | 0 | one that was freed did |
-//! | 0 | 1 | padding does |
-//! | 0 | 0 | it goes on |
+//! | 1 | 0 | a freed block starts |
+//! | 0 | 1 | padding starts |
+//! | 0 | 0 | what started before continues |
 
 use core::ptr::NonNull;
 
@@ -17,7 +17,7 @@ pub(super) struct BlockMarks {
     words: usize,
 }
 
-// SAFETY: it is an address; the lock of the heap decides who uses what is there.
+// SAFETY: an address and a length; the heap's lock guards the memory there.
 unsafe impl Send for BlockMarks {}
 
 /// What a grain is.
@@ -36,28 +36,28 @@ impl BlockMarks {
     }
 
     /// # Safety
-    /// There are two maps of so many words at `at`, committed, aligned to 8, and nobody else's for as long as this is used.
+    /// At `at` are two maps of so many words, committed, aligned to 8, and used by nothing else while this value is used.
     #[inline]
     pub(super) unsafe fn at(at: NonNull<u8>, words: usize) -> Self {
         BlockMarks { starts: at.cast(), words }
     }
 
     pub(super) fn clear(&self) {
-        // SAFETY: both maps are ours.
+        // SAFETY: both maps belong to this value: the contract of `at`.
         unsafe { self.starts.write_bytes(0, 2 * self.words) };
     }
 
     #[inline]
     fn word(&self, index: usize) -> (NonNull<u64>, NonNull<u64>) {
         debug_assert!(index < self.words, "a grain of the slice");
-        // SAFETY: the word is in the map.
+        // SAFETY: `index` is below the number of words in each map.
         unsafe { (self.starts.add(index), self.starts.add(self.words + index)) }
     }
 
     #[inline]
     fn read(&self, index: usize) -> (u64, u64) {
         let (starts, bounds) = self.word(index);
-        // SAFETY: both are ours.
+        // SAFETY: `word` returns words of the two maps, which belong to this value: the contract of `at`.
         unsafe { (starts.read(), bounds.read()) }
     }
 
@@ -72,20 +72,20 @@ impl BlockMarks {
         }
     }
 
-    /// Makes one grain what it is said to be.
+    /// Sets the mark of one grain.
     #[inline]
     pub(super) fn set(&self, grain: usize, mark: GrainMark) {
         let (starts, bounds) = self.word(grain / 64);
         let bit = 1 << (grain % 64);
         let changed = |word: u64, is_set: bool| if is_set { word | bit } else { word & !bit };
-        // SAFETY: both are ours.
+        // SAFETY: `word` returns words of the two maps, which belong to this value: the contract of `at`.
         unsafe {
             starts.write(changed(starts.read(), matches!(mark, GrainMark::Live | GrainMark::Freed)));
             bounds.write(changed(bounds.read(), matches!(mark, GrainMark::Live | GrainMark::Padding)));
         }
     }
 
-    /// A live block from `first` to `to`, after padding from `from` on, if there is any; what was marked there is not.
+    /// Marks a live block from `first` to `to`, after padding from `from` on, if there is any. Earlier marks there are erased.
     #[inline]
     pub(super) fn begin(&self, from: usize, first: usize, to: usize) {
         if from == first && to <= (first | 63) + 1 {
@@ -94,7 +94,7 @@ impl BlockMarks {
             let (bit, above) =
                 (1 << (first % 64), if to.is_multiple_of(64) { 0 } else { u64::MAX << (to % 64) });
             let kept = above | (bit - 1);
-            // SAFETY: both are ours.
+            // SAFETY: `word` returns words of the two maps, which belong to this value: the contract of `at`.
             unsafe {
                 starts.write((starts.read() & kept) | bit);
                 bounds.write((bounds.read() & kept) | bit);
@@ -108,16 +108,17 @@ impl BlockMarks {
         self.set(first, GrainMark::Live);
     }
 
-    /// The same for a block of 1 to 64 grains without padding before it. Sizes follow no pattern, so nothing is decided
-    /// by a branch: what reaches into the next word is erased there, and if nothing does, nothing is erased in `spare`.
-    /// (It has to be memory that outlives the call, or the branch comes back.)
+    /// [`begin`](Self::begin) for a block of 1 to 64 grains without padding. Sizes follow no pattern, so there is no branch: the
+    /// part that reaches into the next word is erased there, and if there is none, nothing is erased in `spare`. (`spare` must
+    /// outlive the call, or the compiler makes it a branch again.)
     #[inline]
     pub(super) fn begin_short(&self, first: usize, grains: usize, spare: &mut [u64; 2]) {
         debug_assert!(matches!(grains, 1..=64), "a short block");
         let (ones, shift) = (u64::MAX >> (64 - grains), first % 64);
         let (here, behind) = (ones << shift, (ones >> 1) >> (63 - shift));
         let (starts, bounds) = self.word(first / 64);
-        // SAFETY: a block that reaches into the next word has it in the map.
+        // SAFETY: `word` returns words of the two maps, which belong to this value: the contract of `at`. A block that reaches into
+        // the next word is in the slice, so that word is in the map.
         unsafe {
             starts.write((starts.read() & !here) | (1 << shift));
             bounds.write((bounds.read() & !here) | (1 << shift));
@@ -130,15 +131,15 @@ impl BlockMarks {
         }
     }
 
-    /// The live block that starts here is freed.
+    /// Marks the live block that starts at a grain as freed.
     #[inline]
     pub(super) fn end(&self, grain: usize) {
         let (_, bounds) = self.word(grain / 64);
-        // SAFETY: it is ours.
+        // SAFETY: `word` returns words of the two maps, which belong to this value: the contract of `at`.
         unsafe { bounds.write(bounds.read() & !(1 << (grain % 64))) };
     }
 
-    /// Leaves no mark from one grain up to another.
+    /// Erases the marks from one grain up to another.
     #[inline]
     pub(super) fn erase(&self, from: usize, to: usize) {
         let mut grain = from;
@@ -146,7 +147,7 @@ impl BlockMarks {
             let (starts, bounds) = self.word(grain / 64);
             let kept_above = if to - grain + grain % 64 >= 64 { 0 } else { u64::MAX << (to % 64) };
             let kept = kept_above | !(u64::MAX << (grain % 64));
-            // SAFETY: both are ours.
+            // SAFETY: `word` returns words of the two maps, which belong to this value: the contract of `at`.
             unsafe {
                 starts.write(starts.read() & kept);
                 bounds.write(bounds.read() & kept);
@@ -170,7 +171,7 @@ impl BlockMarks {
         end
     }
 
-    /// The same where it is most often near: what is within the next word is found without a branch.
+    /// [`next`](Self::next) for a mark that is mostly near: within the next word it is found without a branch.
     #[inline]
     pub(super) fn next_near(&self, from: usize, end: usize) -> usize {
         let index = from / 64;

@@ -1,8 +1,9 @@
-//! [`HeapPolicy::Bump`](super::HeapPolicy::Bump): blocks bumped upwards through slices, which are used again as a whole.
+//! [`HeapPolicy::Bump`](super::HeapPolicy::Bump): a bump pointer through slices, which are reused as a whole.
 
 mod check;
+mod large;
 mod marks;
-mod slices;
+mod slice_table;
 mod state;
 
 use super::backing::HeapBacking;
@@ -18,8 +19,8 @@ use state::BumpState;
 
 pub(crate) struct BumpHeap {
     backing: HeapBacking,
-    fill: SpinLock<BumpState>,
-    /// Whether a refusal is still to be written about.
+    state: SpinLock<BumpState>,
+    /// Whether the next refusal is to be written to standard error.
     diagnoses: AtomicBool,
 }
 
@@ -36,32 +37,32 @@ impl BumpHeap {
             return Err(HeapError::Option { expected, value: options.slice });
         }
         let backing = HeapBacking::new(region);
-        let fill = BumpState::new(&backing, options);
-        // SAFETY: whoever chose it promised that no two calls overlap.
-        let fill = unsafe { SpinLock::new_unless(options.is_single, fill) };
-        Ok(BumpHeap { backing, fill, diagnoses: AtomicBool::new(options.diagnoses) })
+        let state = BumpState::new(&backing, options);
+        // SAFETY: `is_single` is set by `Bump::single_threaded`, whose contract is that no two calls overlap in time.
+        let state = unsafe { SpinLock::new_unless(options.is_single, state) };
+        Ok(BumpHeap { backing, state, diagnoses: AtomicBool::new(options.diagnoses) })
     }
 
-    /// A block for `size` bytes if the slice that is being filled has room for it that is committed, and the alignment,
-    /// which is a power of two, is no wider than a grain: the fast path of an allocation.
+    /// Allocates a block if the current slice has committed space for it, and `align`, a power of two, is at most a grain: the
+    /// fast path of an allocation.
     #[inline]
     pub(crate) fn allocate_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        self.fill.try_lock()?.allocate_fast(size, align)
+        self.state.try_lock()?.allocate_fast(size, align)
     }
 
-    /// Takes a block back if its slice stays as it is, and returns whether it did: the fast path of a free.
+    /// Frees a block if its slice stays in use: the fast path of a free. Returns whether it did.
     #[inline]
     pub(crate) fn deallocate_fast(&self, block: NonNull<u8>) -> bool {
-        self.fill.try_lock().is_some_and(|mut fill| fill.deallocate_fast(block.addr().get()))
+        self.state.try_lock().is_some_and(|mut state| state.deallocate_fast(block.addr().get()))
     }
 
     pub(crate) fn reset(&mut self) {
-        self.fill.lock().restart();
+        self.state.lock().restart();
     }
 
-    /// Writes one line about the first refusal, where that was asked for.
+    /// Writes one line about the first refusal, if the options ask for it.
     #[cold]
-    fn told(&self, error: HeapError) -> HeapError {
+    fn diagnosed(&self, error: HeapError) -> HeapError {
         if matches!(error, HeapError::OutOfMemory(_)) && self.diagnoses.swap(false, Relaxed) {
             write_line(format_args!("{error}"));
         }
@@ -71,13 +72,13 @@ impl BumpHeap {
 
 impl BlockAllocator for BumpHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
-        self.fill.lock().allocate(&self.backing, size, align).map_err(|error| self.told(error))
+        self.state.lock().allocate(&self.backing, size, align).map_err(|error| self.diagnosed(error))
     }
 
     unsafe fn deallocate(&self, block: NonNull<u8>) -> Result<(), HeapError> {
-        let fill = &mut *self.fill.lock();
-        let found = fill.find(block.addr().get())?;
-        fill.free(found);
+        let state = &mut *self.state.lock();
+        let found = state.find(block.addr().get())?;
+        state.free(found);
         Ok(())
     }
 
@@ -87,23 +88,23 @@ impl BlockAllocator for BumpHeap {
         size: usize,
         align: usize,
     ) -> Result<NonNull<u8>, HeapError> {
-        let fill = &mut *self.fill.lock();
-        let found = fill.find(block.addr().get())?;
-        let here = fill.slices.at(found.position);
+        let state = &mut *self.state.lock();
+        let found = state.find(block.addr().get())?;
+        let here = state.slices.at(found.position);
         if block.addr().get().is_multiple_of(align)
-            && fill.resize(&self.backing, found, size).map_err(|error| self.told(error))?
+            && state.resize(&self.backing, found, size).map_err(|error| self.diagnosed(error))?
         {
             return Ok(here);
         }
-        let moved = fill.allocate(&self.backing, size, align).map_err(|error| self.told(error))?;
-        // SAFETY: both are live blocks, at least as long as what is copied.
+        let moved = state.allocate(&self.backing, size, align).map_err(|error| self.diagnosed(error))?;
+        // SAFETY: both are live blocks; the old one has `found.len` bytes, the new one at least `size`.
         unsafe { moved.copy_from_nonoverlapping(here, found.len.min(size)) };
-        fill.free(found);
+        state.free(found);
         Ok(moved)
     }
 
     fn usable_size(&self, block: NonNull<u8>) -> Result<usize, HeapError> {
-        Ok(self.fill.lock().find(block.addr().get())?.len)
+        Ok(self.state.lock().find(block.addr().get())?.len)
     }
 
     fn backing(&self) -> &HeapBacking {
@@ -111,31 +112,31 @@ impl BlockAllocator for BumpHeap {
     }
 
     fn check(&self) -> Result<(), HeapError> {
-        self.fill.lock().check()
+        self.state.lock().check()
     }
 
     fn stats(&self) -> HeapStats {
-        self.fill.lock().stats(&self.backing)
+        self.state.lock().stats(&self.backing)
     }
 
     fn trim(&self, keep: usize) -> usize {
-        let fill = &mut *self.fill.lock();
-        let used = fill.lower();
-        // SAFETY: nothing is in use above it, and nobody else is here.
+        let state = &mut *self.state.lock();
+        let used = state.lower();
+        // SAFETY: no live block is above `used`, and the lock excludes other calls.
         unsafe { self.backing.trim(used.saturating_add(keep)) }
     }
 
     fn is_locked(&self) -> bool {
-        self.fill.is_held()
+        self.state.is_held()
     }
 
     fn before_fork(&self) {
-        // SAFETY: every call has one guard at a time.
-        unsafe { self.fill.lock_for_fork() };
+        // SAFETY: no call of this heap has two guards at a time.
+        unsafe { self.state.lock_for_fork() };
     }
 
     unsafe fn after_fork(&self, _is_child: bool) {
-        // SAFETY: the caller's promise.
-        unsafe { self.fill.unlock_after_fork() };
+        // SAFETY: this thread, or the one it is a copy of, called `before_fork`: this function's contract.
+        unsafe { self.state.unlock_after_fork() };
     }
 }

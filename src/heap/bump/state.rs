@@ -1,30 +1,30 @@
-//! Filling slices, emptying them, and finding them again.
+//! How slices are filled, freed, and reused.
 
 use super::super::HeapError;
 use super::super::backing::HeapBacking;
 use super::marks::BlockMarks;
-use super::slices::{PAGE, SliceKind, SliceTable};
+use super::slice_table::{SliceKind, SliceTable};
 use crate::heap::options::Bump;
 use crate::math::page::align_up_saturating;
 use core::ptr::NonNull;
 
-/// (In this order no two neighbours are always changed together: see the stack's.)
+/// (In this order no two neighbours are always written together: see `StackState`.)
 #[repr(C)]
 pub(super) struct BumpState {
     pub(super) slices: SliceTable,
     pub(super) grain: usize,
-    /// The slice that is being filled, from here to there; where there is none they are equal.
+    /// The slice that is being filled, its next position and its end, which are equal if there is none.
     pub(super) current: usize,
     pub(super) next: usize,
     pub(super) end: usize,
-    /// Up to here everything is known to be committed.
+    /// Everything up to this position is known to be committed.
     committed: usize,
-    /// Up to here a block of the current slice may reach without more ado: the smaller of both.
+    /// Up to this position the fast path may place a block of the current slice: the minimum of `end` and `committed`.
     ready: usize,
-    /// Where the current slice starts, and its marks; for as long as anything is `ready`.
+    /// The start of the current slice and its marks, valid while `ready` is not 0.
     start: usize,
     marks: BlockMarks,
-    /// The slices from the first one up to this one were in use at some time.
+    /// The slices below this one were in use at some time.
     pub(super) top: usize,
     pub(super) is_open: bool,
     pub(super) free: usize,
@@ -35,10 +35,10 @@ pub(super) struct BumpState {
     spare: [u64; 2],
 }
 
-/// No slice.
+/// In place of a slice: none.
 pub(super) const NO_SLICE: usize = usize::MAX;
 
-/// A live block: where it is, its slice, and its length in bytes.
+/// A live block: its position, its slice, and its length in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct BumpBlock {
     pub(super) position: usize,
@@ -47,11 +47,11 @@ pub(super) struct BumpBlock {
     pub(super) is_large: bool,
 }
 
-/// Asks for the line that the next block will start in: it is going to be written to, and stores wait for each other.
+/// Prefetches the cache line where the next block will start: it will be written to, and stores wait for each other.
 #[inline(always)]
 fn fetch(next: NonNull<u8>) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a hint, which faults nowhere.
+    // SAFETY: a prefetch is a hint, and does not fault at any address.
     unsafe {
         core::arch::x86_64::_mm_prefetch(next.as_ptr().cast(), core::arch::x86_64::_MM_HINT_T0);
     }
@@ -82,7 +82,7 @@ impl BumpState {
         }
     }
 
-    /// Everything is free, as in the beginning.
+    /// Frees everything.
     pub(super) fn restart(&mut self) {
         *self = BumpState {
             current: NO_SLICE,
@@ -98,7 +98,7 @@ impl BumpState {
         };
     }
 
-    /// What a block of so many bytes takes.
+    /// The length of a small block of so many bytes.
     #[inline]
     fn rounded(&self, size: usize) -> usize {
         align_up_saturating(size, self.grain)
@@ -110,7 +110,7 @@ impl BumpState {
     }
 
     #[inline]
-    fn count(&mut self, before: usize, after: usize) {
+    pub(super) fn count(&mut self, before: usize, after: usize) {
         self.live_bytes = self.live_bytes - before + after;
         self.peak_live_bytes = self.peak_live_bytes.max(self.live_bytes);
     }
@@ -118,7 +118,7 @@ impl BumpState {
     /// See [`BumpHeap`](super::BumpHeap::allocate_fast).
     #[inline]
     pub(super) fn allocate_fast(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        // (No bytes at all wrap to more than there can be.)
+        // (0 bytes wrap to more than there can be.)
         if align > self.grain || size.wrapping_sub(1) >= self.slices.largest_small() {
             return None;
         }
@@ -153,7 +153,7 @@ impl BumpState {
         self.live_blocks -= 1;
         self.live_bytes -= block.len;
         slices.set_live(block.slice, live);
-        // The start stays marked, should the same block be freed once more.
+        // (The start stays marked, so that a double free is detected.)
         slices.marks(block.slice).end(slices.grain(block.position));
         if live == 0 {
             self.next = slices.data(self.current);
@@ -179,7 +179,7 @@ impl BumpState {
         if start + len > self.committed
             && let Err(refused) = self.commit(backing, self.next, start + len, size)
         {
-            // What was used before and is free needs no more memory. (The first refusal is the one that says why.)
+            // A free slice needs no more memory. (The first refusal is the one that has the cause.)
             if self.free == 0 {
                 return Err(refused);
             }
@@ -198,7 +198,7 @@ impl BumpState {
         Ok(self.slices.at(start))
     }
 
-    /// Commits the memory up to a position, of which that up to `used` is in use.
+    /// Commits the memory up to the position `to`; `used` is where the memory in use ends.
     #[cold]
     #[inline(never)]
     fn commit(
@@ -213,7 +213,7 @@ impl BumpState {
         Ok(())
     }
 
-    /// Begins another slice; where a block starts in it.
+    /// Begins another slice. Returns where a block starts in it.
     #[cold]
     #[inline(never)]
     fn refill(
@@ -226,12 +226,12 @@ impl BumpState {
         self.open(backing, size)?;
         let slices = self.slices;
         let slice = slices.next(slices.first, self.top, true);
-        // (The last slice may not have been full.)
+        // (The last slice may not be full.)
         let is_last = self.current != NO_SLICE && self.current + 1 == self.top;
         let used = if is_last { self.next } else { self.used() };
         let used = slices.offset(used);
         let start = align_up_saturating(slices.data(slice), align.max(self.grain));
-        // (Only the last slice may be too short.)
+        // (Only the last slice of the region may be too short.)
         if slice >= slices.count || start + len > slices.end_of(slice) {
             return backing.refuse(used, len, slices.offset(slices.end()), size);
         }
@@ -243,7 +243,7 @@ impl BumpState {
             self.free -= 1;
         }
         slices.set_free(slice, false);
-        self.leave();
+        self.retire_current();
         if !matches!(slices.kind(slice), SliceKind::Blocks(_)) {
             slices.marks(slice).clear();
         }
@@ -254,7 +254,7 @@ impl BumpState {
     }
 
     /// Commits the table, once.
-    fn open(&mut self, backing: &HeapBacking, size: usize) -> Result<(), HeapError> {
+    pub(super) fn open(&mut self, backing: &HeapBacking, size: usize) -> Result<(), HeapError> {
         if !self.is_open {
             self.slices.open(backing, size)?;
             self.is_open = true;
@@ -262,80 +262,27 @@ impl BumpState {
         Ok(())
     }
 
-    /// Where the last slice that was ever in use ends.
+    /// Where the slices end that were ever in use.
     pub(super) fn used(&self) -> usize {
         self.slices.start_of(self.top).min(self.slices.end()).max(self.slices.low())
     }
 
-    /// Fills the current slice no further.
-    fn leave(&mut self) {
+    /// Stops filling the current slice.
+    fn retire_current(&mut self) {
         if self.current == NO_SLICE {
             return;
         }
         let end = self.next - self.slices.start_of(self.current);
         self.slices.set_kind(self.current, SliceKind::Blocks(end));
         if self.slices.live(self.current) == 0 {
-            self.give_back(self.current, 1);
+            self.free_slices(self.current, 1);
         }
         (self.current, self.next, self.end, self.ready) = (NO_SLICE, 0, 0, 0);
     }
 
-    fn give_back(&mut self, slice: usize, count: usize) {
+    pub(super) fn free_slices(&mut self, slice: usize, count: usize) {
         (slice..slice + count).for_each(|slice| self.slices.set_free(slice, true));
         self.free += count;
-    }
-
-    fn allocate_large(
-        &mut self,
-        backing: &HeapBacking,
-        size: usize,
-        align: usize,
-    ) -> Result<NonNull<u8>, HeapError> {
-        self.open(backing, size)?;
-        let slices = self.slices;
-        let pages = size.div_ceil(PAGE);
-        let count = (pages * PAGE).div_ceil(slices.size());
-        let slice = self.find_run(count, align);
-        let start = slices.start_of(slice);
-        let end = start.saturating_add(pages * PAGE);
-        let used = slices.offset(self.used());
-        if pages > SliceTable::MOST_PAGES || slice >= slices.count || end > slices.end() {
-            return backing.refuse(used, pages * PAGE, slices.offset(slices.end()), size);
-        }
-        backing.commit(used.min(slices.offset(start)), slices.offset(end), size)?;
-        self.take(slice, count);
-        slices.set_live(slice, 1);
-        slices.set_kind(slice, SliceKind::Large(pages));
-        (1..count).for_each(|back| slices.set_kind(slice + back, SliceKind::Inner(back)));
-        self.live_blocks += 1;
-        self.count(0, pages * PAGE);
-        Ok(slices.at(start))
-    }
-
-    /// The first slice of `count` free ones, or of those that nothing was ever in.
-    fn find_run(&self, count: usize, align: usize) -> usize {
-        let slices = &self.slices;
-        let mut slice = slices.aligned(slices.first, align);
-        while slice < self.top {
-            let end = slices.next(slice, self.top, false);
-            if end - slice >= count || end == self.top {
-                return slice;
-            }
-            slice = slices.aligned(slices.next(end, self.top, true), align);
-        }
-        slice
-    }
-
-    /// Takes free slices, or such that nothing was ever in; what is left out below them is free.
-    fn take(&mut self, slice: usize, count: usize) {
-        while self.top < slice + count {
-            self.slices.set_kind(self.top, SliceKind::Fresh);
-            self.slices.set_live(self.top, 0);
-            self.give_back(self.top, 1);
-            self.top += 1;
-        }
-        (slice..slice + count).for_each(|slice| self.slices.set_free(slice, false));
-        self.free -= count;
     }
 
     #[inline]
@@ -346,10 +293,10 @@ impl BumpState {
         let live = slices.live(block.slice) - 1;
         slices.set_live(block.slice, live);
         if block.is_large {
-            self.give_back(block.slice, block.len.div_ceil(slices.size()));
+            self.free_slices(block.slice, block.len.div_ceil(slices.size()));
             return;
         }
-        // The start stays marked, should the same block be freed once more.
+        // (The start stays marked, so that a double free is detected.)
         slices.marks(block.slice).end(slices.grain(block.position));
         if live > 0 {
             return;
@@ -357,11 +304,11 @@ impl BumpState {
         if block.slice == self.current {
             self.next = slices.data(self.current);
         } else {
-            self.give_back(block.slice, 1);
+            self.free_slices(block.slice, 1);
         }
     }
 
-    /// Makes a live block as long as `size` bytes need, where it is; whether that was possible.
+    /// Changes the length of a live block without moving it. Returns whether that was possible.
     pub(super) fn resize(
         &mut self,
         backing: &HeapBacking,
@@ -388,42 +335,12 @@ impl BumpState {
         Ok(true)
     }
 
-    fn resize_large(
-        &mut self,
-        backing: &HeapBacking,
-        block: BumpBlock,
-        size: usize,
-    ) -> Result<bool, HeapError> {
-        let slices = self.slices;
-        let pages = size.div_ceil(PAGE);
-        let (old, new) = (block.len.div_ceil(slices.size()), (pages * PAGE).div_ceil(slices.size()));
-        let behind = block.slice + old;
-        let end = block.position.saturating_add(pages * PAGE);
-        if pages > SliceTable::MOST_PAGES || end > slices.end() {
-            return Ok(false);
-        }
-        let known = self.top.min(block.slice + new);
-        if new > old && slices.next(behind, known, false) < known {
-            return Ok(false);
-        }
-        backing.commit(slices.offset(block.position + block.len), slices.offset(end), size)?;
-        if new > old {
-            self.take(behind, new - old);
-            (old..new).for_each(|back| slices.set_kind(block.slice + back, SliceKind::Inner(back)));
-        } else if new < old {
-            self.give_back(block.slice + new, old - new);
-        }
-        slices.set_kind(block.slice, SliceKind::Large(pages));
-        self.count(block.len, pages * PAGE);
-        Ok(true)
-    }
-
-    /// Gives free slices at the top up; where what is in use ends, in bytes from the region's first.
+    /// Lowers the top below the free slices there. Returns where the memory in use ends, in bytes from the region's start.
     pub(super) fn lower(&mut self) -> usize {
         if self.current != NO_SLICE && self.slices.live(self.current) == 0 {
-            self.leave();
+            self.retire_current();
         }
-        // (Whoever asks gives memory back.)
+        // (The caller returns memory to the system.)
         (self.committed, self.ready) = (0, 0);
         while self.top > self.slices.first && self.slices.is_free(self.top - 1) {
             self.top -= 1;

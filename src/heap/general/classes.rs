@@ -1,17 +1,17 @@
 //! Size classes: multiples of 16 bytes up to 128, then four to every doubling, so that no more than a fifth of a block
 //! is wasted.
 
-/// What every size and every block's place is a multiple of, in bytes.
+/// Every size and every block's address is a multiple of this, in bytes.
 pub(super) const GRAIN: usize = 16;
 
-/// The unit of everything, in bytes: one entry of the table describes one slice.
+/// The size of a slice in bytes: one entry of the table describes one slice.
 pub(super) const SLICE_SHIFT: u32 = 16;
 pub(super) const SLICE: usize = 1 << SLICE_SHIFT;
 
 /// Blocks up to this size have pages of one slice.
 pub(super) const MAX_SMALL: usize = 8 << 10;
 
-/// Blocks up to this size have pages of eight slices; what is larger has slices of its own.
+/// Blocks up to this size have pages of eight slices; larger ones have slices of their own.
 pub(super) const MAX_MEDIUM: usize = 64 << 10;
 pub(super) const MEDIUM_SLICES: usize = 8;
 
@@ -33,7 +33,7 @@ pub(super) const fn class_of(size: usize) -> usize {
     }
 }
 
-/// How large a class's blocks are, in bytes.
+/// The size of a class's blocks in bytes.
 #[inline]
 pub(super) const fn size_of_class(class: usize) -> usize {
     if class < 8 {
@@ -44,7 +44,7 @@ pub(super) const fn size_of_class(class: usize) -> usize {
     }
 }
 
-/// The class whose blocks hold `size` bytes at an alignment; `None` for what needs slices of its own. A page starts at a
+/// The class whose blocks hold `size` bytes at an alignment; `None` if the block needs slices of its own. A page starts at a
 /// multiple of 64 KiB, so its blocks have every alignment that their size is a multiple of.
 #[inline]
 pub(super) fn class_for(size: usize, align: usize) -> Option<usize> {
@@ -59,7 +59,7 @@ pub(super) fn class_for(size: usize, align: usize) -> Option<usize> {
     Some(class)
 }
 
-/// How large the block is that serves a request, if that is aligned to a grain.
+/// The usable size of a block of `size` bytes whose alignment is at most a grain.
 pub(crate) fn good_size(size: usize) -> usize {
     match class_for(size, GRAIN) {
         Some(class) => size_of_class(class),
@@ -67,7 +67,7 @@ pub(crate) fn good_size(size: usize) -> usize {
     }
 }
 
-/// The entries of the table by size that a class has: `first..end`.
+/// The entries of the table by size that belong to a class.
 pub(super) fn direct_range(class: usize) -> core::ops::Range<usize> {
     let first = if class == 0 { 0 } else { size_of_class(class - 1) / GRAIN + 1 };
     first.min(DIRECT_ENTRIES)..(size_of_class(class) / GRAIN + 1).min(DIRECT_ENTRIES)

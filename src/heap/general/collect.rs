@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering::Relaxed;
 const SEARCH_INTERVAL: usize = 256;
 
 impl<T: ThreadSlot> GeneralHeap<T> {
-    /// Allocates a run: of what is free, of what empty pages give back, or by growing the heap, in this order.
+    /// Allocates a run: from the free ones, after retiring empty pages, or by growing the heap, in this order.
     pub(super) fn allocate_run_or_collect(
         &self,
         local: Option<&ThreadHeap>,

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 /// What goes to another thread and comes back.
 struct Passed<T>(T);
 
-// SAFETY: whoever passes something waits for the answer, so one thread at a time has it.
+// SAFETY: a thread that passes something waits for the answer, so one thread at a time has it.
 unsafe impl<T> Send for Passed<T> {}
 
 impl<T> Passed<T> {
@@ -55,7 +55,7 @@ impl Actors {
         let job = move || {
             let (call, heap) = passed.get();
             let result = call(&heap);
-            // Nobody but the model has the heap when it goes on.
+            // Only the model has the heap when it goes on.
             drop(heap);
             answer.send(Passed(result)).expect("the model waits");
         };

@@ -39,7 +39,7 @@ fn turns(tag: u8, from: usize, to: usize) -> impl Iterator<Item = (usize, &'stat
 /// Writes to a block of so many bytes.
 ///
 /// # Safety
-/// It is one, and nobody else uses it.
+/// It is one, and nothing else uses it.
 pub unsafe fn fill(block: NonNull<u8>, len: usize, tag: u8, all: bool) {
     for (from, to) in parts(len, all) {
         for (at, bytes) in turns(tag, from, to) {

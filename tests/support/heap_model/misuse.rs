@@ -28,7 +28,7 @@ impl Model {
                     return Outcome::Done;
                 }
                 let error = self.wrong(by, block);
-                // (Of memory that was given back nothing is known.)
+                // (Nothing is known of memory that was returned to the system.)
                 if matches!(self.setup.kind, HeapPolicy::Stack(_) | HeapPolicy::Bump(_)) {
                     assert_eq!(error, HeapError::DoubleFree { address: block.addr().get() });
                 }
@@ -103,7 +103,7 @@ impl Model {
         if let Some((start, end)) = self.within(address) {
             return match *error {
                 HeapError::InsideBlock { address: named, block } => named == address && block == start,
-                // What was there before may be seen still, where nobody wrote.
+                // What was there before may still be there, where nothing was written.
                 HeapError::DoubleFree { address: named } => {
                     named == address && !is_general && !self.is_thorough && end - start > WHOLE
                 }
@@ -112,7 +112,7 @@ impl Model {
         }
         match *error {
             HeapError::DoubleFree { address: named } => {
-                // These see the start of a free run, whoever had it.
+                // These see the start of a free run, whatever it was before.
                 named == address
                     && (was_freed
                         || matches!(self.setup.kind, HeapPolicy::General(_) | HeapPolicy::Blocks(_)))

@@ -25,7 +25,7 @@ pub(super) struct Live {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
-    /// There was no block for it, or not enough room in the model.
+    /// There was no block for it, or not enough space in the model.
     Skipped,
     /// It was refused, and nothing has changed.
     Refused,
@@ -184,7 +184,7 @@ impl Model {
         }
         self.asked += size + align;
         let Live { block, len, tag } = old;
-        // SAFETY: it lives, and nobody else uses it.
+        // SAFETY: the block is live, and only the model uses it.
         match self.actors.ask(by, &self.heap, move |heap| unsafe { heap.reallocate(block, size, align) }) {
             Ok(moved) => {
                 // SAFETY: the new block begins with what the old one held.
@@ -207,8 +207,8 @@ impl Model {
     /// A block has come: is it what it should be? Then it is filled.
     fn came(&mut self, by: usize, block: NonNull<u8>, size: usize, align: usize) {
         let start = block.addr().get();
-        let least = align.max(self.setup.least_align());
-        assert!(start.is_multiple_of(least), "{start:#x} for an alignment of {least}");
+        let min = align.max(self.setup.min_align());
+        assert!(start.is_multiple_of(min), "{start:#x} for an alignment of {min}");
         // SAFETY: it lives.
         let len = self.actors.ask(by, &self.heap, move |heap| unsafe { heap.usable_size(block) });
         let len = len.expect("it lives");
@@ -242,7 +242,7 @@ impl Model {
         // SAFETY: it lives, and was filled.
         let is_kept = unsafe { contents::holds(block, len, len, tag, self.is_thorough) };
         assert!(is_kept, "{block:p} does not hold what was written to it");
-        // SAFETY: nobody uses it.
+        // SAFETY: the block is live, and nothing uses it any more.
         let freed = self.actors.ask(by, &self.heap, move |heap| unsafe { heap.deallocate(block) });
         freed.expect("it lives");
         self.gone(at);
@@ -269,7 +269,7 @@ impl Model {
         let HeapError::OutOfMemory(error) = error else { panic!("{error:?}") };
         // (The general heap asks for a block of the size's class.)
         assert!(error.requested() >= size, "{error}");
-        let is_small = self.setup.most() < self.setup.reserve.max(1 << 30);
+        let is_small = self.setup.max_bytes() < self.setup.reserve.max(1 << 30);
         match error.cause() {
             Cause::Injected => assert!(self.setup.injection.is_some(), "{error}"),
             Cause::RegionLimit => assert!(self.setup.limit.is_some(), "{error}"),
@@ -285,11 +285,11 @@ impl Model {
     }
 
     fn impossible(&mut self, by: usize, which: Which, size: usize, align: usize) -> Outcome {
-        let most = isize::MAX as usize;
+        let max = isize::MAX as usize;
         let old = self.choose(which).map(|at| self.live[at]);
         let block = old.map(|old| old.block);
         let errors = self.actors.ask(by, &self.heap, move |heap| {
-            // SAFETY: it lives, and nobody else uses it.
+            // SAFETY: the block is live, and only the model uses it.
             let moved = block.map(|block| unsafe { heap.reallocate(block, size, align) });
             [Some(heap.allocate(size, align)), Some(heap.allocate_zeroed(size, align)), moved]
         });
@@ -303,7 +303,7 @@ impl Model {
                 HeapError::TooLarge { size: named } => {
                     *named == size
                         && align.is_power_of_two()
-                        && size.checked_add(align - 1).is_none_or(|end| end > most)
+                        && size.checked_add(align - 1).is_none_or(|end| end > max)
                 }
                 HeapError::OutOfMemory(_) => {
                     self.refused_always(size, align);
@@ -319,11 +319,11 @@ impl Model {
 
     fn refused_always(&self, size: usize, align: usize) {
         assert!(size > 0 && align.is_power_of_two());
-        assert!(size > self.setup.most() || align >= 1 << 48, "{size} at {align}");
+        assert!(size > self.setup.max_bytes() || align >= 1 << 48, "{size} at {align}");
     }
 
     fn reset(&mut self) -> Outcome {
-        let heap = Arc::get_mut(&mut self.heap).expect("nobody else has it");
+        let heap = Arc::get_mut(&mut self.heap).expect("no actor has it");
         let is_general = matches!(self.setup.kind, HeapPolicy::General(_));
         assert_eq!(heap.reset(), !is_general);
         if is_general {
@@ -344,14 +344,14 @@ impl Model {
         assert!(stats.peak_live_bytes >= self.most_bytes, "{stats:?}, {} live at once", self.most_bytes);
         assert!(stats.live_bytes + stats.free_bytes <= stats.used, "{stats:?}");
         assert!(stats.used <= stats.region.committed || stats.live_blocks == 0, "{stats:?}");
-        assert!(stats.used <= self.setup.most(), "{stats:?}");
+        assert!(stats.used <= self.setup.max_bytes(), "{stats:?}");
         assert!(
             stats.largest_free_run <= stats.free_bytes && stats.free_runs <= stats.free_bytes,
             "{stats:?}"
         );
     }
 
-    /// Frees everything: then there is one free run, and room for as much as ever.
+    /// Frees everything: then there is one free run, and space for as much as ever.
     pub fn end(mut self) {
         let mut order = self.live.first().map_or(Order::Fifo, |live| match live.len % 3 {
             0 => Order::Fifo,
@@ -370,14 +370,14 @@ impl Model {
         match self.setup.kind {
             HeapPolicy::Stack(_) => assert_eq!((stats.used, stats.free_runs, stats.free_bytes), (0, 0, 0)),
             HeapPolicy::General(_) => {}
-            // (None is left where it was given back to the system.)
+            // (None is left where it was returned to the system.)
             _ => assert_eq!(stats.free_runs, usize::from(stats.free_bytes > 0), "{stats:?}"),
         }
         if !matches!(self.setup.kind, HeapPolicy::General(_)) {
             assert_eq!(stats.largest_free_run, stats.free_bytes, "{stats:?}");
         }
         if self.setup.injection.is_none() {
-            let size = self.setup.most() / 4;
+            let size = self.setup.max_bytes() / 4;
             let block = self.heap.allocate(size, 16).expect("all of it is free");
             // SAFETY: it lives.
             unsafe {

@@ -133,17 +133,17 @@ impl Setup {
             Policy::Blocks => {
                 let blocks = Blocks::new().fit(if one { Fit::First } else { Fit::Best });
                 let blocks = blocks.margin([0, 4096, 60_000, 1 << 20][rest % 4]);
-                // SAFETY: the model waits for every call, also where another thread makes it.
+                // SAFETY: the model waits for every call, in whichever thread it is made.
                 if is_single { unsafe { blocks.single_threaded() } } else { blocks }.into()
             }
             Policy::Stack => {
                 let stack = Stack::new().align(8 << (rest % 10)).errno(one);
-                // SAFETY: as above.
+                // SAFETY: the model waits for every call, in whichever thread it is made.
                 if is_single { unsafe { stack.single_threaded() } } else { stack }.into()
             }
             Policy::Bump => {
                 let bump = Bump::new().grain(if one { 8 } else { 16 }).slice(1 << (16 + rest % 5));
-                // SAFETY: as above.
+                // SAFETY: the model waits for every call, in whichever thread it is made.
                 if is_single { unsafe { bump.single_threaded() } } else { bump }.into()
             }
         };
@@ -171,12 +171,12 @@ impl Setup {
     }
 
     /// How much of the region the heap may use.
-    pub fn most(&self) -> usize {
+    pub fn max_bytes(&self) -> usize {
         self.limit.unwrap_or(self.reserve)
     }
 
     /// What every block is aligned to at least.
-    pub fn least_align(&self) -> usize {
+    pub fn min_align(&self) -> usize {
         match format!("{:?}", self.kind) {
             text if text.contains("align: 8,") || text.contains("grain: 8,") => 8,
             _ => highwater::heap::MIN_ALIGN,
@@ -229,14 +229,14 @@ fn order(choice: u8) -> Order {
 /// Zero, no power of two, more than any object has, and more than this heap has.
 fn impossible(choice: u8, value: u16) -> (usize, usize) {
     let value = usize::from(value);
-    let most = isize::MAX as usize;
+    let max = isize::MAX as usize;
     match choice % 8 {
         0 => (0, value),
         1 => (1 + value, 3 + 2 * (value & 0xff)),
         2 => (1 + value, 0),
         3 => (usize::MAX - value, 1 << (value % 64)),
-        4 => (most - value, 1 << (value % 64)),
-        5 => (most + 1 + value, 16),
+        4 => (max - value, 1 << (value % 64)),
+        5 => (max + 1 + value, 16),
         6 => ((1 << 30) + 1 + (value << 25), 1 << (value % 20)),
         _ => (1 + value, 1 << (48 + value % 16)),
     }

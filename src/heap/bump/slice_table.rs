@@ -1,4 +1,4 @@
-//! The slices of a region and what each of them is: a table at the region's beginning.
+//! The slices of a region and the kind of each: a table at the region's beginning.
 //!
 //! SliceTable lie on a grid of addresses that are multiples of their size, so the first and the last one may be cut short.
 //! All positions are bytes from the grid's first line, which is at or below the region's first byte.
@@ -9,16 +9,16 @@ use super::marks::BlockMarks;
 use crate::math::page::{align_down, align_up_saturating};
 use core::ptr::NonNull;
 
-/// What a slice is.
+/// The kind of a slice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SliceKind {
-    /// Nothing was ever in it.
+    /// It was never used.
     Fresh,
-    /// Blocks, up to this position in it.
+    /// Small blocks, up to this position in it.
     Blocks(usize),
-    /// The first slice of a block of so many pages.
+    /// The first slice of a large block of so many pages.
     Large(usize),
-    /// A slice of that block: so many after the first.
+    /// Another slice of a large block: so many after the first.
     Inner(usize),
 }
 
@@ -26,49 +26,49 @@ pub(super) enum SliceKind {
 pub(super) const PAGE: usize = 4096;
 
 const KIND_BITS: u32 = 30;
-const MOST: usize = (1 << KIND_BITS) - 1;
+const MAX_NUMBER: usize = (1 << KIND_BITS) - 1;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct SliceEntry {
     live: u32,
-    /// The kind, and its number: of grains of 8 bytes, pages, or slices.
+    /// The kind, and its number: units of 8 bytes, pages, or slices.
     kind: u32,
 }
 
-/// Where everything is. It does not change.
+/// The layout of the region, which does not change.
 #[derive(Clone, Copy)]
 pub(super) struct SliceTable {
     base: NonNull<u8>,
     shift: u32,
     grain_shift: u32,
-    /// What follows from these: the words of one map of marks, the bytes of both, and the longest small block.
+    /// Derived from these: the words of one map of marks, the bytes of both, and the maximum length of a small block.
     words: usize,
     header: usize,
     largest: usize,
-    /// Where the region starts, and where it ends.
+    /// The positions of the region's start and end.
     start: usize,
     end: usize,
     /// Where the table ends.
     table_end: usize,
     /// Where the first slice begins.
     low: usize,
-    /// The first slice that has room for blocks, and the number of all.
+    /// The first slice with space for blocks, and the number of all slices.
     pub(super) first: usize,
     pub(super) count: usize,
 }
 
-// SAFETY: it is an address; the lock of the heap decides who uses what is there.
+// SAFETY: an address and numbers; the heap's lock guards the memory there.
 unsafe impl Send for SliceTable {}
 
 impl SliceTable {
     pub(super) fn of(backing: &HeapBacking, slice: usize, grain: usize) -> Self {
-        let most = backing.control().usable_bytes();
-        // A small region has small slices, so that there are a few.
-        let few = (most / 8).max(PAGE).ilog2();
+        let max = backing.control().usable_bytes();
+        // A small region has small slices, so that there are several.
+        let few = (max / 8).max(PAGE).ilog2();
         let shift = slice.ilog2().min(few);
         let start = backing.start() & ((1 << shift) - 1);
-        let end = start + most;
+        let end = start + max;
         let count = end.div_ceil(1 << shift);
         let table = count * size_of::<SliceEntry>() + count.div_ceil(64) * 8;
         let table_end = align_up_saturating(start + table, 64);
@@ -86,7 +86,7 @@ impl SliceTable {
             first: table_end >> shift,
             count,
         };
-        // What is left of a slice after the table may be less than its marks need.
+        // (The rest of a slice after the table may be less than its marks need.)
         while slices.first < count
             && slices.data(slices.first) + 2 * slices.largest_small() > slices.end_of(slices.first)
         {
@@ -102,7 +102,7 @@ impl SliceTable {
         1 << self.shift
     }
 
-    /// The longest block, and the largest alignment, that shares a slice with others.
+    /// The maximum length and alignment of small blocks, which share slices.
     #[inline]
     pub(super) fn largest_small(&self) -> usize {
         self.largest
@@ -114,15 +114,15 @@ impl SliceTable {
         position - self.start
     }
 
-    /// The address at a position.
+    /// The address of a position.
     #[inline]
     pub(super) fn at(&self, position: usize) -> NonNull<u8> {
         debug_assert!(position >= self.start && position <= self.end, "a position in the region");
-        // SAFETY: it is in the region, or its end.
+        // SAFETY: callers pass positions in the region or its end, so the address is in the region or its end.
         unsafe { self.base.add(position - self.start) }
     }
 
-    /// The position of an address, which need not be one in the region.
+    /// The position of an address, which may be outside the region.
     #[inline]
     pub(super) fn position(&self, address: usize) -> usize {
         address.wrapping_sub(self.base.addr().get()).wrapping_add(self.start)
@@ -143,7 +143,7 @@ impl SliceTable {
         ((slice + 1) << self.shift).min(self.end)
     }
 
-    /// The last position that a block may end at.
+    /// The maximum position at which a block may end.
     pub(super) fn end(&self) -> usize {
         self.end
     }
@@ -169,35 +169,36 @@ impl SliceTable {
     /// The marks of a slice of blocks.
     #[inline]
     pub(super) fn marks(&self, slice: usize) -> BlockMarks {
-        // SAFETY: a slice of blocks has its marks committed, at a multiple of 8, and blocks come behind them.
+        // SAFETY: the marks of a slice of small blocks are committed, at a multiple of 8, in front of its blocks; the heap's lock is
+        // held while they are used.
         unsafe { BlockMarks::at(self.at(self.marks_start(slice)), self.words) }
     }
 
-    /// What stands for marks where there are none; not to be used.
+    /// A placeholder for marks that must not be used.
     pub(super) fn marks_of_none(&self) -> BlockMarks {
-        // SAFETY: no words at all.
+        // SAFETY: maps of 0 words need no memory.
         unsafe { BlockMarks::at(NonNull::<u64>::dangling().cast(), 0) }
     }
 
-    /// How many grains so many bytes are.
+    /// Bytes to grains.
     #[inline]
     pub(super) fn grains(&self, bytes: usize) -> usize {
         bytes >> self.grain_shift
     }
 
-    /// How many bytes so many grains are.
+    /// Grains to bytes.
     #[inline]
     pub(super) fn bytes(&self, grains: usize) -> usize {
         grains << self.grain_shift
     }
 
-    /// Which grain of its slice a position is.
+    /// The grain of a position within its slice.
     #[inline]
     pub(super) fn grain(&self, position: usize) -> usize {
         self.grains(position & (self.size() - 1))
     }
 
-    /// The first slice that a large block may start in, whose addresses are aligned to `align`, from `slice` on.
+    /// The first slice from `slice` on that a large block may start in and whose address is a multiple of `align`.
     pub(super) fn aligned(&self, slice: usize, align: usize) -> usize {
         let slice = slice.max(self.table_end.div_ceil(self.size()));
         let address = self.base.addr().get() - self.start + self.start_of(slice);
@@ -208,7 +209,7 @@ impl SliceTable {
     #[inline]
     fn entry(&self, slice: usize) -> NonNull<SliceEntry> {
         debug_assert!(slice < self.count, "a slice of the region");
-        // SAFETY: the table is at the region's beginning, and committed before anything else is.
+        // SAFETY: `slice` is below `count`, and the table of `count` entries is at the region's beginning.
         unsafe { self.base.cast::<SliceEntry>().add(slice) }
     }
 
@@ -219,21 +220,21 @@ impl SliceTable {
 
     #[inline]
     pub(super) fn live(&self, slice: usize) -> u32 {
-        // SAFETY: as in `entry`.
+        // SAFETY: the table was committed before any slice was used; the heap's lock is held.
         unsafe { self.entry(slice).read().live }
     }
 
     #[inline]
     pub(super) fn set_live(&self, slice: usize, live: u32) {
-        // SAFETY: as in `entry`.
+        // SAFETY: the table was committed before any slice was used; the heap's lock is held.
         unsafe { (*self.entry(slice).as_ptr()).live = live };
     }
 
     #[inline]
     pub(super) fn kind(&self, slice: usize) -> SliceKind {
-        // SAFETY: as in `entry`.
+        // SAFETY: the table was committed before any slice was used; the heap's lock is held.
         let kind = unsafe { self.entry(slice).read().kind };
-        let number = kind as usize & MOST;
+        let number = kind as usize & MAX_NUMBER;
         match kind >> KIND_BITS {
             0 => SliceKind::Fresh,
             1 => SliceKind::Blocks(number * 8),
@@ -250,29 +251,29 @@ impl SliceTable {
             SliceKind::Large(pages) => (2, pages),
             SliceKind::Inner(back) => (3, back),
         };
-        debug_assert!(number <= MOST, "a number that an entry has room for");
-        // SAFETY: as in `entry`.
+        debug_assert!(number <= MAX_NUMBER, "a number that an entry can hold");
+        // SAFETY: the table was committed before any slice was used; the heap's lock is held.
         unsafe { (*self.entry(slice).as_ptr()).kind = code << KIND_BITS | number as u32 };
     }
 
-    /// The most pages that an entry has room for.
-    pub(super) const MOST_PAGES: usize = MOST;
+    /// The maximum number of pages that an entry can hold.
+    pub(super) const MAX_PAGES: usize = MAX_NUMBER;
 
     fn free_word(&self, slice: usize) -> NonNull<u64> {
-        // SAFETY: the words follow the table.
+        // SAFETY: `slice` is below `count`, and a bit for each of the `count` slices follows the table, within `table_end`.
         unsafe { self.base.cast::<SliceEntry>().add(self.count).cast::<u64>().add(slice / 64) }
     }
 
-    /// Whether a slice that was in use before is free. The one that is being filled never is.
+    /// Whether a slice that was used is free. The one that is being filled never is.
     #[inline]
     pub(super) fn is_free(&self, slice: usize) -> bool {
-        // SAFETY: as in `free_word`.
+        // SAFETY: the words were committed with the table; the heap's lock is held.
         unsafe { self.free_word(slice).read() >> (slice % 64) & 1 != 0 }
     }
 
     pub(super) fn set_free(&self, slice: usize, is_free: bool) {
         let (word, bit) = (self.free_word(slice), 1 << (slice % 64));
-        // SAFETY: as in `free_word`.
+        // SAFETY: the words were committed with the table; the heap's lock is held.
         unsafe { word.write(if is_free { word.read() | bit } else { word.read() & !bit }) };
     }
 
@@ -280,7 +281,7 @@ impl SliceTable {
     pub(super) fn next(&self, from: usize, to: usize, free: bool) -> usize {
         let mut slice = from;
         while slice < to {
-            // SAFETY: as in `free_word`.
+            // SAFETY: the words were committed with the table; the heap's lock is held.
             let word = unsafe { self.free_word(slice).read() };
             let found = if free { word } else { !word } >> (slice % 64);
             if found != 0 {

@@ -6,8 +6,8 @@
 //!   │ len  │ flags │ stamp        │ left │ right │ longest │ …  │ len │   where it is free
 //! ```
 //!
-//! A header is one unit before its block. The last word of a free block is its length once more, for the block after
-//! it, whose header says that the one before is free.
+//! A header is one unit before its block. The last word of a free block is its length again, for the block after it, whose
+//! header has the flag that the block before it is free.
 
 use super::super::HeapError;
 use super::super::header_secret::HeaderSecret;
@@ -21,7 +21,7 @@ pub(super) const SHORTEST: u32 = 2;
 const FREE: u64 = 1 << 32;
 const AFTER_FREE: u64 = 2 << 32;
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockTag {
     /// In units, with the header.
@@ -51,23 +51,23 @@ impl BlockTag {
     }
 }
 
-/// A free block's words that the tree has.
+/// The words of a free block that the tree uses.
 #[derive(Clone, Copy)]
 pub(super) enum TreeLink {
     Left = 4,
     Right = 5,
-    /// The longest free block of this one and those below it in the tree.
+    /// The maximum length of this block and those below it in the tree.
     Longest = 6,
 }
 
-/// Units of committed memory that this heap alone writes to, but for the live blocks in it.
+/// The committed memory of the blocks and their headers, in units.
 #[derive(Clone, Copy)]
 pub(super) struct BlockMemory {
     base: NonNull<u8>,
     secret: HeaderSecret,
 }
 
-// SAFETY: it is an address; the lock of the heap decides who uses it.
+// SAFETY: an address and a number; the heap's lock guards the memory there.
 unsafe impl Send for BlockMemory {}
 
 impl BlockMemory {
@@ -82,13 +82,13 @@ impl BlockMemory {
     /// The block whose header is at `unit`.
     #[inline]
     pub(super) fn block(&self, unit: u32) -> NonNull<u8> {
-        // SAFETY: units are within the region.
+        // SAFETY: callers pass units of the area, so the address is in the region.
         unsafe { self.base.add((unit as usize + 1) * UNIT) }
     }
 
     #[inline]
     fn word(&self, unit: u32, index: isize) -> NonNull<u32> {
-        // SAFETY: units are within the region, and so is the word before one that is not the first.
+        // SAFETY: callers pass units of the area; the first unit is 1, so the word before it is in the region as well.
         unsafe { self.base.add(unit as usize * UNIT).cast::<u32>().offset(index) }
     }
 
@@ -96,26 +96,26 @@ impl BlockMemory {
     pub(super) fn set(&self, unit: u32, tag: BlockTag) {
         let word = tag.word();
         let at = self.word(unit, 0).cast::<u64>();
-        // SAFETY: a header of the heap's, committed and aligned.
+        // SAFETY: a header within the area: committed, aligned to 16, and in no block.
         unsafe {
             at.write(word);
             at.add(1).write(self.secret.stamp(unit as usize, word, 0));
         }
     }
 
-    /// Leaves no header where there was one.
+    /// Erases a header.
     pub(super) fn erase(&self, unit: u32) {
         let at = self.word(unit, 0).cast::<u64>();
-        // SAFETY: as above.
+        // SAFETY: a header within the area: committed, aligned to 16, and in no block.
         unsafe { at.write(0) };
     }
 
-    /// What the header at `unit`, which is committed, says; `None` where there is none.
+    /// The header at `unit`, which is committed; `None` if there is none.
     #[inline]
     pub(super) fn get(&self, unit: u32) -> Option<BlockTag> {
         let at = self.word(unit, 0).cast::<u64>();
-        // SAFETY: committed and aligned. If it is inside a block that somebody writes to at this moment, the caller of
-        // the heap broke its promise, and gets an error.
+        // SAFETY: committed and aligned to 16. If it is inside a block that another thread is writing to, the address was no block,
+        // which the heap's caller must not pass, and it gets an error.
         let (word, stamp) = unsafe { (at.read(), at.add(1).read()) };
         (stamp == self.secret.stamp(unit as usize, word, 0)).then_some(BlockTag {
             len: word as u32,
@@ -124,7 +124,7 @@ impl BlockMemory {
         })
     }
 
-    /// The same where there has to be one.
+    /// [`get`](Self::get) where there must be a header.
     #[inline]
     pub(super) fn expect(&self, unit: u32) -> Result<BlockTag, HeapError> {
         self.get(unit).ok_or_else(|| self.corrupt(unit))
@@ -137,7 +137,7 @@ impl BlockMemory {
 
     /// The free block that ends at `unit`.
     pub(super) fn before(&self, unit: u32) -> Result<(u32, BlockTag), HeapError> {
-        // SAFETY: the last word of a free block.
+        // SAFETY: the word before a header, which is in the region because the first unit is 1.
         let len = unsafe { self.word(unit, -1).read() };
         let start = unit.checked_sub(len).filter(|_| len >= SHORTEST);
         let found = start.and_then(|start| Some((start, self.get(start)?)));
@@ -150,32 +150,32 @@ impl BlockMemory {
     #[inline]
     pub(super) fn set_free(&self, unit: u32, len: u32) {
         self.set(unit, BlockTag::free(len));
-        // SAFETY: the last word of the block.
+        // SAFETY: the last word of the block, which is in the area and not in a live block.
         unsafe { self.word(unit + len, -1).write(len) };
     }
 
-    /// The length of a free block that is known to be one.
+    /// The length of a block that is known to be free.
     #[inline]
     pub(super) fn len(&self, unit: u32) -> u32 {
-        // SAFETY: a header of the heap's.
+        // SAFETY: the header of a free block of the area.
         unsafe { self.word(unit, 0).read() }
     }
 
     #[inline]
     pub(super) fn link(&self, unit: u32, link: TreeLink) -> u32 {
-        // SAFETY: a word of a free block.
+        // SAFETY: a word of a free block of the area, which has at least two units.
         unsafe { self.word(unit, link as isize).read() }
     }
 
     #[inline]
     pub(super) fn set_link(&self, unit: u32, link: TreeLink, to: u32) {
-        // SAFETY: a word of a free block.
+        // SAFETY: a word of a free block of the area, which has at least two units.
         unsafe { self.word(unit, link as isize).write(to) };
     }
 
-    /// A number that says nothing about the unit.
+    /// A pseudorandom number for a unit.
     #[inline]
-    pub(super) fn drawn(&self, unit: u32) -> u64 {
+    pub(super) fn priority(&self, unit: u32) -> u64 {
         self.secret.stamp(unit as usize, 0, 1)
     }
 }
