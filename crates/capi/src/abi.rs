@@ -74,7 +74,7 @@ pub struct HwRefusal {
     pub system_error: i32,
     /// The growth step.
     pub requested: usize,
-    /// At least.
+    /// A lower bound.
     pub used: usize,
     /// Bytes committed.
     pub committed: usize,
@@ -139,7 +139,7 @@ pub struct HwOptions {
     pub on_violation: u32,
     /// `hw_format`.
     pub violation_format: u32,
-    /// [`NONE`] for nobody to ask.
+    /// [`NONE`] to query nothing.
     pub headroom: usize,
     /// Null for anonymous memory.
     pub backing_directory: *const c_char,
@@ -185,9 +185,9 @@ pub struct HwStats {
     pub reserved: usize,
     /// Bytes committed.
     pub committed: usize,
-    /// The most there has been.
+    /// The peak.
     pub peak_committed: usize,
-    /// At least.
+    /// A lower bound.
     pub used: usize,
     /// Growths by fault.
     pub faults: u64,

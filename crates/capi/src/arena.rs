@@ -1,4 +1,4 @@
-//! Arenas: making, limiting and giving them back.
+//! Arenas: making, limiting and freeing them.
 
 use crate::abi::{HwCursor, HwError, HwOptions, NONE, Status};
 use crate::error::{boxed, end, plain, status};
@@ -25,7 +25,7 @@ impl Drop for HwArena {
 impl HwArena {
     /// The region as cursors see it.
     pub(crate) fn remote(&self) -> Option<CursorRegion> {
-        // SAFETY: the arena has its region, and callers do not keep the answer.
+        // SAFETY: the region lives as long as the arena, and callers drop the result before the arena.
         unsafe { CursorRegion::of(self.arena.region().as_ptr()) }
     }
 
@@ -42,14 +42,14 @@ impl HwArena {
 /// An arena with the options of the program, and what `prepare` adds to them.
 ///
 /// # Safety
-/// As the header says of the structure.
+/// `options` is null or points to a `hw_options` whose pointers are valid, as the header requires.
 pub(crate) unsafe fn create(
     options: *const HwOptions,
     prepare: impl FnOnce(Builder<Arena>) -> Builder<Arena>,
 ) -> Result<Box<HwArena>, HwError> {
-    // SAFETY: the caller's promise.
+    // SAFETY: `options` is null or a valid `hw_options`: required by this function's contract.
     let known = unsafe { options::read(options)? };
-    // SAFETY: the caller's promise.
+    // SAFETY: the pointers in `known` are those of `options`, which are valid: required by this function's contract.
     let arena = prepare(unsafe { options::builder(&known)? }).try_build()?;
     let hook = known.refusal_hook.filter(|_| known.on_refusal == 2);
     // (What knows of the hook comes first, so that it forgets it when anything fails.)
@@ -68,13 +68,13 @@ unsafe extern "C" fn hw_arena_create(
 ) -> Status {
     status(error, || {
         if arena.is_null() {
-            return Err(HwError::argument("hw_arena_create: the place for the arena is NULL"));
+            return Err(HwError::argument("hw_arena_create: arena is NULL"));
         }
-        // SAFETY: not null, and the caller's.
+        // SAFETY: `arena` is not null, so it points to a pointer that can be written: required by the header.
         unsafe { arena.write(null_mut()) };
-        // SAFETY: the caller's promise.
+        // SAFETY: `options` is null or a valid `hw_options`: required by the header.
         let made = unsafe { create(options, |builder| builder)? };
-        // SAFETY: as above.
+        // SAFETY: `arena` is not null, so it points to a pointer that can be written: required by the header.
         unsafe { arena.write(Box::into_raw(made)) };
         Ok(())
     })
@@ -82,7 +82,7 @@ unsafe extern "C" fn hw_arena_create(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_new(options: *const HwOptions) -> *mut HwArena {
-    // SAFETY: the caller's promise.
+    // SAFETY: `options` is null or a valid `hw_options`: required by the header.
     plain(|| match unsafe { create(options, |builder| builder) } {
         Ok(arena) => Box::into_raw(arena),
         Err(error) => end(format_args!("hw_arena_new: {}", error.text())),
@@ -92,14 +92,14 @@ unsafe extern "C" fn hw_arena_new(options: *const HwOptions) -> *mut HwArena {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_free(arena: *mut HwArena) {
     if !arena.is_null() {
-        // SAFETY: it came from `Box::into_raw`, and the caller gives it up.
+        // SAFETY: `arena` came from `Box::into_raw` in `hw_arena_create`, and the header forbids any later use.
         plain(|| drop(unsafe { Box::from_raw(arena) }));
     }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_reset_(arena: *mut HwArena) {
-    // SAFETY: null or an arena that nobody else is using.
+    // SAFETY: `arena` is null or a live arena that no other thread is using: required by the header.
     if let Some(arena) = unsafe { arena.as_mut() } {
         plain(|| arena.arena.reset());
     }
@@ -107,14 +107,14 @@ unsafe extern "C" fn hw_arena_reset_(arena: *mut HwArena) {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_trim_(arena: *mut HwArena, in_use: HwCursor, keep: usize) -> usize {
-    // SAFETY: null or an arena that nobody else is using.
+    // SAFETY: `arena` is null or a live arena that no other thread is using: required by the header.
     let Some(arena) = (unsafe { arena.as_mut() }) else { return 0 };
     plain(|| arena.in_use(&in_use).map_or(0, |in_use| arena.arena.trim(keep.max(in_use))))
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_set_limit_(arena: *mut HwArena, bytes: usize) -> Status {
-    // SAFETY: null or an arena.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     match unsafe { arena.as_ref() } {
         Some(arena) => status(null_mut(), || {
             arena.arena.set_allocation_limit(Some(bytes).filter(|&bytes| bytes != NONE));
@@ -133,7 +133,7 @@ unsafe extern "C" fn hw_arena_guard_(
     error: *mut HwError,
 ) -> Status {
     status(error, || {
-        // SAFETY: null or an arena that nobody else is using.
+        // SAFETY: `arena` is null or a live arena that no other thread is using: required by the header.
         let arena =
             unsafe { arena.as_mut() }.ok_or_else(|| HwError::argument("hw_arena_guard: arena is NULL"))?;
         let Some(used) = arena.in_use(&in_use) else {
@@ -152,7 +152,7 @@ unsafe extern "C" fn hw_arena_guard_(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_ensure(arena: *mut HwArena, bytes: usize, error: *mut HwError) -> Status {
     status(error, || {
-        // SAFETY: null or an arena.
+        // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
         let arena =
             unsafe { arena.as_ref() }.ok_or_else(|| HwError::argument("hw_arena_ensure: arena is NULL"))?;
         Ok(arena.arena.region().ensure(bytes)?)
@@ -162,9 +162,9 @@ unsafe extern "C" fn hw_arena_ensure(arena: *mut HwArena, bytes: usize, error: *
 /// What `read` reads of an arena; `none` for NULL.
 ///
 /// # Safety
-/// `arena` is null or an arena.
+/// `arena` is null or a live arena.
 pub(crate) unsafe fn of<T>(arena: *const HwArena, none: T, read: impl FnOnce(&HwArena) -> T) -> T {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or a live arena: required by this function's contract.
     match unsafe { arena.as_ref() } {
         Some(arena) => plain(|| read(arena)),
         None => none,
@@ -173,37 +173,37 @@ pub(crate) unsafe fn of<T>(arena: *const HwArena, none: T, read: impl FnOnce(&Hw
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_base(arena: *const HwArena) -> *mut c_void {
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { of(arena, null_mut(), |arena| arena.arena.region().as_ptr().cast()) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_reserved(arena: *const HwArena) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { of(arena, 0, |arena| arena.arena.reserved_bytes()) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_committed(arena: *const HwArena) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { of(arena, 0, |arena| arena.arena.committed_bytes()) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_limit(arena: *const HwArena) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { of(arena, 0, |arena| arena.remote().map_or(0, |region| region.usable_bytes())) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_id(arena: *const HwArena) -> u64 {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { of(arena, 0, |arena| arena.arena.id()) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_contains(arena: *const HwArena, address: *const c_void) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { of(arena, false, |arena| arena.arena.contains(address)) }
 }
 

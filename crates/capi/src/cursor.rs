@@ -27,29 +27,32 @@ fn at(region: CursorRegion, position: *mut u8) -> HwCursor {
 
 /// The root cursor of an arena. It has one of two names, by which a program finds at link time whether it was compiled
 /// for the engine that the library has.
+///
+/// # Safety
+/// `arena` is null or a live arena.
 unsafe fn root(arena: *mut HwArena) -> HwCursor {
     let cursor = |arena: &HwArena| arena.remote().map_or(NOWHERE, |region| at(region, region.base()));
-    // SAFETY: the caller's promise: null or an arena.
+    // SAFETY: `arena` is null or a live arena: required by this function's contract.
     unsafe { arena::of(arena, NOWHERE, cursor) }
 }
 
 #[cfg(highwater_fault)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_engine_fault(arena: *mut HwArena) -> HwCursor {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { root(arena) }
 }
 
 #[cfg(not(highwater_fault))]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_engine_explicit(arena: *mut HwArena) -> HwCursor {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or an arena that `hw_arena_create` made and `hw_arena_free` has not freed: required by the header.
     unsafe { root(arena) }
 }
 
 /// The region of a cursor, or none: one that was never made, or whose arena is gone.
 fn region(position: *const u8) -> Option<CursorRegion> {
-    // SAFETY: the header's contract: an arena is not freed while another thread uses a cursor of it.
+    // SAFETY: no arena is freed while another thread uses a cursor of it: required by the header.
     (!position.is_null()).then(|| unsafe { CursorRegion::at(position) })?
 }
 
@@ -58,7 +61,7 @@ fn padding(position: *const u8, align: usize) -> usize {
     position.addr().wrapping_neg() & (align.max(MIN_ALIGN) - 1)
 }
 
-/// Says what is wrong with a call that asks for no memory that could exist.
+/// The region of a call's cursor, or what is wrong with the call.
 fn misused(position: *const u8, align: usize) -> Result<CursorRegion, HwError> {
     if !align.is_power_of_two() {
         return Err(HwError::new(
@@ -227,7 +230,7 @@ extern "C" fn hw_commit_ahead(cursor: HwCursor, bytes: usize, error: *mut HwErro
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_ensure(start: *mut c_void, size: usize, error: *mut HwError) -> Status {
-    // SAFETY: as in `region`: the memory is an arena's that is not freed meanwhile.
+    // SAFETY: the arena of `start`, if there is one, is not freed during this call: required by the header.
     status(error, || match unsafe { CursorRegion::of(start.cast()) } {
         Some(region) if size > 0 => Ok(region.ensure(start.cast(), size)?),
         _ => Ok(()),

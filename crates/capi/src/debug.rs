@@ -27,7 +27,7 @@ unsafe fn words<'a>(text: *const c_char) -> Cow<'a, str> {
     if text.is_null() {
         return "?".into();
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `text` is not null, so it is a string that ends in NUL: required by this function's contract.
     unsafe { CStr::from_ptr(text) }.to_string_lossy()
 }
 
@@ -93,7 +93,7 @@ unsafe extern "C" fn hw_debug_made_(
     plain(|| {
         // SAFETY: the header gives strings.
         let (call, file) = unsafe { (words(call), words(file)) };
-        // SAFETY: as above.
+        // SAFETY: the arena of the cursor, if there is one, is not freed during this call: required by the header.
         let start = unsafe { CursorRegion::at(cursor.position) }
             .map_or(core::ptr::null_mut(), |region| region.base());
         let text = format!(

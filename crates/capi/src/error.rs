@@ -273,7 +273,7 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, HwError> {
     if place.is_null() {
         return Err(BuildError::Allocator { bytes: layout.size() }.into());
     }
-    // SAFETY: the block is as large and as aligned as the value, of the global allocator, and nobody else's.
+    // SAFETY: the block is as large and as aligned as the value, comes from the global allocator, and has no other owner.
     unsafe {
         place.write(value);
         Ok(Box::from_raw(place))

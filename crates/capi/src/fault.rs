@@ -36,6 +36,6 @@ unsafe extern "C" fn hw_fault_try_handle(signal: c_int, info: *mut c_void, conte
     if info.is_null() || context.is_null() {
         return false;
     }
-    // SAFETY: the caller's promise: a signal handler's own arguments.
+    // SAFETY: `info` and `context` are not null, so they are the arguments of a signal handler: required by the header.
     unsafe { fault::try_handle(signal, info.cast(), context) }
 }

@@ -61,7 +61,7 @@ unsafe fn fill(to: *mut HwStats, stats: Option<Stats>) -> Status {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_stats(arena: *const HwArena, stats: *mut HwStats) -> Status {
     // The region's: the arena's own cursor never moves.
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or a live arena, `stats` null or a `hw_stats` that can be written: required by the header.
     unsafe { fill(stats, arena::of(arena, None, |arena| Some(arena.arena.region().stats()))) }
 }
 
@@ -97,7 +97,7 @@ impl HwMonitor {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_arena_monitor(arena: *const HwArena) -> HwMonitor {
-    // SAFETY: the caller's promise.
+    // SAFETY: `arena` is null or a live arena: required by the header.
     HwMonitor::new(unsafe { arena::of(arena, None, |arena| Some(arena.arena.monitor())) })
 }
 
@@ -125,7 +125,7 @@ extern "C" fn hw_monitor_is_live(monitor: HwMonitor) -> bool {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_monitor_stats(monitor: HwMonitor, stats: *mut HwStats) -> Status {
-    // SAFETY: the caller's promise.
+    // SAFETY: `stats` is null or a `hw_stats` that can be written: required by the header.
     plain(|| unsafe { fill(stats, monitor.get().and_then(|monitor| monitor.stats())) })
 }
 

@@ -61,8 +61,8 @@ pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwErro
     Ok(known)
 }
 
-/// The most guards that one arena is made with.
-const MOST_GUARDS: usize = 1 << 16;
+/// The max number of guards that an arena is made with.
+const MAX_GUARDS: usize = 1 << 16;
 
 /// Bytes, where 0 is the default and `HIGHWATER_NONE` is 0.
 fn bytes(value: usize) -> Option<usize> {
@@ -88,7 +88,7 @@ unsafe fn directory(path: *const c_char) -> Result<Option<PathBuf>, HwError> {
     if path.is_null() {
         return Ok(None);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `path` is not null, so it is a string that ends in NUL: required by this function's contract.
     let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
     let mut directory = PathBuf::new();
     directory.try_reserve_exact(path.len()).map_err(|_| no_heap(path.len()))?;
@@ -120,7 +120,7 @@ pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwEr
     let mut builder = Arena::builder();
     if !options.name.is_null() {
         let mut name = [0; 64];
-        // SAFETY: the caller's promise.
+        // SAFETY: the name is not null, so it is a string that ends in NUL: required by this function's contract.
         let len = name_of(unsafe { CStr::from_ptr(options.name) }, &mut name);
         builder = builder.name(core::str::from_utf8(&name[..len]).unwrap_or_default());
     }
@@ -144,14 +144,14 @@ pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwEr
         Some(true) => builder = builder.huge_pages(HugePages::Advise),
         None => {}
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `options.guards` points to `guard_count` ranges: required by this function's contract.
     builder = builder.guard(unsafe { guard(options)? });
     builder = builder.headroom(match options.headroom {
         0 => Headroom::Auto,
         NONE => Headroom::Off,
         bytes => Headroom::AtLeast(bytes),
     });
-    // SAFETY: the caller's promise.
+    // SAFETY: the directory is null or a string: required by this function's contract.
     if let Some(directory) = unsafe { directory(options.backing_directory)? } {
         builder = builder.backing(Backing::Temp(directory));
     }
@@ -164,7 +164,7 @@ pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwEr
     if options.reserved != 0 {
         return Err(bad(format_args!("hw_options.reserved_ is {}, not 0", options.reserved)));
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the pointers in `options` are what the header says: required by this function's contract.
     Ok(builder.on_refusal(unsafe { response(options)? }))
 }
 
@@ -187,7 +187,7 @@ fn growth(options: &HwOptions) -> Result<Growth, HwError> {
 }
 
 /// # Safety
-/// As of [`builder`].
+/// The pointers in the structure are what the header says.
 unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
     let mut guard = GuardPolicy::default();
     // Never none: what is before an arena's first byte is its own, so that a cursor there is not taken for one at the end
@@ -207,14 +207,14 @@ unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
             options.guard_count
         )));
     }
-    if options.guard_count > MOST_GUARDS {
+    if options.guard_count > MAX_GUARDS {
         return Err(bad(format_args!(
-            "hw_options.guard_count is {}, and there are at most {MOST_GUARDS}",
+            "hw_options.guard_count is {}, and there are at most {MAX_GUARDS}",
             options.guard_count
         )));
     }
     for at in 0..options.guard_count {
-        // SAFETY: the caller's promise: there are so many.
+        // SAFETY: `guards` points to `guard_count` ranges, and `at` is below that: required by this function's contract.
         let range = unsafe { *options.guards.add(at) };
         guard = guard.try_at(range.start..range.end).map_err(|_| no_heap(size_of_val(&range)))?;
     }
@@ -244,12 +244,12 @@ pub(crate) fn format(number: u32) -> Option<ReportFormat> {
 }
 
 /// # Safety
-/// As of [`builder`].
+/// The pointers in the structure are what the header says.
 unsafe fn response(options: &HwOptions) -> Result<Response, HwError> {
     match options.on_refusal {
         0 => Ok(Response::Abort),
         1 => {
-            // SAFETY: the caller's promise.
+            // SAFETY: the directory is null or a string: required by this function's contract.
             let directory = unsafe { directory(options.spill_directory)? };
             directory.map(Response::Spill).ok_or_else(|| {
                 bad(format_args!(

@@ -13,7 +13,7 @@ use highwater::oom::Answer;
 /// What one arena's hook is. Nodes are reused and never freed, because a handler may be reading them.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// The arena's number, 0 while nobody has the node.
+    /// The arena's number, 0 while the node is free.
     arena: AtomicU64,
     hook: AtomicPtr<c_void>,
     user: AtomicPtr<c_void>,
@@ -61,7 +61,7 @@ fn new_node() -> Result<&'static Node, HwError> {
     }
 }
 
-/// The arena is gone, and nobody faults in it any more.
+/// Frees the node of an arena that is gone: no thread faults in it any more.
 pub(crate) fn forget(node: &'static Node) {
     node.arena.store(0, Release);
 }

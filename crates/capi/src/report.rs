@@ -1,4 +1,4 @@
-//! Where reports go, and who is told.
+//! Where reports go, and the violation hook.
 
 use crate::abi::{HwError, HwTextFunction, HwViolation, HwViolationHook, Status};
 use crate::error::{plain, status};
@@ -60,7 +60,7 @@ static TEXT: Hook<HwTextFunction> = Hook::none();
 /// Gives a piece of a report to the program's function. Signal-safe.
 fn pass_on(text: &[u8]) {
     if let Some(pair) = TEXT.get() {
-        // SAFETY: the program's own, which keeps to what is allowed in a signal handler and returns.
+        // SAFETY: the hook is the program's, for which the header requires that it is signal-safe and returns.
         unsafe { (pair.function)(pair.user, text.as_ptr().cast(), text.len()) };
     }
 }
@@ -115,7 +115,7 @@ fn violated(violation: &Violation) {
     for (to, byte) in name.iter_mut().take(40).zip(violation.name().bytes()) {
         *to = byte;
     }
-    let told = HwViolation {
+    let described = HwViolation {
         size: size_of::<HwViolation>(),
         name: name.as_ptr().cast(),
         arena: violation.region(),
@@ -132,8 +132,8 @@ fn violated(violation: &Violation) {
         thread: violation.thread(),
         reserved: 0,
     };
-    // SAFETY: the program's own, which keeps to what is allowed in a signal handler and returns.
-    unsafe { (pair.function)(pair.user, &told) };
+    // SAFETY: the hook is the program's, for which the header requires that it is signal-safe and returns.
+    unsafe { (pair.function)(pair.user, &described) };
 }
 
 #[unsafe(no_mangle)]

@@ -14,10 +14,10 @@ const EMPTY: Vec = HwVec { data: null_mut(), length: 0, capacity: 0, arena: null
 /// Its arena's region; makes it an arena if it has none, for `expected` bytes at least unless the options say.
 ///
 /// # Safety
-/// `options` is null or as the header says.
+/// `options` is null or a valid `hw_options`, and `vec.arena` is null or a live arena.
 unsafe fn region(vec: &mut Vec, options: *const HwOptions, expected: usize) -> Result<CursorRegion, HwError> {
     if vec.arena.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: `options` is null or a valid `hw_options`: required by this function's contract.
         let made = unsafe { create(options, |builder| builder.vector().expect(expected))? };
         *vec = HwVec { data: made.arena.region().as_ptr(), arena: Box::into_raw(made), ..EMPTY };
     }
@@ -101,7 +101,7 @@ unsafe extern "C" fn hw_vec_open_(
             // SAFETY: the array's own arena, which it no longer has.
             drop(unsafe { Box::from_raw(old.arena) });
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: `options` is null or a valid `hw_options`, as the header requires; `vec.arena` is null.
         let region = unsafe { region(vec, options, 0)? };
         vec.capacity = capacity(vec, region, element);
         Ok(())
