@@ -32,7 +32,7 @@ type Link<'b> = Handle<'b, Handling<'b>>;
 /// Blocks of numbers and handles need no more.
 const MIN_ALIGN: usize = 4;
 
-/// What a graph is asked, and what it took: equal answers are equal graphs.
+/// The result of the queries, and what they cost: equal answers mean equal graphs.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answers {
     pub(crate) depth_of_the_last: usize,

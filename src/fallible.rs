@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// The global allocator had no memory. (`pub` in a private module: the options of a public type contain it.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
-    /// The bytes that it was asked for.
+    /// The bytes that were requested.
     pub(crate) bytes: usize,
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, Exhausted> {
     // SAFETY: the layout has a size.
     let place = NonNull::new(unsafe { alloc(layout) }.cast::<T>());
     let place = place.ok_or(Exhausted { bytes: layout.size() })?;
-    // SAFETY: the block is as large and as aligned as the value, comes from the global allocator, and is nobody else's.
+    // SAFETY: the block is as large and as aligned as the value, comes from the global allocator, and has no other owner.
     unsafe {
         place.write(value);
         Ok(Box::from_raw(place.as_ptr()))
@@ -90,7 +90,7 @@ pub(crate) fn text(arguments: fmt::Arguments<'_>) -> String {
         }
     }
     let mut text = Fitting(String::new());
-    // What is cut off is cut off: the error that it explains has other figures.
+    // A text that is cut off is no error: the error that it explains has its figures as well.
     let _ = fmt::write(&mut text, arguments);
     text.0
 }

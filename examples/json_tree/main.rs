@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, unused_imports, reason = "some of it is for whoever includes it")]
+#[allow(dead_code, unused_imports, reason = "some of it is for the files that include it")]
 mod json;
 mod measure;
 
@@ -171,7 +171,7 @@ fn run(options: &Options, files: &[PathBuf]) -> Result<(), String> {
     }
 }
 
-/// The files that were asked for, or one that is made up and gone in the end.
+/// The files on the command line, or one that is generated and removed at the end.
 fn main() -> ExitCode {
     let done = Options::parse(std::env::args().skip(1)).and_then(|options| {
         if !options.files.is_empty() {

@@ -37,7 +37,7 @@ pub struct Figures {
     pub give_up: f64,
     /// Values in the tree of the first file.
     pub nodes: usize,
-    /// Bytes of memory that became resident with the tree of the first file; 0 where nobody counts them.
+    /// Bytes of memory that became resident with the tree of the first file; 0 where they are not counted.
     pub tree: usize,
     /// Bytes of the arena that it takes; 0 for a heap.
     pub used: usize,
@@ -129,7 +129,7 @@ impl Figures {
         self.parse + self.query + self.give_up
     }
 
-    /// As one line, which [`from_line`](Figures::from_line) reads: for whoever measures in a process of its own.
+    /// As one line, which [`from_line`](Figures::from_line) reads: for measurements in a child process.
     pub fn to_line(self) -> String {
         let Figures { parse, query, give_up, nodes, tree, used, peak } = self;
         format!("figures {parse} {query} {give_up} {nodes} {tree} {used} {peak}")

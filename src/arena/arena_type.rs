@@ -54,7 +54,7 @@ pub struct Arena<const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
     region: Region,
 }
 
-// SAFETY: the cursor and the region belong to whoever has the arena; no part of them belongs to a thread.
+// SAFETY: cursor and region belong to the arena, and neither is tied to a thread.
 // References into the arena keep it borrowed, and so where it is.
 unsafe impl<const MIN_ALIGN: usize, const CHECKED: bool> Send for Arena<MIN_ALIGN, CHECKED> {}
 
@@ -319,7 +319,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> FromRegion for Arena<MIN_ALIGN
 impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALIGN, CHECKED> {
     /// An arena over a region, from its first byte on. For a [`DebugArena`] the generations are the default, what
     /// was in the region is gone, and it has room for few allocations, which take two pages each: one that is built
-    /// reserves more than was asked for.
+    /// reserves more than the request says.
     ///
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.

@@ -22,7 +22,7 @@ pub(super) fn always<T>(result: Result<T, Infallible>) -> T {
 /// A block that is being initialised: dropped before it is kept, it is given back if it is still the last one. So it is when
 /// what makes its values panics. All of it is inlined, also where it unwinds: a cursor that the compiler has in registers
 /// stays there. What the unwinding needs is what is live anyway: of one value its block, of `MANY` where that ends.
-struct Unfilled<'c, P: BlockSource, const MANY: bool> {
+struct UninitBlock<'c, P: BlockSource, const MANY: bool> {
     cursor: &'c P,
     /// The position before the block and its padding, and after it.
     before: *mut u8,
@@ -31,12 +31,12 @@ struct Unfilled<'c, P: BlockSource, const MANY: bool> {
     size: usize,
 }
 
-impl<'c, P: BlockSource, const MANY: bool> Unfilled<'c, P, MANY> {
+impl<'c, P: BlockSource, const MANY: bool> UninitBlock<'c, P, MANY> {
     #[inline(always)]
     fn allocate<F: ErrorMode>(cursor: &'c P, layout: Layout, caller: CallSite) -> Result<Self, F::Error> {
         let before = cursor.position();
         let block = F::allocate(cursor, layout.size(), layout.align(), caller)?;
-        Ok(Unfilled { cursor, before, after: cursor.position(), block, size: layout.size() })
+        Ok(UninitBlock { cursor, before, after: cursor.position(), block, size: layout.size() })
     }
 
     /// The block, which is initialised.
@@ -47,7 +47,7 @@ impl<'c, P: BlockSource, const MANY: bool> Unfilled<'c, P, MANY> {
 
     /// What dropping it does, for certain inlined.
     #[inline(always)]
-    fn give_back(self) {
+    fn undo_now(self) {
         ManuallyDrop::new(self).undo();
     }
 
@@ -61,7 +61,7 @@ impl<'c, P: BlockSource, const MANY: bool> Unfilled<'c, P, MANY> {
     }
 }
 
-impl<'c, P: BlockSource> Unfilled<'c, P, false> {
+impl<'c, P: BlockSource> UninitBlock<'c, P, false> {
     /// A block for a `T`.
     #[inline(always)]
     fn one<F: ErrorMode, T>(cursor: &'c P, caller: CallSite) -> Result<Self, F::Error> {
@@ -69,7 +69,7 @@ impl<'c, P: BlockSource> Unfilled<'c, P, false> {
     }
 }
 
-impl<'c, P: BlockSource> Unfilled<'c, P, true> {
+impl<'c, P: BlockSource> UninitBlock<'c, P, true> {
     /// A block for `len` values of `T`.
     #[inline(always)]
     fn many<F: ErrorMode, T>(cursor: &'c P, len: usize, caller: CallSite) -> Result<Self, F::Error> {
@@ -77,7 +77,7 @@ impl<'c, P: BlockSource> Unfilled<'c, P, true> {
     }
 }
 
-impl<P: BlockSource, const MANY: bool> Drop for Unfilled<'_, P, MANY> {
+impl<P: BlockSource, const MANY: bool> Drop for UninitBlock<'_, P, MANY> {
     #[inline(always)]
     fn drop(&mut self) {
         self.undo();
@@ -98,10 +98,10 @@ pub(super) fn value<F: ErrorMode, T, P: BlockSource>(cursor: &P, value: T) -> Ra
 #[inline(always)]
 #[track_caller]
 pub(super) fn with<F: ErrorMode, T, P: BlockSource>(cursor: &P, make: impl FnOnce() -> T) -> RawResult<T, F> {
-    let unfilled = Unfilled::one::<F, T>(cursor, here::<P>())?;
-    // SAFETY: as in `value`; what `make` allocates comes after the block.
-    unsafe { unfilled.block.cast::<T>().write(make()) };
-    Ok(unfilled.keep().cast())
+    let uninit_block = UninitBlock::one::<F, T>(cursor, here::<P>())?;
+    // SAFETY: the block is fresh, aligned and as large as a `T`; what `make` allocates comes after it.
+    unsafe { uninit_block.block.cast::<T>().write(make()) };
+    Ok(uninit_block.keep().cast())
 }
 
 /// A block whose initialiser may fail.
@@ -111,11 +111,11 @@ pub(super) fn try_with<F: ErrorMode, T, E, P: BlockSource>(
     cursor: &P,
     make: impl FnOnce() -> Result<T, E>,
 ) -> Result<Result<*mut T, E>, F::Error> {
-    let unfilled = Unfilled::one::<F, T>(cursor, here::<P>())?;
+    let uninit_block = UninitBlock::one::<F, T>(cursor, here::<P>())?;
     Ok(make().map(|value| {
-        // SAFETY: as in `value`.
-        unsafe { unfilled.block.cast::<T>().write(value) };
-        unfilled.keep().cast()
+        // SAFETY: the block is fresh, aligned and as large as a `T`.
+        unsafe { uninit_block.block.cast::<T>().write(value) };
+        uninit_block.keep().cast()
     }))
 }
 
@@ -164,13 +164,13 @@ pub(super) fn fill<F: ErrorMode, T, P: BlockSource>(
     len: usize,
     mut make: impl FnMut(usize) -> T,
 ) -> RawResult<[T], F> {
-    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
-    let start = unfilled.block.cast::<T>();
+    let uninit_block = UninitBlock::many::<F, T>(cursor, len, here::<P>())?;
+    let start = uninit_block.block.cast::<T>();
     for i in 0..len {
         // SAFETY: `i` is below the length of the block, which is ours; what `make` allocates comes after.
         unsafe { start.add(i).write(make(i)) };
     }
-    Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len))
+    Ok(ptr::slice_from_raw_parts_mut(uninit_block.keep().cast(), len))
 }
 
 /// Like [`fill`], with values that may fail to be made.
@@ -181,16 +181,16 @@ pub(super) fn try_fill<F: ErrorMode, T, E, P: BlockSource>(
     len: usize,
     mut make: impl FnMut(usize) -> Result<T, E>,
 ) -> Result<Result<*mut [T], E>, F::Error> {
-    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
-    let start = unfilled.block.cast::<T>();
+    let uninit_block = UninitBlock::many::<F, T>(cursor, len, here::<P>())?;
+    let start = uninit_block.block.cast::<T>();
     for i in 0..len {
         match make(i) {
-            // SAFETY: as in `fill`.
+            // SAFETY: `i` is below the length of the block, which no other pointer refers to.
             Ok(value) => unsafe { start.add(i).write(value) },
             Err(error) => return Ok(Err(error)),
         }
     }
-    Ok(Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len)))
+    Ok(Ok(ptr::slice_from_raw_parts_mut(uninit_block.keep().cast(), len)))
 }
 
 /// [`fill`] from an iterator that knows its length.
@@ -201,18 +201,18 @@ pub(super) fn fill_iter<F: ErrorMode, T, P: BlockSource>(
     mut iter: impl ExactSizeIterator<Item = T>,
 ) -> RawResult<[T], F> {
     let len = iter.len();
-    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
-    let start = unfilled.block.cast::<T>();
+    let uninit_block = UninitBlock::many::<F, T>(cursor, len, here::<P>())?;
+    let start = uninit_block.block.cast::<T>();
     for i in 0..len {
         let Some(value) = iter.next() else {
             // Given back here: most iterators cannot panic, and then nothing unwinds through this function.
-            unfilled.give_back();
+            uninit_block.undo_now();
             too_few();
         };
-        // SAFETY: as in `fill`.
+        // SAFETY: `i` is below the length of the block, which no other pointer refers to.
         unsafe { start.add(i).write(value) };
     }
-    Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len))
+    Ok(ptr::slice_from_raw_parts_mut(uninit_block.keep().cast(), len))
 }
 
 /// [`try_fill`] from an iterator that knows its length.
@@ -223,20 +223,20 @@ pub(super) fn try_fill_iter<F: ErrorMode, T, E, P: BlockSource>(
     mut iter: impl ExactSizeIterator<Item = Result<T, E>>,
 ) -> Result<Result<*mut [T], E>, F::Error> {
     let len = iter.len();
-    let unfilled = Unfilled::many::<F, T>(cursor, len, here::<P>())?;
-    let start = unfilled.block.cast::<T>();
+    let uninit_block = UninitBlock::many::<F, T>(cursor, len, here::<P>())?;
+    let start = uninit_block.block.cast::<T>();
     for i in 0..len {
         match iter.next() {
-            // SAFETY: as in `fill`.
+            // SAFETY: `i` is below the length of the block, which no other pointer refers to.
             Some(Ok(value)) => unsafe { start.add(i).write(value) },
             Some(Err(error)) => return Ok(Err(error)),
             None => {
-                unfilled.give_back();
+                uninit_block.undo_now();
                 too_few();
             }
         }
     }
-    Ok(Ok(ptr::slice_from_raw_parts_mut(unfilled.keep().cast(), len)))
+    Ok(Ok(ptr::slice_from_raw_parts_mut(uninit_block.keep().cast(), len)))
 }
 
 #[cold]

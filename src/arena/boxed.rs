@@ -39,23 +39,23 @@ pub struct ArenaBox<'a, T: ?Sized> {
 
 // SAFETY: a box is the only way to its value, as a value of type `T` would be.
 unsafe impl<T: ?Sized + Send> Send for ArenaBox<'_, T> {}
-// SAFETY: as above; a shared box gives out shared references to the value only.
+// SAFETY: a shared box gives out shared references to the value only, and `T` is `Sync`.
 unsafe impl<T: ?Sized + Sync> Sync for ArenaBox<'_, T> {}
 /// Moving the box does not move the value.
 impl<T: ?Sized> Unpin for ArenaBox<'_, T> {}
 
 impl<'a, T: ?Sized> ArenaBox<'a, T> {
-    /// The box of a value that nobody else owns.
+    /// The box of a value that has no other owner.
     ///
     /// # Safety
-    /// The pointer is to an initialised value that lives for `'a` if nobody drops it, and that nothing else refers to
+    /// The pointer is to an initialised value that lives for `'a` unless it is dropped, and that nothing else refers to
     /// or drops. (`alloc`'s `&mut T` is such a value until it is used again.)
     pub unsafe fn from_raw(value: *mut T) -> Self {
         // SAFETY: a pointer to a value is not null.
         ArenaBox { value: unsafe { NonNull::new_unchecked(value) }, owner: PhantomData }
     }
 
-    /// The value, which is not dropped any more unless somebody makes a box of it again.
+    /// The value, which is no longer dropped, unless [`from_raw`](ArenaBox::from_raw) makes a box of it again.
     #[must_use = "the value is not dropped"]
     pub fn into_raw(self) -> *mut T {
         ManuallyDrop::new(self).value.as_ptr()
@@ -67,7 +67,7 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
         unsafe { &mut *self.into_raw() }
     }
 
-    /// [`leak`](ArenaBox::leak) for whoever wants a reference and no `Drop`.
+    /// The same as [`leak`](ArenaBox::leak).
     pub fn into_ref(self) -> &'a mut T {
         self.leak()
     }
@@ -79,7 +79,7 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
     #[doc(hidden)]
     pub unsafe fn seen_as<U: ?Sized>(self, unsized_value: *mut U) -> ArenaBox<'a, U> {
         let _ = self.into_raw();
-        // SAFETY: the caller's promise: it is the value of this box, which has given it up.
+        // SAFETY: `unsized_value` is this box's own pointer (required by this function's contract), and the box gave it up.
         unsafe { ArenaBox::from_raw(unsized_value) }
     }
 
@@ -120,7 +120,7 @@ macro_rules! arena_box {
 impl<'a, T> ArenaBox<'a, T> {
     /// The value, moved out of the arena.
     pub fn into_inner(self) -> T {
-        // SAFETY: the value is initialised, and nobody reads it again.
+        // SAFETY: the value is initialised, and the box that would drop it is gone.
         unsafe { self.into_raw().read() }
     }
 }
@@ -152,7 +152,7 @@ impl<T: ?Sized> Deref for ArenaBox<'_, T> {
 impl<T: ?Sized> DerefMut for ArenaBox<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and nobody else has the box.
+        // SAFETY: the value is initialised, the box owns it, and the box is borrowed mutably.
         unsafe { self.value.as_mut() }
     }
 }

@@ -84,7 +84,8 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
         if handle.is_empty() {
             return &[];
         }
-        // SAFETY: as in `get`, for all values of the slice, which lie one after the other in the region.
+        // SAFETY: only this brand's scope makes handles of this brand, and it made this one of a `&'brand [T]` of that length in
+        // its region, whose provenance was exposed then.
         unsafe { &*ptr::slice_from_raw_parts(handle.first().pointer(self.base), handle.len()) }
     }
 
@@ -169,11 +170,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     /// The value that a 32-bit pointer points to.
     ///
     /// # Safety
-    /// The pointer was made by this arena of a value that has not been given up since, and that nobody changes while
+    /// The pointer was made by this arena of a value that is still allocated, and that is not changed while
     /// the reference lives.
     #[inline]
     pub unsafe fn resolve<T>(&self, rel: Rel<T>) -> &T {
-        // SAFETY: the caller's promise.
+        // SAFETY: the pointer is to a live value of this arena that does not change: required by this function's contract.
         unsafe { &*rel.pointer(self.region().as_ptr()) }
     }
 }

@@ -23,7 +23,7 @@ pub struct Checkpoint {
 
 // SAFETY: a checkpoint is two numbers; what may be done with it is the contract of `reset_to`.
 unsafe impl Send for Checkpoint {}
-// SAFETY: as above.
+// SAFETY: a checkpoint is two numbers that do not change.
 unsafe impl Sync for Checkpoint {}
 
 impl Checkpoint {

@@ -6,7 +6,7 @@
 //!   run past the end; from there on every addition fails.
 //! - A failed addition is never undone: between the addition and its undoing others add, and would be handed what
 //!   is below twice. The number is brought back to the end, and not further, so that no count of failures can wrap it.
-//! - The number goes down in one case only: whoever owns the last block may end it earlier, by compare-and-swap
+//! - The number goes down in one case only: the owner of the last block may end it earlier, by compare-and-swap
 //!   from exactly that block's end.
 //!
 //! So at any time the number is at or after the end of every block that is in use.
@@ -34,7 +34,7 @@ impl Counter {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Starts again. Only for whoever has the arena to themselves.
+    /// Starts again. Only with exclusive access to the arena.
     pub(super) fn set(&mut self, next: usize) {
         // (Not `get_mut`, which loom does not have.)
         self.next.store(next, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl Counter {
         self.next.fetch_min(end, Ordering::Relaxed);
     }
 
-    /// Takes what `plan` says: given the next free address, the one after the block, and a result. It is asked
+    /// Takes what `plan` says: given the next free address, the one after the block, and a result. It is called
     /// again when another thread was faster. Nothing changes when it fails. Lock-free.
     #[inline]
     pub(super) fn take<R, E>(&self, mut plan: impl FnMut(usize) -> Result<(usize, R), E>) -> Result<R, E> {

@@ -1,7 +1,7 @@
 //! Position and limit, and the check that stands between them.
 //!
 //! An arena holds one of these for good; a scope *is* one, by value. That is what makes a scope fast: a
-//! local value whose address nobody takes lives in registers, so nothing in here may hand out a reference to
+//! local value whose address is not taken lives in registers, so nothing in here may hand out a reference to
 //! the cursor on a path that the compiler keeps. The failing sides take what they need by value.
 
 use super::source::{BlockSource, CallSite, dangling, panic_with};

@@ -33,7 +33,7 @@ impl CursorRegion {
     /// # Safety
     /// That of [`at`](CursorRegion::at).
     pub unsafe fn of(address: *const u8) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: a region at the address lives as long as the result: required by this function's contract.
         unsafe { CursorRegion::at(address.wrapping_add(1)) }.filter(|region| address >= region.base())
     }
 
@@ -100,13 +100,13 @@ impl CursorRegion {
         check_error(self.control, position, size, end)
     }
 
-    /// The report of a refusal that cannot be returned to anybody, and the end.
+    /// Writes the report of a refusal that cannot be returned, and ends the process.
     pub fn end(error: &OutOfMemory) -> ! {
         report::out_of_memory(error)
     }
 
     /// Writes a line to where reports go.
-    pub fn tell(text: fmt::Arguments<'_>) {
+    pub fn write_line(text: fmt::Arguments<'_>) {
         report::line(text);
     }
 

@@ -33,7 +33,7 @@ use std::io::Write;
 /// arena.reset(); // from here on, following `first` is reported
 ///
 /// let logged = Arena::builder().name("lexer").checked().log(true).build();
-/// logged.alloc_str("told on standard error");
+/// logged.alloc_str("written to standard error");
 /// ```
 pub type DebugArena = Arena<8, true>;
 
@@ -53,7 +53,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     }
 
     /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
-    /// any signal. It must not use the arena that it is told of, where every call panics. A panic of its own ends
+    /// any signal. It must not use the arena that the event is from: every call of that arena panics meanwhile. A panic of its own ends
     /// with its message, whatever it threw; the arena goes on.
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! What arenas and scopes tell of themselves, and their calls that are not allocations.
+//! The figures of arenas and scopes, and their calls that are not allocations.
 
 /// Writes the figures into an `impl` block of a type with a field `cursor` that knows its region.
 macro_rules! figures {
@@ -56,7 +56,7 @@ macro_rules! figures {
             self.cursor.control().frontier.get()
         }
 
-        /// Bytes of address space that the region reserved: what was got, which may be less than asked for.
+        /// Bytes of address space that the region reserved: this may be less than was requested.
         #[inline]
         pub fn reserved_bytes(&self) -> usize {
             self.cursor.control().requested_reserve()

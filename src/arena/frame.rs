@@ -81,12 +81,12 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
         let before = self.used.get();
         match self.place::<T>() {
             Some(place) => {
-                let unfilled = Unfilled { used: &self.used, before, after: self.used.get() };
+                let slot = UninitFrameSlot { used: &self.used, before, after: self.used.get() };
                 // SAFETY: the place is inside the frame, aligned, and was not handed out before; the frame's
                 // bytes are the scope's for `'a`.
                 unsafe { place.write(f()) };
-                core::mem::forget(unfilled);
-                // SAFETY: as above, and it is initialised.
+                core::mem::forget(slot);
+                // SAFETY: the place is inside the frame, was handed out once, and is initialised; it is the scope's for `'a`.
                 unsafe { &mut *place }
             }
             None => full(size_of::<T>(), Self::BYTES),
@@ -100,7 +100,8 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
     #[inline(always)]
     pub fn try_alloc<T>(&self, value: T) -> Result<&'a mut T, T> {
         match self.place::<T>() {
-            // SAFETY: as in `alloc_with`.
+            // SAFETY: the place is inside the frame, aligned, and was not handed out before; the frame's bytes are the
+            // scope's for `'a`.
             Some(place) => unsafe {
                 place.write(value);
                 Ok(&mut *place)
@@ -116,15 +117,15 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
     }
 }
 
-/// A place whose value is being made: dropped instead of forgotten, because that panicked, it is free again if it is still
-/// the last one.
-struct Unfilled<'f> {
+/// A place whose value is being made. Dropped because that panicked, it makes the place free again if it is still the last
+/// one.
+struct UninitFrameSlot<'f> {
     used: &'f Cell<usize>,
     before: usize,
     after: usize,
 }
 
-impl Drop for Unfilled<'_> {
+impl Drop for UninitFrameSlot<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.used.get() == self.after {

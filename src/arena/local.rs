@@ -47,7 +47,7 @@ pub struct LocalArena<'s, const MIN_ALIGN: usize = 8> {
     cursor: LocalCursor<'s, MIN_ALIGN>,
 }
 
-// SAFETY: the part belongs to whoever has the `LocalArena`, and the rest of the shared arena is `Sync`.
+// SAFETY: the part belongs to the `LocalArena` alone, and the shared arena behind the reference is `Sync`.
 unsafe impl<const MIN_ALIGN: usize> Send for LocalArena<'_, MIN_ALIGN> {}
 
 impl<'s, const MIN_ALIGN: usize> LocalArena<'s, MIN_ALIGN> {

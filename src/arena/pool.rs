@@ -146,7 +146,7 @@ impl ArenaPool {
         Ok(PooledArena { id: warm.arena.id(), warm: ManuallyDrop::new(warm), pool: self })
     }
 
-    /// [`get`](ArenaPool::get) for whoever fills somebody else's arena and needs another one for
+    /// [`get`](ArenaPool::get) for a function that fills its caller's arena and needs another one for
     /// intermediate results: the arena is none of `conflicts`, as no arena is handed out twice at a time.
     ///
     /// # Panics

@@ -55,7 +55,7 @@ pub struct Scope<'a, const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
 unsafe impl<const MIN_ALIGN: usize, const CHECKED: bool> Send for Scope<'_, MIN_ALIGN, CHECKED> {}
 
 impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECKED> {
-    /// `'a` is the borrow of whoever the cursor belongs to, mutable for all of it.
+    /// `'a` is a mutable borrow of the parent, for all of it.
     #[inline(always)]
     pub(super) fn new(parent: &Cursor<MIN_ALIGN, CHECKED>) -> Self {
         Scope { cursor: parent.fork(), parent: PhantomData }

@@ -142,7 +142,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         };
         let block = bump_up(start, size, align, MIN_ALIGN);
         if padding > 0 && block.end != start + bytes {
-            // What the padding had too much, if nobody came after it.
+            // The padding that is not needed goes back, if no other thread came after it.
             self.counter.resize(start + bytes, block.end);
         }
         (block.start, block.end)

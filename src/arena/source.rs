@@ -1,4 +1,4 @@
-//! What the allocation calls stand on: somewhere that blocks come from, and two ways to be told that there is none.
+//! What the allocation calls are written over: where blocks come from, and how a call fails when there are none.
 
 use crate::admission::OutOfMemory;
 use crate::fault::debug_check_thread;
@@ -7,11 +7,11 @@ use core::alloc::Layout;
 use core::convert::Infallible;
 use core::panic::Location;
 
-/// Somewhere that blocks come from: an arena's or a scope's cursor, a shared one, or a thread's part of that.
+/// Where blocks come from: the cursor of an arena or a scope, a shared cursor, or a thread's part of one.
 ///
 /// The trait is what [`body`](super::body) is written over; nothing outside sees it, and all of it is inlined.
 pub(super) trait BlockSource {
-    /// Whether it wants to know who asks.
+    /// Whether it records the call site of each allocation.
     const CHECKED: bool;
 
     /// The check, and a block of `size` bytes. The block may not be committed: it is going to be written, and that
@@ -70,7 +70,7 @@ pub(super) fn dangling(align: usize) -> *mut u8 {
     core::ptr::without_provenance_mut(align)
 }
 
-/// Who asked for a block; only a checked arena wants to know, for the others there is nothing to pass on.
+/// The call site of an allocation: recorded by a checked arena only, and `None` for every other one.
 pub(super) type CallSite = Option<&'static Location<'static>>;
 
 /// The call site of the public call that this is inlined into.

@@ -45,7 +45,7 @@ impl WarmArena {
     }
 
     /// Makes the arena ready to wait, with at most `max_committed` bytes committed; false if it is not fit for strangers,
-    /// because somebody placed a guard in it.
+    /// because a guard was placed in it.
     ///
     /// Every `decay` uses, committed memory that was not used is given back by halves. What a scope used is not to
     /// be seen afterwards, but when half was too little the arena grows again, and that is.

@@ -19,10 +19,10 @@ use core::sync::atomic::Ordering::Relaxed;
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     /// # Panics
-    /// When a log sink uses the arena that it is being told of.
+    /// When a log sink uses the arena whose event it is called with.
     fn ledger(&self) -> &'static Ledger {
         let ledger = ledger_of(self.control());
-        assert!(!ledger.is_telling(), "highwater: a log sink used the arena that it was told of");
+        assert!(!ledger.is_emitting(), "highwater: a log sink used the arena whose event it was called with");
         ledger
     }
 
@@ -68,10 +68,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     pub(super) fn give_up_ended(&self) {
         let (ledger, used) = (self.ledger(), self.used());
         let allocations = or_report(self.control(), ledger.rewind(used));
-        if allocations > 0 && ledger.is_told() {
+        if allocations > 0 && ledger.has_sink() {
             let what =
                 if used == 0 { EventKind::Reset { allocations } } else { EventKind::Rewound { allocations } };
-            ledger.tell(what, Some(used));
+            ledger.emit(what, Some(used));
         }
     }
 
@@ -106,9 +106,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         self.set_position_only(position.with_addr(block.end));
         self.control().counters.touched.fetch_max(self.used(), Relaxed);
         let ledger = self.ledger();
-        if let (true, Some((allocation, _))) = (ledger.is_told(), ledger.last()) {
+        if let (true, Some((allocation, _))) = (ledger.has_sink(), ledger.last()) {
             let (address, align, ordinal) = (place.addr(), wanted.align, allocation.ordinal);
-            ledger.tell(EventKind::Allocated { address, size, align, ordinal, caller }, Some(self.used()));
+            ledger.emit(EventKind::Allocated { address, size, align, ordinal, caller }, Some(self.used()));
         }
         Ok(place)
     }
@@ -123,8 +123,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         grow(control, fit.first, fit.end, GrowReason::Request)?;
         let bytes = control.frontier.get().saturating_sub(before);
         ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
-        if bytes > 0 && ledger.is_told() {
-            ledger.tell(EventKind::Grown { bytes }, Some(wanted.before));
+        if bytes > 0 && ledger.has_sink() {
+            ledger.emit(EventKind::Grown { bytes }, Some(wanted.before));
         }
         let place = control.base().wrapping_add(fit.start);
         debug_assert!(place.addr().is_multiple_of(wanted.align), "a block is aligned");
@@ -193,9 +193,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let ledger = self.ledger();
         or_report(self.control(), ledger.forget_moved(last.offset, old));
         self.set_position_only(from.with_addr(block.end));
-        if let (true, Some((moved, _))) = (ledger.is_told(), ledger.last()) {
+        if let (true, Some((moved, _))) = (ledger.has_sink(), ledger.last()) {
             let (address, ordinal) = (place.addr(), moved.ordinal);
-            ledger.tell(EventKind::Resized { address, from: old, to: new, ordinal }, Some(self.used()));
+            ledger.emit(EventKind::Resized { address, from: old, to: new, ordinal }, Some(self.used()));
         }
         Ok(Some(place))
     }
@@ -249,9 +249,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
             let block = bump_up(from.addr(), size, freed.align, MIN_ALIGN);
             self.set_position_only(from.with_addr(block.start));
         }
-        if self.ledger().is_told() {
+        if self.ledger().has_sink() {
             let (address, ordinal) = (start.addr(), freed.ordinal);
-            self.ledger().tell(EventKind::Freed { address, size, ordinal }, Some(self.used()));
+            self.ledger().emit(EventKind::Freed { address, size, ordinal }, Some(self.used()));
         }
     }
 }

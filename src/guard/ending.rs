@@ -131,7 +131,7 @@ impl Ledger {
     }
 
     /// The live allocation that begins at an offset and has at least `size` bytes. (It has more where it was shrunk
-    /// by somebody who may not change it.)
+    /// through a child scope, which may not change it.)
     fn live_at(&self, offset: usize, size: usize) -> Option<(u32, RecordSnapshot)> {
         let place = self.table.place_of(offset);
         let fits = |entry: &RecordSnapshot| entry.start == offset && entry.size >= size && entry.ended == 0;

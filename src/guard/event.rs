@@ -1,4 +1,4 @@
-//! What a checked arena tells of what it does.
+//! The events of a checked arena.
 
 use core::panic::Location;
 
@@ -38,7 +38,7 @@ pub enum EventKind {
         align: usize,
         /// How many came before it.
         ordinal: u64,
-        /// Who asked for it.
+        /// The call that made it.
         caller: &'static Location<'static>,
     },
     /// The last allocation got another size, and with it another address.

@@ -20,7 +20,7 @@ fn hook_at(address: *mut ()) -> Option<ViolationHook> {
 /// # Safety
 /// The function is called inside the SIGSEGV handler, on a stack of ours, with most signals blocked: it may do what is
 /// async-signal-safe and no more, with some 32 KiB of stack, below which a guard page ends the process. It must not
-/// unwind, and must not leave by `longjmp`. A backtrace that it takes shows the frames of whoever touched the memory.
+/// unwind, and must not leave by `longjmp`. A backtrace that it takes shows the frames of the code that accessed the memory.
 /// (For slack that was found overwritten it is called outside of any signal.)
 ///
 /// ```

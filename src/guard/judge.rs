@@ -54,7 +54,7 @@ pub enum FaultVerdict {
         /// Bytes from the base.
         offset: usize,
     },
-    /// The page is committed: another thread was faster, or somebody took the access away.
+    /// The page is committed: another thread was faster, or the program took the access away.
     Covered,
     /// An error of this kind: reported, never served.
     Violation(ViolationKind),

@@ -62,7 +62,7 @@ pub(crate) struct Ledger {
     /// Freed allocations that are closed in the middle of open ones, each of which costs two mappings more.
     pub(super) holes: Cell<usize>,
     /// The sink is being called: it must not come back.
-    telling: Cell<bool>,
+    emitting: Cell<bool>,
     /// The region's name in the maps file.
     pub(super) name: NameInMaps,
     sink: Option<EventSink>,
@@ -149,7 +149,7 @@ impl Ledger {
             freed: RefCell::new(SpanQueue::new()?),
             freed_bytes: Cell::new(0),
             holes: Cell::new(0),
-            telling: Cell::new(false),
+            emitting: Cell::new(false),
             name: region.name_in_maps(),
             sink,
         })
@@ -158,22 +158,22 @@ impl Ledger {
     /// The ledger of a checked arena's region. Signal-safe.
     pub(crate) fn of(control: &ControlBlock) -> Option<&Ledger> {
         let ledger = NonNull::new(control.ledger.load(Acquire).cast::<Ledger>())?;
-        // SAFETY: a ledger lives until its arena is dropped, which is when nobody touches its region any more.
+        // SAFETY: a ledger lives until its arena is dropped, and the arena's region is not used after that.
         Some(unsafe { ledger.as_ref() })
     }
 
     /// Ends the ledger, after a last look at the slack.
     ///
     /// # Safety
-    /// The arena is being dropped: nobody holds the ledger.
+    /// The arena is being dropped: no reference to the ledger is held.
     pub(crate) unsafe fn close(control: &ControlBlock) -> Result<(), Corruption> {
         let Some(ledger) = NonNull::new(control.ledger.swap(core::ptr::null_mut(), Acquire).cast::<Ledger>())
         else {
             return Ok(());
         };
-        // SAFETY: made by `open` from a box, and nobody has it any more.
+        // SAFETY: made by `open` from a box, and swapped out: no other pointer to it is left.
         let ledger = unsafe { Box::from_raw(ledger.as_ptr()) };
-        // Whoever touches the region before it is gone is not to make it grow.
+        // A touch of the region before it is released must not make it grow.
         control.reach.store(0, Relaxed);
         PROTECTED.fetch_sub(ledger.holes.get(), Relaxed);
         let mut result = Ok(());
@@ -266,9 +266,9 @@ impl Ledger {
             left => (self.max_protected / left).next_power_of_two() as u64,
         };
         if self.every.get() < every {
-            // Told once for each n, not again after every reset.
+            // An event once for each n, and not again after every reset.
             self.every.set(every);
-            self.tell(EventKind::Degraded { every }, None);
+            self.emit(EventKind::Degraded { every }, None);
         }
         self.unguarded.get() + 1 >= every
     }
@@ -325,7 +325,7 @@ impl Ledger {
         unsafe { self.control.base().add(slack.start).write_bytes(SLACK, slack.len()) };
     }
 
-    /// Whether nobody wrote to the slack of an allocation.
+    /// Whether the slack of an allocation is unchanged.
     pub(super) fn verify(&self, entry: &RecordSnapshot) -> Result<(), Corruption> {
         #[cfg(not(highwater_portable))]
         if self.control.is_not_inherited() {
@@ -380,8 +380,8 @@ impl Ledger {
         self.taken.borrow_mut().insert(span);
     }
 
-    /// Tells the sink; a note about fewer guards goes to standard error where there is none.
-    pub(crate) fn tell(&self, what: EventKind, used: Option<usize>) {
+    /// Calls the sink with an event; without a sink, one about fewer guards goes to standard error.
+    pub(crate) fn emit(&self, what: EventKind, used: Option<usize>) {
         let is_note = matches!(what, EventKind::Degraded { .. });
         if self.sink.is_none() && !is_note {
             return;
@@ -403,21 +403,21 @@ impl Ledger {
             let _ = writeln!(std::io::stderr(), "highwater: {event}");
             return;
         };
-        self.telling.set(true);
+        self.emitting.set(true);
         // In the middle of a call that has blocks to look after: a panic ends here, after its message.
         if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| sink(&event))) {
             drop_thrown(thrown);
         }
-        self.telling.set(false);
+        self.emitting.set(false);
     }
 
     /// Whether the sink is being called at this moment.
-    pub(crate) fn is_telling(&self) -> bool {
-        self.telling.get()
+    pub(crate) fn is_emitting(&self) -> bool {
+        self.emitting.get()
     }
 
-    /// Whether anybody listens.
-    pub(crate) fn is_told(&self) -> bool {
+    /// Whether there is a sink.
+    pub(crate) fn has_sink(&self) -> bool {
         self.sink.is_some()
     }
 }

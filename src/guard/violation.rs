@@ -63,7 +63,7 @@ pub enum Access {
     Read,
     /// It was written.
     Write,
-    /// The processor does not say, or nobody was looking: the trace of it was found later.
+    /// The processor does not say, or the traces were found later.
     Unknown,
 }
 
@@ -84,11 +84,11 @@ pub struct Allocation {
     pub generation: u32,
     /// The generation it was given up in; `None` while it lives.
     pub ended: Option<u32>,
-    /// Who asked for it.
+    /// The call that made it.
     pub caller: &'static Location<'static>,
 }
 
-/// A touch of what must never be touched, as its report tells it.
+/// An access to memory that must not be accessed: what its report says.
 ///
 /// Its `Display` is the report's first line. [`to_json`](Violation::to_json) is the whole of it.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! How a process ends: in a function named after the reason, so that stack traces are told apart by it.
+//! How a process ends: in a function named after the reason, so that stack traces show it.
 
 use crate::admission::Cause;
 #[cfg(any(highwater_fault, feature = "debug-arena"))]

@@ -92,7 +92,7 @@ pub(super) fn of_corruption(to: &mut Violation, control: &ControlBlock, corrupti
     to.allocation = Some(allocation);
 }
 
-/// Finds the file that the instruction is in. Whoever finds no buffer to do so goes without: nobody waits.
+/// Finds the file that the instruction is in. Without a free buffer the report goes without it: a signal handler does not wait.
 pub(super) fn find_image(violation: &mut Violation) {
     let Some(pc) = violation.pc else { return };
     /// The longest path that is looked for.

@@ -7,6 +7,7 @@ mod facts;
 mod memory;
 mod out;
 mod sink;
+mod sticky;
 mod text;
 mod violation;
 #[cfg(any(highwater_fault, feature = "debug-arena"))]
@@ -25,7 +26,7 @@ pub(crate) use violations::corrupted;
 #[cfg(highwater_fault)]
 pub(crate) use violations::violated;
 
-/// The report of a refusal that cannot be returned to anybody, and the end. Signal-safe.
+/// Reports a refusal that cannot be returned, and ends the process. Signal-safe.
 #[cold]
 #[inline(never)]
 pub(crate) fn out_of_memory(error: &crate::admission::OutOfMemory) -> ! {

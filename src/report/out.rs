@@ -1,6 +1,7 @@
 //! Facts in two shapes: lines for people, one object for programs. Neither allocates.
 
-use super::text::{Bytes, JsonEscaped};
+use super::sticky::{JsonObject, StickyFormatter};
+use super::text::Bytes;
 use core::fmt;
 
 /// A fact's value.
@@ -12,134 +13,120 @@ pub(super) enum FactValue<'a> {
     Text(&'a str),
 }
 
-/// Where facts go, section by section. A section has one entry, or several in a list.
+/// Where facts go, section by section. A section has one entry, or several in a list. The first error stops the output.
 pub(super) trait FactWriter {
-    fn section(&mut self, name: &str, is_list: bool) -> fmt::Result;
-    fn entry(&mut self) -> fmt::Result;
-    fn fact(&mut self, key: &str, value: FactValue<'_>) -> fmt::Result;
-    fn end_entry(&mut self) -> fmt::Result;
-    fn end_section(&mut self) -> fmt::Result;
+    fn section(&mut self, name: &'static str, is_list: bool);
+    fn entry(&mut self);
+    fn fact(&mut self, key: &str, value: FactValue<'_>);
+    fn end_entry(&mut self);
+    fn end_section(&mut self);
 }
 
 /// Lines of text: the section's name, then its facts separated by commas; one line for each entry.
 pub(super) struct TextWriter<'a, 'b> {
-    to: &'a mut fmt::Formatter<'b>,
-    name: PaddedName,
-    is_first: bool,
-    /// Nothing was written yet.
+    to: StickyFormatter<'a, 'b>,
+    /// The section's name, in front of its first entry only.
+    name: &'static str,
+    is_first_fact: bool,
     is_empty: bool,
 }
 
-/// The first twelve bytes of a name, and then blanks: the entries after the first have no name.
-struct PaddedName([u8; 12]);
-
-impl PaddedName {
-    fn new(name: &str) -> Self {
-        let mut bytes = [b' '; 12];
-        bytes.iter_mut().zip(name.bytes()).for_each(|(to, byte)| *to = byte);
-        PaddedName(bytes)
-    }
-}
-
 impl<'a, 'b> TextWriter<'a, 'b> {
-    /// Lines after what was written already, unless that `is_empty`.
-    pub(super) fn to(to: &'a mut fmt::Formatter<'b>, is_empty: bool) -> Self {
-        TextWriter { to, name: PaddedName::new(""), is_first: true, is_empty }
+    /// Lines after text that is there already, unless that `is_empty`.
+    pub(super) fn new(to: &'a mut fmt::Formatter<'b>, is_empty: bool) -> Self {
+        TextWriter { to: StickyFormatter::new(to), name: "", is_first_fact: true, is_empty }
+    }
+
+    pub(super) fn finish(self) -> fmt::Result {
+        self.to.finish()
     }
 }
 
 impl FactWriter for TextWriter<'_, '_> {
-    fn section(&mut self, name: &str, _is_list: bool) -> fmt::Result {
-        self.name = PaddedName::new(name);
-        Ok(())
+    fn section(&mut self, name: &'static str, _is_list: bool) {
+        self.name = name;
     }
 
-    fn entry(&mut self) -> fmt::Result {
-        self.is_first = true;
-        let name = core::str::from_utf8(&self.name.0).unwrap_or_default();
-        let feed = if core::mem::take(&mut self.is_empty) { "" } else { "\n" };
-        write!(self.to, "{feed}  {name} ")?;
-        self.name = PaddedName::new("");
-        Ok(())
+    fn entry(&mut self) {
+        self.is_first_fact = true;
+        self.to.text(if core::mem::take(&mut self.is_empty) { "" } else { "\n" });
+        let name = core::mem::take(&mut self.name);
+        self.to.value(&format_args!("  {name:<12} "));
     }
 
-    fn fact(&mut self, key: &str, value: FactValue<'_>) -> fmt::Result {
-        if !core::mem::take(&mut self.is_first) {
-            self.to.write_str(", ")?;
+    fn fact(&mut self, key: &str, value: FactValue<'_>) {
+        if !core::mem::take(&mut self.is_first_fact) {
+            self.to.text(", ");
         }
         for part in key.split('_') {
-            self.to.write_str(part)?;
-            self.to.write_str(" ")?;
+            self.to.text(part);
+            self.to.text(" ");
         }
         match value {
-            FactValue::Bytes(bytes) => write!(self.to, "{}", Bytes(bytes)),
-            FactValue::Count(count) => write!(self.to, "{count}"),
-            FactValue::Nanoseconds(ns) if ns < 10_000_000 => write!(self.to, "{} µs", ns / 1000),
-            FactValue::Nanoseconds(ns) => write!(self.to, "{} ms", ns / 1_000_000),
-            FactValue::Text(text) => self.to.write_str(text),
+            FactValue::Bytes(bytes) => self.to.value(&Bytes(bytes)),
+            FactValue::Count(count) => self.to.value(&count),
+            FactValue::Nanoseconds(ns) if ns < 10_000_000 => self.to.value(&format_args!("{} µs", ns / 1000)),
+            FactValue::Nanoseconds(ns) => self.to.value(&format_args!("{} ms", ns / 1_000_000)),
+            FactValue::Text(text) => self.to.text(text),
         }
     }
 
-    fn end_entry(&mut self) -> fmt::Result {
-        Ok(())
-    }
+    fn end_entry(&mut self) {}
 
-    fn end_section(&mut self) -> fmt::Result {
-        Ok(())
-    }
+    fn end_section(&mut self) {}
 }
 
-/// Members of a JSON object, each after a comma. Bytes and nanoseconds are numbers.
+/// Members of a JSON object. Bytes and nanoseconds are numbers.
 pub(super) struct JsonWriter<'a, 'b> {
-    to: &'a mut fmt::Formatter<'b>,
+    to: JsonObject<'a, 'b>,
+    section: &'static str,
     is_list: bool,
-    entries: u32,
-    is_first: bool,
+    has_entry: bool,
 }
 
 impl<'a, 'b> JsonWriter<'a, 'b> {
-    pub(super) fn to(to: &'a mut fmt::Formatter<'b>) -> Self {
-        JsonWriter { to, is_list: false, entries: 0, is_first: true }
+    /// Sections after the members that the object has already.
+    pub(super) fn new(to: JsonObject<'a, 'b>) -> Self {
+        JsonWriter { to, section: "", is_list: false, has_entry: false }
+    }
+
+    pub(super) fn finish(self) -> fmt::Result {
+        self.to.finish()
     }
 }
 
 impl FactWriter for JsonWriter<'_, '_> {
-    fn section(&mut self, name: &str, is_list: bool) -> fmt::Result {
-        (self.is_list, self.entries) = (is_list, 0);
-        self.to.write_str(",\"")?;
-        name.split(' ').enumerate().try_for_each(|(i, part)| {
-            self.to.write_str(if i > 0 { "_" } else { "" })?;
-            self.to.write_str(part)
-        })?;
-        self.to.write_str(if is_list { "\":[" } else { "\":" })
-    }
-
-    fn entry(&mut self) -> fmt::Result {
-        self.is_first = true;
-        self.entries = self.entries.wrapping_add(1);
-        self.to.write_str(if self.entries > 1 { ",{" } else { "{" })
-    }
-
-    fn fact(&mut self, key: &str, value: FactValue<'_>) -> fmt::Result {
-        let comma = if core::mem::take(&mut self.is_first) { "" } else { "," };
-        write!(self.to, "{comma}\"{key}\":")?;
-        match value {
-            FactValue::Bytes(number) | FactValue::Count(number) | FactValue::Nanoseconds(number) => {
-                write!(self.to, "{number}")
-            }
-            FactValue::Text(text) => write!(self.to, "\"{}\"", JsonEscaped(text)),
+    fn section(&mut self, name: &'static str, is_list: bool) {
+        (self.section, self.is_list, self.has_entry) = (name, is_list, false);
+        if is_list {
+            self.to.begin_list(name);
         }
     }
 
-    fn end_entry(&mut self) -> fmt::Result {
-        self.to.write_str("}")
+    fn entry(&mut self) {
+        self.has_entry = true;
+        self.to.begin((!self.is_list).then_some(self.section));
     }
 
-    fn end_section(&mut self) -> fmt::Result {
-        match (self.is_list, self.entries) {
-            (true, _) => self.to.write_str("]"),
-            (false, 0) => self.to.write_str("{}"),
-            _ => Ok(()),
+    fn fact(&mut self, key: &str, value: FactValue<'_>) {
+        match value {
+            FactValue::Bytes(number) | FactValue::Count(number) | FactValue::Nanoseconds(number) => {
+                self.to.number(key, &number);
+            }
+            FactValue::Text(text) => self.to.string(key, &text),
+        }
+    }
+
+    fn end_entry(&mut self) {
+        self.to.end();
+    }
+
+    fn end_section(&mut self) {
+        if self.is_list {
+            self.to.end_list();
+        } else if !self.has_entry {
+            self.to.begin(Some(self.section));
+            self.to.end();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The one writer that may be used inside the signal.
 //!
 //! A line is put together in one of a few static buffers, so that it reaches the descriptor in one piece
-//! and takes none of the little stack that a handler has. Whoever finds all buffers taken writes piece by
-//! piece instead: nobody waits.
+//! and takes none of the little stack that a handler has. When all buffers are in use the
+//! line is written piece by piece instead: a signal handler does not wait.
 
 use crate::sys::{self, TryLock, TryLockGuard, try_lock_any};
 use core::fmt::{self, Write};

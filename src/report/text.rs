@@ -36,22 +36,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Text inside the quotes of a JSON string.
-pub(super) struct JsonEscaped<'a>(pub(super) &'a str);
-
-impl fmt::Display for JsonEscaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                c if c < ' ' || c == '\u{7f}' => write!(f, "\\u{:04x}", c as u32)?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What is spoken of: what it is, its name and its number.
 pub(crate) struct RegionLabel<'a>(pub(crate) Role, pub(crate) &'a str, pub(crate) u64);
 

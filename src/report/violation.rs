@@ -1,6 +1,7 @@
-//! The words of a violation, for people and as JSON, and of what a checked arena tells.
+//! The text and the JSON of a violation, and the text of a checked arena's events.
 
-use super::text::{Bytes, JsonEscaped, RegionLabel};
+use super::sticky::JsonObject;
+use super::text::{Bytes, RegionLabel};
 use crate::guard::{Access, Allocation, Violation, ViolationKind};
 #[cfg(feature = "debug-arena")]
 use crate::guard::{Event, EventKind};
@@ -144,60 +145,66 @@ pub(super) struct ViolationJson<'a>(pub(super) &'a Violation);
 impl fmt::Display for ViolationJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ViolationJson(violation) = self;
-        write!(
-            f,
-            "{{\"highwater\":\"guard\",\"kind\":\"{}\",\"access\":\"{}\",\"address\":\"{:#x}\",\"offset\":{},\
-             \"distance\":{},\"arena\":{{\"name\":\"{}\",\"id\":{},\"committed\":{},\"reserved\":{}",
-            violation.kind,
-            match violation.access {
-                Access::Unknown => "unknown",
-                Access::Read => "read",
-                Access::Write => "write",
-            },
-            violation.address,
-            violation.offset,
-            violation.distance,
-            JsonEscaped(violation.name()),
-            violation.region,
-            violation.committed,
-            violation.reserved,
-        )?;
-        if let Some(generation) = violation.generation {
-            write!(f, ",\"generation\":{generation}")?;
+        let mut object = JsonObject::new(f);
+        object.string("highwater", &"guard");
+        object.string("kind", &violation.kind);
+        object.string("access", &access_name(violation.access));
+        object.hex("address", violation.address);
+        object.number("offset", &violation.offset);
+        object.number("distance", &violation.distance);
+        object.begin(Some("arena"));
+        object.string("name", &violation.name());
+        object.number("id", &violation.region);
+        object.number("committed", &violation.committed);
+        object.number("reserved", &violation.reserved);
+        if let Some(generation) = &violation.generation {
+            object.number("generation", generation);
         }
-        f.write_str("}")?;
+        object.end();
         if let Some(guard) = &violation.guard {
-            write!(f, ",\"guard\":{{\"start\":{},\"end\":{}}}", guard.start, guard.end)?;
+            object.begin(Some("guard"));
+            object.number("start", &guard.start);
+            object.number("end", &guard.end);
+            object.end();
         }
         if violation.kind == ViolationKind::BeyondReach {
-            write!(f, ",\"reach\":{}", violation.reach)?;
+            object.number("reach", &violation.reach);
         }
-        if let Some(allocation) = violation.allocation {
-            write!(
-                f,
-                ",\"allocation\":{{\"ordinal\":{},\"offset\":{},\"size\":{},\"align\":{},\"generation\":{}",
-                allocation.ordinal,
-                allocation.offset,
-                allocation.size,
-                allocation.align,
-                allocation.generation,
-            )?;
-            if let Some(ended) = allocation.ended {
-                write!(f, ",\"ended\":{ended}")?;
+        if let Some(allocation) = &violation.allocation {
+            object.begin(Some("allocation"));
+            object.number("ordinal", &allocation.ordinal);
+            object.number("offset", &allocation.offset);
+            object.number("size", &allocation.size);
+            object.number("align", &allocation.align);
+            object.number("generation", &allocation.generation);
+            if let Some(ended) = &allocation.ended {
+                object.number("ended", ended);
             }
-            let caller = allocation.caller;
-            let (file, line, column) = (JsonEscaped(caller.file()), caller.line(), caller.column());
-            write!(f, ",\"file\":\"{file}\",\"line\":{line},\"column\":{column}}}")?;
+            object.string("file", &allocation.caller.file());
+            object.number("line", &allocation.caller.line());
+            object.number("column", &allocation.caller.column());
+            object.end();
         }
-        let thread_name = JsonEscaped(violation.thread_name());
-        write!(f, ",\"thread\":{{\"id\":{},\"name\":\"{thread_name}\"}}", violation.thread)?;
+        object.begin(Some("thread"));
+        object.number("id", &violation.thread);
+        object.string("name", &violation.thread_name());
+        object.end();
         if let Some(pc) = violation.pc {
-            write!(f, ",\"pc\":\"{pc:#x}\"")?;
+            object.hex("pc", pc);
         }
         if let Some((image, offset)) = violation.image() {
-            write!(f, ",\"module\":\"{}\",\"module_offset\":\"{offset:#x}\"", JsonEscaped(image))?;
+            object.string("module", &image);
+            object.hex("module_offset", offset);
         }
-        f.write_str("}")
+        object.finish()
+    }
+}
+
+fn access_name(access: Access) -> &'static str {
+    match access {
+        Access::Unknown => "unknown",
+        Access::Read => "read",
+        Access::Write => "write",
     }
 }
 

@@ -12,8 +12,8 @@ use crate::region::ControlBlock;
 #[cfg(highwater_fault)]
 use crate::sys;
 
-/// The report of a fault that is a violation, and the end if that was chosen; otherwise the fault is somebody
-/// else's now. Signal-safe.
+/// Reports a fault that is a violation, and ends the process if that was chosen; otherwise the fault goes on to the
+/// handler behind ours. Signal-safe.
 #[cfg(highwater_fault)]
 #[cold]
 #[inline(never)]

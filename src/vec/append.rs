@@ -100,16 +100,16 @@ impl<T> AppendVec<T> {
     pub fn push_pinned(&self, value: T) -> &T {
         // SAFETY: nothing that is called comes back to this vector, so there is no second `&mut`: the panic, whose hook
         // may, and the destructor of the value, come after the call. And nothing touches a value that is there, so
-        // whoever borrows one may go on.
+        // borrows of values stay good.
         let (len, room) = unsafe { ((*self.vec.get()).len(), (*self.vec.get()).room()) };
         if len >= room {
-            // SAFETY: as above.
+            // SAFETY: nothing that is called comes back to this vector, so there is no second `&mut`.
             let made = unsafe { (*self.vec.get()).room_or_why(1) };
             if let Err(error) = made {
                 panic_with(*error)
             }
         }
-        // SAFETY: as above; there is room for one more, and as many values as before.
+        // SAFETY: `push_at` calls nothing, there is room for one more value, and the length is still `len`.
         unsafe { (*self.vec.get()).push_at(len, value) };
         // SAFETY: the value was just written. It stays in its place for as long as the vector is borrowed.
         unsafe { &*(*self.vec.get()).as_ptr().add(len) }
@@ -122,14 +122,14 @@ impl<T> AppendVec<T> {
     #[inline]
     pub fn try_push_pinned(&self, value: T) -> Result<&T, OutOfMemory> {
         // The value waits outside: should it be dropped, that may come back to this vector.
-        // SAFETY: as in `push_pinned`: this only commits memory.
+        // SAFETY: this only commits memory: nothing that is called comes back to this vector, so there is no second `&mut`.
         unsafe { (*self.vec.get()).try_make_room_for_one() }?;
         Ok(self.push_pinned(value))
     }
 
     /// How many values there may be; see [`GrowVec::max_len`].
     pub fn max_len(&self) -> usize {
-        // SAFETY: as in `as_slice`.
+        // SAFETY: no `&mut` to the vector exists outside of the calls of `push_pinned`, during which nothing else runs.
         unsafe { (*self.vec.get()).max_len() }
     }
 
@@ -141,7 +141,7 @@ impl<T> AppendVec<T> {
     /// The values pushed so far. More may be pushed meanwhile: the slice stays as it is.
     #[inline]
     pub fn as_slice(&self) -> &[T] {
-        // SAFETY: nobody has the vector mutably: `push_pinned` does not while anything else runs.
+        // SAFETY: no `&mut` to the vector exists outside of the calls of `push_pinned`, during which nothing else runs.
         let vec = unsafe { &*self.vec.get() };
         // SAFETY: so many values are initialised, and stay as they are for as long as this is borrowed.
         unsafe { slice::from_raw_parts(vec.as_ptr(), vec.len()) }
@@ -153,7 +153,7 @@ impl<T> AppendVec<T> {
         self.vec.get_mut()
     }
 
-    /// The vector, for everything that needs it to be nobody else's.
+    /// The vector, for calls that need exclusive access.
     pub fn as_mut_vec(&mut self) -> &mut GrowVec<T> {
         self.vec.get_mut()
     }

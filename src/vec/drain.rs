@@ -35,7 +35,7 @@ impl<'v, T> Drain<'v, T> {
     /// # Safety
     /// The value at `index` is not used again.
     unsafe fn read(&self, index: usize) -> T {
-        // SAFETY: the value is initialised; the caller's promise.
+        // SAFETY: the value is initialised, and not used again: required by this function's contract.
         unsafe { self.vec.as_ptr().add(index).read() }
     }
 }
@@ -46,7 +46,7 @@ impl<T> Iterator for Drain<'_, T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         let index = self.left.next()?;
-        // SAFETY: it is no longer left.
+        // SAFETY: the value at `index` is no longer in `left`.
         Some(unsafe { self.read(index) })
     }
 
@@ -59,7 +59,7 @@ impl<T> DoubleEndedIterator for Drain<'_, T> {
     #[inline]
     fn next_back(&mut self) -> Option<T> {
         let index = self.left.next_back()?;
-        // SAFETY: as above.
+        // SAFETY: the value at `index` is no longer in `left`.
         Some(unsafe { self.read(index) })
     }
 }

@@ -50,7 +50,7 @@ impl<T> GrowVec<T> {
         let len = self.len();
         assert!(index <= len, "an index of {index} to insert at, in a vector of {len}");
         self.try_make_room(1, GrowReason::Write)?;
-        // SAFETY: as in `insert`.
+        // SAFETY: there is committed room for one more value, and `index` is at most the length.
         unsafe { self.insert_unchecked(index, value) };
         Ok(())
     }
@@ -59,7 +59,8 @@ impl<T> GrowVec<T> {
     /// There is room for one more value, and `index` is at most the length.
     unsafe fn insert_unchecked(&mut self, index: usize, value: T) {
         let len = self.len();
-        // SAFETY: the caller's promise.
+        // SAFETY: there is room for one more value and `index` is at most the length: required by this function's contract.
+        // Nothing in between can panic.
         unsafe {
             let place = self.as_mut_ptr().add(index);
             place.copy_to(place.add(1), len - index);
@@ -296,8 +297,8 @@ impl<T> GrowVec<T> {
     /// Appends values while they come and there is room; those that find none are left in the iterator.
     #[inline]
     pub(super) fn fill(&mut self, values: impl Iterator<Item = T>) {
-        // The length is kept in a local, which can be a register, and told to the vector in any case: a panic in the
-        // iterator loses nothing.
+        // The length is kept in a local, which can be a register, and is written to the vector in any case: a panic in
+        // the iterator loses nothing.
         struct LenGuard<'v, T> {
             vec: &'v mut GrowVec<T>,
             len: usize,

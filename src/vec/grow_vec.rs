@@ -25,8 +25,7 @@ use core::slice;
 /// - [`capacity`](GrowVec::capacity) is what is committed; [`max_len`](GrowVec::max_len) is how long it may get.
 /// - [`spare_capacity_mut`](GrowVec::spare_capacity_mut) is committed memory only, so it can be handed to `read(2)`.
 /// - `clone`, `split_off` and `collect` make vectors with the default policies.
-/// - A vector has to be dropped before what its values borrow from; `Vec` is told more leniently by an attribute that is
-///   not stable.
+/// - A vector has to be dropped before what its values borrow from. (`Vec` relaxes this by an attribute that is not stable.)
 ///
 /// ```
 /// use highwater::GrowVec;
@@ -119,7 +118,7 @@ impl<T> GrowVec<T> {
         Builder::new()
     }
 
-    /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
+    /// The vector of the first `len` values of a storage, which are initialised and have no other owner.
     pub(super) fn in_storage(storage: VecStorage<T>, len: usize) -> Self {
         let mut vec = GrowVec { storage, len, room: 0 };
         vec.refresh_room();
@@ -194,7 +193,7 @@ impl<T> GrowVec<T> {
     /// All values, for changing.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        // SAFETY: as above.
+        // SAFETY: the first `len` places are initialised, and the vector is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(self.storage.start(), self.len) }
     }
 
@@ -369,7 +368,7 @@ impl<T> GrowVec<T> {
         T: 'a,
     {
         let mut vec = core::mem::ManuallyDrop::new(self);
-        // SAFETY: the values are initialised, and nobody else has them or ever frees them.
+        // SAFETY: the values are initialised, nothing else refers to them, and their region is never released.
         unsafe { slice::from_raw_parts_mut(vec.as_mut_ptr(), vec.len) }
     }
 }
@@ -395,7 +394,7 @@ fn not_opened(error: Box<OutOfMemory>) -> ! {
 /// into a place, since a `Result` is not C's.
 #[cold]
 #[inline(never)]
-#[allow(improper_ctypes_definitions, reason = "nobody calls it from C")]
+#[allow(improper_ctypes_definitions, reason = "it is not called from C")]
 extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<VecStorage<T>, Box<OutOfMemory>>>) {
     let mut storage = VecStorage::none();
     let opened = storage.open(1).map(Region::control);
@@ -409,7 +408,7 @@ extern "C" fn opened_storage<T>(place: &mut MaybeUninit<Result<VecStorage<T>, Bo
 
 // SAFETY: the vector owns its values, as `Vec` does; a region may be sent and shared.
 unsafe impl<T: Send> Send for GrowVec<T> {}
-// SAFETY: as above: a shared vector gives out shared references to its values only.
+// SAFETY: a shared vector gives out shared references to its values only, and `T` is `Sync`.
 unsafe impl<T: Sync> Sync for GrowVec<T> {}
 
 impl<T> From<Region> for GrowVec<T> {

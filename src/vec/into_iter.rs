@@ -53,7 +53,7 @@ impl<T> DoubleEndedIterator for IntoIter<T> {
     #[inline]
     fn next_back(&mut self) -> Option<T> {
         let index = self.left.next_back()?;
-        // SAFETY: as above.
+        // SAFETY: the value is initialised, and no longer in `left`.
         Some(unsafe { self.vec.as_ptr().add(index).read() })
     }
 }
@@ -64,7 +64,7 @@ impl<T> FusedIterator for IntoIter<T> {}
 impl<T> Drop for IntoIter<T> {
     fn drop(&mut self) {
         let first = self.vec.as_mut_ptr().wrapping_add(self.left.start);
-        // SAFETY: what is left is initialised, and nobody else's.
+        // SAFETY: the values in `left` are initialised, and the iterator owns them.
         unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(first, self.left.len())) };
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Plain integers, so that the real file also runs under loom. A thread claims a place by an addition, writes it, and
 //! publishes it. `published` counts the places that are written without a gap, so a thread whose turn it is not marks its
-//! place as ready instead and leaves its publication to whoever fills the gap. Nobody waits.
+//! place as ready instead and leaves its publication to the thread that fills the gap. No thread waits.
 //!
 //! - While `published` stands at a place that is not marked, only that place's owner moves it.
-//! - Whoever has moved it looks at the next place afterwards; whoever has marked a place looks at `published`
+//! - A thread that has moved it looks at the next place afterwards; a thread that has marked a place looks at `published`
 //!   afterwards. In one order of all these accesses, either the one sees the mark or the other sees that it is its turn.
 
 use super::atomic::{AtomicU8, AtomicUsize, Ordering, in_one_order};
@@ -15,9 +15,9 @@ pub(super) const READY: u8 = 1;
 
 /// How far places are claimed and published.
 pub(super) struct PublicationOrder {
-    /// The next place that nobody has; it may run past the end.
+    /// The next place that is not claimed; it may run past the end.
     claimed: AtomicUsize,
-    /// The places before this are written, and nobody's but the readers'.
+    /// The places before this are written, and no longer change.
     published: AtomicUsize,
 }
 
@@ -44,7 +44,7 @@ impl PublicationOrder {
         None
     }
 
-    /// Claims a place that `prepare` agrees to; it is asked again when another thread was faster. Lock-free.
+    /// Claims a place that `prepare` agrees to; it is called again when another thread was faster. Lock-free.
     pub(super) fn try_claim<E>(&self, mut prepare: impl FnMut(usize) -> Result<(), E>) -> Result<usize, E> {
         let mut place = self.claimed.load(Ordering::SeqCst);
         loop {
@@ -61,10 +61,10 @@ impl PublicationOrder {
     #[inline]
     pub(super) fn publish<'m>(&self, place: usize, end: usize, mark: impl Fn(usize) -> &'m AtomicU8) {
         if self.published.load(Ordering::SeqCst) == place {
-            // It is this thread's turn, and stays so: nobody else moves it past a place without a mark.
+            // It is this thread's turn, and stays so: no other thread moves it past a place without a mark.
             self.published.store(place + 1, Ordering::SeqCst);
             in_one_order();
-            // Most often nobody has claimed the next place, and its mark need not be looked at.
+            // Most often no thread has claimed the next place, and its mark need not be looked at.
             if self.claimed.load(Ordering::SeqCst) > place + 1 {
                 self.publish_marked(place + 1, end, mark);
             }
@@ -100,7 +100,7 @@ impl PublicationOrder {
         self.published.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// All places are free again. Only for whoever has the vector to themselves; the marks are cleared by them as well.
+    /// All places are free again. Only with exclusive access to the vector; the caller clears the marks as well.
     pub(super) fn restart(&mut self) {
         *self = PublicationOrder::new(0);
     }

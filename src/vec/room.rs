@@ -85,7 +85,7 @@ impl<T> GrowVec<T> {
     }
 
     /// If the vector is as long as it may be, moves the values to a reservation for about `len` values, or at least a
-    /// quarter more. Only for a vector that is being made, whose values nobody has the address of.
+    /// quarter more. Only for a vector that is being made, and whose values have not been borrowed yet.
     #[inline]
     pub(super) fn outgrow(&mut self, len: usize) -> Result<(), OutOfMemory> {
         if self.len < self.storage.max_len() || self.len == 0 { Ok(()) } else { self.outgrow_now(len) }
@@ -101,7 +101,7 @@ impl<T> GrowVec<T> {
             larger.open(min)?;
         }
         larger.commit(0, self.len, GrowReason::Write)?;
-        // SAFETY: the new places are committed, and are two regions' with the old ones, which nobody looks at again.
+        // SAFETY: the new places are committed and lie in another region than the old ones, which are not used again.
         unsafe { larger.start().copy_from_nonoverlapping(self.storage.start(), self.len) };
         self.storage = larger;
         self.refresh_room();
@@ -111,7 +111,7 @@ impl<T> GrowVec<T> {
     /// Appends the values at `start`, which are moved.
     ///
     /// # Safety
-    /// There are `len` values, and nobody uses or drops them afterwards. Should this panic, none was moved.
+    /// There are `len` values, and they are not used or dropped afterwards. Should this panic, none was moved.
     #[track_caller]
     pub(super) unsafe fn append_moved(&mut self, start: *const T, len: usize) {
         self.make_room(len);

@@ -129,7 +129,7 @@ impl<T> SharedVec<T> {
         if size_of::<T>() == 0 { Ok(VecStorage::none()) } else { VecStorage::beside(storage, response) }
     }
 
-    /// The vector of the first `len` values of a storage, which are initialised and owned by nobody else.
+    /// The vector of the first `len` values of a storage, which are initialised and have no other owner.
     fn assemble(storage: VecStorage<T>, marks: VecStorage<AtomicU8>, len: usize) -> Self {
         let max_len =
             storage.max_len().min(if size_of::<T>() == 0 { isize::MAX as usize } else { marks.max_len() });
@@ -207,7 +207,7 @@ impl<T> SharedVec<T> {
     /// As [`try_push`](SharedVec::try_push).
     pub fn try_push_pinned(&self, value: T) -> Result<&T, OutOfMemory> {
         let place = self.try_push(value)?;
-        // SAFETY: as in `push_pinned`.
+        // SAFETY: the place is written, and stays as it is for as long as the vector is borrowed.
         Ok(unsafe { &*self.storage.start().add(place) })
     }
 
@@ -257,7 +257,7 @@ impl<T> SharedVec<T> {
     /// This thread has claimed the place, and not filled it yet.
     #[inline(always)]
     unsafe fn fill(&self, place: usize, value: T) {
-        // SAFETY: there are `max_len` places, and this one is nobody else's.
+        // SAFETY: there are `max_len` places, and this thread alone has claimed this one.
         unsafe { self.storage.start().add(place).write(value) };
         if size_of::<T>() == 0 {
             // All values are the same one, and it is there: only their number is published.
@@ -286,7 +286,7 @@ impl<T> SharedVec<T> {
     /// All values, for changing.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        // SAFETY: as above, and nobody else has the vector.
+        // SAFETY: the published places are written, and the vector is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(self.storage.start(), self.len()) }
     }
 
@@ -296,7 +296,7 @@ impl<T> SharedVec<T> {
         let marks = self.len().min(self.marks.committed());
         self.order.restart();
         if size_of::<T>() > 0 {
-            // SAFETY: the marks are committed, and nobody else has the vector.
+            // SAFETY: the marks are committed, and the vector is borrowed mutably.
             unsafe { self.marks.start().write_bytes(0, marks) };
         }
         // SAFETY: the values are initialised, and not counted any more.

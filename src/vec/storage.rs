@@ -84,7 +84,7 @@ impl<T> VecStorage<T> {
         let region = builder.name(control.name(&mut name)).headroom(control.headroom()).try_build()?;
         let beside = Self::over(fallible::boxed(region)?);
         if let Some(own) = beside.control() {
-            // (Where the values' region was given, and not built here, nobody says which answer that was.)
+            // (A region that was not built here has its own.)
             own.response.store(control.response.load(Acquire), Release);
         }
         Ok(beside)
@@ -205,14 +205,14 @@ impl<T> VecStorage<T> {
         let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return 0 };
         let keep = self.offset(control, len);
         match &mut self.region {
-            // SAFETY: the caller's promise.
+            // SAFETY: no value is at or after the place `len`, where `keep` lies: required by this function's contract.
             Some(region) => unsafe { region.trim(keep) },
             None => 0,
         }
     }
 }
 
-/// Where a storage's places are: by value, for whoever must not hold a reference to the storage.
+/// Where a storage's places are: a copy, for code that must not hold a reference to the storage.
 #[derive(Clone, Copy)]
 pub(super) struct StorageExtent {
     start: usize,
@@ -226,7 +226,7 @@ impl StorageExtent {
     #[cold]
     #[inline(never)]
     pub(super) fn too_long(self, control: &'static ControlBlock, used: usize, len: usize) -> OutOfMemory {
-        // What is left at a region's end, too little for a value, is nobody's limit.
+        // The rest at a region's end that is too small for a value is not a limit.
         let max_bytes =
             if self.is_bounded { self.max_len.saturating_mul(self.size) } else { control.usable_bytes() };
         self.refused(

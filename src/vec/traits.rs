@@ -80,7 +80,7 @@ impl<T> Extend<T> for GrowVec<T> {
         }
         loop {
             self.fill(values.by_ref());
-            // An iterator that has ended is not asked again: it need not be at its end for ever.
+            // An iterator that has ended is not called again: the next call may yield values again.
             if self.len() < self.room() {
                 return;
             }
@@ -100,7 +100,7 @@ impl<'v, T: Copy + 'v> Extend<&'v T> for GrowVec<T> {
 
 impl<T> FromIterator<T> for GrowVec<T> {
     /// A vector of what an iterator yields. It reserves for as many values as the iterator says that it has; should
-    /// more come than the reservation holds, they move to a larger one: nobody knows their addresses yet.
+    /// more come than the reservation holds, they move to a larger one: nothing refers to them yet.
     #[track_caller]
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         let mut values = values.into_iter();

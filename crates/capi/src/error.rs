@@ -208,7 +208,7 @@ fn words(panic: &(dyn core::any::Any + Send)) -> &str {
 #[cold]
 #[inline(never)]
 pub(crate) fn end(message: fmt::Arguments<'_>) -> ! {
-    CursorRegion::tell(format_args!("highwater: {message}"));
+    CursorRegion::write_line(format_args!("highwater: {message}"));
     highwater_misuse()
 }
 

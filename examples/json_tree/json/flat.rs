@@ -57,7 +57,7 @@ pub fn search<M>(members: &[M], key: &str, key_of: impl Fn(&M) -> &str) -> Optio
 pub fn look_up<M>(members: &[M], slots: &[u32], key: &str, key_of: impl Fn(&M) -> &str) -> Option<usize> {
     for slot in probe(slots.len(), key) {
         match slots[slot] {
-            // Keys are never taken out: whoever is in the index comes before the first free slot.
+            // Keys are never taken out: every key in the index comes before the first free slot.
             0 => return None,
             place if key_of(&members[place as usize - 1]) == key => return Some(place as usize - 1),
             _ => {}

@@ -1,4 +1,4 @@
-//! The parser: RFC 8259, and whoever builds the tree is told what there is.
+//! The parser: RFC 8259, which calls a builder of the tree with what it reads.
 
 use highwater::GrowVec;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a tree can be asked, however it is kept.
+//! The queries of a tree, however it is stored.
 
 use super::parse::Error;
 use std::fmt::Write;
@@ -32,7 +32,7 @@ pub trait Node<'t>: Copy {
 pub trait Visit {
     type Result;
 
-    /// `used` is how many bytes of an arena the tree takes; a heap does not tell.
+    /// `used` is how many bytes of an arena the tree takes; a heap does not say.
     fn visit<'t>(self, root: impl Node<'t>, used: Option<usize>) -> Self::Result;
 }
 

@@ -3,7 +3,7 @@
 //! The trait has two homes, the crate `allocator-api2` for stable compilers and the standard library's
 //! unstable one. What they do is written once, as functions over a [`ResizableSource`]; a macro names the homes.
 //!
-//! Only the last block of the very cursor that is asked is grown, shrunk or freed in place. A block below the
+//! Only the last block of the cursor itself is grown, shrunk or freed in place. A block below the
 //! cursor's start belongs to an ancestor, whose position does not move while a child lives: to move the
 //! child's position into it would hand out bytes that are in use. Such a block is copied or left alone, like
 //! every block that is not the last.
@@ -75,12 +75,12 @@ impl<const M: usize, const C: bool> ResizableSource for Cursor<M, C> {
         new: Layout,
         stays: bool,
     ) -> Option<AllocatedBlock> {
-        // SAFETY: the caller's promise.
+        // SAFETY: `block` is one of this allocator's and `old` fits it: required by this function's contract.
         Self::WATCHED.then(|| unsafe { resize_watched(self, block, old, new, stays) })
     }
 }
 
-/// A block that is committed, since nobody says that it will be written.
+/// A block that is committed: it may be handed to the kernel before it is written.
 #[inline]
 #[track_caller]
 fn allocate<P: ResizableSource>(source: &P, layout: Layout) -> AllocatedBlock {
@@ -100,7 +100,7 @@ unsafe fn grow<P: ResizableSource>(
     new: Layout,
 ) -> AllocatedBlock {
     debug_assert!(new.size() >= old.size(), "a block that grows gets no smaller");
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is one of this allocator's and `old` fits it: required by this function's contract.
     if let Some(resized) = unsafe { source.resize_checked(block, old, new, false) } {
         return resized;
     }
@@ -111,7 +111,7 @@ unsafe fn grow<P: ResizableSource>(
         // (The pointer is the region's: the one that came in may be good for the old bytes only.)
         return Some(NonNull::slice_from_raw_parts(NonNull::new(start)?, new.size()));
     }
-    // SAFETY: the caller's promise, and the old size is the smaller one.
+    // SAFETY: the block has `old.size()` bytes, and the new layout has no fewer: required by this function's contract.
     unsafe { relocate(source, block, old.size(), new) }
 }
 
@@ -126,7 +126,7 @@ unsafe fn grow_zeroed<P: ResizableSource>(
     old: Layout,
     new: Layout,
 ) -> AllocatedBlock {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of `grow` is this function's.
     let grown = unsafe { grow(source, block, old, new)? };
     let added = new.size() - old.size();
     // SAFETY: the block has `new.size()` bytes, of which these are the last. A reset does not clear memory,
@@ -147,12 +147,12 @@ unsafe fn shrink<P: ResizableSource>(
     new: Layout,
 ) -> AllocatedBlock {
     debug_assert!(new.size() <= old.size(), "a block that shrinks gets no larger");
-    // SAFETY: the caller's promise.
+    // SAFETY: `block` is one of this allocator's and `old` fits it: required by this function's contract.
     if let Some(resized) = unsafe { source.resize_checked(block, old, new, true) } {
         return resized;
     }
     if !is_aligned(block, new.align()) {
-        // SAFETY: the caller's promise, and the new size is the smaller one.
+        // SAFETY: the block has `old.size()` bytes, and the new layout has no more: required by this function's contract.
         return unsafe { relocate(source, block, new.size(), new) };
     }
     // One that is not the last stays as it is; it may be an ancestor's.
@@ -183,7 +183,7 @@ unsafe fn resize_watched<const M: usize, const C: bool>(
         return Some(NonNull::slice_from_raw_parts(block, new.size()));
     }
     resized.ok()?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the block has `old.size()` bytes, the new one `new.size()`, and no more than either are copied.
     let fresh = unsafe { relocate(cursor, block, old.size().min(new.size()), new)? };
     cursor.free_watched(block.as_ptr(), old.size());
     Some(fresh)
@@ -239,7 +239,7 @@ macro_rules! allocator {
                 old: Layout,
                 new: Layout,
             ) -> Result<NonNull<[u8]>, $($home)::+::AllocError> {
-                // SAFETY: the caller's promise.
+                // SAFETY: the contract of `Allocator::grow` is that of `grow`.
                 unsafe { grow(self.cursor(), block, old, new) }.ok_or($($home)::+::AllocError)
             }
 
@@ -251,7 +251,7 @@ macro_rules! allocator {
                 old: Layout,
                 new: Layout,
             ) -> Result<NonNull<[u8]>, $($home)::+::AllocError> {
-                // SAFETY: the caller's promise.
+                // SAFETY: the contract of `Allocator::grow_zeroed` is that of `grow_zeroed`.
                 unsafe { grow_zeroed(self.cursor(), block, old, new) }.ok_or($($home)::+::AllocError)
             }
 
@@ -263,7 +263,7 @@ macro_rules! allocator {
                 old: Layout,
                 new: Layout,
             ) -> Result<NonNull<[u8]>, $($home)::+::AllocError> {
-                // SAFETY: the caller's promise.
+                // SAFETY: the contract of `Allocator::shrink` is that of `shrink`.
                 unsafe { shrink(self.cursor(), block, old, new) }.ok_or($($home)::+::AllocError)
             }
         }

@@ -54,6 +54,11 @@ pub(super) fn read_file<'a>(path: &CStr, to: &'a mut [u8]) -> Option<&'a [u8]> {
 /// Reads a whole file through a buffer and calls `line` with each line that fits into the buffer, until it returns false.
 /// Signal-safe.
 pub(super) fn each_line(path: &CStr, buffer: &mut [u8], mut line: impl FnMut(&[u8]) -> bool) {
+    each_line_dyn(path, buffer, &mut line);
+}
+
+/// Compiled once, and not for each caller's closure.
+fn each_line_dyn(path: &CStr, buffer: &mut [u8], line: &mut dyn FnMut(&[u8]) -> bool) {
     let Some(file) = RawFile::open(path) else { return };
     let mut filled = 0;
     while let Some(space) = buffer.get_mut(filled..) {
