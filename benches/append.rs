@@ -89,7 +89,7 @@ fn cold(options: &Options, threads: usize, count: usize) {
         each(seconds_together(threads, |_| (), |_, ()| push_mutex(&vec, each_thread)))
     });
     if threads == 1 {
-        // What one thread has that shares with nobody.
+        // What one thread has without sharing.
         table.row(APPEND, move || {
             warm(bytes);
             each(seconds_together(1, |_| AppendVec::new(), |_, vec| push_append(vec, each_thread)))
@@ -167,7 +167,7 @@ fn beside(work: impl Fn() + Sync, other: impl Fn() + Sync) -> f64 {
             if index == 0 {
                 let (seconds, ()) = support::seconds(&work);
                 done.store(true, Relaxed);
-                *time.lock().expect("nobody panics") = seconds;
+                *time.lock().expect("no thread panics") = seconds;
             } else {
                 while !done.load(Relaxed) {
                     other();
@@ -175,7 +175,7 @@ fn beside(work: impl Fn() + Sync, other: impl Fn() + Sync) -> f64 {
             }
         },
     );
-    time.into_inner().expect("nobody panics")
+    time.into_inner().expect("no thread panics")
 }
 
 /// How many random values a reader looks at each time that it asks how many there are.

@@ -1,6 +1,6 @@
 //! Filling memory from empty: what growing costs, from the first byte on.
 //!
-//! Peers take their memory from `malloc`, which asks for huge pages only when told to:
+//! Peers take their memory from `malloc`, which requests huge pages only with
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1`.
 
 mod support;

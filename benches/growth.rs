@@ -17,7 +17,7 @@ fn touch(region: &Region, every: usize, count: usize) -> f64 {
     let base = region.as_ptr();
     let touches = || {
         for i in 0..count {
-            // SAFETY: the address is in the region, whose memory nobody else has; a write commits it.
+            // SAFETY: the address is in the region, whose memory no other code uses; a write commits it.
             unsafe { base.add(i * every).write_volatile(1) };
         }
     };

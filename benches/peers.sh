@@ -44,7 +44,7 @@ debian() {
     have "$name" "$version" "Debian's $package"
 }
 
-# The sources: a package that nobody builds, with the crates as its dependencies.
+# The sources: a package that is never built, with the crates as its dependencies.
 fetch() {
     cat >"$work/Cargo.toml" <<'TOML'
 [package]

@@ -122,7 +122,7 @@ fn in_passes<V: Value>(options: &Options, what: &str, threads: usize) {
     let title = format!("Warm, {what} from {}, a reset every MiB", number(threads));
     let mut table = Table::new(options, title, "ns each", 21);
     let each = move |seconds: f64| seconds * 1e9 / (count * threads as u64) as f64 / passes as f64;
-    // Room for all, so that nobody grows and what is reset is one chunk.
+    // Capacity for all, so that no arena grows and a reset keeps one chunk.
     let room = 4 * BYTES;
     let mut arena = SharedArena::new();
     table.row(SHARED, move || {
@@ -144,7 +144,7 @@ fn in_passes<V: Value>(options: &Options, what: &str, threads: usize) {
     table.row(ARENA, move || {
         each((0..=passes).fold(0.0, |sum, pass| {
             let own = |index: usize| {
-                let mut arena = arenas[index].lock().expect("nobody panics");
+                let mut arena = arenas[index].lock().expect("no thread panics");
                 arena.reset();
                 arena
             };
@@ -155,7 +155,7 @@ fn in_passes<V: Value>(options: &Options, what: &str, threads: usize) {
     let mut bump = Mutex::new(Bump::with_capacity(room));
     table.row(MUTEX, move || {
         each((0..=passes).fold(0.0, |sum, pass| {
-            bump.get_mut().expect("nobody panics").reset();
+            bump.get_mut().expect("no thread panics").reset();
             let time = seconds_together(threads, |_| (), |_, ()| fill_mutex::<V>(&bump, count));
             after_first(pass, sum, time)
         }))
@@ -190,7 +190,7 @@ fn in_passes<V: Value>(options: &Options, what: &str, threads: usize) {
     table.row(BUMP, move || {
         each((0..=passes).fold(0.0, |sum, pass| {
             let own = |index: usize| {
-                let mut bump = bumps[index].lock().expect("nobody panics");
+                let mut bump = bumps[index].lock().expect("no thread panics");
                 bump.reset();
                 bump
             };

@@ -1,6 +1,6 @@
 //! A vector that never moves beside `Vec`: filling from empty, appending where memory is, iterating, many at once.
 //!
-//! `Vec` takes its memory from `malloc`, which asks for huge pages only when told to:
+//! `Vec` takes its memory from `malloc`, which requests huge pages only with
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1`.
 
 mod support;
@@ -30,7 +30,7 @@ macro_rules! jobs {
             vec
         }
 
-        /// The same, onto a vector that is somebody else's.
+        /// The same, onto a vector behind a reference.
         #[inline(never)]
         fn $push_on(vec: &mut $type<u32>, count: u32) {
             for i in 0..count {
@@ -99,7 +99,7 @@ fn cold(options: &Options, count: u32) {
         let mut table = Table::new(options, format!("{title}, {size}"), "s", 9);
         table.row(OURS, || {
             warm(bytes);
-            // With nothing said about the pages it is the vector that nobody has configured.
+            // Without a policy for pages it is the default vector.
             let new = || pages.map_or_else(GrowVec::new, |pages| ours(Growth::default(), pages));
             seconds(|| fill(new())).0
         });

@@ -10,7 +10,7 @@ use support::{Options, Random, Results, Table, nanoseconds_each};
 
 /// What is allocated between one reset and the next.
 const BETWEEN_RESETS: usize = 1 << 20;
-/// Room for padding and for what peers keep beside the blocks: nobody grows.
+/// Space for padding and for the metadata of peers beside the blocks: no contender grows.
 const ROOM: usize = 4 << 20;
 
 /// One line of allocation calls per type, sixteen of them, each of another size.

@@ -41,7 +41,7 @@ impl Contender {
     }
 }
 
-/// The system's malloc, and whoever else is found.
+/// The system's malloc, and the peers that are found.
 pub fn peers() -> Vec<Contender> {
     // SAFETY: a constant text.
     let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) }.to_string_lossy();

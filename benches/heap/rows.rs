@@ -29,7 +29,7 @@ impl Functions {
         block
     }
 
-    /// A block that nobody writes to.
+    /// A block that is not written to.
     #[inline]
     fn get_only(&self, size: usize) -> *mut u8 {
         // SAFETY: malloc.
@@ -257,7 +257,7 @@ fn resident(what: &str) -> f64 {
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// Works as a contender until nobody asks for more.
+/// Works as a contender until the input ends.
 pub fn serve(works_as: &str, work: Work, quick: bool) {
     let functions = functions(works_as);
     let mut lines = std::io::stdin().lock();

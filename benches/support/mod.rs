@@ -152,7 +152,7 @@ pub fn seconds_together<P>(
             scope.spawn(move || {
                 pin(index);
                 let mut prepared = prepare(index);
-                // Everybody starts within less than a wake-up takes.
+                // All threads start within less time than a wake-up takes.
                 waiting.fetch_sub(1, AcqRel);
                 let mut turns = 0u32;
                 while waiting.load(Acquire) > 0 {
@@ -174,7 +174,7 @@ pub fn seconds_together<P>(
 /// Lets this thread run on one of the process's cores only.
 fn pin(index: usize) {
     #[cfg(target_os = "linux")]
-    // SAFETY: both calls get a set of the size that they are told, and a set is plain bits.
+    // SAFETY: both calls get a set and its size, and a set is plain bits.
     unsafe {
         let mut allowed: libc::cpu_set_t = std::mem::zeroed();
         if libc::sched_getaffinity(0, size_of_val(&allowed), &mut allowed) != 0 {

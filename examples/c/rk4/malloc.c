@@ -1,5 +1,5 @@
 /* Runge-Kutta with vectors and matrices that are allocated with malloc, in the manner of RAII: a function returns a
- * value that its caller owns, every temporary has a name, and whoever owns it frees it at the end of its scope. */
+ * value that its caller owns, every temporary has a name, and its owner frees it at the end of its scope. */
 #include "rk4.h"
 
 #include <stdlib.h>
