@@ -4,6 +4,8 @@
 //! region is given are a [`GuardPolicy`](crate::GuardPolicy).
 
 #[cfg(feature = "debug-arena")]
+mod emit;
+#[cfg(feature = "debug-arena")]
 mod ending;
 #[cfg(feature = "debug-arena")]
 mod event;
@@ -14,6 +16,8 @@ mod ledger;
 #[cfg(any(highwater_fault, feature = "debug-arena"))]
 #[cfg_attr(not(feature = "debug-arena"), path = "no_ledger.rs")]
 mod look;
+#[cfg(feature = "debug-arena")]
+mod placement;
 #[cfg(feature = "debug-arena")]
 mod queue;
 #[cfg(feature = "debug-arena")]
@@ -35,12 +39,14 @@ pub(crate) use hook::hook;
 pub use hook::{ViolationHook, set_hook};
 pub use judge::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
 #[cfg(feature = "debug-arena")]
-pub(crate) use ledger::{Corruption, Ledger, PlacementRequest};
+pub(crate) use ledger::{Corruption, Ledger};
 #[cfg(any(highwater_fault, feature = "debug-arena"))]
 pub(crate) use look::generation;
 #[cfg(any(highwater_fault, feature = "debug-arena"))]
 pub(crate) use look::look;
 #[allow(deprecated)]
+#[cfg(feature = "debug-arena")]
+pub(crate) use placement::PlacementRequest;
 pub use renamed::*;
 pub(crate) use violation::IMAGE_BYTES;
 pub use violation::{Access, Allocation, Violation, ViolationKind};

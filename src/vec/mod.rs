@@ -6,9 +6,11 @@ mod edit;
 mod grow_vec;
 mod into_iter;
 mod order;
+mod push;
 mod room;
 #[cfg(feature = "serde")]
 mod serial;
+mod shared_traits;
 mod shared_vec;
 mod storage;
 mod traits;

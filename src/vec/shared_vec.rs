@@ -8,9 +8,7 @@ use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::fallible;
 use crate::grow::GrowReason;
 use crate::region::{BuildError, Region, Role};
-use core::fmt;
 use core::marker::PhantomData;
-use core::ops::Deref;
 use core::slice;
 use core::sync::atomic::AtomicU8;
 use crossbeam_utils::CachePadded;
@@ -358,63 +356,5 @@ impl<T> TryFrom<GrowVec<T>> for SharedVec<T> {
         let marks = Self::marks_for(vec.reserved()?, Response::Abort).map_err(not_made)?;
         let (storage, len) = vec.into_storage();
         Ok(Self::assemble(storage, marks, len))
-    }
-}
-
-impl<T> Deref for SharedVec<T> {
-    type Target = [T];
-
-    #[inline]
-    fn deref(&self) -> &[T] {
-        self.as_slice()
-    }
-}
-
-impl<T> Default for SharedVec<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T> Extend<T> for SharedVec<T> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        for value in values {
-            self.push(value);
-        }
-    }
-}
-
-impl<T> FromIterator<T> for SharedVec<T> {
-    #[track_caller]
-    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        match GrowVec::from_iter(values).try_into() {
-            Ok(vec) => vec,
-            Err(error) => panic_with(error),
-        }
-    }
-}
-
-impl<T> IntoIterator for SharedVec<T> {
-    type Item = T;
-    type IntoIter = super::IntoIter<T>;
-
-    fn into_iter(self) -> super::IntoIter<T> {
-        self.into_vec().into_iter()
-    }
-}
-
-impl<'v, T> IntoIterator for &'v SharedVec<T> {
-    type Item = &'v T;
-    type IntoIter = slice::Iter<'v, T>;
-
-    fn into_iter(self) -> slice::Iter<'v, T> {
-        self.iter()
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for SharedVec<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(f)
     }
 }

@@ -215,7 +215,7 @@ fn hook_all() {
             && violation.thread() > 0
             && violation.thread_name() == "child_entry"
             && violation.program_counter().is_some()
-            && violation.image().is_some_and(|(image, _)| image.contains("guards_report"))
+            && violation.image().is_some_and(|(image, _)| image.contains("guards"))
             && violation.guard().is_none();
         to_stderr(if same { "hook: all of it\n" } else { "hook: something differs\n" });
         raw::exit_now(7);
