@@ -1,4 +1,4 @@
-//! The examples that compute something, with tests of what they compute.
+//! The examples that compute something, with tests of what they compute; and the pages of the documentation.
 
 mod handles;
 #[allow(dead_code, unused_imports, reason = "the tests use a part of it")]
@@ -7,5 +7,6 @@ mod handles;
 mod json;
 mod json_queries;
 mod json_tree;
+mod pages;
 #[path = "../support/mod.rs"]
 mod support;
