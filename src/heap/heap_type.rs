@@ -1,9 +1,9 @@
 //! [`Heap`]: the type that all policies share.
 
 use super::block::BlockHeap;
-use super::block_allocator::BlockAllocator;
 use super::bump::BumpHeap;
 use super::general::{GeneralHeap, NativeSlot, ThreadSlot};
+use super::placement_policy::PlacementPolicy;
 use super::stack::StackHeap;
 use super::{HeapError, HeapPolicy};
 use crate::builder::{BuildInputs, Builder, FromRegion};

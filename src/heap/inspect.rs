@@ -1,8 +1,8 @@
 //! The calls of a [`Heap`] besides allocation: figures, checks, trimming, forks.
 
-use super::block_allocator::BlockAllocator;
 use super::general::{self, ThreadSlot};
 use super::heap_type::{HeapImpl, dispatch};
+use super::placement_policy::PlacementPolicy;
 use super::{Heap, HeapError, HeapStats};
 use crate::region::Monitor;
 use core::fmt;

@@ -1,9 +1,9 @@
 //! What the malloc library needs of a [`Heap`] beside its public calls: part of [`internal`](crate::internal).
 
 use super::Heap;
-use super::block_allocator::BlockAllocator;
 use super::general::ThreadSlot;
 use super::heap_type::{HeapImpl, dispatch};
+use super::placement_policy::PlacementPolicy;
 use crate::builder::Builder;
 use core::ptr::NonNull;
 

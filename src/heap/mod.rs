@@ -18,7 +18,6 @@
 
 mod backing;
 mod block;
-mod block_allocator;
 mod bump;
 mod error;
 mod general;
@@ -30,6 +29,7 @@ mod inspect;
 #[cfg(feature = "internal")]
 mod internal;
 mod options;
+mod placement_policy;
 #[cfg(feature = "internal")]
 pub mod record;
 mod stack;

@@ -6,7 +6,7 @@ mod check;
 mod free_tree;
 
 use super::backing::HeapBacking;
-use super::block_allocator::BlockAllocator;
+use super::placement_policy::PlacementPolicy;
 use super::{HeapError, HeapStats};
 use crate::heap::options::Blocks;
 use crate::region::Region;
@@ -35,7 +35,7 @@ impl BlockHeap {
     }
 }
 
-impl BlockAllocator for BlockHeap {
+impl PlacementPolicy for BlockHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         self.area.lock().allocate(&self.backing, size, align)
     }

@@ -7,7 +7,7 @@ mod slice_table;
 mod state;
 
 use super::backing::HeapBacking;
-use super::block_allocator::BlockAllocator;
+use super::placement_policy::PlacementPolicy;
 use super::{HeapError, HeapStats};
 use crate::heap::options::Bump;
 use crate::region::Region;
@@ -70,7 +70,7 @@ impl BumpHeap {
     }
 }
 
-impl BlockAllocator for BumpHeap {
+impl PlacementPolicy for BumpHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         self.state.lock().allocate(&self.backing, size, align).map_err(|error| self.diagnosed(error))
     }

@@ -34,7 +34,7 @@ impl<T: ThreadSlot> GeneralHeap<T> {
         Ok((block, dirty << SLICE_SHIFT))
     }
 
-    /// See [`BlockAllocator::reallocate`](crate::heap::block_allocator::BlockAllocator::reallocate).
+    /// See [`PlacementPolicy::reallocate`](crate::heap::placement_policy::PlacementPolicy::reallocate).
     ///
     /// # Safety
     /// If `block` is a live block of this heap, it is no longer used.

@@ -49,7 +49,7 @@ mod atomic {
 }
 
 use super::backing::HeapBacking;
-use super::block_allocator::BlockAllocator;
+use super::placement_policy::PlacementPolicy;
 use super::{General, HeapError, HeapStats};
 use crate::region::Region;
 use crate::sys::SpinLock;
@@ -196,7 +196,7 @@ impl<T: ThreadSlot> GeneralHeap<T> {
 }
 
 /// [`Heap`](crate::heap::Heap) has tried the fast paths before it calls these: they are not tried again.
-impl<T: ThreadSlot> BlockAllocator for GeneralHeap<T> {
+impl<T: ThreadSlot> PlacementPolicy for GeneralHeap<T> {
     #[inline]
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         self.allocate_slow(size, align)

@@ -33,13 +33,13 @@ pub struct ThreadHeap {
     pub(super) direct: [OwnerPtr<Page>; DIRECT_ENTRIES],
     pub(super) queues: [PageQueue; CLASSES],
     /// What other threads write to.
-    pub(super) shared_state: SharedState,
+    pub(super) shared_state: ThreadHeapShared,
 }
 
 /// The part of a [`ThreadHeap`] that other threads write to.
 #[repr(C, align(128))]
 #[derive(Debug)]
-pub(super) struct SharedState {
+pub(super) struct ThreadHeapShared {
     pub(super) notified: NotifiedPages,
     /// The key of the thread that owns it, or `VACANT`, or `LOST_IN_FORK`. Changed under the lock of the slices.
     pub(super) owner: AtomicUsize,

@@ -13,7 +13,7 @@
 use super::GeneralHeap;
 use super::metadata::MAX_THREAD_HEAPS;
 use super::run_lists::RunLists;
-use super::thread_heap::{LOST_IN_FORK, SharedState, ThreadHeap, VACANT};
+use super::thread_heap::{LOST_IN_FORK, ThreadHeap, ThreadHeapShared, VACANT};
 use super::thread_slot::ThreadSlot;
 use crate::heap::HeapError;
 use crate::sys;
@@ -33,7 +33,7 @@ impl<T: ThreadSlot> GeneralHeap<T> {
     }
 
     /// What other threads may read and write of the thread heap at an index, which has been made.
-    fn shared_state_at(&self, index: usize) -> &SharedState {
+    fn shared_state_at(&self, index: usize) -> &ThreadHeapShared {
         // SAFETY: a thread heap that was made is committed as long as the metadata, which `self` owns, and its shared state
         // consists of atomics.
         unsafe { &(*self.thread_heap_at(index)).shared_state }
@@ -177,7 +177,7 @@ mod tests {
     use super::super::thread_slot::{NativeSlot, SLOT_ENTRIES};
     use super::*;
     use crate::heap::General;
-    use crate::heap::block_allocator::BlockAllocator;
+    use crate::heap::placement_policy::PlacementPolicy;
 
     fn heap() -> GeneralHeap {
         GeneralHeap::new(crate::region::Region::builder().reserve(64 << 20).build(), General::new()).unwrap()

@@ -13,8 +13,8 @@ mod check;
 mod header;
 
 use super::backing::HeapBacking;
-use super::block_allocator::BlockAllocator;
 use super::header_secret::HeaderSecret;
+use super::placement_policy::PlacementPolicy;
 use super::{HeapError, HeapStats};
 use crate::heap::options::Stack;
 use crate::math::page::align_up;
@@ -209,7 +209,7 @@ impl StackState {
     }
 }
 
-impl BlockAllocator for StackHeap {
+impl PlacementPolicy for StackHeap {
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         self.push(&mut self.state.lock(), size, align)
     }

@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 /// says otherwise), and overlaps no other live block. Any thread may make any call at any time. No method may allocate from the
 /// global allocator, take a lock of std's, use a `thread_local!` that needs initialisation or a destructor, or panic because of
 /// a caller's error: the heap may be the program's `malloc`. A call that returns an error has no visible effect.
-pub(crate) trait BlockAllocator {
+pub(crate) trait PlacementPolicy {
     /// Allocates a block of `size` bytes.
     fn allocate(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError>;
 
