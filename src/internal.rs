@@ -19,10 +19,10 @@ pub mod math {
 /// The layer over the operating system. What is marked *signal-safe* may be called in a signal handler.
 pub mod sys {
     pub use crate::sys::{
-        BootArena, Errno, MapsEntry, MemInfo, OnceState, RawFile, ReentrantOnce, Resource, SpinGuard,
-        SpinLock, TextBuffer, abort_with, decimal, each_mapping, file_identity, mem_info, monotonic_ns,
-        observe_segv, page_size, physical_memory, preserve_errno, process_id, resource_limit, sleep_ns,
-        thread_address, thread_id, thread_name, write_line, write_line_to,
+        BootArena, Errno, MapsEntry, MemInfo, OnceState, Protection, RawFile, ReentrantOnce, Resource,
+        SpinGuard, SpinLock, TextBuffer, abort_with, commit, decimal, each_mapping, file_identity, mem_info,
+        monotonic_ns, observe_segv, page_size, physical_memory, preserve_errno, process_id, protect, purge,
+        reserve, resource_limit, sleep_ns, thread_address, thread_id, thread_name, write_line, write_line_to,
     };
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One of two folders is compiled. `linux/` reserves inaccessible address space and commits parts of it; `portable/` takes
 //! zeroed memory from the global allocator and relies on the system to page it in. In both,
-//! - `memory`: addresses and pages; `purge`: giving pages back; `advice`: what is set for pages
+//! - `memory`: addresses and pages; `upfront`: ranges that are committed at once
+//! - `purge`: giving pages back; `advice`: what is set for pages
 //! - `file`, `file_blocks`: files; `procfs`: what the kernel says in `/proc`
 //! - `signal`, `segv`: signals; `process`: processes, threads and limits; `clock`: time
 //!

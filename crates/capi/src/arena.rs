@@ -1,9 +1,9 @@
 //! Arenas: making, limiting and freeing them.
 
 use crate::abi::{HwCursor, HwError, HwOptions, NONE, Status};
-use crate::error::{boxed, end, plain, status};
+use crate::error::{abort_with, boxed, plain, status};
 use crate::options;
-use crate::refusal::{self, Node};
+use crate::refusal::{self, HookNode};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use highwater::{Arena, Builder, CursorRegion, OutOfMemory};
@@ -11,13 +11,13 @@ use highwater::{Arena, Builder, CursorRegion, OutOfMemory};
 /// What an `hw_arena` points to. The arena's own cursor stays at its first byte: the program has the cursors.
 pub(crate) struct HwArena {
     pub(crate) arena: Arena,
-    hook: Option<&'static Node>,
+    hook: Option<&'static HookNode>,
 }
 
 impl Drop for HwArena {
     fn drop(&mut self) {
         if let Some(node) = self.hook {
-            refusal::forget(node);
+            refusal::unregister(node);
         }
     }
 }
@@ -29,7 +29,7 @@ impl HwArena {
         unsafe { CursorRegion::of(self.arena.region().as_ptr()) }
     }
 
-    /// How far a cursor of this arena has come, in bytes; `None` if it is another's.
+    /// The bytes in use before a cursor of this arena; `None` if it is a cursor of another one.
     fn in_use(&self, cursor: &HwCursor) -> Option<usize> {
         if cursor.position.is_null() {
             return Some(0);
@@ -52,10 +52,10 @@ pub(crate) unsafe fn create(
     // SAFETY: the pointers in `known` are those of `options`, which are valid: required by this function's contract.
     let arena = prepare(unsafe { options::builder(&known)? }).try_build()?;
     let hook = known.refusal_hook.filter(|_| known.on_refusal == 2);
-    // (What knows of the hook comes first, so that it forgets it when anything fails.)
+    // (The arena comes first: dropping it unregisters the hook if anything fails.)
     let mut made = boxed(HwArena { arena, hook: None })?;
     if let Some(hook) = hook {
-        made.hook = Some(refusal::remember(made.arena.id(), hook, known.refusal_user)?);
+        made.hook = Some(refusal::register(made.arena.id(), hook, known.refusal_user)?);
     }
     Ok(made)
 }
@@ -85,7 +85,7 @@ unsafe extern "C" fn hw_arena_new(options: *const HwOptions) -> *mut HwArena {
     // SAFETY: `options` is null or a valid `hw_options`: required by the header.
     plain(|| match unsafe { create(options, |builder| builder) } {
         Ok(arena) => Box::into_raw(arena),
-        Err(error) => end(format_args!("hw_arena_new: {}", error.text())),
+        Err(error) => abort_with(format_args!("hw_arena_new: {}", error.text())),
     })
 }
 
@@ -159,7 +159,7 @@ unsafe extern "C" fn hw_arena_ensure(arena: *mut HwArena, bytes: usize, error: *
     })
 }
 
-/// What `read` reads of an arena; `none` for NULL.
+/// The result of `read` for an arena; `none` for NULL.
 ///
 /// # Safety
 /// `arena` is null or a live arena.
@@ -207,8 +207,8 @@ unsafe extern "C" fn hw_arena_contains(arena: *const HwArena, address: *const c_
     unsafe { of(arena, false, |arena| arena.arena.contains(address)) }
 }
 
-/// The report of an arena that ran out of memory in a call that has no status, and the end.
+/// Reports that an arena ran out of memory in a call that has no status, and ends the process.
 #[cold]
-pub(crate) fn run_out(error: &OutOfMemory) -> ! {
+pub(crate) fn die_of(error: &OutOfMemory) -> ! {
     CursorRegion::end(error)
 }

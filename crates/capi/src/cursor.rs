@@ -1,17 +1,16 @@
-//! The library's side of a cursor: where it comes from, and what follows a check that failed.
+//! Cursors: making them, and the failing side of a check.
 //!
-//! A cursor is two addresses in the program's registers. What region they are in is found by address, as the handler
-//! does it, wait-free.
+//! A cursor is two addresses in the program's registers. Their region is found by address, as in the handler: wait-free.
 
 use crate::abi::{HwCursor, HwError, MIN_ALIGN, Status};
-use crate::arena::{self, HwArena, run_out};
-use crate::error::{cause_number, end, fine, plain, status};
+use crate::arena::{self, HwArena, die_of};
+use crate::error::{abort_with, cause_number, plain, status, succeed};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use highwater::{Cause, CursorRegion, OutOfMemory};
 
 /// A cursor without memory.
-const NOWHERE: HwCursor = HwCursor { position: null_mut(), limit: null_mut() };
+const NULL_CURSOR: HwCursor = HwCursor { position: null_mut(), limit: null_mut() };
 
 /// The limit of a cursor that stands at `position`: a multiple of the minimum alignment, so that the check may be made
 /// before a size is rounded up, and never below the position, so that their difference is what fits.
@@ -30,10 +29,12 @@ fn at(region: CursorRegion, position: *mut u8) -> HwCursor {
 ///
 /// # Safety
 /// `arena` is null or a live arena.
+/// # Safety
+/// `arena` is null or a live arena.
 unsafe fn root(arena: *mut HwArena) -> HwCursor {
-    let cursor = |arena: &HwArena| arena.remote().map_or(NOWHERE, |region| at(region, region.base()));
+    let cursor = |arena: &HwArena| arena.remote().map_or(NULL_CURSOR, |region| at(region, region.base()));
     // SAFETY: `arena` is null or a live arena: required by this function's contract.
-    unsafe { arena::of(arena, NOWHERE, cursor) }
+    unsafe { arena::of(arena, NULL_CURSOR, cursor) }
 }
 
 #[cfg(highwater_fault)]
@@ -50,7 +51,7 @@ unsafe extern "C" fn hw_engine_explicit(arena: *mut HwArena) -> HwCursor {
     unsafe { root(arena) }
 }
 
-/// The region of a cursor, or none: one that was never made, or whose arena is gone.
+/// The region of a cursor; `None` for a cursor that was never made, or whose arena was freed.
 fn region(position: *const u8) -> Option<CursorRegion> {
     // SAFETY: no arena is freed while another thread uses a cursor of it: required by the header.
     (!position.is_null()).then(|| unsafe { CursorRegion::at(position) })?
@@ -62,7 +63,7 @@ fn padding(position: *const u8, align: usize) -> usize {
 }
 
 /// The region of a call's cursor, or what is wrong with the call.
-fn misused(position: *const u8, align: usize) -> Result<CursorRegion, HwError> {
+fn checked_region(position: *const u8, align: usize) -> Result<CursorRegion, HwError> {
     if !align.is_power_of_two() {
         return Err(HwError::new(
             Status::Argument,
@@ -79,18 +80,18 @@ fn misused(position: *const u8, align: usize) -> Result<CursorRegion, HwError> {
     })
 }
 
-/// Where the bytes that may be used end, committed or not; the minimum alignment keeps to it.
+/// The end of the usable bytes, committed or not, rounded down to the minimum alignment.
 fn end_of(region: CursorRegion) -> usize {
     let end = region.base().addr() + region.usable_bytes();
     end - end % MIN_ALIGN
 }
 
-/// Whether a block fits the arena. If it did not fit a cursor, that is older than the arena's limit.
+/// Whether a block fits the arena. A cursor that it does not fit is older then than the arena's limit.
 fn fits(region: CursorRegion, position: *mut u8, padding: usize, size: usize) -> bool {
     position.addr().saturating_add(padding).saturating_add(size) <= end_of(region)
 }
 
-/// A block that fits the arena and not the cursor.
+/// The error of a block that fits the arena and not the cursor.
 #[cold]
 fn stale(position: *mut u8, size: usize) -> HwError {
     HwError {
@@ -112,12 +113,13 @@ fn stale(position: *mut u8, size: usize) -> HwError {
 extern "C" fn hw_refuse(position: *mut c_void, _limit: *const c_void, size: usize, align: usize) -> ! {
     plain(|| {
         let position = position.cast::<u8>();
-        let region = misused(position, align).unwrap_or_else(|error| end(format_args!("{}", error.text())));
+        let region = checked_region(position, align)
+            .unwrap_or_else(|error| abort_with(format_args!("{}", error.text())));
         let padding = padding(position, align);
         if fits(region, position, padding, size) {
-            end(format_args!("{}", stale(position, size).text()));
+            abort_with(format_args!("{}", stale(position, size).text()));
         }
-        run_out(&region.refused(position, padding, size))
+        die_of(&region.refused(position, padding, size))
     })
 }
 
@@ -131,15 +133,16 @@ extern "C" fn hw_extend_(
 ) -> *mut c_void {
     plain(|| {
         let position = position.cast::<u8>();
-        let region = misused(position, align).unwrap_or_else(|error| end(format_args!("{}", error.text())));
+        let region = checked_region(position, align)
+            .unwrap_or_else(|error| abort_with(format_args!("{}", error.text())));
         match extend(region, position, padding(position, align), size, true) {
             Ok(()) => limit(region, position).cast(),
-            Err(error) => run_out(&error),
+            Err(error) => die_of(&error),
         }
     })
 }
 
-/// Commits a block, with what it is rounded up by.
+/// Commits a block, rounded up to the minimum alignment.
 fn extend(
     region: CursorRegion,
     position: *mut u8,
@@ -154,7 +157,7 @@ fn extend(
     region.extend(position, padding, whole, touched).map(drop)
 }
 
-/// The start of a block for which nothing has to be done.
+/// The start of a block that is committed and fits the cursor.
 #[inline]
 fn committed_already(cursor: &HwCursor, size: usize, align: usize) -> Option<*mut u8> {
     if !align.is_power_of_two() || size == 0 {
@@ -173,16 +176,16 @@ unsafe extern "C" fn hw_place_(
     cursor: HwCursor,
     size: usize,
     align: usize,
-    why: *mut HwError,
+    error: *mut HwError,
 ) -> *mut c_void {
     if let Some(start) = committed_already(&cursor, size, align) {
-        fine(why);
+        succeed(error);
         return start.cast();
     }
     let mut start = null_mut();
-    status(why, || {
+    status(error, || {
         let position = cursor.position;
-        let region = misused(position, align)?;
+        let region = checked_region(position, align)?;
         let padding = padding(position, align);
         if size > 0 {
             let end = position.addr().saturating_add(padding).saturating_add(size);
@@ -213,16 +216,17 @@ extern "C" fn hw_commit_(position: *mut c_void, _limit: *mut c_void, padding: us
     }
     plain(|| {
         let position = position.cast::<u8>();
-        let region = misused(position, 1).unwrap_or_else(|error| end(format_args!("{}", error.text())));
+        let region =
+            checked_region(position, 1).unwrap_or_else(|error| abort_with(format_args!("{}", error.text())));
         if let Err(error) = extend(region, position, padding, size, false) {
-            run_out(&error);
+            die_of(&error);
         }
     });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_commit_ahead(cursor: HwCursor, bytes: usize, error: *mut HwError) -> Status {
-    status(error, || match misused(cursor.position, 1)? {
+    status(error, || match checked_region(cursor.position, 1)? {
         _ if bytes == 0 => Ok(()),
         region => Ok(region.ensure(cursor.position, bytes)?),
     })

@@ -1,8 +1,8 @@
-//! What a program calls that was compiled with `HIGHWATER_DEBUG`.
+//! The functions that a program compiled with `HIGHWATER_DEBUG` calls.
 
 use crate::abi::{HwCursor, HwTextFunction, MIN_ALIGN};
-use crate::error::{end, plain};
-use crate::hook::Hook;
+use crate::error::{abort_with, plain};
+use crate::hook::CallbackCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
@@ -10,20 +10,20 @@ use highwater::CursorRegion;
 use std::borrow::Cow;
 use std::io::Write;
 
-static ON: AtomicBool = AtomicBool::new(true);
-static LOG: Hook<HwTextFunction> = Hook::none();
+static IS_LOGGING: AtomicBool = AtomicBool::new(true);
+static LOG: CallbackCell<HwTextFunction> = CallbackCell::none();
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_debug_log(on: bool, function: Option<HwTextFunction>, user: *mut c_void) {
     plain(|| {
         LOG.set(function, user);
-        ON.store(on, Relaxed);
+        IS_LOGGING.store(on, Relaxed);
     });
 }
 
 /// # Safety
 /// `text` is null or a string.
-unsafe fn words<'a>(text: *const c_char) -> Cow<'a, str> {
+unsafe fn text_of<'a>(text: *const c_char) -> Cow<'a, str> {
     if text.is_null() {
         return "?".into();
     }
@@ -31,8 +31,8 @@ unsafe fn words<'a>(text: *const c_char) -> Cow<'a, str> {
     unsafe { CStr::from_ptr(text) }.to_string_lossy()
 }
 
-/// What is wrong with a cursor that an allocation is going to use.
-fn wrong(cursor: &HwCursor, align: usize) -> Option<String> {
+/// Why a cursor cannot be allocated from, if it cannot.
+fn error_of(cursor: &HwCursor, align: usize) -> Option<String> {
     let HwCursor { position, limit } = *cursor;
     if position.is_null() {
         return Some("the cursor was never made: its position is NULL".into());
@@ -43,7 +43,7 @@ fn wrong(cursor: &HwCursor, align: usize) -> Option<String> {
     if position > limit {
         return Some(format!("the cursor's position {position:p} is beyond its limit {limit:p}"));
     }
-    // SAFETY: a program that frees an arena while it uses a cursor of it has lost already; the header says so.
+    // SAFETY: no arena is freed while a cursor of it is used: the header's contract.
     let Some(region) = (unsafe { CursorRegion::at(position) }) else {
         return Some(format!("the cursor's position {position:p} is in no arena: was it freed?"));
     };
@@ -65,15 +65,15 @@ unsafe extern "C" fn hw_debug_check_(
     line: c_int,
 ) {
     plain(|| {
-        // SAFETY: null or a cursor of the caller's.
-        let wrong = match unsafe { cursor.as_ref() } {
-            Some(cursor) => wrong(cursor, align),
+        // SAFETY: null, or a cursor that no other thread changes: the header's contract.
+        let error = match unsafe { cursor.as_ref() } {
+            Some(cursor) => error_of(cursor, align),
             None => Some("the cursor is NULL".into()),
         };
-        if let Some(wrong) = wrong {
-            // SAFETY: the header gives strings.
-            let (call, file) = unsafe { (words(call), words(file)) };
-            end(format_args!("{file}:{line}: {call}: {wrong}"));
+        if let Some(error) = error {
+            // SAFETY: the header's macros pass strings.
+            let (call, file) = unsafe { (text_of(call), text_of(file)) };
+            abort_with(format_args!("{file}:{line}: {call}: {error}"));
         }
     });
 }
@@ -87,12 +87,12 @@ unsafe extern "C" fn hw_debug_made_(
     file: *const c_char,
     line: c_int,
 ) {
-    if !ON.load(Relaxed) {
+    if !IS_LOGGING.load(Relaxed) {
         return;
     }
     plain(|| {
-        // SAFETY: the header gives strings.
-        let (call, file) = unsafe { (words(call), words(file)) };
+        // SAFETY: the header's macros pass strings.
+        let (call, file) = unsafe { (text_of(call), text_of(file)) };
         // SAFETY: the arena of the cursor, if there is one, is not freed during this call: required by the header.
         let start = unsafe { CursorRegion::at(cursor.position) }
             .map_or(core::ptr::null_mut(), |region| region.base());
@@ -101,8 +101,8 @@ unsafe extern "C" fn hw_debug_made_(
             cursor.position, cursor.limit
         );
         match LOG.get() {
-            // SAFETY: the program's own.
-            Some(pair) => unsafe { (pair.function)(pair.user, text.as_ptr().cast(), text.len()) },
+            // SAFETY: a function of this type that the program set, with the pointer it set.
+            Some(callback) => unsafe { (callback.function)(callback.user, text.as_ptr().cast(), text.len()) },
             // A standard error that is closed or full is no reason to fail.
             None => _ = std::io::stderr().write_all(text.as_bytes()),
         }

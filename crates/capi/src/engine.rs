@@ -1,4 +1,4 @@
-//! Which engine the library has, and which one arenas get.
+//! The engine of the library, and the engine that arenas get.
 
 use crate::abi::{HwError, Status};
 use crate::error::{plain, status};

@@ -1,9 +1,10 @@
-//! Errors as C gets them: a status, and the figures and the message in a structure of the caller's.
+//! Errors as C gets them: a status, and the figures and the message in a structure of the program's.
 
 use crate::abi::{HwError, MESSAGE_BYTES, Status};
 use core::alloc::Layout;
 use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
+use highwater::internal::sys::TextBuffer;
 use highwater::{BuildError, Cause, CursorRegion, GuardError, OutOfMemory};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,27 +17,6 @@ pub(crate) fn cause_number(cause: Cause) -> u32 {
 /// The errno of a cause that has one.
 pub(crate) fn cause_errno(cause: Cause) -> i32 {
     if let Cause::Kernel(errno) = cause { errno } else { 0 }
-}
-
-/// Text in an array of bytes, cut to fit between two characters and ended by a zero. Nothing is allocated: memory may
-/// be what there is none of.
-pub(crate) struct Text<'a> {
-    pub(crate) bytes: &'a mut [u8],
-    pub(crate) len: usize,
-}
-
-impl Write for Text<'_> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let room = self.bytes.len().saturating_sub(1).saturating_sub(self.len);
-        let mut fitting = room.min(piece.len());
-        while !piece.is_char_boundary(fitting) {
-            fitting -= 1;
-        }
-        self.bytes[self.len..self.len + fitting].copy_from_slice(&piece.as_bytes()[..fitting]);
-        self.len += fitting;
-        // What comes after a piece that was cut is not wanted.
-        if fitting < piece.len() { Err(fmt::Error) } else { Ok(()) }
-    }
 }
 
 impl HwError {
@@ -56,7 +36,8 @@ impl HwError {
     #[cold]
     pub(crate) fn new(status: Status, message: fmt::Arguments<'_>) -> Self {
         let mut error = HwError { status, ..HwError::NONE };
-        let _ = Text { bytes: &mut error.message, len: 0 }.write_fmt(message);
+        // (The last byte stays zero.)
+        let _ = TextBuffer::new(&mut error.message[..MESSAGE_BYTES - 1]).write_fmt(message);
         error
     }
 
@@ -128,43 +109,42 @@ impl From<BuildError> for HwError {
     }
 }
 
-/// Calls what a function with a status does. A panic is caught: nothing unwinds into C.
+/// Calls the body of a function with a status. A panic is caught: nothing unwinds into C.
 pub(crate) fn status(error: *mut HwError, body: impl FnOnce() -> Result<(), HwError>) -> Status {
-    let _cancellable_again = NotCancelled::new();
+    let _cancellable_again = CancelDisabled::new();
     let outcome = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) if error.is_null() => return Status::Ok,
         Ok(Ok(())) => HwError::NONE,
         Ok(Err(failure)) => failure,
-        Err(panic) => HwError::new(Status::Internal, format_args!("internal error: {}", words(&*panic))),
+        Err(panic) => HwError::new(Status::Internal, format_args!("internal error: {}", panic_text(&*panic))),
     };
     if !error.is_null() {
-        // SAFETY: the caller's structure.
+        // SAFETY: not null, so it can be written to: the header's contract.
         unsafe { error.write(outcome) };
     }
     outcome.status
 }
 
-/// Calls what a function without a status does. A panic ends the process: there is no way to say that something went
-/// wrong.
+/// Calls the body of a function without a status. A panic ends the process: there is no way to return an error.
 pub(crate) fn plain<T>(body: impl FnOnce() -> T) -> T {
-    let _cancellable_again = NotCancelled::new();
+    let _cancellable_again = CancelDisabled::new();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => value,
-        Err(panic) => end(format_args!("internal error: {}", words(&*panic))),
+        Err(panic) => abort_with(format_args!("internal error: {}", panic_text(&*panic))),
     }
 }
 
-/// What a function with a status answers where there was nothing to do.
-pub(crate) fn fine(error: *mut HwError) {
+/// Writes that a function with a status succeeded.
+pub(crate) fn succeed(error: *mut HwError) {
     if !error.is_null() {
-        // SAFETY: the caller's structure.
+        // SAFETY: not null, so it can be written to: the header's contract.
         unsafe { error.write(HwError::NONE) };
     }
 }
 
-/// While it lives the thread is not cancelled (`pthread_cancel`): it would be unwound from some call of the system,
-/// through frames that nothing may unwind.
-struct NotCancelled {
+/// While it lives the thread is not cancelled (`pthread_cancel`): it would be unwound from a system call, through frames
+/// that nothing may unwind.
+struct CancelDisabled {
     before: c_int,
 }
 
@@ -173,46 +153,46 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
-impl NotCancelled {
+impl CancelDisabled {
     fn new() -> Self {
         #[cfg(target_os = "linux")]
         {
             /// `PTHREAD_CANCEL_DISABLE`, of glibc and of musl.
             const DISABLE: c_int = 1;
             let mut before = 0;
-            // SAFETY: `before` is written to.
+            // SAFETY: the state is a valid one, and `before` can be written to.
             unsafe { pthread_setcancelstate(DISABLE, &mut before) };
-            NotCancelled { before }
+            CancelDisabled { before }
         }
         #[cfg(not(target_os = "linux"))]
-        NotCancelled { before: 0 }
+        CancelDisabled { before: 0 }
     }
 }
 
-impl Drop for NotCancelled {
+impl Drop for CancelDisabled {
     fn drop(&mut self) {
         #[cfg(target_os = "linux")]
-        // SAFETY: a state that it has been in, and nowhere to write the other to.
+        // SAFETY: the state is the one from before, and the null pointer says that the other is not wanted.
         unsafe {
             pthread_setcancelstate(self.before, core::ptr::null_mut())
         };
     }
 }
 
-fn words(panic: &(dyn core::any::Any + Send)) -> &str {
+fn panic_text(panic: &(dyn core::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
 }
 
-/// A line where reports go, and the end: for what is the program's mistake, or the library's.
+/// Writes a line where reports go, and ends the process: for mistakes of the program, or of the library.
 #[cold]
 #[inline(never)]
-pub(crate) fn end(message: fmt::Arguments<'_>) -> ! {
+pub(crate) fn abort_with(message: fmt::Arguments<'_>) -> ! {
     CursorRegion::write_line(format_args!("highwater: {message}"));
     highwater_misuse()
 }
 
-/// A name for stack traces.
+/// It is named in stack traces.
 #[inline(never)]
 fn highwater_misuse() -> ! {
     std::process::abort()
@@ -268,7 +248,7 @@ const _: () = assert!(Cause::ALL.len() == 17);
 pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, HwError> {
     let layout = Layout::new::<T>();
     assert!(layout.size() > 0, "a box of something");
-    // SAFETY: the layout has a size.
+    // SAFETY: the layout is not empty.
     let place = unsafe { std::alloc::alloc(layout) }.cast::<T>();
     if place.is_null() {
         return Err(BuildError::Allocator { bytes: layout.size() }.into());

@@ -30,7 +30,7 @@ extern "C" fn hw_fault_is_thread_prepared() -> bool {
     plain(fault::is_thread_prepared)
 }
 
-/// Called inside a signal handler, where nothing can panic and nothing is caught.
+/// Called inside a signal handler, where nothing panics, so that nothing has to be caught.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn hw_fault_try_handle(signal: c_int, info: *mut c_void, context: *mut c_void) -> bool {
     if info.is_null() || context.is_null() {

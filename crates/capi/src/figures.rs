@@ -1,15 +1,16 @@
-//! What happened: figures of arenas and of the process, and refusals on demand.
+//! Figures of arenas and of the process, the limit of the process, and injected refusals.
 
 #![allow(improper_ctypes_definitions, reason = "C has two words and never looks at them")]
 
 use crate::abi::{HwStats, NONE, Status};
 use crate::arena::{self, HwArena};
 use crate::engine;
-use crate::error::{Text, plain, status};
+use crate::error::{plain, status};
 use core::ffi::{c_char, c_void};
 use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
+use highwater::internal::sys::TextBuffer;
 use highwater::oom::{self, Injection};
 use highwater::{Monitor, Stats};
 
@@ -22,7 +23,7 @@ unsafe fn fill(to: *mut HwStats, stats: Option<Stats>) -> Status {
     if to.is_null() || !to.is_aligned() {
         return Status::Argument;
     }
-    // SAFETY: every version of the structure begins with its size.
+    // SAFETY: not null and aligned; every version of the structure begins with its size.
     let size = unsafe { (&raw const (*to).size).read() };
     if size < size_of::<usize>() {
         return Status::Argument;
@@ -53,7 +54,7 @@ unsafe fn fill(to: *mut HwStats, stats: Option<Stats>) -> Status {
         reserved_: 0,
     };
     let bytes = size.min(size_of::<HwStats>());
-    // SAFETY: both have these bytes.
+    // SAFETY: both structures have that many bytes, and do not overlap.
     unsafe { (&raw const all).cast::<u8>().copy_to_nonoverlapping(to.cast(), bytes) };
     Status::Ok
 }
@@ -86,11 +87,11 @@ impl HwMonitor {
     }
 
     fn get(self) -> Option<Monitor> {
-        // SAFETY: two words are initialised, whichever was written.
+        // SAFETY: `new` initialises both words first, and C passes on what it made.
         if unsafe { self.words } == [0; 2] {
             return None;
         }
-        // SAFETY: what is not all zero was made by `new`: the header says so.
+        // SAFETY: `new` made what is not all zero: the header's contract.
         unsafe { self.monitor.assume_init() }
     }
 }
@@ -137,10 +138,10 @@ unsafe extern "C" fn hw_monitor_name(monitor: HwMonitor, name: *mut c_char, size
     plain(|| {
         let mut whole = [0u8; 64];
         let cut = size.min(whole.len());
-        let mut text = Text { bytes: &mut whole[..cut], len: 0 };
+        let mut text = TextBuffer::new(&mut whole[..cut - 1]);
         let _ = text.write_str(&monitor.get().and_then(|monitor| monitor.name()).unwrap_or_default());
-        let len = text.len;
-        // SAFETY: the caller has so many bytes, the zero at the end included.
+        let len = text.written();
+        // SAFETY: `name` has `size` bytes: the header's contract. The text and the zero behind it are `cut` bytes at most.
         unsafe { whole.as_ptr().copy_to_nonoverlapping(name.cast(), len + 1) };
         len
     })

@@ -1,11 +1,11 @@
 //! The C library: `libhighwater.so` and `libhighwater.a`.
 //!
-//! The allocation itself is in `include/highwater.h`, inlined into the program. Here is what a program calls: arenas
-//! and their policies, the failing sides of a check, reports and figures. Every function is described in the header;
-//! what is said here is what the library has to know about it.
+//! The allocation itself is in `include/highwater.h`, inlined into the program. Here are the functions that it calls: arenas
+//! and their policies, the failing sides of checks, reports and figures. The header describes every function; comments here
+//! add what the implementation has to know.
 //!
-//! Pointers that the header says may be NULL are checked, numbers that stand for enumerations are checked, and a panic
-//! does not leave a function: those with a status return `HIGHWATER_ERROR_INTERNAL`, the others write a line and abort.
+//! Pointers that may be NULL by the header are checked, numbers that stand for enumerations are checked, and a panic leaves
+//! no function: those with a status return `HIGHWATER_ERROR_INTERNAL`, the others write a line and abort.
 
 #![allow(clippy::result_large_err, reason = "an error is made where it stays: nothing is allocated for it")]
 

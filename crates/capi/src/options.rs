@@ -1,10 +1,10 @@
-//! `hw_options`: reading a structure whose length the program says, and making a builder of it.
+//! `hw_options`: reading a structure of the length that the program says, and making a builder of it.
 
 use crate::abi::{HwError, HwOptions, NONE, PHYSICAL, Status};
-use crate::error::Text;
 use crate::refusal;
 use core::ffi::{CStr, c_char};
 use core::fmt::Write;
+use highwater::internal::sys::TextBuffer;
 use highwater::oom::Response;
 use highwater::{
     Arena, Backing, BuildError, Builder, Growth, GuardMechanism, GuardPolicy, Headroom, HugePages,
@@ -14,40 +14,40 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// More than any version of the structure is going to be.
-const ABSURD: usize = 4096;
+/// No version of the structure is going to be longer.
+const MAX_SIZE: usize = 4096;
 
-fn bad(what: core::fmt::Arguments<'_>) -> HwError {
+fn invalid(what: core::fmt::Arguments<'_>) -> HwError {
     HwError::new(Status::Options, what)
 }
 
-/// The structure as this library knows it. What an older program does not have is zero; what a newer one has
-/// beyond must be.
+/// The structure as this library knows it. Fields that an older program does not have are zero; fields that this library
+/// does not have must be.
 ///
 /// # Safety
-/// `options` is null, or has as many bytes as it says.
+/// `options` is null, or as many bytes as it says are readable.
 pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwError> {
     let mut known = HwOptions::DEFAULT;
     if options.is_null() {
         return Ok(known);
     }
     if !options.is_aligned() {
-        return Err(bad(format_args!("hw_options at {options:p} is not aligned")));
+        return Err(invalid(format_args!("hw_options at {options:p} is not aligned")));
     }
-    // SAFETY: every version of it begins with its size.
+    // SAFETY: not null and aligned; every version of the structure begins with its size.
     let size = unsafe { (&raw const (*options).size).read() };
     if size == 0 {
-        return Err(bad(format_args!("hw_options.size is 0: start from HIGHWATER_OPTIONS")));
+        return Err(invalid(format_args!("hw_options.size is 0: start from HIGHWATER_OPTIONS")));
     }
     // (A part of a field is none: every field, or pair of them, is eight bytes.)
-    if !(size_of::<usize>()..=ABSURD).contains(&size) || !size.is_multiple_of(8) {
-        return Err(bad(format_args!("hw_options.size is {size}, which is no size of it")));
+    if !(size_of::<usize>()..=MAX_SIZE).contains(&size) || !size.is_multiple_of(8) {
+        return Err(invalid(format_args!("hw_options.size is {size}, which is no size of it")));
     }
     let bytes = options.cast::<u8>();
     for at in size_of::<HwOptions>()..size {
-        // SAFETY: inside of what the program says there is.
+        // SAFETY: below the size that the program says: this function's contract.
         if unsafe { bytes.add(at).read() } != 0 {
-            return Err(bad(format_args!(
+            return Err(invalid(format_args!(
                 "hw_options: byte {at} is not zero, and version {} of the library knows only {} bytes: the program \
                  was compiled with a newer header",
                 env!("CARGO_PKG_VERSION"),
@@ -56,7 +56,7 @@ pub(crate) unsafe fn read(options: *const HwOptions) -> Result<HwOptions, HwErro
         }
     }
     let common = size.min(size_of::<HwOptions>());
-    // SAFETY: both have these bytes, and any bytes are numbers and pointers.
+    // SAFETY: both structures have that many bytes, which are valid as numbers, pointers and optional functions.
     unsafe { bytes.copy_to_nonoverlapping((&raw mut known).cast(), common) };
     Ok(known)
 }
@@ -78,7 +78,7 @@ fn choice(name: &str, value: u32) -> Result<Option<bool>, HwError> {
         0 => Ok(None),
         1 => Ok(Some(true)),
         2 => Ok(Some(false)),
-        other => Err(bad(format_args!("hw_options.{name} is {other}, which is no choice"))),
+        other => Err(invalid(format_args!("hw_options.{name} is {other}, which is no choice"))),
     }
 }
 
@@ -91,31 +91,31 @@ unsafe fn directory(path: *const c_char) -> Result<Option<PathBuf>, HwError> {
     // SAFETY: `path` is not null, so it is a string that ends in NUL: required by this function's contract.
     let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
     let mut directory = PathBuf::new();
-    directory.try_reserve_exact(path.len()).map_err(|_| no_heap(path.len()))?;
+    directory.try_reserve_exact(path.len()).map_err(|_| out_of_heap(path.len()))?;
     directory.push(path);
     Ok(Some(directory))
 }
 
-/// The error of a malloc that has no `bytes` bytes.
-fn no_heap(bytes: usize) -> HwError {
+/// The error of a global allocator that has no `bytes` bytes.
+fn out_of_heap(bytes: usize) -> HwError {
     BuildError::Allocator { bytes }.into()
 }
 
-/// A name of the program's, as far as one is kept. What is no UTF-8 is replaced.
+/// Copies a name, as much of it as is kept, and returns its length. What is not UTF-8 is replaced.
 fn name_of(name: &CStr, to: &mut [u8; 64]) -> usize {
-    let mut text = Text { bytes: to, len: 0 };
+    let mut text = TextBuffer::new(to);
     for chunk in name.to_bytes().utf8_chunks() {
         let replacement = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
-        // (Cut where the array ends, which is longer than what is kept.)
+        // (The array is longer than the part that is kept.)
         if write!(text, "{}{replacement}", chunk.valid()).is_err() {
             break;
         }
     }
-    text.len
+    text.written()
 }
 
 /// # Safety
-/// The pointers in the structure are what the header says.
+/// The pointers in the structure are as the header says.
 pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwError> {
     let mut builder = Arena::builder();
     if !options.name.is_null() {
@@ -159,10 +159,10 @@ pub(crate) unsafe fn builder(options: &HwOptions) -> Result<Builder<Arena>, HwEr
         builder = builder.engine(engine);
     }
     if options.reserved_2 != 0 {
-        return Err(bad(format_args!("hw_options.reserved_2_ is {}, not 0", options.reserved_2)));
+        return Err(invalid(format_args!("hw_options.reserved_2_ is {}, not 0", options.reserved_2)));
     }
     if options.reserved != 0 {
-        return Err(bad(format_args!("hw_options.reserved_ is {}, not 0", options.reserved)));
+        return Err(invalid(format_args!("hw_options.reserved_ is {}, not 0", options.reserved)));
     }
     // SAFETY: the pointers in `options` are what the header says: required by this function's contract.
     Ok(builder.on_refusal(unsafe { response(options)? }))
@@ -176,18 +176,18 @@ fn growth(options: &HwOptions) -> Result<Growth, HwError> {
             let first = default(options.growth_first, first);
             Ok(Growth::Geometric { first, max: default(options.growth_max, max.max(first)) })
         }
-        1 if options.growth_first == 0 => Err(bad(format_args!(
+        1 if options.growth_first == 0 => Err(invalid(format_args!(
             "hw_options.growth_first is 0: a fixed growth step of 0 bytes never arrives"
         ))),
         1 => Ok(Growth::Fixed(options.growth_first)),
         2 => Ok(Growth::Upfront),
         3 => Ok(Growth::Stress { seed: options.growth_seed }),
-        other => Err(bad(format_args!("hw_options.growth is {other}, which is no growth policy"))),
+        other => Err(invalid(format_args!("hw_options.growth is {other}, which is no growth policy"))),
     }
 }
 
 /// # Safety
-/// The pointers in the structure are what the header says.
+/// The pointers in the structure are as the header says.
 unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
     let mut guard = GuardPolicy::default();
     // Never none: what is before an arena's first byte is its own, so that a cursor there is not taken for one at the end
@@ -202,13 +202,13 @@ unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
         guard = guard.reach(reach);
     }
     if options.guards.is_null() && options.guard_count > 0 {
-        return Err(bad(format_args!(
+        return Err(invalid(format_args!(
             "hw_options.guards is NULL and guard_count is {}",
             options.guard_count
         )));
     }
     if options.guard_count > MAX_GUARDS {
-        return Err(bad(format_args!(
+        return Err(invalid(format_args!(
             "hw_options.guard_count is {}, and there are at most {MAX_GUARDS}",
             options.guard_count
         )));
@@ -216,21 +216,24 @@ unsafe fn guard(options: &HwOptions) -> Result<GuardPolicy, HwError> {
     for at in 0..options.guard_count {
         // SAFETY: `guards` points to `guard_count` ranges, and `at` is below that: required by this function's contract.
         let range = unsafe { *options.guards.add(at) };
-        guard = guard.try_at(range.start..range.end).map_err(|_| no_heap(size_of_val(&range)))?;
+        guard = guard.try_at(range.start..range.end).map_err(|_| out_of_heap(size_of_val(&range)))?;
     }
     let mechanism = match options.guard_mechanism {
         0 => GuardMechanism::Auto,
         1 => GuardMechanism::Advice,
         2 => GuardMechanism::Protect,
-        other => return Err(bad(format_args!("hw_options.guard_mechanism is {other}, which is none"))),
+        other => return Err(invalid(format_args!("hw_options.guard_mechanism is {other}, which is none"))),
     };
     let on_violation = match options.on_violation {
         0 => OnViolation::Die,
         1 => OnViolation::Abort,
-        other => return Err(bad(format_args!("hw_options.on_violation is {other}, which is no response"))),
+        other => {
+            return Err(invalid(format_args!("hw_options.on_violation is {other}, which is no response")));
+        }
     };
-    let format = format(options.violation_format)
-        .ok_or_else(|| bad(format_args!("hw_options.violation_format is {}", options.violation_format)))?;
+    let format = format(options.violation_format).ok_or_else(|| {
+        invalid(format_args!("hw_options.violation_format is {}", options.violation_format))
+    })?;
     Ok(guard.mechanism(mechanism).on_violation(on_violation).report(format))
 }
 
@@ -244,7 +247,7 @@ pub(crate) fn format(number: u32) -> Option<ReportFormat> {
 }
 
 /// # Safety
-/// The pointers in the structure are what the header says.
+/// The pointers in the structure are as the header says.
 unsafe fn response(options: &HwOptions) -> Result<Response, HwError> {
     match options.on_refusal {
         0 => Ok(Response::Abort),
@@ -252,16 +255,16 @@ unsafe fn response(options: &HwOptions) -> Result<Response, HwError> {
             // SAFETY: the directory is null or a string: required by this function's contract.
             let directory = unsafe { directory(options.spill_directory)? };
             directory.map(Response::Spill).ok_or_else(|| {
-                bad(format_args!(
+                invalid(format_args!(
                     "hw_options.on_refusal is HIGHWATER_RESPONSE_SPILL and spill_directory is NULL"
                 ))
             })
         }
-        2 if options.refusal_hook.is_none() => Err(bad(format_args!(
+        2 if options.refusal_hook.is_none() => Err(invalid(format_args!(
             "hw_options.on_refusal is HIGHWATER_RESPONSE_HOOK and refusal_hook is NULL"
         ))),
-        // SAFETY: it calls the program's function, which promises the same.
-        2 => Ok(unsafe { Response::hook(refusal::ask) }),
-        other => Err(bad(format_args!("hw_options.on_refusal is {other}, which is no response"))),
+        // SAFETY: `call_hook` is signal-safe: it reads atomics and calls the program's hook, which is.
+        2 => Ok(unsafe { Response::hook(refusal::call_hook) }),
+        other => Err(invalid(format_args!("hw_options.on_refusal is {other}, which is no response"))),
     }
 }

@@ -1,5 +1,5 @@
-//! Refusal hooks with a user pointer: the library's hooks are plain functions, so whose it is is looked up by the
-//! arena's number, inside the signal.
+//! Refusal hooks with a user pointer. The library's hooks are plain functions, so the program's is looked up by the arena's
+//! number, inside the signal.
 
 use crate::abi::{HwError, HwRefusal, HwRefusalHook};
 use crate::error::{boxed, cause_errno, cause_number};
@@ -10,28 +10,32 @@ use core::sync::atomic::{AtomicPtr, AtomicU64};
 use highwater::OutOfMemory;
 use highwater::oom::Answer;
 
-/// What one arena's hook is. Nodes are reused and never freed, because a handler may be reading them.
+/// The hook of one arena. Nodes are reused and never freed, because a handler may be reading them.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub(crate) struct HookNode {
     /// The arena's number, 0 while the node is free.
     arena: AtomicU64,
     hook: AtomicPtr<c_void>,
     user: AtomicPtr<c_void>,
-    next: AtomicPtr<Node>,
+    next: AtomicPtr<HookNode>,
 }
 
-static FIRST: AtomicPtr<Node> = AtomicPtr::new(null_mut());
+static FIRST: AtomicPtr<HookNode> = AtomicPtr::new(null_mut());
 /// An arena number that no arena has: the node is being filled in.
 const TAKEN: u64 = u64::MAX;
 
-fn nodes() -> impl Iterator<Item = &'static Node> {
-    // SAFETY: only leaked nodes are on the list.
-    let at = |node: &AtomicPtr<Node>| unsafe { node.load(Acquire).as_ref() };
+fn nodes() -> impl Iterator<Item = &'static HookNode> {
+    // SAFETY: null, or a leaked node.
+    let at = |node: &AtomicPtr<HookNode>| unsafe { node.load(Acquire).as_ref() };
     core::iter::successors(at(&FIRST), move |node| at(&node.next))
 }
 
-/// Remembers an arena's hook. Not for signals.
-pub(crate) fn remember(arena: u64, hook: HwRefusalHook, user: *mut c_void) -> Result<&'static Node, HwError> {
+/// Sets an arena's hook. Outside of signals.
+pub(crate) fn register(
+    arena: u64,
+    hook: HwRefusalHook,
+    user: *mut c_void,
+) -> Result<&'static HookNode, HwError> {
     let free = nodes().find(|node| node.arena.compare_exchange(0, TAKEN, AcqRel, Relaxed).is_ok());
     let node = match free {
         Some(node) => node,
@@ -43,9 +47,9 @@ pub(crate) fn remember(arena: u64, hook: HwRefusalHook, user: *mut c_void) -> Re
     Ok(node)
 }
 
-/// A node that is taken, on the list.
-fn new_node() -> Result<&'static Node, HwError> {
-    let node: &'static Node = Box::leak(boxed(Node {
+/// A node on the list that is not free.
+fn new_node() -> Result<&'static HookNode, HwError> {
+    let node: &'static HookNode = Box::leak(boxed(HookNode {
         arena: AtomicU64::new(TAKEN),
         hook: AtomicPtr::new(null_mut()),
         user: AtomicPtr::new(null_mut()),
@@ -62,16 +66,16 @@ fn new_node() -> Result<&'static Node, HwError> {
 }
 
 /// Frees the node of an arena that is gone: no thread faults in it any more.
-pub(crate) fn forget(node: &'static Node) {
+pub(crate) fn unregister(node: &'static HookNode) {
     node.arena.store(0, Release);
 }
 
-/// The library's hook for every arena that has one of the program's. Signal-safe.
-pub(crate) fn ask(error: &OutOfMemory) -> Answer {
+/// The library's hook of every arena for which the program set one. Signal-safe.
+pub(crate) fn call_hook(error: &OutOfMemory) -> Answer {
     let Some(node) = nodes().find(|node| node.arena.load(Acquire) == error.region()) else {
         return Answer::Die;
     };
-    // SAFETY: only hooks are stored, and an `Option` of a function is null for `None`.
+    // SAFETY: null, which is `None`, or a hook.
     let hook = unsafe { core::mem::transmute::<*mut c_void, Option<HwRefusalHook>>(node.hook.load(Relaxed)) };
     let Some(hook) = hook else { return Answer::Die };
     let mut name = [0u8; 41];
@@ -93,7 +97,7 @@ pub(crate) fn ask(error: &OutOfMemory) -> Answer {
         reserved: error.reserved(),
         limit: error.limit().unwrap_or(0),
     };
-    // SAFETY: the program's own, which keeps to what is allowed in a signal handler and returns.
+    // SAFETY: the program's hook is signal-safe and returns: the header's contract.
     match unsafe { hook(node.user.load(Relaxed), &refusal) } {
         1 => Answer::Retry,
         _ => Answer::Die,

@@ -2,7 +2,7 @@
 
 use crate::abi::{HwError, HwTextFunction, HwViolation, HwViolationHook, Status};
 use crate::error::{plain, status};
-use crate::hook::Hook;
+use crate::hook::CallbackCell;
 use crate::options;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use highwater::guard::{Access, Violation, ViolationKind, set_hook};
@@ -19,7 +19,7 @@ unsafe extern "C" fn hw_report_to_file(path: *const c_char, error: *mut HwError)
         let file = if path.is_null() {
             None
         } else {
-            // SAFETY: the caller's string.
+            // SAFETY: not null, so it is a string: the header's contract.
             let path = OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes());
             Some(File::options().create(true).append(true).open(path)?)
         };
@@ -33,12 +33,12 @@ extern "C" fn hw_report_to_fd(fd: c_int, error: *mut HwError) -> Status {
         let file = if fd == -1 {
             None
         } else {
-            // SAFETY: any number may be asked for.
+            // SAFETY: fcntl accepts any number as a descriptor, and changes none that is open.
             let own = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
             if own < 0 {
                 return Err(std::io::Error::last_os_error().into());
             }
-            // SAFETY: a descriptor of our own.
+            // SAFETY: the descriptor was made just now, and nothing else closes it.
             Some(unsafe { File::from_raw_fd(own) })
         };
         report_to(file)
@@ -55,13 +55,13 @@ fn report_to(file: Option<File>) -> Result<(), HwError> {
     Ok(())
 }
 
-static TEXT: Hook<HwTextFunction> = Hook::none();
+static TEXT: CallbackCell<HwTextFunction> = CallbackCell::none();
 
-/// Gives a piece of a report to the program's function. Signal-safe.
-fn pass_on(text: &[u8]) {
-    if let Some(pair) = TEXT.get() {
+/// Passes a piece of a report to the program's function. Signal-safe.
+fn write_piece(text: &[u8]) {
+    if let Some(callback) = TEXT.get() {
         // SAFETY: the hook is the program's, for which the header requires that it is signal-safe and returns.
-        unsafe { (pair.function)(pair.user, text.as_ptr().cast(), text.len()) };
+        unsafe { (callback.function)(callback.user, text.as_ptr().cast(), text.len()) };
     }
 }
 
@@ -69,8 +69,8 @@ fn pass_on(text: &[u8]) {
 extern "C" fn hw_report_to_function(function: Option<HwTextFunction>, user: *mut c_void) {
     plain(|| {
         TEXT.set(function, user);
-        // SAFETY: as `pass_on`.
-        unsafe { oom::report_to_sink(function.map(|_| pass_on as fn(&[u8]))) };
+        // SAFETY: `write_piece` is signal-safe: it reads an atomic and calls the program's function, which is.
+        unsafe { oom::report_to_sink(function.map(|_| write_piece as fn(&[u8]))) };
     });
 }
 
@@ -101,16 +101,16 @@ extern "C" fn hw_dump_on_signal(signal: c_int, error: *mut HwError) -> Status {
     })
 }
 
-static VIOLATION: Hook<HwViolationHook> = Hook::none();
+static VIOLATION: CallbackCell<HwViolationHook> = CallbackCell::none();
 
 /// The number of a kind: its place among all of them, from 1.
 fn kind_number(kind: ViolationKind) -> u32 {
     ViolationKind::ALL.iter().position(|&other| other == kind).map_or(0, |place| place as u32 + 1)
 }
 
-/// Tells the program of a violation. Signal-safe.
-fn violated(violation: &Violation) {
-    let Some(pair) = VIOLATION.get() else { return };
+/// Calls the program's hook with a violation. Signal-safe.
+fn call_hook(violation: &Violation) {
+    let Some(callback) = VIOLATION.get() else { return };
     let mut name = [0u8; 41];
     for (to, byte) in name.iter_mut().take(40).zip(violation.name().bytes()) {
         *to = byte;
@@ -133,15 +133,15 @@ fn violated(violation: &Violation) {
         reserved: 0,
     };
     // SAFETY: the hook is the program's, for which the header requires that it is signal-safe and returns.
-    unsafe { (pair.function)(pair.user, &described) };
+    unsafe { (callback.function)(callback.user, &described) };
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn hw_set_violation_hook(hook: Option<HwViolationHook>, user: *mut c_void) {
     plain(|| {
         VIOLATION.set(hook, user);
-        // SAFETY: as `violated`.
-        unsafe { set_hook(hook.map(|_| violated as fn(&Violation))) };
+        // SAFETY: `call_hook` is signal-safe: it reads an atomic and calls the program's hook, which is.
+        unsafe { set_hook(hook.map(|_| call_hook as fn(&Violation))) };
     });
 }
 

@@ -1,20 +1,20 @@
-//! The process's environment, also before the C library has one.
+//! The environment of the process, also before the C library has one.
 
-use crate::file::File;
 use core::ffi::{CStr, c_char};
+use highwater::internal::sys::RawFile;
 
 unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
-/// For an environment that is read from the kernel, once.
-static mut READ: [u8; READ_BYTES] = [0; READ_BYTES];
-const READ_BYTES: usize = 64 << 10;
+/// The environment as read from the kernel, once.
+static mut BUFFER: [u8; BUFFER_BYTES] = [0; BUFFER_BYTES];
+const BUFFER_BYTES: usize = 64 << 10;
 
-/// Calls `each` with every name that begins with `HIGHWATER_` and its value. Nothing is told in a program that runs with
-/// more rights than whoever started it. To be called by one thread at a time.
-pub(crate) fn each(mut tell: impl FnMut(&[u8], &[u8])) {
-    // SAFETY: asks the kernel's vector.
+/// Calls a function with the name and the value of each variable whose name begins with `HIGHWATER_`; with none in a program
+/// that runs with more rights than the user who started it (`AT_SECURE`). One thread at a time may call this.
+pub(crate) fn each_variable(mut call: impl FnMut(&[u8], &[u8])) {
+    // SAFETY: getauxval reads the vector that the kernel passed, and accepts any number.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         return;
     }
@@ -22,10 +22,11 @@ pub(crate) fn each(mut tell: impl FnMut(&[u8], &[u8])) {
         let Some(at) = entry.iter().position(|byte| *byte == b'=') else { return };
         let (name, value) = (&entry[..at], &entry[at + 1..]);
         if name.starts_with(b"HIGHWATER_") {
-            tell(name, value);
+            call(name, value);
         }
     };
-    // SAFETY: nobody changes the environment while the first malloc is made; if it is null, the library was not there yet.
+    // SAFETY: `environ` is null before the C library has set it, and otherwise an array of strings that ends with a null
+    // pointer. No thread changes it during the first call of malloc.
     unsafe {
         let mut at = environ;
         if at.is_null() {
@@ -39,19 +40,17 @@ pub(crate) fn each(mut tell: impl FnMut(&[u8], &[u8])) {
     }
 }
 
-/// What the process was started with.
+/// The environment that the process was started with.
 ///
 /// # Safety
-/// One thread at a time calls this.
+/// One thread at a time calls this, and the slice is not used any more when it is called again.
 unsafe fn read_from_kernel() -> &'static [u8] {
-    // SAFETY: the buffer is this call's alone.
-    let buffer = unsafe { core::slice::from_raw_parts_mut((&raw mut READ).cast::<u8>(), READ_BYTES) };
-    let Some(file) = File::open(c"/proc/self/environ") else { return &[] };
-    let mut length = 0;
-    loop {
-        match file.read(&mut buffer[length..]) {
-            0 => return &buffer[..length],
-            got => length += got,
-        }
+    // SAFETY: this call has the only reference to the buffer, as this function's contract says.
+    let buffer = unsafe { core::slice::from_raw_parts_mut((&raw mut BUFFER).cast::<u8>(), BUFFER_BYTES) };
+    let Some(file) = RawFile::open(c"/proc/self/environ") else { return &[] };
+    let mut len = 0;
+    while let Some(read) = file.read(&mut buffer[len..]).filter(|read| *read > 0) {
+        len += read;
     }
+    &buffer[..len]
 }

@@ -1,9 +1,12 @@
-//! Blocks of other allocators: a plugin that was opened with `RTLD_DEEPBIND` has the system's malloc and not ours, and
-//! where there is no address space for a heap everybody has.
+//! Blocks of the system's malloc. A plugin that was opened with `RTLD_DEEPBIND` has that malloc and not this one; and where
+//! there is no address space for a heap, every block comes from it.
 
-use crate::wrong;
+#[cfg(not(target_env = "gnu"))]
+use crate::{boot::BOOT, errno::out_of_memory};
 use core::ffi::c_void;
 use core::ptr::NonNull;
+#[cfg(target_env = "gnu")]
+use highwater::heap::MIN_ALIGN;
 
 #[cfg(target_env = "gnu")]
 unsafe extern "C" {
@@ -13,12 +16,12 @@ unsafe extern "C" {
     fn __libc_free(block: *mut c_void);
 }
 
-/// A block of zeros from the system's malloc.
-pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
+/// Allocates a block of zeros.
+pub(crate) fn allocate(size: usize, align: usize) -> *mut c_void {
     #[cfg(target_env = "gnu")]
-    // SAFETY: takes any numbers.
+    // SAFETY: glibc accepts any size, and any power of two as alignment; a block that is not null has `size` bytes.
     unsafe {
-        if align <= crate::calls::ALIGN {
+        if align <= MIN_ALIGN {
             return __libc_calloc(1, size);
         }
         let block = __libc_memalign(align, size);
@@ -29,34 +32,31 @@ pub(crate) fn place(size: usize, align: usize) -> *mut c_void {
     }
     #[cfg(not(target_env = "gnu"))]
     {
-        // Nothing is given back there.
-        let block = crate::BOOT.allocate(size, align);
-        if block.is_null() { crate::calls::refuse() } else { block.cast() }
+        // Other C libraries have no second name for their malloc. These blocks are never freed.
+        let block = BOOT.allocate(size, align);
+        if block.is_null() { out_of_memory() } else { block.cast() }
     }
 }
 
-/// Takes a block back that is none of ours. With `looks` it has to look like one.
+/// Deallocates a block.
 ///
 /// # Safety
-/// As for `free`.
-pub(crate) unsafe fn take(block: NonNull<u8>, looks: bool) {
-    if looks {
-        wrong::unless_foreign(block);
-    }
+/// That of `free`: it is a live block of the system's malloc, and is not used any more.
+pub(crate) unsafe fn deallocate(block: NonNull<u8>) {
     #[cfg(target_env = "gnu")]
-    // SAFETY: the caller's promise.
+    // SAFETY: a live block of glibc's, which is not used any more: this function's contract.
     unsafe {
         __libc_free(block.as_ptr().cast());
     }
 }
 
-/// How many bytes such a block has.
+/// The usable bytes of a block.
 ///
 /// # Safety
-/// As for `malloc_usable_size`.
-pub(crate) unsafe fn size(block: NonNull<u8>) -> usize {
-    // What is called `malloc_usable_size` behind this library. (Found when it is wanted: looking for it allocates.)
-    // SAFETY: the name is a string; the function has this type.
+/// It is a live block of the system's malloc.
+pub(crate) unsafe fn usable_size(block: NonNull<u8>) -> usize {
+    // The function of that name in the libraries behind this one. (Looked up when it is called: dlsym allocates.)
+    // SAFETY: the name is a string; a function of that name has this type, and gets a live block of its own.
     unsafe {
         let found = libc::dlsym(libc::RTLD_NEXT, c"malloc_usable_size".as_ptr());
         if found.is_null() {
@@ -68,19 +68,19 @@ pub(crate) unsafe fn size(block: NonNull<u8>) -> usize {
     }
 }
 
-/// [`realloc`](crate::realloc) where there is no heap.
+/// Reallocates a block.
 ///
 /// # Safety
-/// As for that.
-pub(crate) unsafe fn resize(block: NonNull<u8>, size: usize) -> *mut c_void {
+/// That of `realloc`: it is a live block of the system's malloc, and is not used any more if the result is not null.
+pub(crate) unsafe fn reallocate(block: NonNull<u8>, size: usize) -> *mut c_void {
     #[cfg(target_env = "gnu")]
-    // SAFETY: the caller's promise.
+    // SAFETY: a live block of glibc's: this function's contract.
     unsafe {
         __libc_realloc(block.as_ptr().cast(), size)
     }
     #[cfg(not(target_env = "gnu"))]
     {
         let _ = (block, size);
-        crate::calls::refuse()
+        out_of_memory()
     }
 }

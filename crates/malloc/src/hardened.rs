@@ -1,31 +1,31 @@
-//! Canaries: behind what was asked for, a block has bytes that nobody may write to, and its size at the very end.
+//! Canaries: behind the size asked for, a block has bytes that must not change, and that size in its last word.
 
-use crate::wrong;
+use crate::misuse;
 use core::ptr::NonNull;
 use highwater::heap::{Heap, HeapError};
 use highwater::internal::heap::ThreadSlot;
 
-/// What a block has more than was asked for, at least: the size, and some bytes before it.
-const MORE: usize = 16;
-/// So many bytes behind a block are looked at, at most.
-const FILLED: usize = 64;
+/// How much larger a block is than asked for, at least: the size, and some canary bytes before it.
+const OVERHEAD: usize = 16;
+/// How many canary bytes are written and checked, at most.
+const MAX_CANARY: usize = 64;
 
-/// What the bytes and the sizes are made of; another one in each process.
+/// What canaries and sizes are made of; another one in each process.
 #[derive(Clone, Copy)]
-pub(crate) struct Secret(u64);
+pub(crate) struct CanarySecret(u64);
 
-impl Secret {
+impl CanarySecret {
     pub(crate) fn new() -> Self {
         let mut random = 0u64;
-        // SAFETY: 16 bytes that the kernel made for this process, or nothing.
+        // SAFETY: AT_RANDOM is null or the address of 16 bytes that the kernel wrote for this process.
         unsafe {
             let given = libc::getauxval(libc::AT_RANDOM) as *const u64;
             if !given.is_null() {
                 random = given.add(1).read_unaligned();
             }
         }
-        // (Without an even byte that may be in a text.)
-        Secret(random | 0x8080_8080_8080_8081)
+        // (No byte is ASCII, and the lowest is odd.)
+        CanarySecret(random | 0x8080_8080_8080_8081)
     }
 
     fn byte(self) -> u8 {
@@ -36,63 +36,64 @@ impl Secret {
         size as u64 ^ self.0.rotate_left(32) ^ block.addr().get() as u64
     }
 
-    /// A block of the heap, marked.
-    pub(crate) fn place<T: ThreadSlot>(
+    /// Allocates a block of the heap with a canary.
+    pub(crate) fn allocate<T: ThreadSlot>(
         self,
         heap: &Heap<T>,
         size: usize,
         align: usize,
-        is_zero: bool,
+        is_zeroed: bool,
     ) -> Result<NonNull<u8>, HeapError> {
-        let whole = size.checked_add(MORE).ok_or(HeapError::TooLarge { size })?;
-        let block = if is_zero { heap.allocate_zeroed(whole, align) } else { heap.allocate(whole, align) }?;
-        // SAFETY: a fresh block, at least so long.
+        let whole = size.checked_add(OVERHEAD).ok_or(HeapError::TooLarge { size })?;
+        let block = if is_zeroed { heap.allocate_zeroed(whole, align) } else { heap.allocate(whole, align) }?;
+        // SAFETY: the block was allocated just now, and its usable size is at least `size + OVERHEAD`.
         unsafe {
             let usable = heap.usable_size(block)?;
-            block.add(size).write_bytes(self.byte(), (usable - 8 - size).min(FILLED));
+            block.add(size).write_bytes(self.byte(), (usable - 8 - size).min(MAX_CANARY));
             block.add(usable - 8).cast::<u64>().write_unaligned(self.word(block, size));
         }
         Ok(block)
     }
 
-    /// The size that was asked for. What was written behind the block ends the process.
+    /// The size that was asked for. A canary that changed ends the process.
     ///
     /// # Safety
-    /// As for [`Heap::usable_size`].
-    pub(crate) unsafe fn size<T: ThreadSlot>(
+    /// That of [`Heap::usable_size`]; if it is a live block, [`allocate`](Self::allocate) returned it.
+    pub(crate) unsafe fn usable_size<T: ThreadSlot>(
         self,
         heap: &Heap<T>,
         block: NonNull<u8>,
     ) -> Result<usize, HeapError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the heap has found that the block is live, so its usable bytes are readable. They are at least `OVERHEAD`,
+        // and the size is compared before it is used as an offset.
         unsafe {
             let usable = heap.usable_size(block)?;
             let word = block.add(usable - 8).cast::<u64>().read_unaligned();
             let size = (word ^ self.word(block, 0)) as usize;
-            if size > usable - MORE {
-                wrong::overflow(block, None);
+            if size > usable - OVERHEAD {
+                misuse::die_of_overflow(block, None);
             }
-            let behind =
-                core::slice::from_raw_parts(block.add(size).as_ptr(), (usable - 8 - size).min(FILLED));
-            if let Some(at) = behind.iter().position(|byte| *byte != self.byte()) {
-                wrong::overflow(block, Some((size, at)));
+            let canary =
+                core::slice::from_raw_parts(block.add(size).as_ptr(), (usable - 8 - size).min(MAX_CANARY));
+            if let Some(at) = canary.iter().position(|byte| *byte != self.byte()) {
+                misuse::die_of_overflow(block, Some((size, at)));
             }
             Ok(size)
         }
     }
 
-    /// Takes a block back that is as it was left.
+    /// Deallocates a block, whose canary is checked.
     ///
     /// # Safety
-    /// As for [`Heap::deallocate`].
-    pub(crate) unsafe fn take<T: ThreadSlot>(
+    /// That of [`Heap::deallocate`]; if it is a live block, [`allocate`](Self::allocate) returned it.
+    pub(crate) unsafe fn deallocate<T: ThreadSlot>(
         self,
         heap: &Heap<T>,
         block: NonNull<u8>,
     ) -> Result<(), HeapError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: if the block is a live block of the heap, it has a canary and is not used any more: this function's contract.
         unsafe {
-            self.size(heap, block)?;
+            self.usable_size(heap, block)?;
             heap.deallocate(block)
         }
     }

@@ -1,264 +1,249 @@
-//! `libhighwater_malloc.so`: malloc and what belongs to it over one reserved region, for programs that were not written
-//! for it.
+//! `libhighwater_malloc.so`: malloc and its relatives over one reserved region, for programs that were not written for it.
 //!
-//! - this file: what is exported, and the fast paths
-//! - `slot`: where a thread keeps what it has of the heap; `process`: the heap, and how it comes to be
-//! - `calls`: everything off the fast paths; `foreign`: blocks of other allocators
-//! - `options`, `environment`: what can be asked for; `stats`: what is told at the end
-//! - `hardened`, `sampled`, `wrong`: how misuse is found, and named
+//! - this file: what is exported, and the fast paths; `slow`: everything else of the calls
+//! - `thread_slot`: where a thread keeps its part of the heap; `state`: the heap, and how it is initialised
+//! - `lifecycle`: what runs before `main`, around forks and at the end; `stats`: the figures of the heap
+//! - `options`, `environment`: what can be asked for
+//! - `hardened`, `guarded`, `misuse`: how misuse is found, and named; `foreign`: blocks of the system's malloc
+//! - `boot`: memory from before the heap; `errno`: refusals
 //!
 //! # Rules in here
-//! Anybody may call at any time: the dynamic loader before there is an `environ`, a constructor, a destructor of a thread
-//! that has ended, a child between fork and exec. So nothing allocates but from the few bytes of [`BOOT`], takes a lock of
-//! std's, or uses a `thread_local!`; and `errno` is what it was unless a call fails.
+//! Any code may call at any time: the dynamic loader before there is an `environ`, a constructor, a destructor of a thread
+//! that has ended, a child between fork and exec. So nothing allocates but from the few bytes of [`boot::BOOT`], waits for a
+//! lock of std's, or uses a `thread_local!`; and errno is preserved unless a call fails.
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("this library is for Linux: elsewhere nothing reads LD_PRELOAD");
 
-mod calls;
+mod boot;
 mod environment;
-mod file;
+mod errno;
 mod foreign;
+mod guarded;
 mod hardened;
+mod lifecycle;
+mod misuse;
 mod options;
-mod process;
-mod sampled;
-mod slot;
+mod slow;
+mod state;
 mod stats;
-mod wrong;
+mod thread_slot;
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::{c_int, c_void};
+use errno::{invalid_argument, out_of_memory};
 use highwater::internal::heap::{ThreadHeap, ThreadSlot};
-use highwater::internal::sys::BootArena;
-use slot::Slot;
+use highwater::internal::sys::{page_size, preserve_errno};
+use thread_slot::TlsSlot;
 
-/// What is allocated while the heap is made, by us and by whatever the system's library needs for it.
-static BOOT: BootArena<{ 128 << 10 }> = BootArena::new();
-
-/// Our own Rust code has no other memory.
-struct OfBoot;
-
-// SAFETY: its blocks are apart, and stay for ever.
-unsafe impl GlobalAlloc for OfBoot {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BOOT.allocate(layout.size(), layout.align())
-    }
-
-    unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
-}
-
-#[global_allocator]
-static OF_BOOT: OfBoot = OfBoot;
-
-/// A block of `size` bytes.
+/// Allocates a block of `size` bytes.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     // (Two ways out, so that there are two branches and no sum of two conditions.)
-    if size >= Slot::above() {
-        return calls::place_larger(size);
+    if size >= TlsSlot::direct_limit() {
+        return slow::allocate_beyond_direct(size);
     }
-    // SAFETY: the slot's entry is the calling thread's, and there is one, for sizes up to what was compared.
-    match unsafe { ThreadHeap::allocate_direct(Slot::get(0), size) } {
+    // SAFETY: below its direct limit the calling thread has a part of the heap, which the slot holds.
+    match unsafe { ThreadHeap::allocate_direct(TlsSlot::get(0), size) } {
         Some(block) => block.as_ptr().cast(),
-        None => calls::place(size, calls::ALIGN),
+        None => slow::allocate_after_miss(size),
     }
 }
 
-/// Takes a block back.
+/// Deallocates a block.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: *mut c_void) {
-    // (A thread has an entry only when there is a heap, which is a general one. Null is in no heap.)
-    if !Slot::get(0).is_null()
-        // SAFETY: as above, and the caller's promise.
-        && unsafe { process::known().heap.deallocate_local(block.cast()) }
+    // (A thread has a part of a heap of the general policy only, and after the state is initialised. Null is in no heap.)
+    if !TlsSlot::get(0).is_null()
+        // SAFETY: this thread has a part of the heap, so it has seen the state initialised, with the general policy; a live
+        // block is not used any more: this function's contract.
+        && unsafe { state::get_unchecked().heap.deallocate_local(block.cast()) }
     {
         return;
     }
-    // SAFETY: the caller's promise.
-    unsafe { calls::take(block) }
+    // SAFETY: a live block is not used any more: this function's contract.
+    unsafe { slow::deallocate(block) }
 }
 
-/// A block of `count` times `size` bytes, all zero.
+/// Allocates a block of `count` times `size` bytes, all zero.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    let Some(size) = count.checked_mul(size) else { return calls::refuse() };
-    if size >= Slot::above() {
-        return calls::place_zeroed(size);
+    let Some(size) = count.checked_mul(size) else { return out_of_memory() };
+    if size >= TlsSlot::direct_limit() {
+        return slow::allocate_zeroed(size);
     }
-    // SAFETY: as in `malloc`.
-    let Some(block) = (unsafe { ThreadHeap::allocate_direct(Slot::get(0), size) }) else {
-        return calls::place_zeroed(size);
+    // SAFETY: below its direct limit the calling thread has a part of the heap, which the slot holds.
+    let Some(block) = (unsafe { ThreadHeap::allocate_direct(TlsSlot::get(0), size) }) else {
+        return slow::allocate_zeroed(size);
     };
-    // SAFETY: a fresh block of so many bytes.
+    // SAFETY: the block was allocated just now, and has at least `size` bytes.
     unsafe { block.write_bytes(0, size) };
     block.as_ptr().cast()
 }
 
-/// The block with `size` bytes, there or elsewhere. Of no bytes: it is freed, as glibc does.
+/// Reallocates a block. With a size of 0 it is deallocated, as by glibc.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: the caller's promise.
-    unsafe { calls::resize(block, size) }
+    // SAFETY: the contracts of the two functions are the same.
+    unsafe { slow::reallocate(block, size) }
 }
 
 /// [`realloc`] of `count` times `size` bytes.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
-        // SAFETY: the caller's promise.
-        Some(size) => unsafe { calls::resize(block, size) },
-        None => calls::refuse(),
+        // SAFETY: the contracts of the two functions are the same.
+        Some(size) => unsafe { slow::reallocate(block, size) },
+        None => out_of_memory(),
     }
 }
 
-/// [`realloc`] that frees the block when it fails.
+/// [`realloc`] that deallocates the block if it fails, as on BSD.
 ///
 /// # Safety
-/// As BSD has it.
+/// That of [`realloc`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reallocf(block: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of `realloc`; where that failed the block is live, and not used any more: this function's contract.
     unsafe {
-        let new = calls::resize(block, size);
+        let new = slow::reallocate(block, size);
         if new.is_null() && size != 0 {
-            calls::take(block);
+            slow::deallocate(block);
         }
         new
     }
 }
 
-/// A block at a multiple of `align`, which is made a power of two, as glibc does.
+/// Allocates a block at a multiple of `align`, which is rounded up to a power of two, as by glibc.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     match align.checked_next_power_of_two() {
-        Some(align) => calls::place(size, align),
-        None => calls::invalid(),
+        Some(align) => slow::allocate(size, align),
+        None => invalid_argument(),
     }
 }
 
-/// [`memalign`], which takes powers of two only.
+/// [`memalign`], for powers of two only.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-    if align.is_power_of_two() { calls::place(size, align) } else { calls::invalid() }
+    if align.is_power_of_two() { slow::allocate(size, align) } else { invalid_argument() }
 }
 
-/// [`memalign`] that returns what is wrong and leaves `errno` alone.
+/// [`memalign`] that returns an error number and leaves errno alone.
 ///
 /// # Safety
-/// As POSIX has it.
+/// POSIX's: `to` can be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn posix_memalign(to: *mut *mut c_void, align: usize, size: usize) -> c_int {
     if !align.is_power_of_two() || !align.is_multiple_of(size_of::<*mut c_void>()) {
         return libc::EINVAL;
     }
-    let block = calls::keeping_errno(|| calls::place(size, align));
+    let block = preserve_errno(|| slow::allocate(size, align));
     if block.is_null() {
         return libc::ENOMEM;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: `to` can be written to: this function's contract.
     unsafe { to.write(block) };
     0
 }
 
-/// A block at a multiple of the page size.
+/// Allocates a block at a multiple of the page size.
 ///
 /// # Safety
-/// As glibc has it.
+/// glibc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn valloc(size: usize) -> *mut c_void {
-    calls::place(size, calls::page_size())
+    slow::allocate(size, page_size())
 }
 
-/// A block of whole pages.
+/// Allocates a block of whole pages.
 ///
 /// # Safety
-/// As glibc has it.
+/// glibc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvalloc(size: usize) -> *mut c_void {
-    let page = calls::page_size();
+    let page = page_size();
     match size.max(1).checked_next_multiple_of(page) {
-        Some(size) => calls::place(size, page),
-        None => calls::refuse(),
+        Some(size) => slow::allocate(size, page),
+        None => out_of_memory(),
     }
 }
 
-/// How many bytes of a block may be used; 0 for null.
+/// The usable bytes of a block; 0 for null.
 ///
 /// # Safety
-/// As glibc has it.
+/// glibc's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
-    // SAFETY: the caller's promise.
-    unsafe { calls::usable_size(block) }
+    // SAFETY: the contracts of the two functions are the same.
+    unsafe { slow::usable_size(block) }
 }
 
-/// How many bytes a block of `size` bytes has.
+/// The usable bytes that a block of `size` bytes has.
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc_good_size(size: usize) -> usize {
-    calls::good_size(size)
+    slow::good_size(size)
 }
 
-/// [`free`], as it was called once.
+/// [`free`], under an older name.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cfree(block: *mut c_void) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contracts of the two functions are the same.
     unsafe { free(block) }
 }
 
-/// [`free`]; the size is not needed.
+/// [`free`]; the size is not used.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contracts of the two functions are the same.
     unsafe { free(block) }
 }
 
-/// [`free`]; neither is needed.
+/// [`free`]; the other arguments are not used.
 ///
 /// # Safety
-/// As C has it.
+/// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contracts of the two functions are the same.
     unsafe { free(block) }
 }
 
-/// Gives memory that is free back to the system, but for about `keep` bytes; 1 if there was any.
+/// Gives free memory back to the system, but for about `keep` bytes; 1 if there was any.
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc_trim(keep: usize) -> c_int {
-    calls::keeping_errno(|| process::made().map_or(0, |process| c_int::from(process.heap.trim(keep) > 0)))
+    preserve_errno(|| state::get().map_or(0, |state| c_int::from(state.heap.trim(keep) > 0)))
 }
 
 /// The figures of the heap.
 #[unsafe(no_mangle)]
 pub extern "C" fn mallinfo2() -> stats::Mallinfo2 {
-    calls::keeping_errno(stats::mallinfo2)
+    preserve_errno(|| state::get().map_or_else(stats::Mallinfo2::default, stats::mallinfo2))
 }

@@ -1,4 +1,4 @@
-//! What the environment may ask for.
+//! What the environment asks for.
 //!
 //! | variable | value |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | `HIGHWATER_HEADROOM` | `1`: growth is refused before the system or a cgroup has no memory left |
 //! | `HIGHWATER_HUGE_PAGES` | `1`: the whole heap is advised to have huge pages |
 //! | `HIGHWATER_HARDENED` | `1`: misuse is found, named, and ends the process |
-//! | `HIGHWATER_GUARDS` | every so manieth block has pages of its own; 0: none |
-//! | `HIGHWATER_STATS` | `1`: figures on standard error at the end; or a directory for records |
+//! | `HIGHWATER_GUARDS` | N: one block in N has a page of its own between guards; 0: none |
+//! | `HIGHWATER_STATS` | `1`: figures on standard error at the end; or an absolute directory for records |
 
 use crate::environment;
 use core::fmt;
@@ -16,83 +16,85 @@ use core::str;
 use highwater::heap::{Blocks, Bump, Fit, General, HeapPolicy, Stack};
 use highwater::internal::sys::write_line;
 
-/// How long the directory's name may be.
-const PATH: usize = 1024;
+/// The length of a directory's name, at most.
+const MAX_PATH: usize = 1024;
 
-/// How often a block has pages of its own in a hardened process that does not say.
-const SAMPLED: u32 = 1000;
+/// The guard interval of a hardened process where the environment does not say.
+const DEFAULT_GUARD_INTERVAL: u32 = 1000;
 
-pub(crate) struct Options {
-    pub(crate) kind: HeapPolicy,
+pub(crate) struct MallocOptions {
+    pub(crate) policy: HeapPolicy,
     pub(crate) reserve: Option<usize>,
     pub(crate) limit: Option<usize>,
     pub(crate) headroom: bool,
     pub(crate) huge_pages: bool,
     pub(crate) hardened: bool,
-    pub(crate) guards: u32,
-    pub(crate) told: Told,
+    /// One block in so many has a page of its own; 0 for none.
+    pub(crate) guard_interval: u32,
+    pub(crate) stats: StatsOutput,
 }
 
-/// Where figures go at the end.
+/// Where figures are written to.
 #[expect(clippy::large_enum_variant, reason = "there is one")]
-pub(crate) enum Told {
-    Nowhere,
+pub(crate) enum StatsOutput {
+    None,
+    /// Standard error, at the end.
     Text,
     /// A directory: its name, with a zero behind it.
-    Records([u8; PATH]),
+    Records([u8; MAX_PATH]),
 }
 
-/// A value that cannot be honoured.
-struct Wrong<'a> {
+/// A variable with an invalid value.
+struct InvalidVariable<'a> {
     name: &'a [u8],
     value: &'a [u8],
     expected: &'static str,
 }
 
-impl fmt::Display for Wrong<'_> {
+impl fmt::Display for InvalidVariable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Wrong { name, value, expected } = self;
+        let InvalidVariable { name, value, expected } = self;
         write!(f, "{}={}: expected {expected}", name.escape_ascii(), value.escape_ascii())
     }
 }
 
-impl Options {
-    /// What the environment asks for. What cannot be understood ends the process, with status 2: whoever asked for a
-    /// limit is not to run without it.
+impl MallocOptions {
+    /// What the environment asks for. An invalid value ends the process with status 2: a program is not to run without the
+    /// limit that was asked for.
     pub(crate) fn from_environment() -> Self {
         let (mut guards, mut hardened) = (None, false);
-        let mut options = Options {
-            kind: HeapPolicy::default(),
+        let mut options = MallocOptions {
+            policy: HeapPolicy::default(),
             reserve: None,
             limit: None,
             headroom: false,
             huge_pages: false,
             hardened: false,
-            guards: 0,
-            told: Told::Nowhere,
+            guard_interval: 0,
+            stats: StatsOutput::None,
         };
-        environment::each(|name, value| {
+        environment::each_variable(|name, value| {
             let set = match name {
-                b"HIGHWATER_MALLOC" => kind(value).map(|kind| options.kind = kind),
+                b"HIGHWATER_MALLOC" => policy(value).map(|policy| options.policy = policy),
                 b"HIGHWATER_RESERVE" => reserve(value).map(|bytes| options.reserve = Some(bytes)),
                 b"HIGHWATER_LIMIT" => reserve(value).map(|bytes| options.limit = Some(bytes)),
                 b"HIGHWATER_HEADROOM" => switch(value).map(|on| options.headroom = on),
                 b"HIGHWATER_HUGE_PAGES" => switch(value).map(|on| options.huge_pages = on),
                 b"HIGHWATER_HARDENED" => switch(value).map(|on| hardened = on),
-                b"HIGHWATER_GUARDS" => count(value).map(|every| guards = Some(every)),
-                b"HIGHWATER_STATS" => told(value).map(|to| options.told = to),
+                b"HIGHWATER_GUARDS" => count(value).map(|interval| guards = Some(interval)),
+                b"HIGHWATER_STATS" => stats(value).map(|output| options.stats = output),
                 _ => Ok(()),
             };
             if let Err(expected) = set {
-                write_line(format_args!("{}", Wrong { name, value, expected }));
-                // SAFETY: ends the process, without what it would do at its end: it has not begun.
+                write_line(format_args!("{}", InvalidVariable { name, value, expected }));
+                // SAFETY: ends the process at once; no code of the program has run yet.
                 unsafe { libc::_exit(2) }
             }
         });
         options.hardened = hardened;
-        options.guards = guards.unwrap_or(if hardened { SAMPLED } else { 0 });
-        if let (true, HeapPolicy::General(general)) = (hardened, options.kind) {
-            options.kind = general.checked(true).into();
+        options.guard_interval = guards.unwrap_or(if hardened { DEFAULT_GUARD_INTERVAL } else { 0 });
+        if let (true, HeapPolicy::General(general)) = (hardened, options.policy) {
+            options.policy = general.checked(true).into();
         }
         options
     }
@@ -136,27 +138,27 @@ fn reserve(value: &[u8]) -> Parsed<usize> {
     size(value).filter(|bytes| *bytes > 0).ok_or("a size of more than 0 bytes, such as 4GiB")
 }
 
-fn told(value: &[u8]) -> Parsed<Told> {
+fn stats(value: &[u8]) -> Parsed<StatsOutput> {
     match value {
-        b"" | b"0" => Ok(Told::Nowhere),
-        b"1" => Ok(Told::Text),
-        [b'/', ..] if value.len() < PATH => {
-            let mut path = [0; PATH];
+        b"" | b"0" => Ok(StatsOutput::None),
+        b"1" => Ok(StatsOutput::Text),
+        [b'/', ..] if value.len() < MAX_PATH => {
+            let mut path = [0; MAX_PATH];
             path[..value.len()].copy_from_slice(value);
-            Ok(Told::Records(path))
+            Ok(StatsOutput::Records(path))
         }
         _ => Err("1, 0 or the absolute path of a directory"),
     }
 }
 
-fn kind(value: &[u8]) -> Parsed<HeapPolicy> {
+fn policy(value: &[u8]) -> Parsed<HeapPolicy> {
     let at = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
-    let (policy, options) = (&value[..at], value.get(at + 1..).unwrap_or_default());
+    let (name, options) = (&value[..at], value.get(at + 1..).unwrap_or_default());
     let options = options.split(|byte| *byte == b',').filter(|option| !option.is_empty()).map(|option| {
         let at = option.iter().position(|byte| *byte == b'=').unwrap_or(option.len());
         (&option[..at], option.get(at + 1..))
     });
-    match policy {
+    match name {
         b"general" | b"" => general(options),
         b"stack" => stack(options),
         b"bump" => bump(options),
@@ -166,9 +168,9 @@ fn kind(value: &[u8]) -> Parsed<HeapPolicy> {
 }
 
 /// An option's name, and its value if it has one.
-type Option1<'a> = (&'a [u8], Option<&'a [u8]>);
+type PolicyOption<'a> = (&'a [u8], Option<&'a [u8]>);
 
-fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
+fn general<'a>(options: impl Iterator<Item = PolicyOption<'a>>) -> Parsed<HeapPolicy> {
     let mut general = General::new();
     for option in options {
         general = match option {
@@ -179,7 +181,7 @@ fn general<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy>
     Ok(general.into())
 }
 
-fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
+fn stack<'a>(options: impl Iterator<Item = PolicyOption<'a>>) -> Parsed<HeapPolicy> {
     const EXPECTED: &str =
         "stack with align=BYTES (a power of two from 16 to 4096), errno or single-threaded";
     let mut stack = Stack::new();
@@ -190,7 +192,7 @@ fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
             ),
             // (A refusal sets it in any case.)
             (b"errno", None) => stack.errno(true),
-            // SAFETY: whoever asks for it promises that the program has one thread.
+            // SAFETY: the option says that the program has one thread.
             (b"single-threaded", None) => unsafe { stack.single_threaded() },
             _ => return Err(EXPECTED),
         };
@@ -198,7 +200,7 @@ fn stack<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
     Ok(stack.into())
 }
 
-fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
+fn bump<'a>(options: impl Iterator<Item = PolicyOption<'a>>) -> Parsed<HeapPolicy> {
     const EXPECTED: &str = "bump with slice=BYTES (a power of two from 64KiB to 1GiB), grain=8 or 16, diagnose or single-threaded";
     let mut bump = Bump::new();
     for option in options {
@@ -211,7 +213,7 @@ fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
             (b"grain", Some(b"8")) => bump.grain(8),
             (b"grain", Some(b"16")) => bump.grain(16),
             (b"diagnose", None) => bump.diagnose(true),
-            // SAFETY: as above.
+            // SAFETY: the option says that the program has one thread.
             (b"single-threaded", None) => unsafe { bump.single_threaded() },
             _ => return Err(EXPECTED),
         };
@@ -219,7 +221,7 @@ fn bump<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
     Ok(bump.into())
 }
 
-fn blocks<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> {
+fn blocks<'a>(options: impl Iterator<Item = PolicyOption<'a>>) -> Parsed<HeapPolicy> {
     const EXPECTED: &str = "blocks with fit=best or first, margin=BYTES or single-threaded";
     let mut blocks = Blocks::new();
     for option in options {
@@ -227,7 +229,7 @@ fn blocks<'a>(options: impl Iterator<Item = Option1<'a>>) -> Parsed<HeapPolicy> 
             (b"fit", Some(b"best")) => blocks.fit(Fit::Best),
             (b"fit", Some(b"first")) => blocks.fit(Fit::First),
             (b"margin", Some(value)) => blocks.margin(size(value).ok_or(EXPECTED)?),
-            // SAFETY: as above.
+            // SAFETY: the option says that the program has one thread.
             (b"single-threaded", None) => unsafe { blocks.single_threaded() },
             _ => return Err(EXPECTED),
         };

@@ -12,7 +12,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::ffi::CString;
 
-/// A file that is open to be read.
+/// A file that is open.
 #[derive(Debug)]
 pub struct RawFile(c_int);
 
@@ -30,6 +30,24 @@ impl RawFile {
         // SAFETY: `to` is memory to write to, of the length given.
         let len = unsafe { libc::syscall(libc::SYS_read, self.0, to.as_mut_ptr(), to.len()) };
         usize::try_from(len).ok()
+    }
+
+    /// Creates a file that does not exist yet, for its owner alone, to be read and written; `None` if it cannot be created.
+    pub fn create_new(path: &CStr) -> Option<Self> {
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
+        // SAFETY: the path is a string with a zero at its end.
+        let fd = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) };
+        (fd >= 0).then_some(RawFile(fd as c_int))
+    }
+
+    /// Writes all bytes at the current position; whether that succeeded.
+    pub fn write_all(&self, bytes: &[u8]) -> bool {
+        write_all(self.0, bytes)
+    }
+
+    /// The descriptor, which stays open until this is dropped.
+    pub fn fd(&self) -> c_int {
+        self.0
     }
 
     /// The device and the inode, which tell files apart.

@@ -4,7 +4,7 @@
 //! [`commit`], [`protect`], [`populate`], [`reserve_if_free`] and [`replace_with_reserved`] are signal-safe; the others are
 //! called outside of signals only.
 
-use super::valgrind::{under_helgrind, under_valgrind};
+use super::valgrind::under_helgrind;
 use crate::sys::Errno;
 use core::ffi::c_int;
 use core::num::NonZeroUsize;
@@ -36,7 +36,7 @@ pub fn page_size() -> usize {
 
 /// What a fresh range allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protection {
+pub enum Protection {
     /// `PROT_NONE`: not charged until it is committed.
     None,
     /// Read and write from the start, with `MAP_NORESERVE`: without it the kernel's heuristic refuses a writable range
@@ -64,7 +64,7 @@ impl Protection {
 }
 
 /// Reserves `len` bytes of address space, aligned to a page.
-pub(crate) fn reserve(len: usize, protection: Protection) -> Result<NonNull<u8>, Errno> {
+pub fn reserve(len: usize, protection: Protection) -> Result<NonNull<u8>, Errno> {
     let len = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
     let (protection, flags) = protection.flags();
     // SAFETY: without MAP_FIXED the kernel picks a range that overlaps nothing.
@@ -108,45 +108,11 @@ pub(crate) unsafe fn release(start: NonNull<u8>, len: usize) {
     }
 }
 
-/// Reserves `len` bytes, aligned to a page, that are going to be committed as a whole and at once ([`commit_upfront`]), and
-/// are not charged for that.
-///
-/// A process that locks what it maps from now on (`mlockall(MCL_FUTURE)`) would have all of it paged in then, however large
-/// it is; such a range is locked page by page as it is touched.
-pub(crate) fn reserve_upfront(len: usize) -> Result<NonNull<u8>, Errno> {
-    let len = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
-    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
-    // SAFETY: without MAP_FIXED the kernel picks a range that overlaps nothing.
-    let range = unsafe { mman::mmap_anonymous(None, len, ProtFlags::PROT_NONE, flags) }?;
-    // SAFETY: the range was mapped just now, so it has no contents and no references.
-    unsafe {
-        if super::purge::is_locked(range.cast()) {
-            libc::mlock2(range.as_ptr(), len.get(), libc::MLOCK_ONFAULT);
-        }
-    }
-    Ok(range.cast())
-}
-
-/// Commits a whole range of [`reserve_upfront`].
-///
-/// # Safety
-/// The range lies in a mapping of the caller's, and no reference to its contents exists.
-pub(crate) unsafe fn commit_upfront(start: NonNull<u8>, len: usize) -> Result<(), Errno> {
-    // SAFETY: the range belongs to the caller and is not referred to.
-    unsafe {
-        // memcheck takes long to make an inaccessible mapping writable, and the other tools do not mind a new one.
-        if under_valgrind() {
-            return reserve_over(start, len, Protection::ReadWrite);
-        }
-        commit(start.as_ptr(), len)
-    }
-}
-
 /// Makes `[start, start + len)` readable and writable; idempotent. Signal-safe.
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's.
-pub(crate) unsafe fn commit(start: *mut u8, len: usize) -> Result<(), Errno> {
+pub unsafe fn commit(start: *mut u8, len: usize) -> Result<(), Errno> {
     // SAFETY: the range belongs to the caller, and more access invalidates no reference.
     Errno::check(unsafe { libc::mprotect(start.cast(), len, libc::PROT_READ | libc::PROT_WRITE) })
 }
@@ -155,7 +121,7 @@ pub(crate) unsafe fn commit(start: *mut u8, len: usize) -> Result<(), Errno> {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and no reference to its contents exists.
-pub(crate) unsafe fn protect(start: *mut u8, len: usize) -> Result<(), Errno> {
+pub unsafe fn protect(start: *mut u8, len: usize) -> Result<(), Errno> {
     // SAFETY: the range belongs to the caller and is not referred to.
     Errno::check(unsafe { libc::mprotect(start.cast(), len, libc::PROT_NONE) })
 }

@@ -13,6 +13,7 @@ mod purge;
 mod sanitizer;
 mod segv;
 mod signal;
+mod upfront;
 mod valgrind;
 
 pub(crate) use advice::{
@@ -24,11 +25,10 @@ pub(crate) use file::{PolledFile, raw_fd, write_all};
 pub use file::{RawFile, file_identity};
 pub(crate) use file_blocks::{allocate_blocks, is_in_memory, map_file_over, punch_hole};
 pub(super) use memory::address_exists;
-pub use memory::page_size;
 pub(crate) use memory::{
-    DEFAULT_RESERVE, HAS_PROTECTION, Protection, commit, commit_upfront, populate, protect, release,
-    replace_with_reserved, reserve, reserve_if_free, reserve_over, reserve_upfront,
+    DEFAULT_RESERVE, HAS_PROTECTION, populate, release, replace_with_reserved, reserve_if_free, reserve_over,
 };
+pub use memory::{Protection, commit, page_size, protect, reserve};
 pub(super) use memory_id::survivor_address;
 pub(crate) use memory_id::{init_memory_id, memory_id};
 #[cfg(feature = "global-alloc")]
@@ -43,7 +43,8 @@ pub(crate) use procfs::{
     overcommit_was_strict, process_size, resident_anonymous_bytes,
 };
 pub(super) use procfs::{largest_gap, process_address_space};
-pub(crate) use purge::{has_settings, is_locked, purge, purge_by_unlocking, purge_locked};
+pub use purge::purge;
+pub(crate) use purge::{has_settings, is_locked, purge_by_unlocking, purge_locked};
 pub(crate) use sanitizer::{register_root, unregister_root};
 pub use segv::observe_segv;
 #[cfg(highwater_fault)]
@@ -53,4 +54,5 @@ pub(crate) use signal::change_alternate_stack;
 #[cfg(highwater_fault)]
 pub(crate) use signal::change_signal_mask;
 pub(crate) use signal::{block_async_signals, restore_signal_mask};
+pub(crate) use upfront::{commit_upfront, reserve_upfront};
 pub(crate) use valgrind::under_valgrind;

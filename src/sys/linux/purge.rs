@@ -25,7 +25,7 @@ pub(crate) unsafe fn is_locked(page: NonNull<u8>) -> bool {
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and no reference to its contents exists.
-pub(crate) unsafe fn purge(start: *mut u8, len: usize) -> bool {
+pub unsafe fn purge(start: *mut u8, len: usize) -> bool {
     // SAFETY: the range belongs to the caller, and its contents are not needed.
     preserve_errno(|| unsafe { libc::madvise(start.cast(), len, libc::MADV_DONTNEED) } == 0)
 }

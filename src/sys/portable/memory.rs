@@ -17,7 +17,7 @@ pub fn page_size() -> usize {
 
 /// What a fresh range allows; here always everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protection {
+pub enum Protection {
     /// Nothing until it is committed.
     None,
     /// Everything.
@@ -32,7 +32,7 @@ fn layout(len: usize) -> Result<Layout, Errno> {
 }
 
 /// Reserves `len` bytes, aligned to a page. The allocation's own address stands in the word before them.
-pub(crate) fn reserve(len: usize, _protection: Protection) -> Result<NonNull<u8>, Errno> {
+pub fn reserve(len: usize, _protection: Protection) -> Result<NonNull<u8>, Errno> {
     // SAFETY: the layout is not empty, and has space for the padding, the word before the range and the range.
     unsafe {
         let start = NonNull::new(alloc_zeroed(layout(len)?)).ok_or(Errno::ENOMEM)?;
@@ -84,7 +84,7 @@ pub(crate) unsafe fn release(start: NonNull<u8>, len: usize) {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn commit(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+pub unsafe fn commit(_start: *mut u8, _len: usize) -> Result<(), Errno> {
     Ok(())
 }
 
@@ -92,7 +92,7 @@ pub(crate) unsafe fn commit(_start: *mut u8, _len: usize) -> Result<(), Errno> {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn protect(_start: *mut u8, _len: usize) -> Result<(), Errno> {
+pub unsafe fn protect(_start: *mut u8, _len: usize) -> Result<(), Errno> {
     Ok(())
 }
 
@@ -116,7 +116,7 @@ pub(crate) unsafe fn is_locked(_page: NonNull<u8>) -> bool {
 ///
 /// # Safety
 /// None is needed.
-pub(crate) unsafe fn purge(_start: *mut u8, _len: usize) -> bool {
+pub unsafe fn purge(_start: *mut u8, _len: usize) -> bool {
     false
 }
 

@@ -17,11 +17,11 @@ pub(crate) use advice::{
 };
 pub(crate) use file::{PolledFile, allocate_blocks, map_file_over, raw_fd, write_all};
 pub use file::{RawFile, file_identity};
-pub use memory::page_size;
 pub(crate) use memory::{
-    DEFAULT_RESERVE, HAS_PROTECTION, Protection, commit, commit_upfront, has_settings, is_locked, populate,
-    protect, purge, purge_by_unlocking, purge_locked, release, reserve, reserve_over, reserve_upfront,
+    DEFAULT_RESERVE, HAS_PROTECTION, commit_upfront, has_settings, is_locked, populate, purge_by_unlocking,
+    purge_locked, release, reserve_over, reserve_upfront,
 };
+pub use memory::{Protection, commit, page_size, protect, purge, reserve};
 pub use process::{
     Resource, monotonic_ns, physical_memory, process_id, resource_limit, sleep_ns, thread_address, thread_id,
     thread_name,

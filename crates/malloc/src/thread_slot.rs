@@ -1,14 +1,14 @@
-//! Where a thread keeps its entry of the heap: three words of thread-local storage at a fixed distance from the thread
-//! pointer (initial-exec), since a `thread_local!` of a shared library is a call of `__tls_get_addr`, which may allocate.
+//! Where a thread keeps its part of the heap: three words of thread-local storage at a fixed distance from the thread pointer
+//! (initial-exec). A `thread_local!` of a shared library is a call of `__tls_get_addr`, which may allocate.
 
 use core::arch::{asm, global_asm};
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU32};
 use highwater::internal::heap::{ThreadHeap, ThreadSlot};
 
-// The first word is what the fast paths take: the entry, or null where every call has to be looked at. The second is the
-// entry in any case. The third is above every size that the first has at hand, and 0 where that is null: so one compare
-// tells an allocation both.
+// The first word is what the fast paths use: the thread's part of the heap, or null where every call is checked. The second
+// is the thread's part in any case. The third is above every size that the first serves directly, and 0 where that is null:
+// so one compare tells an allocation both.
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".p2align 4",
@@ -22,10 +22,10 @@ global_asm!(
 );
 
 #[repr(C)]
-struct Words {
+struct TlsWords {
     fast: *mut ThreadHeap,
     local: *mut ThreadHeap,
-    above: usize,
+    direct_limit: usize,
 }
 
 /// How far the words are from the thread pointer: the same in every thread.
@@ -33,7 +33,7 @@ struct Words {
 fn distance() -> usize {
     let distance: usize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: reads what the loader wrote, once and for all.
+    // SAFETY: loads an entry of the global offset table, which the loader wrote and nothing changes.
     unsafe {
         asm!(
             "mov {}, qword ptr [rip + highwater_malloc_slot@GOTTPOFF]",
@@ -42,7 +42,7 @@ fn distance() -> usize {
         );
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: as above.
+    // SAFETY: loads an entry of the global offset table, which the loader wrote and nothing changes.
     unsafe {
         asm!(
             "adrp {0}, :gottprel:highwater_malloc_slot",
@@ -59,12 +59,12 @@ fn distance() -> usize {
 fn thread_pointer() -> usize {
     let pointer: usize;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the first word there is its own address.
+    // SAFETY: the first word that fs leads to is its own address, which does not change while the thread lives.
     unsafe {
         asm!("mov {}, qword ptr fs:[0]", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: reads a register.
+    // SAFETY: reads a register, which does not change while the thread lives.
     unsafe {
         asm!("mrs {}, tpidr_el0", out(reg) pointer, options(pure, nomem, nostack, preserves_flags));
     }
@@ -72,58 +72,59 @@ fn thread_pointer() -> usize {
 }
 
 /// The calling thread's words.
-fn words() -> *mut Words {
+fn words() -> *mut TlsWords {
     core::ptr::with_exposed_provenance_mut(thread_pointer().wrapping_add(distance()))
 }
 
-/// See the module.
-pub(crate) struct Slot;
+/// The slot in thread-local storage, for the one heap of the process.
+pub(crate) struct TlsSlot;
 
-/// Whether every call has to be looked at: then the fast paths find nothing.
-static LOOKS: AtomicBool = AtomicBool::new(false);
+/// Whether every call is checked: then the fast paths find nothing.
+static CHECKS_CALLS: AtomicBool = AtomicBool::new(false);
 
-/// No key: a thread that ends is found later, by its number.
+/// No key: the part of a thread that ended is found later, by the thread's number.
 const NO_KEY: u32 = u32::MAX;
-/// What is told when a thread ends.
+/// The key of the thread-specific data whose destructor runs when a thread ends.
 static KEY: AtomicU32 = AtomicU32::new(NO_KEY);
 
-impl Slot {
-    /// Before any thread has an entry: whether every call has to be looked at, and who is called when a thread that has
-    /// one ends.
-    pub(crate) fn prepare(looks: bool, ended: unsafe extern "C" fn(*mut core::ffi::c_void)) {
-        LOOKS.store(looks, Relaxed);
+impl TlsSlot {
+    /// Before any thread has a part of the heap: whether every call is checked, and what is called when a thread ends that
+    /// has a part.
+    pub(crate) fn prepare(checks_calls: bool, thread_ended: unsafe extern "C" fn(*mut core::ffi::c_void)) {
+        CHECKS_CALLS.store(checks_calls, Relaxed);
         let mut key = 0;
-        // SAFETY: the function may be called as long as the process lives: the library is never unloaded.
-        if unsafe { libc::pthread_key_create(&raw mut key, Some(ended)) } == 0 {
+        // SAFETY: writes the key. The function may be called as long as the process lives: the library is never unloaded.
+        if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ended)) } == 0 {
             KEY.store(key, Relaxed);
         }
     }
 
-    /// All sizes below may be at hand of the calling thread, whose entry is there then.
+    /// Sizes below this the calling thread may have blocks of at hand, and then it has a part of the heap.
     #[inline(always)]
-    pub(crate) fn above() -> usize {
-        let above: usize;
+    pub(crate) fn direct_limit() -> usize {
+        let limit: usize;
         #[cfg(target_arch = "x86_64")]
         // SAFETY: reads the calling thread's third word.
         unsafe {
             asm!(
                 "mov {}, qword ptr fs:[{} + 16]",
-                out(reg) above,
+                out(reg) limit,
                 in(reg) distance(),
                 options(pure, readonly, nostack, preserves_flags)
             );
         }
         #[cfg(not(target_arch = "x86_64"))]
-        // SAFETY: as above.
+        // SAFETY: reads the calling thread's third word.
         unsafe {
-            above = (&raw const (*words()).above).read();
+            limit = (&raw const (*words()).direct_limit).read();
         }
-        above
+        limit
     }
 }
 
-// SAFETY: words of the thread's own, for the one heap that there is; their address is the key.
-unsafe impl ThreadSlot for Slot {
+// SAFETY: the words belong to the calling thread and are used for the one heap of the process; their address is the key,
+// which no other living thread has.
+unsafe impl ThreadSlot for TlsSlot {
     #[inline(always)]
     fn get(_heap: u64) -> *mut ThreadHeap {
         let local: *mut ThreadHeap;
@@ -138,7 +139,7 @@ unsafe impl ThreadSlot for Slot {
             );
         }
         #[cfg(not(target_arch = "x86_64"))]
-        // SAFETY: as above.
+        // SAFETY: reads the calling thread's first word.
         unsafe {
             local = (&raw const (*words()).fast).read();
         }
@@ -146,24 +147,19 @@ unsafe impl ThreadSlot for Slot {
     }
 
     fn lookup(_heap: u64) -> *mut ThreadHeap {
-        // SAFETY: the calling thread's second word.
+        // SAFETY: reads the calling thread's second word.
         unsafe { (&raw const (*words()).local).read() }
     }
 
     fn set(_heap: u64, local: *mut ThreadHeap) {
-        let fast = if LOOKS.load(Relaxed) { core::ptr::null_mut() } else { local };
-        // SAFETY: the calling thread's words.
-        unsafe {
-            words().write(Words {
-                fast,
-                local,
-                above: if fast.is_null() { 0 } else { ThreadHeap::MAX_DIRECT + 1 },
-            })
-        };
+        let fast = if CHECKS_CALLS.load(Relaxed) { core::ptr::null_mut() } else { local };
+        let direct_limit = if fast.is_null() { 0 } else { ThreadHeap::MAX_DIRECT + 1 };
+        // SAFETY: writes the calling thread's words.
+        unsafe { words().write(TlsWords { fast, local, direct_limit }) };
         let key = KEY.load(Relaxed);
         if !local.is_null() && key != NO_KEY {
-            // Where it needs memory it may have it: the entry is there.
-            // SAFETY: the key was made.
+            // It may allocate: the thread has its part of the heap by now.
+            // SAFETY: `prepare` made the key.
             unsafe { libc::pthread_setspecific(key, local.cast()) };
         }
     }
