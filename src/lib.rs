@@ -18,7 +18,10 @@ mod grow;
     allow(dead_code, unused_imports, reason = "such a build has no violations")
 )]
 pub mod guard;
-#[cfg(any(doc, doctest))]
+#[cfg(any(
+    doc,
+    all(doctest, feature = "debug-arena", feature = "heap", feature = "shared", feature = "vec")
+))]
 pub mod guide;
 #[cfg(feature = "heap")]
 #[cfg_attr(docsrs, doc(cfg(feature = "heap")))]
@@ -51,6 +54,8 @@ mod sys;
 mod vec;
 
 /// Running out of memory: limits, causes, errors, what follows a refusal, and reports.
+///
+/// The page [out of memory](crate::guide::out_of_memory) explains every cause.
 pub mod oom {
     pub use crate::admission::{
         AllocErr, AllocOrInitError, Answer, Cause, Injection, OutOfMemory, RefusalHook, Response,

@@ -4,12 +4,13 @@
 //! programs that install SIGSEGV handlers themselves, block signals, or own the handler and want to ask us
 //! ([`try_handle`]).
 //!
-//! In a debugger growth is to be passed without a stop (`handle SIGSEGV nostop noprint pass` in gdb), which would pass real
+//! A debugger has to pass growth without a stop (`handle SIGSEGV nostop noprint pass` in gdb), which would pass real
 //! crashes, too. So a function with the symbol `highwater_foreign_fault` is called for every SIGSEGV that is not growth of
-//! ours, with the handler's three arguments, before anybody else is given it: `break highwater_foreign_fault`.
-//! `docs/debugging.md` has the rest.
+//! ours, with the handler's three arguments, before the next handler gets it: `break highwater_foreign_fault`.
 //!
-//! With the `explicit` engine the same functions exist and say that there is nothing to handle.
+//! With the `explicit` engine the same functions exist and return that there is nothing to handle.
+//!
+//! The pages [signals](crate::guide::signals) and [debugging](crate::guide::debugging) have the details.
 
 #[cfg(highwater_fault)]
 mod chain;

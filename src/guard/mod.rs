@@ -1,7 +1,7 @@
 //! What counts as growth and what as an error, and what is known of an error.
 //!
 //! [`judge`] decides over one fault; [`Violation`] is what the report of one is made of. The policies that a
-//! region is given are a [`GuardPolicy`](crate::GuardPolicy).
+//! region is given are a [`GuardPolicy`](crate::GuardPolicy). The page [guards](crate::guide::guards) says what guards catch.
 
 #[cfg(feature = "debug-arena")]
 mod emit;

@@ -1,4 +1,4 @@
-//! Malloc-style blocks over a region: [`Heap`] and its policies.
+//! Malloc-style blocks over a region: [`Heap`] and its policies. The page [heap](crate::guide::heap) says which policy to choose.
 //!
 //! ```
 //! use highwater::heap::Heap;
