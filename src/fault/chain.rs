@@ -4,9 +4,8 @@
 //!
 //! 1. Each time our handler is put in front it gets an *entry*: an address of its own, which remembers when that was
 //!    and the handler that it was put in front of.
-//! 2. A fault goes to the newest handler that is remembered, but for those remembered after the entry that it came
-//!    through, and, if it was passed on already, only to one remembered earlier than the last that it was passed on
-//!    to. So a handler behind us may pass the fault back to us, or make the entry that it found the action again and
+//! 2. A fault goes to the newest handler that was remembered before the entry that the fault came through, and, if it
+//!    was passed on already, before the last handler that it was passed on to. So a handler behind us may pass the fault back to us, or make the entry that it found the action again and
 //!    let the fault happen once more: it goes to an older handler each time, and after the oldest to the default
 //!    action. The time travels with the siginfo, so this holds across all copies of this library in a process.
 //! 3. A handler that is found in front a second time was installed a second time: it is remembered at its newest place
@@ -14,82 +13,13 @@
 //! 4. Nothing that a fault may be passed on to is overwritten. An entry is used again only if the handler behind it has
 //!    moved, by rule 3, and the one that was put in front of it as well, which knew its address.
 //!
-//! Everything here is words, which may be read inside the signal at any time. Who finds an entry while it is written
-//! passes over it. [`Chain::newest`] alone is for the inside of the signal.
+//! Everything here is words, which may be read inside the signal at any time. A reader skips an entry that is being
+//! written. [`Chain::newest`] alone is for the inside of the signal.
 
-use super::entry;
+use super::action::{Action, ENTRIES};
 use crate::sys;
-use core::ffi::c_int;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, fence};
-
-/// The flags that our handler is installed with.
-///
-/// `SA_ONSTACK`: a stack that overflowed has no room for us. `SA_NODEFER`: a second fault inside the handler (of the
-/// one we pass a fault on to, say) ends the process instead of hanging it.
-pub(super) const OUR_FLAGS: c_int = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-
-/// The signals up to 31 that the kernel blocks while our handler runs: all but those that a thread raises itself.
-///
-/// Everything else waits until a growth is over: std's alternate stack has room for our handler and not for a
-/// profiler's on top of it. Handlers that a fault is passed on to get the mask they asked for.
-pub(super) const OUR_MASK: u64 = {
-    let mut mask = (1 << 31) - 1;
-    let mut i = 0;
-    while i < sys::SYNCHRONOUS_SIGNALS.len() {
-        mask &= !(1 << (sys::SYNCHRONOUS_SIGNALS[i] - 1));
-        i += 1;
-    }
-    // These two cannot be blocked.
-    mask & !(1 << (libc::SIGKILL - 1)) & !(1 << (libc::SIGSTOP - 1))
-};
-
-/// An action of SIGSEGV.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Action {
-    /// Its address, or `SIG_DFL` or `SIG_IGN`.
-    pub(super) handler: usize,
-    pub(super) flags: c_int,
-    /// The kernel's signals, 1 to 64: the first word of a signal set.
-    pub(super) mask: u64,
-}
-
-impl Action {
-    pub(super) fn of(action: &libc::sigaction) -> Self {
-        /// The C library's own.
-        const SA_RESTORER: c_int = 0x0400_0000;
-        Action {
-            handler: action.sa_sigaction,
-            flags: action.sa_flags & !SA_RESTORER,
-            mask: first_word(&action.sa_mask),
-        }
-    }
-
-    /// Whether there is no function.
-    pub(super) fn is_none(&self) -> bool {
-        matches!(self.handler, libc::SIG_DFL | libc::SIG_IGN)
-    }
-
-    /// Whether this is a copy of this library, by flags and mask that nobody else has: all versions keep to them.
-    pub(super) fn is_copy(&self) -> bool {
-        const LOW: u64 = (1 << 31) - 1;
-        // (C libraries keep a few of the signals after 31 for themselves.)
-        const HIGH: u64 = !0 << 35;
-        self.flags == OUR_FLAGS && self.mask & LOW == OUR_MASK && self.mask & HIGH == HIGH
-    }
-
-    /// Whether two actions are the same handler's.
-    fn is_same(&self, other: &Self) -> bool {
-        let both_copies = self.is_copy() && other.is_copy();
-        self.handler == other.handler || both_copies && entry::are_of_one_copy(self.handler, other.handler)
-    }
-}
-
-/// The kernel's signals of a set.
-pub(super) fn first_word(set: &libc::sigset_t) -> u64 {
-    // SAFETY: a signal set is at least one word long and has no invalid values.
-    unsafe { core::ptr::from_ref(set).cast::<u64>().read_unaligned() }
-}
 
 /// One time that ours was put in front.
 struct Entry {
@@ -134,9 +64,9 @@ impl Behind {
     }
 }
 
-/// All entries.
+/// All entries, each with the handler behind it.
 pub(super) struct Chain {
-    entries: [Entry; entry::COUNT],
+    entries: [Entry; ENTRIES],
 }
 
 /// Those of this copy of the library.
@@ -144,7 +74,7 @@ pub(super) static CHAIN: Chain = Chain::new();
 
 impl Chain {
     const fn new() -> Self {
-        Chain { entries: [const { Entry::unused() }; entry::COUNT] }
+        Chain { entries: [const { Entry::unused() }; ENTRIES] }
     }
 
     /// `None` if the entry was never used, or changes at this moment.
@@ -162,7 +92,7 @@ impl Chain {
     }
 
     fn remembered(&self) -> impl Iterator<Item = Behind> {
-        (0..entry::COUNT).filter_map(|number| self.read(number))
+        (0..ENTRIES).filter_map(|number| self.read(number))
     }
 
     /// Rule 2: what a fault goes to that came through an entry, if it was passed on to what is of this age before.
@@ -198,7 +128,7 @@ impl Chain {
             return Some(known.number);
         }
         let is_unused = |entry: &Entry| entry.since.load(Relaxed) == 0;
-        let usable = entry::COUNT - if action.is_none() { 0 } else { RESERVED };
+        let usable = ENTRIES - if action.is_none() { 0 } else { RESERVED };
         let unused = self.entries.iter().enumerate().take(usable).filter(|(_, entry)| is_unused(entry));
         let left = self.left().map(|left| (left.number, left.since));
         let number = unused.map(|(number, _)| (number, 0)).chain(left).find_map(|(number, since)| {
@@ -259,11 +189,11 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Chain, OUR_FLAGS, OUR_MASK, RESERVED};
-    use crate::fault::entry;
+    use super::{Action, Chain, ENTRIES, RESERVED};
+    use crate::fault::action::{OUR_FLAGS, OUR_MASK};
 
     /// So many different handlers are remembered.
-    const HANDLERS: usize = entry::COUNT - RESERVED;
+    const HANDLERS: usize = ENTRIES - RESERVED;
 
     fn handler(handler: usize) -> Action {
         Action { handler, flags: libc::SA_SIGINFO, mask: 0 }
@@ -310,7 +240,7 @@ mod tests {
         let chain = Chain::new();
         let first = chain.remember(handler(10)).unwrap();
         let mut before = first;
-        for _ in 0..10 * entry::COUNT {
+        for _ in 0..10 * ENTRIES {
             let (left, right) = (chain.remember(handler(20)).unwrap(), chain.remember(handler(30)).unwrap());
             assert_eq!(way(&chain, right), [30, 20, 10]);
             assert_eq!(way(&chain, left), [20, 10]);
@@ -344,7 +274,7 @@ mod tests {
         let first = chain.remember(older).unwrap();
         let default = chain.remember(DEFAULT).unwrap();
         let reporter = chain.remember(handler(10)).unwrap();
-        for _ in 0..10 * entry::COUNT {
+        for _ in 0..10 * ENTRIES {
             assert_eq!(chain.remember(DEFAULT), Some(default));
             assert_eq!(chain.remember(older), Some(first));
         }

@@ -7,41 +7,25 @@
 //! An entry leaves no frame behind when a fault goes on to another copy of this library: it jumps there. A process may
 //! have dozens of copies (plug-ins), and std's alternate stack has 8 KiB.
 
-use super::handler::handle;
+use super::action::{ENTRIES, ENTRY_BYTES, Handler, TABLE_BYTES};
+use super::{handler, pass};
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 
-/// A handler as `SA_SIGINFO` has it.
-pub(super) type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-
-/// How many entries there are.
-pub(super) const COUNT: usize = 64;
-
-/// Bytes of code of each.
-const BYTES: usize = 16;
-
-/// Bytes of all of them, and their alignment: two entries are one copy's if they lie in the same such block.
-const TABLE: usize = COUNT * BYTES;
-
 /// The address of an entry.
 pub(super) fn address(entry: usize) -> usize {
-    start().wrapping_add(entry % COUNT * BYTES)
+    start().wrapping_add(entry % ENTRIES * ENTRY_BYTES)
 }
 
 /// The number of the entry at an address, `None` if no entry of this copy begins there.
 pub(super) fn number(address: usize) -> Option<usize> {
     let offset = address.wrapping_sub(start());
-    (offset < TABLE && offset.is_multiple_of(BYTES)).then_some(offset / BYTES)
-}
-
-/// Whether two addresses of entries, of this copy or others, belong to the same copy.
-pub(super) fn are_of_one_copy(one: usize, other: usize) -> bool {
-    one / TABLE == other / TABLE
+    (offset < TABLE_BYTES && offset.is_multiple_of(ENTRY_BYTES)).then_some(offset / ENTRY_BYTES)
 }
 
 fn start() -> usize {
-    // The function begins at a multiple of that in its section already; what is in front of it would be padding.
-    (table as *const () as usize).wrapping_add(TABLE - 1) & !(TABLE - 1)
+    // The function begins at a multiple of the size in its section already; anything in front of the table is padding.
+    (table as *const () as usize).wrapping_add(TABLE_BYTES - 1) & !(TABLE_BYTES - 1)
 }
 
 /// The entries, one after another, and what they have in common: `handle` gets the arguments and the address of the
@@ -81,9 +65,9 @@ unsafe extern "C" fn table(_: c_int, _: *mut libc::siginfo_t, _: *mut c_void) {
         "3:",
         "ret",
         ".cfi_endproc",
-        table = const TABLE,
-        count = const COUNT,
-        bytes = const BYTES,
+        table = const TABLE_BYTES,
+        count = const ENTRIES,
+        bytes = const ENTRY_BYTES,
         handle = sym handle,
     )
 }
@@ -126,9 +110,30 @@ unsafe extern "C" fn table(_: c_int, _: *mut libc::siginfo_t, _: *mut c_void) {
         "3:",
         "ret",
         ".cfi_endproc",
-        table = const TABLE,
-        count = const COUNT,
-        bytes = const BYTES,
+        table = const TABLE_BYTES,
+        count = const ENTRIES,
+        bytes = const ENTRY_BYTES,
         handle = sym handle,
     )
 }
+
+/// What all entries do: serves the fault, or passes it on. The entry jumps to the handler that is returned, as if the kernel
+/// had called it instead.
+///
+/// # Safety
+/// Called by an entry, with a handler's arguments and the address of the entry.
+unsafe extern "C" fn handle(
+    signal: c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+    address: usize,
+) -> Option<Handler> {
+    // SAFETY: these are a handler's arguments: required by this function's contract.
+    unsafe {
+        if handler::serve(info, context) {
+            return None;
+        }
+        pass::pass_on(signal, info, context, number(address)?)
+    }
+}
+

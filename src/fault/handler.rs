@@ -5,9 +5,8 @@
 //! of it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
 //! or passed on to whoever handled SIGSEGV before us (`pass`).
 
-use super::entry::{self, Handler};
 use super::repeat::LastFaults;
-use super::{context, pass};
+use super::context;
 use crate::admission::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::grow::{GrowReason, grow};
 use crate::guard::{self, FaultInfo, FaultVerdict, PageState, RegionView, judge};
@@ -17,23 +16,6 @@ use crate::{report, sys};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
-
-/// What all entries do: serves the fault, or passes it on. What is returned is called in our place, as the kernel would
-/// have called it.
-pub(super) unsafe extern "C" fn handle(
-    signal: c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut c_void,
-    address: usize,
-) -> Option<Handler> {
-    // SAFETY: called with a handler's arguments.
-    unsafe {
-        if serve(info, context) {
-            return None;
-        }
-        pass::pass_on(signal, info, context, entry::number(address)?)
-    }
-}
 
 /// Serves the fault if it is a growth of ours; false if somebody else has to.
 ///

@@ -1,29 +1,17 @@
 //! Everything outside the signal: putting the handler in place and asking whether it is there.
 
-use super::chain::{Action, CHAIN, OUR_FLAGS};
+use super::action::{Action, OUR_FLAGS, current};
+use super::chain::CHAIN;
 use super::{entry, handler};
 use crate::{foreign_fault, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
-use core::ptr::null;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{Acquire, Release};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use std::io;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
-
-/// What a signal goes to now. nix has no call that only asks.
-pub(super) fn current(signal: c_int) -> io::Result<libc::sigaction> {
-    // Zeroed: not every C library writes all of it.
-    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: no new action is given, and there is room for the old one.
-    match unsafe { libc::sigaction(signal, null(), action.as_mut_ptr()) } {
-        // SAFETY: the call filled it in.
-        0 => Ok(unsafe { action.assume_init() }),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
 
 /// The number of the entry, if the action is ours.
 fn our_entry(action: &libc::sigaction) -> Option<usize> {
@@ -44,7 +32,7 @@ fn stay_loaded() {
         };
         // SAFETY: getauxval has no preconditions.
         let program = core::ptr::with_exposed_provenance(unsafe { libc::getauxval(libc::AT_PHDR) } as usize);
-        let Some(ours) = image(handler::handle as *const c_void) else { return };
+        let Some(ours) = image(entry::address(0) as *const c_void) else { return };
         if image(program).is_some_and(|program| program.dli_fbase == ours.dli_fbase) {
             return;
         }

@@ -13,6 +13,8 @@
 //! The pages [signals](crate::guide::signals) and [debugging](crate::guide::debugging) have the details.
 
 #[cfg(highwater_fault)]
+mod action;
+#[cfg(highwater_fault)]
 mod chain;
 #[cfg(highwater_fault)]
 mod context;

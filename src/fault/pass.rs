@@ -1,8 +1,7 @@
 //! The way of a fault that is not ours. The rules of `handler` hold here, too.
 
-use super::chain::{Behind, CHAIN, OUR_MASK, first_word};
-use super::entry::Handler;
-use super::imp::current;
+use super::action::{Handler, OUR_MASK, current, first_word};
+use super::chain::{Behind, CHAIN};
 use crate::{foreign_fault, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
