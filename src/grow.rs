@@ -1,12 +1,11 @@
-//! The path of every growth: step, admit, commit. The handler takes it after the judgement, both engines'
+//! The path of every growth: admit, commit, raise the frontier. The handler takes it once a fault is judged to be growth,
 //! allocations take it when they need committed memory, and nothing else commits.
 
-use crate::admission::admit::{admit, uninjected, within};
-use crate::admission::{Cause, OutOfMemory, Refusal, RefusedRequest, explain};
+use crate::admission::{GrowthRequest, NotAdmitted, OutOfMemory, Refusal, RefusedRequest, admit, explain};
 use crate::math::random::splitmix64;
 use crate::math::step;
 use crate::policy::Growth;
-use crate::region::{ControlBlock, FrontierAdvance, Region, SpillOutcome};
+use crate::region::{ControlBlock, Region, SpillOutcome};
 use crate::stats::{GrowthEvent, remember};
 use crate::sys;
 use core::sync::atomic::Ordering::Relaxed;
@@ -19,7 +18,7 @@ pub(crate) enum GrowReason {
     Fault,
     /// An allocation past the frontier that is going to be written at once.
     Write,
-    /// An allocation that somebody may write to in any order, or never.
+    /// An allocation that may be written in any order, or never.
     Request,
     /// Exactly these bytes, ahead of their use.
     Ahead,
@@ -42,189 +41,143 @@ impl GrowReason {
     }
 }
 
-/// Commits the bytes below `to`; `from` is the first one that is wanted. Signal-safe. Nobody is waited for, but near the end of
-/// memory (see `admission/headroom.rs`).
-pub(crate) fn grow(control: &ControlBlock, from: usize, to: usize, why: GrowReason) -> Result<(), Refusal> {
+/// Commits the bytes below `to`; `from` is the first one that is needed. Signal-safe. Near the end of memory it may wait
+/// (`admission/headroom.rs`).
+pub(crate) fn grow(
+    control: &ControlBlock,
+    from: usize,
+    to: usize,
+    reason: GrowReason,
+) -> Result<(), Refusal> {
     if to <= control.frontier.get() {
         return Ok(());
     }
-    let began = sys::monotonic_ns();
+    let growth = PendingGrowth { control, from, to, reason, began: sys::monotonic_ns() };
     if let Growth::Stress { seed } = control.growth() {
-        stress_delay(seed ^ control.counters.commits.load(Relaxed), began);
+        stress_delay(seed ^ control.counters.commits.load(Relaxed), growth.began);
     }
-    within(control, to)?;
-    let mut is_first = true;
+    let mut is_first_try = true;
     loop {
-        let refusal = match advance(control, from, to, why, &mut is_first) {
-            Ok(Advanced::Grown(grown)) => {
-                finish(control, to, why, began, grown);
-                return Ok(());
+        let outcome = match growth.try_steps(&mut is_first_try) {
+            Ok(()) => return Ok(()),
+            Err(NotAdmitted::Spilling) => SpillOutcome::Pending,
+            Err(NotAdmitted::Refused(refusal)) => {
+                let has_spilled = control.memory_end() != usize::MAX;
+                if has_spilled || !control.may_spill() || !refusal.is_for_lack_of_memory() {
+                    return Err(refusal);
+                }
+                match control.spill() {
+                    SpillOutcome::Failed => return Err(refusal),
+                    outcome => outcome,
+                }
             }
-            Ok(Advanced::Covered) => return Ok(()),
-            Ok(Advanced::Pending) => None,
-            Err(refusal) => Some(refusal),
         };
-        let spilled = match refusal {
-            None => SpillOutcome::Pending,
-            Some(refusal) if !control.may_spill() || !refusal.is_for_lack_of_memory() => return Err(refusal),
-            // It has spilled already, and the file is refused.
-            Some(refusal) if control.memory_end() != usize::MAX => return Err(refusal),
-            Some(_) => control.spill(),
-        };
-        match (spilled, refusal) {
-            (SpillOutcome::Failed, Some(refusal)) => return Err(refusal),
-            // The rest is being mapped over by another thread, in one call. A fault repeats itself until that is done.
-            (SpillOutcome::Pending, _) if why.is_fault() => return Ok(()),
-            _ => core::hint::spin_loop(),
+        // Another thread maps the file, in one call. A fault repeats itself until that is done.
+        if outcome == SpillOutcome::Pending && reason.is_fault() {
+            return Ok(());
         }
+        core::hint::spin_loop();
     }
 }
 
-/// What came of a try.
-enum Advanced {
-    Covered,
-    Grown(Grown),
-    /// The rest of the region is being mapped over by a file.
-    Pending,
-}
-
-struct Grown {
-    before: usize,
-    after: usize,
-    populate_from: usize,
-}
-
-/// Moves the frontier by a step, or by less where there is no room for that.
-#[inline(always)] // a frame less on a small stack, also where nothing is optimised
-fn advance(
-    control: &ControlBlock,
+/// The bytes that a call of [`grow`] has to commit.
+struct PendingGrowth<'a> {
+    control: &'a ControlBlock,
     from: usize,
     to: usize,
-    why: GrowReason,
-    is_first: &mut bool,
-) -> Result<Advanced, Refusal> {
-    /// Nothing but what is needed.
-    const EXACT: u32 = u32::MAX;
-    // How often a step is cut to an eighth; what is needed is in any.
-    let mut tries = if why == GrowReason::Ahead { [EXACT].iter() } else { [0, 1, 2, EXACT].iter() };
-    loop {
-        let cuts = tries.next().copied().unwrap_or(EXACT);
-        match advance_by(control, from, to, cuts, is_first) {
-            Err(refusal)
-                if !tries.as_slice().is_empty() && !refusal.is_injected() && !refusal.is_foreseen() => {}
-            result => return result,
+    reason: GrowReason,
+    began: u64,
+}
+
+impl PendingGrowth<'_> {
+    /// Moves the frontier by a step, or by a smaller one where that is refused.
+    #[inline(always)] // a frame less on a small stack, also where nothing is optimised
+    fn try_steps(&self, is_first_try: &mut bool) -> Result<(), NotAdmitted> {
+        /// Nothing but the need.
+        const EXACT: u32 = u32::MAX;
+        // How often the step is cut to an eighth; the need is always in it.
+        let mut cuts =
+            if self.reason == GrowReason::Ahead { [EXACT].iter() } else { [0, 1, 2, EXACT].iter() };
+        loop {
+            let cut = cuts.next().copied().unwrap_or(EXACT);
+            match self.try_step(cut, core::mem::take(is_first_try)) {
+                Err(NotAdmitted::Refused(refusal))
+                    if !cuts.as_slice().is_empty() && !refusal.is_injected() && !refusal.is_foreseen() => {}
+                result => return result,
+            }
         }
     }
-}
 
-fn advance_by(
-    control: &ControlBlock,
-    from: usize,
-    to: usize,
-    cuts: u32,
-    is_first: &mut bool,
-) -> Result<Advanced, Refusal> {
-    let mut populate_from = to;
-    let mut admitted = None;
-    let mut at_border = false;
-    let mut pending = false;
-    let plan = |frontier| {
-        let need = control.need(frontier, from, to);
-        let step = match cuts {
-            u32::MAX => step::exact(need),
+    /// One try: choose a step, have it admitted, commit it, raise the frontier.
+    fn try_step(&self, cut: u32, is_first_try: bool) -> Result<(), NotAdmitted> {
+        let control = self.control;
+        let frontier = control.frontier.get();
+        if self.to <= frontier {
+            // Another thread was faster.
+            return Ok(());
+        }
+        let need = control.need(frontier, self.from, self.to);
+        let min = step::exact(need);
+        let wanted = match cut {
+            u32::MAX => min,
             0 => control.growth().step(need),
-            cuts => step::cut(control.growth().step(need), need, 3 * cuts),
+            cut => step::cut(control.growth().step(need), need, 3 * cut),
         };
-        let bytes = step.frontier.wrapping_sub(frontier);
-        if core::mem::take(is_first) {
-            uninjected(control, bytes)?;
-        }
-        let least = step::exact(need);
-        let (end, step_admitted) = admit(control, frontier, least.frontier, step.frontier)?;
-        let is_cut = end < step.frontier;
-        let step = step::end_at(step, need, end);
-        // Near the end of memory nothing is made present that nobody has asked for: others may need it.
-        populate_from = if is_cut { step.frontier } else { step.populate_from };
-        // Only what can spill needs to know where that would begin.
-        if control.may_spill() && control.memory_end() == usize::MAX {
-            at_border = control.border.admit(step.frontier);
-            // (Unless mapping the file has failed meanwhile: then it goes on without.)
-            if !at_border && control.may_spill() {
-                step_admitted.settle(0);
-                pending = true;
-                return Err(Refusal::of(Cause::Kernel(0)));
+        let (min_end, wanted_end) = (min.frontier, wanted.frontier);
+        let request = GrowthRequest { control, frontier, needed: self.to, min_end, wanted_end, is_first_try };
+        let permit = admit(&request)?;
+        let step = step::end_at(wanted, need, permit.end());
+        // Near the end of memory nothing is made present ahead of its use: others may need it.
+        let populate_from = if permit.end() < wanted_end { step.frontier } else { step.populate_from };
+        let (before, after) = (frontier, step.frontier);
+        control.commit(before, after).map_err(|errno| explain(errno, after.wrapping_sub(before)))?;
+        let moved = control.frontier.raise(after);
+        permit.settle(after, moved);
+        self.finish(before, after, populate_from);
+        Ok(())
+    }
+
+    /// The rest of a growth, once the frontier has moved: late guards, populating, counters, the event.
+    #[inline(never)] // its locals are not on the stack while the frontier moves
+    fn finish(&self, before: usize, after: usize, populate_from: usize) {
+        let &PendingGrowth { control, to, reason, began, .. } = self;
+        control.protect_late_guards(before, after);
+        control.needed_end.fetch_max(to, Relaxed);
+        let counters = &control.counters;
+        // Pages in the spill file are there to be paged out, not in.
+        let populate = if after > control.memory_end() { 0 } else { control.max_populate() };
+        let populate = populate.min(after.wrapping_sub(populate_from));
+        if reason.is_touch() && populate > 0 {
+            let (start, len) = (control.base().wrapping_add(populate_from), populate);
+            // SAFETY: the range lies in the mapping of a live region, below the new frontier.
+            match unsafe { sys::populate(start, len) } {
+                Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),
+                // (A protected guard in the range gives the same error.)
+                Err(sys::Errno::EINVAL) if after <= control.first_guard() => control.stop_populating(),
+                // Populating is for speed: other pages are paged in when they are touched.
+                Err(_) => {}
             }
         }
-        admitted = Some(step_admitted);
-        Ok(step.frontier)
-    };
-    let commit = |from: usize, to: usize| {
-        control.commit(from, to).map_err(|errno| explain(errno, to.wrapping_sub(from)))
-    };
-    let advance = control.frontier.advance(to, plan, commit);
-    let moved = match &advance {
-        Ok(FrontierAdvance::Grown { to, moved, .. }) => {
-            control.in_memory(*to).saturating_sub(control.in_memory(to.saturating_sub(*moved)))
+        let took = sys::monotonic_ns().wrapping_sub(began);
+        counters.commits.fetch_add(1, Relaxed);
+        counters.growth_ns.fetch_add(took, Relaxed);
+        counters.peak.fetch_max(after, Relaxed);
+        if reason.is_fault() {
+            counters.faults.fetch_add(1, Relaxed);
         }
-        _ => 0,
-    };
-    if at_border {
-        match &advance {
-            Ok(_) => control.border.done(),
-            Err(_) => control.border.failed(|| control.frontier.get()),
+        // (A checked arena counts the bytes in use itself.)
+        if reason != GrowReason::Ahead && !control.is_checked() {
+            counters.touched.fetch_max(to, Relaxed);
         }
+        remember(&GrowthEvent {
+            region: control.id.load(Relaxed),
+            offset: before,
+            bytes: after.wrapping_sub(before),
+            at_ns: began,
+            duration_ns: took,
+            thread: sys::thread_id(),
+        });
     }
-    admitted.into_iter().for_each(|admitted| admitted.settle(moved));
-    match advance {
-        Ok(FrontierAdvance::Covered) => Ok(Advanced::Covered),
-        Ok(FrontierAdvance::Grown { from: before, to: after, .. }) => {
-            Ok(Advanced::Grown(Grown { before, after, populate_from }))
-        }
-        Err(_) if pending => Ok(Advanced::Pending),
-        Err(refusal) => Err(refusal),
-    }
-}
-
-/// What is left to do when the frontier has moved.
-#[inline(never)] // its locals are not on the stack while the frontier moves
-fn finish(control: &ControlBlock, to: usize, why: GrowReason, began: u64, grown: Grown) {
-    let Grown { before, after, populate_from } = grown;
-    control.protect_late_guards(before, after);
-    control.needed_end.fetch_max(to, Relaxed);
-    let counters = &control.counters;
-    // What spilled is there to be paged out, not in.
-    let populate = if after > control.memory_end() { 0 } else { control.max_populate() };
-    let populate = populate.min(after.wrapping_sub(populate_from));
-    if why.is_touch() && populate > 0 {
-        let (start, len) = (control.base().wrapping_add(populate_from), populate);
-        // SAFETY: the range lies in the mapping of a live region, below the new frontier.
-        match unsafe { sys::populate(start, len) } {
-            Ok(()) => _ = counters.populated.fetch_add(len as u64, Relaxed),
-            // (A protected guard in the range is refused in the same words.)
-            Err(sys::Errno::EINVAL) if after <= control.first_guard() => control.stop_populating(),
-            // Speed only: what is not populated is paged in when it is touched, or refused then.
-            Err(_) => {}
-        }
-    }
-    let took = sys::monotonic_ns().wrapping_sub(began);
-    counters.commits.fetch_add(1, Relaxed);
-    counters.growth_ns.fetch_add(took, Relaxed);
-    counters.peak.fetch_max(after, Relaxed);
-    if why.is_fault() {
-        counters.faults.fetch_add(1, Relaxed);
-    }
-    // (A checked arena knows better what is in use.)
-    if why != GrowReason::Ahead && !control.is_checked() {
-        counters.touched.fetch_max(to, Relaxed);
-    }
-    remember(&GrowthEvent {
-        region: control.id.load(Relaxed),
-        offset: before,
-        bytes: after.wrapping_sub(before),
-        at_ns: began,
-        duration_ns: took,
-        thread: sys::thread_id(),
-    });
 }
 
 /// Spins for up to 20 µs, drawn from the seed: how [`Growth::Stress`] varies schedules.
@@ -251,13 +204,17 @@ impl Region {
     /// ```
     pub fn ensure(&self, end: usize) -> Result<(), OutOfMemory> {
         let control = self.control();
-        // What a checked arena commits it commits itself, and it has nobody beside it.
+        // A checked arena commits its region itself.
         if control.is_checked() {
             return Ok(());
         }
         // The limit is exact, also where the page that it ends in is committed.
-        let grown =
-            within(control, end).and_then(|()| grow(control, control.frontier.get(), end, GrowReason::Ahead));
+        let limit = control.limit.load(Relaxed);
+        let grown = if end > limit {
+            Err(Refusal::past_limit(end, limit, control.reserved()))
+        } else {
+            grow(control, control.frontier.get(), end, GrowReason::Ahead)
+        };
         grown.map_err(|refusal| {
             let request = RefusedRequest::Allocation { requested: end, effective: end };
             OutOfMemory::new(control, request, control.stats().used, refusal)

@@ -105,7 +105,7 @@ impl Cause {
 
 /// A [`Cause`] without its figures, which every refusal has beside it: an error carries it, and errors are small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum RefusalReason {
     /// A cgroup, by its place among those of this process.
     Cgroup(u16),
     Kernel(i32),
@@ -117,14 +117,14 @@ pub(crate) enum Reason {
     Plain(u8),
 }
 
-impl Reason {
+impl RefusalReason {
     fn of(cause: Cause) -> Self {
         match cause {
-            Cause::CgroupLimit { .. } => Reason::Cgroup(u16::MAX),
-            Cause::Kernel(errno) => Reason::Kernel(errno),
+            Cause::CgroupLimit { .. } => RefusalReason::Cgroup(u16::MAX),
+            Cause::Kernel(errno) => RefusalReason::Kernel(errno),
             plain => {
                 let place = Cause::ALL.iter().position(|&other| other == plain);
-                Reason::Plain(place.map_or(u8::MAX, |place| place as u8))
+                RefusalReason::Plain(place.map_or(u8::MAX, |place| place as u8))
             }
         }
     }
@@ -132,19 +132,19 @@ impl Reason {
     /// As a word that an atomic holds.
     pub(super) fn to_word(self) -> u64 {
         match self {
-            Reason::Plain(place) => u64::from(place),
-            Reason::Cgroup(place) => 1 << 32 | u64::from(place),
-            Reason::Kernel(errno) => 2 << 32 | u64::from(errno as u32),
-            Reason::Overcommit(_) => Self::of(Cause::Overcommit).to_word(),
-            Reason::Gap => Self::of(Cause::AddressSpace).to_word(),
+            RefusalReason::Plain(place) => u64::from(place),
+            RefusalReason::Cgroup(place) => 1 << 32 | u64::from(place),
+            RefusalReason::Kernel(errno) => 2 << 32 | u64::from(errno as u32),
+            RefusalReason::Overcommit(_) => Self::of(Cause::Overcommit).to_word(),
+            RefusalReason::Gap => Self::of(Cause::AddressSpace).to_word(),
         }
     }
 
     fn from_word(word: u64) -> Self {
         match word >> 32 {
-            0 => Reason::Plain(word as u8),
-            1 => Reason::Cgroup(word as u16),
-            _ => Reason::Kernel(word as u32 as i32),
+            0 => RefusalReason::Plain(word as u8),
+            1 => RefusalReason::Cgroup(word as u16),
+            _ => RefusalReason::Kernel(word as u32 as i32),
         }
     }
 }
@@ -155,7 +155,7 @@ const INJECTED: u64 = u64::MAX;
 /// A "no", with the figures that prove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    pub(crate) reason: Reason,
+    pub(crate) reason: RefusalReason,
 
     /// The limit that was met, in bytes, 0 where the cause has none; `INJECTED` in a refusal that was made up.
     limit: u64,
@@ -164,13 +164,13 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) const fn because(reason: Reason, limit: u64, usage: u64) -> Self {
+    pub(crate) const fn because(reason: RefusalReason, limit: u64, usage: u64) -> Self {
         Refusal { reason, limit, usage }
     }
 
     /// The one that an injection asked for.
     pub(super) fn injected(word: u64) -> Self {
-        Self::because(Reason::from_word(word), INJECTED, 0)
+        Self::because(RefusalReason::from_word(word), INJECTED, 0)
     }
 
     /// Whether it was made up: then trying again with less is not the point.
@@ -204,7 +204,7 @@ impl Refusal {
     }
 
     pub(crate) fn new(cause: Cause, limit: u64, usage: u64) -> Self {
-        Self::because(Reason::of(cause), limit, usage)
+        Self::because(RefusalReason::of(cause), limit, usage)
     }
 
     /// The refusal of bytes up to `to`, past a limit or the end of the reservation.
@@ -223,14 +223,16 @@ impl Refusal {
 
     pub(crate) fn cause(&self) -> Cause {
         match self.reason {
-            Reason::Cgroup(place) => {
+            RefusalReason::Cgroup(place) => {
                 let path = sources::cgroup_path(place);
                 Cause::CgroupLimit { path, limit: self.limit(), usage: self.usage }
             }
-            Reason::Kernel(errno) => Cause::Kernel(errno),
-            Reason::Overcommit(_) => Cause::Overcommit,
-            Reason::Gap => Cause::AddressSpace,
-            Reason::Plain(place) => Cause::ALL.get(usize::from(place)).copied().unwrap_or(Cause::Injected),
+            RefusalReason::Kernel(errno) => Cause::Kernel(errno),
+            RefusalReason::Overcommit(_) => Cause::Overcommit,
+            RefusalReason::Gap => Cause::AddressSpace,
+            RefusalReason::Plain(place) => {
+                Cause::ALL.get(usize::from(place)).copied().unwrap_or(Cause::Injected)
+            }
         }
     }
 }
@@ -239,12 +241,14 @@ impl From<Evidence> for Refusal {
     fn from(evidence: Evidence) -> Self {
         let Evidence { obstacle, limit, usage, kept_back } = evidence;
         let reason = match obstacle {
-            Obstacle::AddressSpace => Reason::of(Cause::RlimitAs),
-            Obstacle::Data => Reason::of(Cause::RlimitData),
-            Obstacle::Locked => Reason::of(Cause::LockedLimit),
-            Obstacle::Mappings => Reason::of(Cause::MapCount),
-            Obstacle::Overcommit => Reason::Overcommit(u32::try_from(kept_back >> 10).unwrap_or(u32::MAX)),
-            Obstacle::Gap => Reason::Gap,
+            Obstacle::AddressSpace => RefusalReason::of(Cause::RlimitAs),
+            Obstacle::Data => RefusalReason::of(Cause::RlimitData),
+            Obstacle::Locked => RefusalReason::of(Cause::LockedLimit),
+            Obstacle::Mappings => RefusalReason::of(Cause::MapCount),
+            Obstacle::Overcommit => {
+                RefusalReason::Overcommit(u32::try_from(kept_back >> 10).unwrap_or(u32::MAX))
+            }
+            Obstacle::Gap => RefusalReason::Gap,
         };
         Refusal::because(reason, limit, usage)
     }

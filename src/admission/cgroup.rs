@@ -5,7 +5,7 @@ use crate::sys::{PolledFile, decimal};
 use std::path::Path;
 
 /// A cgroup whose limit counts for this process: its own, or an ancestor.
-pub(super) struct Level {
+pub(super) struct CgroupLevel {
     /// As `/proc/self/cgroup` names it.
     pub(super) path: String,
     usage: PolledFile,
@@ -42,7 +42,7 @@ impl Reclaimable {
         let figure = |name: &str| figure(stat, prefix, name).unwrap_or(0);
         let running = figure("mapped_file").max(figure("file_mapped")).min(MAX_RUNNING);
         let files = figure("inactive_file").saturating_add(figure("active_file")).saturating_sub(running);
-        // (Version 1 and version 2 name them differently. Both count what is swapped out among what is written.)
+        // (CgroupVersion 1 and version 2 name them differently. Both count what is swapped out among what is written.)
         let writeback = figure("writeback").max(figure("file_writeback")).min(files);
         let dirty = figure("dirty").max(figure("file_dirty")).saturating_add(writeback).min(files);
         let clean = files.saturating_sub(dirty).saturating_add(figure("slab_reclaimable"));
@@ -50,7 +50,7 @@ impl Reclaimable {
     }
 }
 
-impl Level {
+impl CgroupLevel {
     /// Its limit, if it has one. Signal-safe, as all of these are.
     pub(super) fn limit(&self, buffer: &mut [u8]) -> Option<u64> {
         number(self.limit.read(buffer)?)
@@ -90,24 +90,24 @@ fn figure(stat: &[u8], prefix: &str, name: &str) -> Option<u64> {
 }
 
 /// Where one version keeps its memory controller, and what its files are called.
-struct Version {
+struct CgroupVersion {
     usage: &'static str,
     limit: &'static str,
     events: &'static str,
     prefix: &'static str,
 }
 
-const V1: Version = Version {
+const V1: CgroupVersion = CgroupVersion {
     usage: "memory.usage_in_bytes",
     limit: "memory.limit_in_bytes",
     events: "memory.failcnt",
     prefix: "total_",
 };
-const V2: Version =
-    Version { usage: "memory.current", limit: "memory.max", events: "memory.events", prefix: "" };
+const V2: CgroupVersion =
+    CgroupVersion { usage: "memory.current", limit: "memory.max", events: "memory.events", prefix: "" };
 
 /// The cgroups of this process, its own first.
-pub(super) fn levels() -> Result<Vec<Level>, Exhausted> {
+pub(super) fn levels() -> Result<Vec<CgroupLevel>, Exhausted> {
     // (The portable calls read no such files, and under Miri's isolation even opening one ends the program.)
     if cfg!(highwater_portable) {
         return Ok(Vec::new());
@@ -119,7 +119,7 @@ pub(super) fn levels() -> Result<Vec<Level>, Exhausted> {
     )
 }
 
-fn find(cgroups: &str, mounts: &str) -> Result<Vec<Level>, Exhausted> {
+fn find(cgroups: &str, mounts: &str) -> Result<Vec<CgroupLevel>, Exhausted> {
     let mut levels = Vec::new();
     for line in cgroups.lines() {
         // `4:memory:/jobs/7`, or `0::/jobs/7` for version 2.
@@ -175,8 +175,8 @@ fn climb(
     mount: &str,
     root: &str,
     path: &str,
-    version: &Version,
-    levels: &mut Vec<Level>,
+    version: &CgroupVersion,
+    levels: &mut Vec<CgroupLevel>,
 ) -> Result<(), Exhausted> {
     // In a container only a part of the tree may be mounted, and the path may begin above it.
     let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
@@ -191,10 +191,10 @@ fn climb(
         let probes =
             (probe(version.usage)?, probe(version.limit)?, probe(version.events)?, probe("memory.stat")?);
         if let (Some(usage), Some(limit), Some(events), Some(stat)) = probes {
-            // A handful of bytes per process, for ever: causes lend it out.
+            // Never freed: causes refer to the path.
             let path =
                 String::from_utf8(fallible::joined(&[b"/", directory.as_bytes()])?).unwrap_or_default();
-            fallible::push(levels, Level { path, usage, limit, stat, events, prefix: version.prefix })?;
+            fallible::push(levels, CgroupLevel { path, usage, limit, stat, events, prefix: version.prefix })?;
         }
         at = level.parent();
     }
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_to_be_written_out_is_told_from_what_is_clean() {
         const MIB: u64 = 1 << 20;
-        // Version 1: what counts is the figure of all below, as the limit is.
+        // CgroupVersion 1: what counts is the figure of all below, as the limit is.
         let text = |mapped: u64, dirty: u64, writeback: u64, files: u64| {
             format!(
                 "cache 1\nmapped_file 1\ndirty 1\nwriteback 1\ninactive_file 1\nactive_file 1\n\

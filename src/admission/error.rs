@@ -20,14 +20,14 @@ pub(crate) enum RefusedRequest {
 /// A region's number, 0 for one that could not be made, and what stands, or was to stand, on it. In one word, because
 /// with the role in a word of its own the error would have 128 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Subject(u64);
+struct ErrorSubject(u64);
 
-impl Subject {
+impl ErrorSubject {
     /// Below the role, which has the highest byte.
     const NUMBER: u64 = u64::MAX >> 8;
 
     const fn new(number: u64, role: Role) -> Self {
-        Subject(number & Self::NUMBER | (role as u64) << 56)
+        ErrorSubject(number & Self::NUMBER | (role as u64) << 56)
     }
 
     const fn number(self) -> u64 {
@@ -57,7 +57,7 @@ const _: () = assert!(size_of::<OutOfMemory>() < 128);
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutOfMemory {
-    subject: Subject,
+    subject: ErrorSubject,
     /// The region's name, copied: the error may outlive it.
     pub(crate) name: [u8; NAME_BYTES],
     pub(crate) refusal: Refusal,
@@ -79,7 +79,7 @@ impl OutOfMemory {
         let mut name = [0; NAME_BYTES];
         control.name(&mut name);
         let number = control.id.load(core::sync::atomic::Ordering::Relaxed);
-        let subject = Subject::new(number, control.role());
+        let subject = ErrorSubject::new(number, control.role());
         OutOfMemory { subject, name, refusal, request, used, committed, reserved }
     }
 
@@ -99,7 +99,7 @@ impl OutOfMemory {
     /// The same error, of something that was to be made.
     #[cfg(feature = "vec")]
     pub(crate) fn of_new(self, role: Role) -> Self {
-        OutOfMemory { subject: Subject::new(self.region(), role), ..self }
+        OutOfMemory { subject: ErrorSubject::new(self.region(), role), ..self }
     }
 
     /// What stands, or was to stand, on the region.
@@ -215,7 +215,7 @@ impl From<BuildError> for OutOfMemory {
         };
         let request = RefusedRequest::Allocation { requested, effective: requested };
         OutOfMemory {
-            subject: Subject::new(0, Role::Arena),
+            subject: ErrorSubject::new(0, Role::Arena),
             name: [0; NAME_BYTES],
             refusal,
             request,

@@ -4,7 +4,7 @@
 //! the thread that queries makes one (it holds the buffer for that). It closes the old grant first: whatever was taken
 //! of that is in flight by then, and nothing is taken that the query does not know of.
 
-use super::sources::{Availability, MAX_MARGIN, Policy};
+use super::availability::{Availability, HeadroomPolicy, MAX_MARGIN};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -20,41 +20,45 @@ static IN_FLIGHT: AtomicI64 = AtomicI64::new(0);
 /// Bytes that were ever admitted.
 static ADMITTED: AtomicI64 = AtomicI64::new(0);
 
-/// What other threads were in the middle of goes on in the parent alone.
+/// The commits of other threads go on in the parent alone.
 #[cfg(not(highwater_portable))]
 pub(super) extern "C" fn in_child() {
     IN_FLIGHT.store(0, Release);
     GRANT.store(0, Release);
 }
 
-/// Bytes that were admitted and are being committed. What of them turns out not to be needed is not given back to the
-/// grant: a query that saw them taken and not given back would grant them twice. The next query finds them.
+/// Bytes that were admitted and are being committed, until this is dropped. Those that are not committed after all are not
+/// put back into the grant: a query that found them taken and not put back would grant them twice. The next query finds
+/// them.
 #[must_use]
-pub(crate) struct Permit {
+pub(super) struct InFlight {
     bytes: i64,
 }
 
-impl Permit {
-    pub(super) const FREE: Permit = Permit { bytes: 0 };
+impl InFlight {
+    /// Bytes that no query counts.
+    pub(super) const UNCOUNTED: InFlight = InFlight { bytes: 0 };
 
-    /// Puts so many bytes in flight, whoever may know of it.
-    pub(super) fn admit(bytes: i64) -> Self {
+    /// Puts so many bytes in flight, without a look at the grant.
+    pub(super) fn begin(bytes: i64) -> Self {
         IN_FLIGHT.fetch_add(bytes, AcqRel);
         ADMITTED.fetch_add(bytes, Relaxed);
-        Permit { bytes }
+        InFlight { bytes }
     }
 
-    /// They are not committed after all.
-    pub(super) fn withdraw(self) {
-        ADMITTED.fetch_sub(self.bytes, Relaxed);
+    /// The commit is over; so many of the bytes were committed.
+    pub(super) fn end(&mut self, committed: usize) {
+        let bytes = core::mem::take(&mut self.bytes);
+        if bytes > 0 {
+            IN_FLIGHT.fetch_sub(bytes, AcqRel);
+            ADMITTED.fetch_sub(bytes.saturating_sub_unsigned(committed as u64).max(0), Relaxed);
+        }
     }
 }
 
-impl Drop for Permit {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            IN_FLIGHT.fetch_sub(self.bytes, AcqRel);
-        }
+        self.end(0);
     }
 }
 
@@ -63,14 +67,14 @@ pub(super) fn in_flight() -> u64 {
     u64::try_from(IN_FLIGHT.load(Acquire)).unwrap_or(0)
 }
 
-/// Bytes that were ever admitted: what this process takes is told from what others take by it.
+/// Bytes that were ever admitted, by which what this process takes is told from what others take.
 pub(super) fn admitted() -> i64 {
     ADMITTED.load(Acquire)
 }
 
 /// Takes a step out of the grant, if with what is left of it there is `enough` to spare: then the step is not to be
 /// shorter.
-pub(super) fn take(policy: Policy, step: i64, enough: i64, now: u64) -> Option<Permit> {
+pub(super) fn take(policy: HeadroomPolicy, step: i64, enough: i64, now: u64) -> Option<InFlight> {
     let margin = policy.margin(MARGIN.0.load(Relaxed), MARGIN.1.load(Relaxed));
     // (As much as the grant was left to others.)
     let needed = step.max(enough / 2).saturating_add(margin);
@@ -78,12 +82,11 @@ pub(super) fn take(policy: Policy, step: i64, enough: i64, now: u64) -> Option<P
         return None;
     }
     // First it is in flight, then it is taken: a query in between counts it twice rather than not at all.
-    let permit = Permit::admit(step);
+    let in_flight = InFlight::begin(step);
     let left = |grant: i64| (grant >= needed).then(|| grant.wrapping_sub(step));
     if GRANT.fetch_update(AcqRel, Acquire, left).is_ok() {
-        return Some(permit);
+        return Some(in_flight);
     }
-    permit.withdraw();
     None
 }
 
@@ -93,7 +96,7 @@ pub(super) fn close() {
 }
 
 /// Grants half of what is to spare at the tightest place. Only for the thread that queries.
-pub(super) fn open(found: &Availability, spare: i64, policy: Policy, now: u64) {
+pub(super) fn open(found: &Availability, spare: i64, policy: HeadroomPolicy, now: u64) {
     MARGIN.0.store(found.auto_margin(), Relaxed);
     MARGIN.1.store(found.spill_limit(), Relaxed);
     EXPIRES.store(now.saturating_add(lifetime(spare)), Relaxed);

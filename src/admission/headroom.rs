@@ -1,39 +1,42 @@
-//! How much memory there is, asked before the kernel would kill.
+//! Headroom: refusing a commit before the kernel would kill the process.
 //!
-//! A commit is charged to nobody until it is touched, and a memory cgroup's limit is never an error: the process
-//! gets SIGKILL. So what may be committed is what the system has, less what was committed already and not touched
-//! yet, less what other threads are committing at this moment.
+//! The kernel charges committed memory to a cgroup when it is touched, and meeting the limit is not an error then: the
+//! process gets SIGKILL. So the bytes that may be committed are those that the system has left, less those that were
+//! committed and not touched yet, less those that other threads are committing at this moment.
 //!
-//! Far from every limit a query grants a part of what there is, and steps take from that. Near one, each step is a
-//! fraction of what is left, and queries afresh. Where nothing is left the kernel may have something to write out, a
-//! thread may be about to give memory back: then it is a wait, bounded, before it is a refusal.
+//! Far from every limit a query grants a part of what is left, and steps take from the grant. Near a limit, each step is a
+//! fraction of what is left and makes a query of its own. Where nothing is left, the kernel may have something to write out,
+//! or another thread may be about to give memory back: a refusal comes after a bounded wait.
 
-use super::cause::{Cause, Reason, Refusal};
-use super::grants::{self, Permit};
-use super::patience::{Patience, Wait};
+use super::availability::{HeadroomPolicy, TightestPlaces};
+use super::cause::Refusal;
+use super::grants::{self, InFlight};
+use super::patience::{Patience, WaitDecision};
 use super::pressure;
 use super::scratch;
-use super::sources::{self, Availability, Outlook, Policy, SYSTEM, Sources};
+use super::shortage::Shortage;
+use super::sources::{self, Sources};
+use crate::region::committed_untouched;
 use crate::sys;
 
-/// What is to be admitted.
+/// The bytes to be admitted.
 #[derive(Clone, Copy)]
-struct Request {
-    policy: Policy,
-    /// The bytes that are needed, and those that are wanted.
+struct HeadroomRequest {
+    policy: HeadroomPolicy,
+    /// The minimum, and the bytes that are wanted.
     need: i64,
     want: i64,
 }
 
-/// A step near a limit is this part of what is left, divided among the regions that grow: what one of them has committed
-/// and never touches is not there for the others.
+/// A step near a limit is this part of what is left, divided by the number of regions that grow: bytes that one of them has
+/// committed and never touches are lost to the others.
 const FRACTION: i64 = 32;
 const MAX_SHARES: i64 = 4;
 /// Unless that is less than this.
 const MIN_STEP: i64 = 64 << 10;
 
-impl Request {
-    /// With so much to spare nothing is near.
+impl HeadroomRequest {
+    /// With so much to spare no limit is near.
     fn enough(&self, shares: i64) -> i64 {
         self.want.saturating_mul(FRACTION.saturating_mul(shares))
     }
@@ -49,14 +52,14 @@ impl Request {
         self.want.min(part).max(self.need)
     }
 
-    /// The last pages that are needed, and nothing more, may be taken out of the margin, but for a quarter of it. Half of it in any
-    /// case: a part of what counts as used is not (each processor has up to 64 pages in stock, which the kernel takes
-    /// back before it kills), and a report takes little. And as much as regions have committed that nobody has asked
-    /// for: it is hardly ever touched, and should all of it be, the last quarter is left.
-    fn out_of_margin(&self, outlook: &Outlook) -> i64 {
-        let ahead = outlook.untouched.map_or(0, |untouched| untouched.ahead);
+    /// What a step of no more than the need may take out of the margin: three quarters at most. Half of the margin in any
+    /// case: a part of the usage is not in use (each processor keeps up to 64 pages in stock, which the kernel takes back
+    /// before it kills), and a report takes little. And as many bytes as regions have committed ahead of any need: they are
+    /// hardly ever touched, and should all of them be, the last quarter is left.
+    fn out_of_margin(&self, tightest: &TightestPlaces) -> i64 {
+        let ahead = tightest.untouched.map_or(0, |untouched| untouched.ahead);
         let quarter = if self.policy.is_auto() && self.need <= MIN_STEP {
-            outlook.in_time.auto_margin() / 4
+            tightest.in_time.auto_margin() / 4
         } else {
             0
         };
@@ -64,10 +67,10 @@ impl Request {
     }
 }
 
-/// What came of a query. It is small: what asks may be on a small stack.
-enum Answer {
-    Admitted(i64, Permit),
-    /// There is enough once the kernel has written out what it is writing.
+/// The outcome of a query. It is small, because the caller may be on a small stack.
+enum QueryOutcome {
+    Admitted(i64, InFlight),
+    /// There is enough once the kernel has finished what it is writing out.
     Dirty {
         spare: i64,
         writeback: u64,
@@ -77,135 +80,120 @@ enum Answer {
     Busy,
 }
 
-/// There is not enough.
-pub(super) struct Shortage {
-    place: u16,
-    limit: u64,
-    usage: u64,
-    pub(super) spare: i64,
-    pub(super) margin: u64,
-    /// There is enough, were it not for what others take.
-    pub(super) is_pressed: bool,
-    /// If they go on, there is just time to say so.
-    pub(super) is_urgent: bool,
-}
-
-impl Shortage {
-    fn at(found: &Availability, request: Request, pressure: i64) -> Self {
-        let spare = found.spare_in_time(request.policy);
-        Shortage {
-            is_pressed: spare >= request.need,
-            // (Of a neighbour that is very fast much would have to be left, and it may be done by then.)
-            is_urgent: spare
-                < request.need.saturating_add((pressure / 2).min(found.auto_margin() as i64 / 2 * 3)),
-            place: found.place,
-            limit: found.limit,
-            usage: found.usage.saturating_sub(found.dirty),
-            spare,
-            margin: found.auto_margin(),
-        }
-    }
-
-    /// The refusal, with `need` bytes more in use.
-    fn refuse(&self, need: i64) -> Refusal {
-        let usage = self.usage.saturating_add(need as u64);
-        match self.place {
-            SYSTEM => Refusal::new(Cause::SystemMemory, self.limit, usage),
-            level => Refusal::because(Reason::Cgroup(level), self.limit, usage),
-        }
-    }
-}
-
-/// Whether `want` bytes more may be committed, or fewer, but at least `need`; how many. Signal-safe. It may wait, for
-/// some time, where the answer would be no.
-pub(super) fn admit(policy: Policy, need: usize, want: usize) -> Result<(usize, Permit), Refusal> {
-    let (Some(sources), false) = (sources::get(), policy.is_off()) else { return Ok((want, Permit::FREE)) };
+/// Admits `want` bytes, or fewer, but at least `need`, and returns how many. Signal-safe. Where it would refuse it waits
+/// first, for 3 seconds at most.
+#[inline(always)] // a frame less on a small stack
+pub(super) fn admit(policy: HeadroomPolicy, need: usize, want: usize) -> Result<(usize, InFlight), Refusal> {
+    let (Some(sources), false) = (sources::get(), policy.is_off()) else {
+        return Ok((want, InFlight::UNCOUNTED));
+    };
     let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
-    let request = Request { policy, need: bytes(need), want: bytes(want) };
+    let request = HeadroomRequest { policy, need: bytes(need), want: bytes(want) };
     match grants::take(policy, request.want, request.enough(MAX_SHARES), sys::monotonic_ns()) {
-        Some(permit) => Ok((want, permit)),
-        None => query_and_admit(sources, request).map(|(step, permit)| (step as usize, permit)),
+        Some(in_flight) => Ok((want, in_flight)),
+        None => query_and_admit(sources, request).map(|(step, in_flight)| (step as usize, in_flight)),
     }
 }
 
 /// The side of [`admit`] that has to query.
 #[cold]
 #[inline(never)]
-fn query_and_admit(sources: &Sources, request: Request) -> Result<(i64, Permit), Refusal> {
+fn query_and_admit(sources: &Sources, request: HeadroomRequest) -> Result<(i64, InFlight), Refusal> {
     let mut patience = Patience::new(sys::monotonic_ns());
     loop {
-        let mut answer = Answer::Busy;
-        sys::on_large_stack(|| answer = query(sources, request, &patience));
-        let wait = match answer {
-            Answer::Admitted(step, permit) => return Ok((step, permit)),
-            // What is needed is there, or will be: there is no end to this but an admission.
-            Answer::Dirty { spare, writeback } => {
-                patience.wait_for_writeback(spare, writeback);
-                Wait::Nap
-            }
-            Answer::Short(shortage) => match patience.wait_for_room(&shortage) {
-                Wait::Over => return Err(shortage.refuse(request.need)),
-                wait => wait,
-            },
-            Answer::Busy => match patience.wait_for_turn() {
-                Wait::Over => {
-                    // The thread that queries may be without a processor, or be held by a debugger.
-                    let permit = Permit::admit(request.need);
-                    let pending = crate::region::committed_untouched().saturating_add(grants::in_flight());
-                    if sources.has_plenty(request.policy, request.need.saturating_mul(3), pending) {
-                        return Ok((request.need, permit));
-                    }
-                    permit.withdraw();
-                    Wait::Nap
+        let mut outcome = QueryOutcome::Busy;
+        sys::on_large_stack(|| outcome = query(sources, request, &patience));
+        match outcome {
+            QueryOutcome::Admitted(step, in_flight) => return Ok((step, in_flight)),
+            // The need is there, or will be: the only end of this wait is an admission.
+            QueryOutcome::Dirty { spare, writeback } => patience.wait_for_writeback(spare, writeback),
+            QueryOutcome::Short(shortage) => {
+                if patience.wait_for_room(&shortage) == WaitDecision::GiveUp {
+                    return Err(shortage.refuse(request.need));
                 }
-                wait => wait,
-            },
-        };
-        if wait == Wait::Nap {
-            patience.nap();
+            }
+            // The thread that queries may be without a processor, or a debugger may hold it.
+            QueryOutcome::Busy if patience.wait_for_turn() == WaitDecision::GiveUp => {
+                if let Some(in_flight) = admit_without_query(sources, request, &patience) {
+                    return Ok((request.need, in_flight));
+                }
+            }
+            QueryOutcome::Busy => {}
         }
+        patience.sleep();
     }
 }
 
+/// Admits the need alone, where the cheap figures leave plenty of room for it, or where no query was possible for so long
+/// that the kernel has to decide.
+#[cold]
+#[inline(never)] // its locals are not on the stack while another function queries
+fn admit_without_query(sources: &Sources, request: HeadroomRequest, patience: &Patience) -> Option<InFlight> {
+    let in_flight = InFlight::begin(request.need);
+    let pending = committed_untouched().saturating_add(grants::in_flight());
+    let has_plenty = sources.has_plenty(request.policy, request.need.saturating_mul(3), pending);
+    (has_plenty || patience.is_exhausted()).then_some(in_flight)
+}
+
 /// Queries, if no other thread does.
-fn query(sources: &Sources, request: Request, patience: &Patience) -> Answer {
+fn query(sources: &Sources, request: HeadroomRequest, patience: &Patience) -> QueryOutcome {
     let policy = request.policy;
-    let Some(mut buffer) = scratch::to_look() else { return Answer::Busy };
+    let Some(mut buffer) = scratch::try_query_buffer() else { return QueryOutcome::Busy };
     let now = sys::monotonic_ns();
     // Perhaps another thread has just done so.
-    if let Some(permit) = grants::take(policy, request.want, request.enough(MAX_SHARES), now) {
-        return Answer::Admitted(request.want, permit);
+    if let Some(in_flight) = grants::take(policy, request.want, request.enough(MAX_SHARES), now) {
+        return QueryOutcome::Admitted(request.want, in_flight);
     }
     grants::close();
-    let outlook = sources.query(policy, request.enough(MAX_SHARES), grants::in_flight(), &mut *buffer);
-    let (spare, in_time) = (outlook.now.spare(policy), outlook.in_time.spare_in_time(policy));
-    let Some(untouched) = outlook.untouched else {
-        // Nothing is near.
-        let permit = Permit::admit(request.want);
-        grants::open(&outlook.now, spare.saturating_sub(request.want), policy, now);
-        return Answer::Admitted(request.want, permit);
+    let tightest = sources.query(policy, request.enough(MAX_SHARES), grants::in_flight(), &mut *buffer);
+    let (spare, in_time) = (tightest.now.spare(policy), tightest.in_time.spare_in_time(policy));
+    let Some(untouched) = tightest.untouched else {
+        // No limit is near.
+        let in_flight = InFlight::begin(request.want);
+        grants::open(&tightest.now, spare.saturating_sub(request.want), policy, now);
+        return QueryOutcome::Admitted(request.want, in_flight);
     };
     let pressure =
-        pressure::observe(&outlook.in_time, now).saturating_sub(policy.beyond_auto(&outlook.in_time));
+        pressure::observe(&tightest.in_time, now).saturating_sub(policy.beyond_auto(&tightest.in_time));
     let (spare, in_time) = (spare.saturating_sub(pressure.max(0)), in_time.saturating_sub(pressure.max(0)));
     let shares = i64::from(untouched.regions).clamp(1, MAX_SHARES);
     if spare >= request.need {
         let step = request.step(spare, shares);
-        let permit = Permit::admit(step);
+        let in_flight = InFlight::begin(step);
         if spare >= request.enough(MAX_SHARES) {
-            grants::open(&outlook.now, spare.saturating_sub(step), policy, now);
+            grants::open(&tightest.now, spare.saturating_sub(step), policy, now);
         }
-        return Answer::Admitted(step, permit);
+        return QueryOutcome::Admitted(step, in_flight);
     }
-    let more = request.out_of_margin(&outlook);
+    let more = request.out_of_margin(&tightest);
     if in_time.saturating_add(more) < request.need {
-        return Answer::Short(Shortage::at(&outlook.in_time, request, pressure));
+        return QueryOutcome::Short(Shortage::at(&tightest.in_time, policy, request.need, pressure));
     }
-    // The kernel writes out when the limit is met, and makes whoever met it wait. So what is needed is admitted, unless
-    // that is under way already: then it is better to wait here, where nobody is killed.
-    let has_to_wait = outlook.now.writeback > 0 && spare.saturating_add(more) < request.need;
+    // The kernel writes out when the limit is met, and makes the thread that met it wait. So the need is admitted, unless
+    // pages are being written already: then it is better to wait here, where the kernel does not kill.
+    let has_to_wait = tightest.now.writeback > 0 && spare.saturating_add(more) < request.need;
     if !has_to_wait || patience.is_over_for_writeback() {
-        return Answer::Admitted(request.need, Permit::admit(request.need));
+        return QueryOutcome::Admitted(request.need, InFlight::begin(request.need));
     }
-    Answer::Dirty { spare, writeback: outlook.now.writeback }
+    QueryOutcome::Dirty { spare, writeback: tightest.now.writeback }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Headroom;
+
+    /// A debugger may hold the thread that queries for ever.
+    #[test]
+    fn a_thread_that_never_gets_its_turn_is_admitted_in_the_end() {
+        sources::prepare().unwrap();
+        let held = (0..10_000).find_map(|_| {
+            std::thread::yield_now();
+            scratch::try_query_buffer()
+        });
+        let policy = HeadroomPolicy { headroom: Headroom::AtLeast(1 << 50), spills: false };
+        let admitted = admit(policy, 4096, 1 << 20);
+        drop(held);
+        assert_eq!(admitted.map(|(bytes, _)| bytes).ok(), Some(4096));
+    }
 }

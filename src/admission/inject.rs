@@ -88,8 +88,8 @@ pub(crate) fn set(injected: &InjectionWords, injection: Option<Injection>) {
     }
 }
 
-/// Counts an admission and refuses it if it is to be. Signal-safe.
-pub(super) fn admit(control: &ControlBlock, bytes: usize) -> Result<(), Refusal> {
+/// Counts an admission, and refuses it if an injection says so. Signal-safe.
+pub(super) fn check(control: &ControlBlock, bytes: usize) -> Result<(), Refusal> {
     let (own, process) = (control.injected.refuses(bytes), PROCESS.refuses(bytes));
     match own.or(process) {
         Some(word) => Err(Refusal::injected(word)),

@@ -1,6 +1,7 @@
 //! Admission: whether a region may grow, and why not. The public path is [`oom`](crate::oom).
 
-pub(crate) mod admit;
+mod admit;
+mod availability;
 mod available;
 mod cause;
 mod cgroup;
@@ -12,14 +13,16 @@ mod patience;
 mod pressure;
 mod response;
 mod scratch;
+mod shortage;
 mod sources;
 
+pub(crate) use admit::{GrowthRequest, NotAdmitted, admit};
 pub use admit::{committed_bytes, process_limit, set_process_limit};
 pub(crate) use available::available;
 pub use cause::Cause;
 #[cfg(feature = "heap")]
 pub(crate) use cause::explain_call;
-pub(crate) use cause::{Reason, Refusal, explain};
+pub(crate) use cause::{Refusal, RefusalReason, explain};
 pub(crate) use error::RefusedRequest;
 pub use error::{AllocErr, AllocOrInitError, OutOfMemory};
 pub(crate) use inject::set as set_injection;

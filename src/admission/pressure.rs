@@ -1,31 +1,31 @@
-//! How fast others take what is left: neighbours in the same cgroup, the rest of this process, everybody on the machine.
+//! How fast others take what is left: neighbours in the same cgroup, the rest of this process, the rest of the machine.
 //!
 //! A refusal is of use only if there is time to say why. While others take memory, what they take in that time has to
 //! be left beside the margin; as soon as they stop it need not be.
 
+use super::availability::Availability;
 use super::grants;
-use super::sources::Availability;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicI64, AtomicU16, AtomicU64};
 
 const MS: u64 = 1_000_000;
-/// What a report and the end of the process take, twice: a step leaves that, and a refusal is due at half of it. In
-/// between it is a wait, since those who take may stop.
-const REPORTS: u64 = 12 * MS;
+/// Twice the time of a report and the end of the process. A step leaves what others take in it, and a refusal is due at
+/// half of that. In between growth waits, since the others may stop.
+const TWO_REPORTS: u64 = 12 * MS;
 /// Over how long the rate is taken, at least, and from when on a sample is renewed.
 const SHORTEST: u64 = MS;
 const RENEWED: u64 = 10 * MS;
 
 /// What there was at a place at some time, had this process taken nothing.
-struct Sample {
+struct PressureSample {
     at: AtomicU64,
     place: AtomicU16,
     left: AtomicI64,
 }
 
-impl Sample {
+impl PressureSample {
     const fn new() -> Self {
-        Sample { at: AtomicU64::new(0), place: AtomicU16::new(u16::MAX), left: AtomicI64::new(0) }
+        PressureSample { at: AtomicU64::new(0), place: AtomicU16::new(u16::MAX), left: AtomicI64::new(0) }
     }
 
     fn set(&self, at: u64, place: u16, left: i64) {
@@ -36,7 +36,7 @@ impl Sample {
 }
 
 /// The last two samples, the older one first.
-static SAMPLES: [Sample; 2] = [const { Sample::new() }; 2];
+static SAMPLES: [PressureSample; 2] = [const { PressureSample::new() }; 2];
 
 /// The bytes that others take in the time that two reports take, at the rate of the last milliseconds. Only for the thread
 /// that queries, with what it has found for certain.
@@ -52,7 +52,7 @@ pub(super) fn observe(found: &Availability, now: u64) -> i64 {
         newer.set(now, found.place, left);
     }
     taken_in(
-        REPORTS,
+        TWO_REPORTS,
         older.left.load(Relaxed).saturating_sub(left),
         now.saturating_sub(older.at.load(Relaxed)),
     )

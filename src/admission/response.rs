@@ -27,10 +27,10 @@ pub enum Response {
 
 /// A function that may do something about a refusal. Made by [`Response::hook`].
 #[derive(Clone, Copy)]
-pub struct RefusalHook(pub(crate) Call);
+pub struct RefusalHook(pub(crate) HookFunction);
 
 /// What such a function is.
-pub(crate) type Call = fn(&OutOfMemory) -> Answer;
+pub(crate) type HookFunction = fn(&OutOfMemory) -> Answer;
 
 impl PartialEq for RefusalHook {
     fn eq(&self, other: &Self) -> bool {
@@ -100,8 +100,8 @@ impl Response {
 
     /// The function of such a word, if there is one.
     #[cfg(highwater_fault)]
-    pub(crate) fn call_of(word: *mut ()) -> Option<Call> {
+    pub(crate) fn call_of(word: *mut ()) -> Option<HookFunction> {
         // SAFETY: words are made above, and an `Option` of a function is null for `None`.
-        unsafe { core::mem::transmute::<*mut (), Option<Call>>(word) }
+        unsafe { core::mem::transmute::<*mut (), Option<HookFunction>>(word) }
     }
 }

@@ -103,4 +103,3 @@ pub(super) fn current(signal: c_int) -> io::Result<libc::sigaction> {
         _ => Err(io::Error::last_os_error()),
     }
 }
-

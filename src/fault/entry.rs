@@ -136,4 +136,3 @@ unsafe extern "C" fn handle(
         pass::pass_on(signal, info, context, number(address)?)
     }
 }
-

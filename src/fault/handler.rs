@@ -5,8 +5,8 @@
 //! of it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
 //! or passed on to whoever handled SIGSEGV before us (`pass`).
 
-use super::repeat::LastFaults;
 use super::context;
+use super::repeat::LastFaults;
 use crate::admission::{Answer, OutOfMemory, Refusal, RefusedRequest, Response};
 use crate::grow::{GrowReason, grow};
 use crate::guard::{self, FaultInfo, FaultVerdict, PageState, RegionView, judge};

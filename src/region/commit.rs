@@ -39,6 +39,7 @@ impl ControlBlock {
     }
 
     /// Commits a range of a checked arena's region, which stays inaccessible until an allocation has it.
+    #[inline(never)] // its locals are not on the stack while other regions grow
     fn commit_protected(&self, from: usize, to: usize) -> Result<(), Errno> {
         // Blocks first: in a forked child there may be no mapping that could be marked.
         self.allocate_blocks(from, to.wrapping_sub(from))?;
@@ -99,6 +100,8 @@ impl ControlBlock {
     }
 
     /// The same for what lies behind the border in the file that the region spilled to.
+    #[cold]
+    #[inline(never)] // its locals are not on the stack while memory is committed
     fn make_accessible_in_spill_file(&self, from: usize, to: usize) -> Result<(), Errno> {
         let fd = self.spill.load(Relaxed);
         if self.is_of_other_process() {

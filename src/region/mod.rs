@@ -34,7 +34,6 @@ pub(crate) use control::ControlBlock;
 pub use error::BuildError;
 #[cfg(not(highwater_portable))]
 pub(crate) use fork::keep_addresses;
-pub(crate) use frontier::FrontierAdvance;
 pub use guard_error::GuardError;
 pub(crate) use injection::{InjectionRule, InjectionWords};
 pub use monitor::{Monitor, committed_of};

@@ -18,6 +18,8 @@ pub(crate) enum SpillOutcome {
 
 impl ControlBlock {
     /// Maps the file over everything that was not admitted yet, once. Signal-safe.
+    #[cold]
+    #[inline(never)] // its locals are not on the stack while the frontier moves
     pub(crate) fn spill(&self) -> SpillOutcome {
         // A handler of the program's that ran in between and touched this region would wait for ever.
         let mask = sys::block_async_signals();

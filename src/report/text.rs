@@ -1,7 +1,7 @@
 //! Words for figures. Formatting allocates nothing and takes no lock, so the same text serves an error's
 //! `Display` and the handler.
 
-use crate::admission::{Cause, OutOfMemory, Reason, Refusal, RefusedRequest};
+use crate::admission::{Cause, OutOfMemory, Refusal, RefusalReason, RefusedRequest};
 use crate::region::{Role, text_of};
 use core::fmt;
 
@@ -77,10 +77,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (limit, usage) = (Bytes(self.limit()), Bytes(self.usage));
         match self.reason {
-            Reason::Gap => {
+            RefusalReason::Gap => {
                 return write!(f, "address space: no gap of {usage} is left, the largest is {limit}");
             }
-            Reason::Overcommit(kept_back) if kept_back > 0 => {
+            RefusalReason::Overcommit(kept_back) if kept_back > 0 => {
                 let kept_back = Bytes(u64::from(kept_back) << 10);
                 return write!(
                     f,
