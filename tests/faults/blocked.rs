@@ -104,7 +104,7 @@ fn a_debug_build_says_so_before_the_kernel_kills() {
     assert!(ended.stdout.contains("ready"), "{ended:#?}");
     if cfg!(debug_assertions) {
         assert!(ended.stderr.contains("this thread blocks SIGSEGV"), "{ended:#?}");
-        assert!(ended.stderr.contains("faults_blocked.rs"), "the place of the call: {ended:#?}");
+        assert!(ended.stderr.contains("tests/faults/blocked.rs"), "the place of the call: {ended:#?}");
         assert_eq!(ended.status.code(), Some(101));
     } else {
         ended.assert_signal(libc::SIGSEGV);
