@@ -8,6 +8,16 @@ use core::fmt;
 /// Why a call to a [`Heap`](crate::heap::Heap) failed. The heap is unchanged.
 ///
 /// The text is one line and names the value. `address` is the address that was passed to the call.
+///
+/// ```
+/// use highwater::heap::{Heap, HeapError, Stack};
+///
+/// let heap = Heap::builder().limit(1 << 20).policy(Stack::new()).build();
+/// match heap.allocate(2 << 20, 16) {
+///     Err(HeapError::OutOfMemory(error)) => assert!(error.to_string().contains("out of memory")),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeapError {

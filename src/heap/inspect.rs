@@ -14,6 +14,14 @@ impl<T: ThreadSlot> Heap<T> {
     /// # Errors
     /// Those of [`deallocate`](Heap::deallocate).
     ///
+    /// ```
+    /// let heap = highwater::heap::Heap::new();
+    /// let block = heap.allocate(100, 16)?;
+    /// // SAFETY: the block is live.
+    /// assert!(unsafe { heap.usable_size(block)? } >= 100);
+    /// # Ok::<(), highwater::heap::HeapError>(())
+    /// ```
+    ///
     /// # Safety
     /// No other thread frees or moves `block` during the call, and `block` is an address that
     /// [`deallocate`](Heap::deallocate) accepts.
@@ -101,6 +109,12 @@ impl<T: ThreadSlot> Heap<T> {
     }
 
     /// Whether an address is in the heap's region, in use or not.
+    ///
+    /// ```
+    /// let heap = highwater::heap::Heap::new();
+    /// assert!(heap.contains(heap.allocate(100, 16)?.as_ptr()) && !heap.contains(&0));
+    /// # Ok::<(), highwater::heap::HeapError>(())
+    /// ```
     #[inline]
     pub fn contains(&self, address: *const u8) -> bool {
         dispatch!(&self.blocks, blocks => blocks.backing().contains(address))

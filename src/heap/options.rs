@@ -4,6 +4,15 @@
 pub const MIN_ALIGN: usize = 16;
 
 /// How a heap places its blocks.
+///
+/// ```
+/// use highwater::heap::{Blocks, Fit, Heap, HeapPolicy};
+///
+/// // The options of a policy are a policy.
+/// let policy: HeapPolicy = Blocks::new().fit(Fit::First).into();
+/// let heap = Heap::builder().policy(policy).build();
+/// # drop(heap);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeapPolicy {
@@ -47,7 +56,20 @@ impl From<Bump> for HeapPolicy {
     }
 }
 
-/// The options of [`HeapPolicy::General`].
+/// The options of [`HeapPolicy::General`]: many sizes, many threads, in any order.
+///
+/// ```
+/// use highwater::heap::{General, Heap, HeapError};
+///
+/// let heap = Heap::builder().policy(General::new().checked(true)).build();
+/// let block = heap.allocate(100, 16)?;
+/// // SAFETY: the block is live and not used; the second call names a freed block, which a checked heap detects.
+/// unsafe {
+///     heap.deallocate(block)?;
+///     assert!(matches!(heap.deallocate(block), Err(HeapError::DoubleFree { .. })));
+/// }
+/// # Ok::<(), HeapError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct General {
     pub(crate) checks: bool,
@@ -61,7 +83,7 @@ impl General {
     }
 
     /// Retires a page as soon as it is empty, to measure what that costs.
-    #[doc(hidden)]
+    #[cfg(feature = "internal")]
     #[must_use]
     pub const fn retires_at_once(mut self) -> Self {
         self.retires_at_once = true;
@@ -78,7 +100,7 @@ impl General {
     }
 }
 
-/// Which free block serves a request.
+/// Which free block serves a request: an option of [`Blocks`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fit {
     /// The smallest one that is large enough; among equals, the one with the lowest address.
@@ -88,7 +110,16 @@ pub enum Fit {
     First,
 }
 
-/// The options of [`HeapPolicy::Blocks`].
+/// The options of [`HeapPolicy::Blocks`]: one list of free blocks with boundary tags.
+///
+/// ```
+/// use highwater::heap::{Blocks, Fit, Heap};
+///
+/// let heap = Heap::builder().policy(Blocks::new().fit(Fit::First).margin(64 << 10)).build();
+/// heap.allocate(100, 16)?;
+/// assert!(heap.committed_bytes() >= 64 << 10);
+/// # Ok::<(), highwater::heap::HeapError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocks {
     pub(crate) fit: Fit,
@@ -134,7 +165,15 @@ impl Default for Blocks {
     }
 }
 
-/// The options of [`HeapPolicy::Stack`].
+/// The options of [`HeapPolicy::Stack`]: blocks that are mostly freed in the reverse order of their allocation.
+///
+/// ```
+/// use highwater::heap::{Heap, Stack};
+///
+/// let heap = Heap::builder().policy(Stack::new().align(64)).build();
+/// assert!(heap.allocate(100, 16)?.as_ptr().addr() % 64 == 0);
+/// # Ok::<(), highwater::heap::HeapError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stack {
     pub(crate) align: usize,
@@ -179,7 +218,16 @@ impl Default for Stack {
     }
 }
 
-/// The options of [`HeapPolicy::Bump`].
+/// The options of [`HeapPolicy::Bump`]: blocks with a common lifetime, in slices that are reused as a whole.
+///
+/// ```
+/// use highwater::heap::{Bump, Heap};
+///
+/// let heap = Heap::builder().policy(Bump::new().slice(256 << 10).grain(8)).build();
+/// let [first, second] = [heap.allocate(24, 8)?, heap.allocate(24, 8)?];
+/// assert_eq!(second.as_ptr().addr() - first.as_ptr().addr(), 24, "nothing is between two blocks");
+/// # Ok::<(), highwater::heap::HeapError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bump {
     pub(crate) slice: usize,
