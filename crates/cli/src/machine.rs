@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use highwater::internal::sys::MemInfo;
 use nix::{
     sys::{
         resource::{UsageWho, getrusage},
@@ -24,15 +25,14 @@ pub struct Available {
     pub source: &'static str,
 }
 
-/// The text of `/proc/meminfo`, of which [`field`] reads values.
-pub fn meminfo() -> Option<String> {
-    fs::read_to_string("/proc/meminfo").ok()
+/// The figures of `/proc/meminfo`. `None` where the system has no such file.
+pub fn mem_info() -> Option<MemInfo> {
+    MemInfo::parse(&fs::read("/proc/meminfo").ok()?)
 }
 
 /// The memory this process can use. `None` where the system does not report it.
 pub fn available() -> Option<Available> {
-    let meminfo = meminfo()?;
-    let machine = Available { bytes: field(&meminfo, "MemAvailable")?, source: "the machine" };
+    let machine = Available { bytes: mem_info()?.available?, source: "the machine" };
     let memberships = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = cgroup(Path::new("/sys/fs/cgroup"), &memberships)
         .map(|bytes| Available { bytes, source: "the memory cgroup" });
@@ -108,7 +108,7 @@ pub fn thread_cpu_ns() -> u64 {
 }
 
 /// The value of a line `Name:   123 kB` of a file in `/proc`, in bytes.
-pub fn field(text: &str, name: &str) -> Option<u64> {
+fn field(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }

@@ -72,7 +72,7 @@ impl Facts {
             architecture: std::env::consts::ARCH.into(),
             cpu: cpu.map(|(_, name)| name.trim().to_owned()),
             cores: thread::available_parallelism().map_or(1, usize::from),
-            memory: machine::meminfo().and_then(|text| machine::field(&text, "MemTotal")),
+            memory: machine::mem_info().map(|memory| memory.total),
             available: machine::available().map(|available| available.bytes),
             huge_pages: read("/sys/kernel/mm/transparent_hugepage/enabled").and_then(selected),
             load: read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),

@@ -194,9 +194,11 @@ fn check_overcommit(args: &OomArgs) -> Result<(), String> {
                 .into(),
         );
     }
-    let meminfo = machine::meminfo().ok_or("/proc/meminfo cannot be read")?;
-    let field = |name| machine::field(&meminfo, name).ok_or("/proc/meminfo has no commit limit");
-    let left = field("CommitLimit")?.saturating_sub(field("Committed_AS")?);
+    let memory = machine::mem_info().ok_or("/proc/meminfo cannot be read")?;
+    let (Some(limit), Some(committed)) = (memory.commit_limit, memory.committed) else {
+        return Err("/proc/meminfo has no commit limit".into());
+    };
+    let left = limit.saturating_sub(committed);
     if left < args.size as u64 {
         return Ok(());
     }
