@@ -74,15 +74,15 @@ impl<T: FromRegion> Builder<T> {
     }
 
     /// Reports call it a vector: for a vector that is made from a region or an arena.
-    #[doc(hidden)]
-    pub fn vector(mut self) -> Self {
+    #[cfg(any(feature = "internal", feature = "vec"))]
+    pub(crate) fn vector(mut self) -> Self {
         self.request.options.role = Role::Vector;
         self
     }
 
     /// The minimum of a default reservation: the bytes that it will hold before it grows further.
-    #[doc(hidden)]
-    pub fn expect(mut self, bytes: usize) -> Self {
+    #[cfg(any(feature = "internal", feature = "vec"))]
+    pub(crate) fn expect(mut self, bytes: usize) -> Self {
         self.request.options.expected = bytes;
         self
     }

@@ -7,9 +7,23 @@
 //!
 //! - [`sys`]: the layer over the operating system: memory, files, processes, locks, one-line messages
 //! - [`heap`]: a thread's part of a heap, and the record that a process on the malloc library leaves
+//! - [`capi`]: the region of a cursor of C
 //! - [`math`]: the arithmetic of pages, bumps, growth steps and random numbers
 
 pub use crate::report::Bytes;
+
+/// Cursors of C and the arenas that they belong to. One method of [`GuardPolicy`](crate::GuardPolicy) exists only with the
+/// feature as well.
+pub mod capi {
+    use crate::{Arena, Builder};
+
+    pub use crate::arena::cursor_region::CursorRegion;
+
+    /// Makes a builder one of a vector's arena, as reports call it, whose default reservation has `expected` bytes at least.
+    pub fn vector_builder(builder: Builder<Arena>, expected: usize) -> Builder<Arena> {
+        builder.vector().expect(expected)
+    }
+}
 
 /// The arithmetic that the rest stands on.
 pub mod math {

@@ -46,8 +46,8 @@ mod region;
 mod report;
 pub mod stats;
 #[cfg_attr(
-    not(feature = "internal"),
-    allow(dead_code, unused_imports, reason = "`internal` hands out more of it")
+    not(all(feature = "internal", feature = "heap", feature = "debug-arena")),
+    allow(dead_code, unused_imports, reason = "`internal`, heaps and ledgers use more of it")
 )]
 mod sys;
 #[cfg(feature = "vec")]

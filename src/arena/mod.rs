@@ -26,7 +26,8 @@ mod conflict;
 #[cfg(feature = "shared")]
 mod counter;
 mod cursor;
-mod cursor_region;
+#[cfg(feature = "internal")]
+pub(crate) mod cursor_region;
 #[cfg(feature = "debug-arena")]
 mod debug;
 mod frame;
@@ -55,8 +56,6 @@ pub use brand::Branded;
 pub use checkpoint::Checkpoint;
 #[cfg(feature = "shared")]
 pub use conflict::Conflict;
-#[doc(hidden)] // for the C library, and no part of the contract
-pub use cursor_region::CursorRegion;
 #[cfg(feature = "debug-arena")]
 pub use debug::DebugArena;
 pub use frame::Frame;

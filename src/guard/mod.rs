@@ -28,8 +28,7 @@ mod spans;
 mod violation;
 
 #[cfg(feature = "debug-arena")]
-#[doc(hidden)]
-pub use event::EventSink;
+pub(crate) use event::EventSink;
 #[cfg(feature = "log")]
 pub use event::to_log;
 #[cfg(feature = "debug-arena")]

@@ -87,7 +87,7 @@ impl GuardPolicy {
     }
 
     /// [`at`](GuardPolicy::at) that returns the error when the global allocator has no memory for the list.
-    #[doc(hidden)]
+    #[cfg(feature = "internal")]
     pub fn try_at(mut self, range: Range<usize>) -> Result<Self, std::collections::TryReserveError> {
         self.placed.try_reserve(1)?;
         self.placed.push(range);

@@ -29,6 +29,7 @@ impl Monitor {
     }
 
     /// The control block, which may be another region's by now.
+    #[cfg(feature = "internal")]
     pub(crate) fn control(&self) -> &'static ControlBlock {
         self.control
     }

@@ -6,7 +6,8 @@ use crate::options;
 use crate::refusal::{self, HookNode};
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use highwater::{Arena, Builder, CursorRegion, OutOfMemory};
+use highwater::internal::capi::CursorRegion;
+use highwater::{Arena, Builder, OutOfMemory};
 
 /// What an `hw_arena` points to. The arena's own cursor stays at its first byte: the program has the cursors.
 pub(crate) struct HwArena {

@@ -7,7 +7,8 @@ use crate::arena::{self, HwArena, die_of};
 use crate::error::{abort_with, cause_number, plain, status, succeed};
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use highwater::{Cause, CursorRegion, OutOfMemory};
+use highwater::internal::capi::CursorRegion;
+use highwater::{Cause, OutOfMemory};
 
 /// A cursor without memory.
 const NULL_CURSOR: HwCursor = HwCursor { position: null_mut(), limit: null_mut() };

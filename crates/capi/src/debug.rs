@@ -6,7 +6,7 @@ use crate::hook::CallbackCell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
-use highwater::CursorRegion;
+use highwater::internal::capi::CursorRegion;
 use std::borrow::Cow;
 use std::io::Write;
 

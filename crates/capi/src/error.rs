@@ -4,8 +4,9 @@ use crate::abi::{HwError, MESSAGE_BYTES, Status};
 use core::alloc::Layout;
 use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
+use highwater::internal::capi::CursorRegion;
 use highwater::internal::sys::TextBuffer;
-use highwater::{BuildError, Cause, CursorRegion, GuardError, OutOfMemory};
+use highwater::{BuildError, Cause, GuardError, OutOfMemory};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The number of a cause: its place among all of them, from 1.

@@ -4,7 +4,8 @@ use crate::abi::{HwError, HwOptions, HwVec, Status};
 use crate::arena::{HwArena, create, die_of};
 use crate::error::{abort_with, plain, status};
 use core::ptr::null_mut;
-use highwater::{CursorRegion, OutOfMemory};
+use highwater::OutOfMemory;
+use highwater::internal::capi::{CursorRegion, vector_builder};
 
 /// `HIGHWATER_VEC` of any type.
 type HwArray = HwVec<HwArena>;
@@ -22,7 +23,7 @@ unsafe fn region(
 ) -> Result<CursorRegion, HwError> {
     if vec.arena.is_null() {
         // SAFETY: `options` is null or a valid `hw_options`: required by this function's contract.
-        let made = unsafe { create(options, |builder| builder.vector().expect(expected))? };
+        let made = unsafe { create(options, |builder| vector_builder(builder, expected))? };
         *vec = HwVec { data: made.arena.region().as_ptr(), arena: Box::into_raw(made), ..EMPTY };
     }
     // SAFETY: null, or an arena of `create`'s, which the array owns.
