@@ -63,6 +63,11 @@ impl Arena {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// assert_eq!(arena.alloc_str("a"), "a");
+    /// ```
     pub fn new() -> Self {
         Self::with_min_align()
     }
@@ -79,6 +84,11 @@ impl Arena {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::with_capacity(1 << 20);
+    /// assert!(arena.committed_bytes() >= 1 << 20);
+    /// ```
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_min_align_and_capacity(capacity)
     }
@@ -98,6 +108,11 @@ impl Arena {
     }
 
     /// An arena with policies of your own.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().name("parser").limit(1 << 20).build();
+    /// assert_eq!(arena.remaining(), 1 << 20);
+    /// ```
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
@@ -122,6 +137,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::<64>::with_min_align_and_capacity(1 << 16);
+    /// assert_eq!(arena.alloc(1u8) as *const u8 as usize % 64, 0);
+    /// ```
     pub fn with_min_align_and_capacity(capacity: usize) -> Self {
         match Self::try_with_min_align_and_capacity(capacity) {
             Ok(arena) => arena,
@@ -218,6 +238,13 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     }
 
     /// The byte limit set by [`set_allocation_limit`](Arena::set_allocation_limit).
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// assert_eq!(arena.allocation_limit(), None);
+    /// arena.set_allocation_limit(Some(100));
+    /// assert_eq!(arena.allocation_limit(), Some(100));
+    /// ```
     pub fn allocation_limit(&self) -> Option<usize> {
         match self.cursor.control().allocation_limit.load(Relaxed) {
             usize::MAX => None,
@@ -256,6 +283,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     }
 
     /// The region under the arena.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().name("parser").build();
+    /// assert!(arena.region().contains(arena.alloc(1u8)));
+    /// ```
     pub fn region(&self) -> &Region {
         &self.region
     }

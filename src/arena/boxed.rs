@@ -50,18 +50,44 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
     /// # Safety
     /// The pointer is to an initialised value that lives for `'a` unless it is dropped, and that nothing else refers to
     /// or drops. (`alloc`'s `&mut T` is such a value until it is used again.)
+    ///
+    /// ```
+    /// use highwater::{Arena, ArenaBox};
+    ///
+    /// let arena = Arena::new();
+    /// let text = arena.alloc(String::from("dropped"));
+    /// // SAFETY: the string is not used again but by the box.
+    /// let text = unsafe { ArenaBox::from_raw(text) };
+    /// assert_eq!(*text, "dropped");
+    /// ```
     pub unsafe fn from_raw(value: *mut T) -> Self {
         // SAFETY: a pointer to a value is not null.
         ArenaBox { value: unsafe { NonNull::new_unchecked(value) }, owner: PhantomData }
     }
 
     /// The value, which is no longer dropped, unless [`from_raw`](ArenaBox::from_raw) makes a box of it again.
+    ///
+    /// ```
+    /// use highwater::{Arena, ArenaBox};
+    ///
+    /// let arena = Arena::new();
+    /// let raw = arena.alloc_box(String::from("kept")).into_raw();
+    /// // SAFETY: `raw` is of `into_raw`, and of one box only.
+    /// assert_eq!(*unsafe { ArenaBox::from_raw(raw) }, "kept");
+    /// ```
     #[must_use = "the value is not dropped"]
     pub fn into_raw(self) -> *mut T {
         ManuallyDrop::new(self).value.as_ptr()
     }
 
     /// The value as a reference that lives as long as the arena is borrowed. It is not dropped.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// let numbers = arena.alloc_box_iter(0..3).leak();
+    /// numbers[0] = 7;
+    /// assert_eq!(numbers, [7, 1, 2]);
+    /// ```
     pub fn leak(self) -> &'a mut T {
         // SAFETY: the value lives for `'a`, the box was its only owner, and it is gone.
         unsafe { &mut *self.into_raw() }
@@ -119,6 +145,13 @@ macro_rules! arena_box {
 
 impl<'a, T> ArenaBox<'a, T> {
     /// The value, moved out of the arena.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// let text: String = arena.alloc_box(String::from("moved")).into_inner();
+    /// drop(arena);
+    /// assert_eq!(text, "moved");
+    /// ```
     pub fn into_inner(self) -> T {
         // SAFETY: the value is initialised, and the box that would drop it is gone.
         unsafe { self.into_raw().read() }
@@ -127,6 +160,11 @@ impl<'a, T> ArenaBox<'a, T> {
 
 impl<'a, T, const N: usize> ArenaBox<'a, [T; N]> {
     /// The array as a slice.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// assert_eq!(arena.alloc_box([1, 2]).into_slice().len(), 2);
+    /// ```
     pub fn into_slice(self) -> ArenaBox<'a, [T]> {
         arena_box!(self => [T])
     }

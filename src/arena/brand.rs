@@ -15,6 +15,15 @@ use core::ptr;
 /// brand is. The brand is invariant and made up by the call, so no other arena, and no later use of the same one, has it.
 /// (The idea is that of the crates `indexing` and `ghost-cell`.) Values are changed through `Cell`s or atomics: what
 /// has a handle is shared.
+///
+/// ```
+/// let mut arena = highwater::Arena::new();
+/// arena.scoped_branded(|b| {
+///     let name = b.alloc_str("n1");
+///     let handle = b.str_handle(name);
+///     assert_eq!(b.str(handle), "n1");
+/// });
+/// ```
 pub struct Branded<'brand, const MIN_ALIGN: usize = 8, const CHECKED: bool = false> {
     scope: Scope<'brand, MIN_ALIGN, CHECKED>,
     base: *mut u8,
@@ -33,6 +42,14 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
     ///
     /// # Panics
     /// When the value is not in this arena, or too far from its beginning (4 GiB times the alignment of `T`).
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// arena.scoped_branded(|b| {
+    ///     let handle = b.handle(b.alloc(5u32));
+    ///     assert_eq!(b.get(handle), &5);
+    /// });
+    /// ```
     #[inline]
     #[track_caller]
     pub fn handle<T>(&self, value: &'brand T) -> Handle<'brand, T> {
@@ -60,6 +77,14 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
     ///
     /// # Panics
     /// As [`handle`](Self::handle), and for more than `u32::MAX` values.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// arena.scoped_branded(|b| {
+    ///     let handle = b.slice_handle(b.alloc_slice_copy(&[1, 2]));
+    ///     assert_eq!(b.slice(handle), [1, 2]);
+    /// });
+    /// ```
     #[inline]
     #[track_caller]
     pub fn slice_handle<T>(&self, values: &'brand [T]) -> SliceHandle<'brand, T> {
@@ -93,6 +118,14 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
     ///
     /// # Panics
     /// As [`slice_handle`](Self::slice_handle).
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// arena.scoped_branded(|b| {
+    ///     let handle = b.str_handle(b.alloc_str("half"));
+    ///     assert_eq!((b.str(handle), handle.len()), ("half", 4));
+    /// });
+    /// ```
     #[inline]
     #[track_caller]
     pub fn str_handle(&self, text: &'brand str) -> StrHandle<'brand> {
@@ -163,6 +196,14 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
     }
 
     /// The 32-bit pointer to a value in this arena; `None` if it is elsewhere or too far in. See [`Rel`].
+    ///
+    /// ```
+    /// let arena = highwater::Arena::new();
+    /// let rel = arena.rel(arena.alloc(7u64)).unwrap();
+    /// // SAFETY: the value is still allocated, and nothing changes it.
+    /// assert_eq!(unsafe { arena.resolve(rel) }, &7);
+    /// assert!(arena.rel(&7u64).is_none());
+    /// ```
     pub fn rel<T>(&self, value: &T) -> Option<Rel<T>> {
         Rel::new(self.region().as_ptr(), self.region().span(), value)
     }

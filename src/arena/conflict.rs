@@ -37,6 +37,14 @@ macro_rules! warm_guard {
 }
 
 /// What a scratch arena must differ from: arenas, scopes, and the guards of pooled and scratch arenas.
+///
+/// ```
+/// use highwater::{Arena, Conflict, scratch};
+///
+/// let arena = Arena::new();
+/// let temporary = scratch(&[&arena]);
+/// assert_ne!(temporary.region_id(), arena.region_id());
+/// ```
 pub trait Conflict {
     /// The number of the region underneath.
     fn region_id(&self) -> u64;

@@ -39,6 +39,11 @@ pub type DebugArena = Arena<8, true>;
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECKED>> {
     /// A [`DebugArena`] with this minimum alignment.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().limit(1 << 20).checked().build();
+    /// arena.alloc(1u64);
+    /// ```
     pub fn checked(self) -> Builder<Arena<MIN_ALIGN, true>> {
         self.retarget()
     }
@@ -46,6 +51,11 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECK
 
 impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     /// Whether to write a line to standard error for every allocation, growth and reset.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().name("lexer").checked().log(true).build();
+    /// arena.alloc(1u64); // a line on standard error
+    /// ```
     pub fn log(self, log: bool) -> Self {
         // A standard error that is closed or full is no reason to fail.
         let to_stderr = |event: &Event<'_>| _ = writeln!(std::io::stderr(), "highwater: {event}");

@@ -39,18 +39,36 @@ macro_rules! figures {
         }
 
         /// Bytes in use: everything from the region's first byte to the position, padding included.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// arena.alloc(1u8);
+        /// assert_eq!(arena.allocated_bytes(), 8); // the minimum alignment is 8
+        /// ```
         #[inline]
         pub fn allocated_bytes(&self) -> usize {
             self.cursor.used()
         }
 
         /// Bytes that may still be allocated: up to the limit, or to the end of the reservation.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::builder().limit(100).build();
+        /// arena.alloc([0u8; 60]);
+        /// assert!(arena.remaining() <= 40);
+        /// ```
         #[inline]
         pub fn remaining(&self) -> usize {
             self.cursor.usable_bytes().saturating_sub(self.cursor.used())
         }
 
         /// Bytes of the region that are committed.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// assert!(arena.allocated_bytes() <= arena.committed_bytes());
+        /// assert!(arena.committed_bytes() <= arena.reserved_bytes());
+        /// ```
         #[inline]
         pub fn committed_bytes(&self) -> usize {
             self.cursor.control().frontier.get()
@@ -69,11 +87,24 @@ macro_rules! figures {
         }
 
         /// The figures of this moment; `used` is exact.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// arena.alloc([1u8; 1 << 20]);
+        /// assert!(arena.stats().used >= 1 << 20);
+        /// ```
         pub fn stats(&self) -> Stats {
             Stats { used: self.cursor.used(), ..self.cursor.control().stats() }
         }
 
         /// A view of the region's figures for other threads.
+        ///
+        /// ```
+        /// let arena = highwater::Arena::builder().name("jobs").build();
+        /// let monitor = arena.monitor();
+        /// let seen = std::thread::spawn(move || monitor.stats().map(|stats| stats.committed));
+        /// assert_eq!(seen.join().unwrap(), Some(arena.committed_bytes()));
+        /// ```
         pub fn monitor(&self) -> Monitor {
             Monitor::new(self.cursor.control())
         }
@@ -89,6 +120,15 @@ macro_rules! figures {
 macro_rules! checkpoints {
     ($what:literal) => {
         /// The position of this moment, to go back to with [`reset_to`](Self::reset_to).
+        ///
+        /// ```
+        /// let arena = highwater::Arena::new();
+        /// let checkpoint = arena.checkpoint();
+        /// arena.alloc(1);
+        /// // SAFETY: the 1 is not used any more.
+        /// unsafe { arena.reset_to(checkpoint) };
+        /// assert_eq!(arena.allocated_bytes(), 0);
+        /// ```
         pub fn checkpoint(&self) -> Checkpoint {
             Checkpoint::new(&self.cursor)
         }

@@ -75,6 +75,13 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
     ///
     /// # Panics
     /// When the frame has no room for it left, and whenever the closure does.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// let frame = arena.scope().frame::<64>();
+    /// assert_eq!(frame.alloc_with(|| [7u64; 8])[7], 7);
+    /// assert_eq!(frame.remaining(), 0);
+    /// ```
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub fn alloc_with<T>(&self, f: impl FnOnce() -> T) -> &'a mut T {

@@ -147,6 +147,16 @@ impl<'brand, T> SliceHandle<'brand, T> {
     }
 
     /// The slice of no values.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// arena.scoped_branded(|b| {
+    ///     let mut children = highwater::SliceHandle::<u32>::empty();
+    ///     assert!(b.slice(children).is_empty());
+    ///     children = b.slice_handle(b.alloc_slice_copy(&[1, 2]));
+    ///     assert_eq!(children.len(), 2);
+    /// });
+    /// ```
     pub const fn empty() -> Self {
         let rel = Rel { scaled: NonZeroU32::MIN, to: PhantomData };
         SliceHandle { first: Handle { rel, brand: PhantomData }, len: 0 }
@@ -196,6 +206,20 @@ impl<T> Default for SliceHandle<'_, T> {
 }
 
 /// A string in an arena, in 8 bytes instead of 16: see [`SliceHandle`].
+///
+/// ```
+/// use highwater::{Arena, StrHandle};
+///
+/// struct Word<'b> {
+///     text: StrHandle<'b>,
+///     count: u32,
+/// }
+/// assert_eq!(size_of::<Word>(), 12);
+/// Arena::new().scoped_branded(|b| {
+///     let word = Word { text: b.str_handle(b.alloc_str("the")), count: 1 };
+///     assert_eq!((b.str(word.text), word.count), ("the", 1));
+/// });
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StrHandle<'brand> {
     bytes: SliceHandle<'brand, u8>,

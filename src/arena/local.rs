@@ -66,6 +66,14 @@ impl<'s, const MIN_ALIGN: usize> LocalArena<'s, MIN_ALIGN> {
     calls!("shared arena", 's);
 
     /// Bytes of the part at hand that are left.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::new();
+    /// let local = arena.local();
+    /// assert_eq!(local.remaining_in_part(), 0); // the first allocation takes a part
+    /// local.alloc(1u64);
+    /// assert!(local.remaining_in_part() > 0);
+    /// ```
     #[inline]
     pub fn remaining_in_part(&self) -> usize {
         self.cursor.limit.get().addr() - self.cursor.position.get().addr()

@@ -78,6 +78,11 @@ impl Default for ArenaPool {
 
 impl ArenaPool {
     /// A pool without arenas.
+    ///
+    /// ```
+    /// static POOL: highwater::ArenaPool = highwater::ArenaPool::new();
+    /// assert_eq!(POOL.get().alloc_str("request"), "request");
+    /// ```
     pub const fn new() -> Self {
         let idle_list = IdleList { waiting: VecDeque::new(), committed: 0, returns: 0 };
         ArenaPool {
@@ -151,6 +156,19 @@ impl ArenaPool {
     ///
     /// # Panics
     /// As [`get`](ArenaPool::get).
+    ///
+    /// ```
+    /// use highwater::{ArenaPool, Scope};
+    ///
+    /// fn joined<'a>(words: &[&str], pool: &ArenaPool, out: &Scope<'a>) -> &'a str {
+    ///     let scratch = pool.scratch(&[out]);
+    ///     let upper = scratch.alloc_iter(words.iter().map(|word| word.to_uppercase()));
+    ///     out.alloc_str(&upper.concat())
+    /// }
+    ///
+    /// let (pool, mut arena) = (ArenaPool::new(), highwater::Arena::new());
+    /// assert_eq!(joined(&["a", "b"], &pool, &arena.scope()), "AB");
+    /// ```
     pub fn scratch(&self, conflicts: &[&dyn Conflict]) -> PooledArena<'_> {
         let arena = self.get();
         assert_distinct(&arena, conflicts);
@@ -158,6 +176,15 @@ impl ArenaPool {
     }
 
     /// How many arenas wait.
+    ///
+    /// ```
+    /// let pool = highwater::ArenaPool::new();
+    /// drop(pool.get());
+    /// assert_eq!(pool.idle(), 1);
+    /// assert!(pool.warm_bytes() > 0);
+    /// pool.clear();
+    /// assert_eq!((pool.idle(), pool.warm_bytes()), (0, 0));
+    /// ```
     pub fn idle(&self) -> usize {
         self.idle_list().map_or(0, |idle_list| idle_list.waiting.len())
     }
@@ -257,6 +284,13 @@ impl fmt::Debug for ArenaPool {
 }
 
 /// The policies of an [`ArenaPool`].
+///
+/// ```
+/// let pool = highwater::ArenaPool::builder().idle(2).warm_each(1 << 20).build();
+/// let arenas = [pool.get(), pool.get(), pool.get()];
+/// drop(arenas);
+/// assert_eq!(pool.idle(), 2);
+/// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct PoolBuilder {
     maker: Option<BuilderFn>,
@@ -307,6 +341,13 @@ impl fmt::Debug for PoolBuilder {
 }
 
 /// An arena of an [`ArenaPool`], which gets it back, reset, when this is dropped.
+///
+/// ```
+/// let pool = highwater::ArenaPool::new();
+/// let mut arena = pool.get();
+/// arena.alloc(1);
+/// assert_eq!(arena.scope().alloc_str("a scope of it"), "a scope of it");
+/// ```
 #[must_use = "dropping the guard gives the arena back"]
 pub struct PooledArena<'p> {
     pub(super) warm: ManuallyDrop<Box<WarmArena>>,

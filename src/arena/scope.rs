@@ -78,6 +78,13 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
     }
 
     /// A scope on top of this one, which cannot be allocated from until the child ends.
+    ///
+    /// ```
+    /// let mut arena = highwater::Arena::new();
+    /// let mut root = arena.scope();
+    /// let kept = root.alloc(1);
+    /// assert_eq!(*root.scope().alloc(2) + *kept, 3);
+    /// ```
     #[inline(always)]
     pub fn scope(&mut self) -> Scope<'_, MIN_ALIGN, CHECKED> {
         Scope::new(&self.cursor)

@@ -47,6 +47,13 @@ pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
 }
 
 /// A scratch arena of a thread, which gets it back, reset, when this is dropped. See [`scratch`].
+///
+/// ```
+/// let mut scratch = highwater::scratch(&[]);
+/// let words = scratch.alloc_slice_copy(&["a", "b"]);
+/// assert_eq!(words.len(), 2);
+/// scratch.reset();
+/// ```
 #[must_use = "dropping the guard gives the arena back"]
 pub struct Scratch {
     warm: ManuallyDrop<Box<WarmArena>>,

@@ -57,6 +57,11 @@ impl SharedArena {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::new();
+    /// assert_eq!(arena.alloc_str("a"), "a");
+    /// ```
     pub fn new() -> Self {
         Self::with_min_align()
     }
@@ -85,6 +90,11 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::<64>::with_min_align();
+    /// assert_eq!(arena.alloc(1u8) as *const u8 as usize % 64, 0);
+    /// ```
     pub fn with_min_align() -> Self {
         Builder::<Self>::new().build()
     }
@@ -130,6 +140,13 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
 
     /// Gives committed memory past the first `keep` bytes (and past what is in use) back to the system, and returns
     /// how many bytes that were. What is committed again reads as zero.
+    ///
+    /// ```
+    /// let mut arena = highwater::SharedArena::new();
+    /// arena.alloc_slice_fill_copy(10 << 20, 1u8);
+    /// arena.reset();
+    /// assert!(arena.trim(1 << 20) >= 9 << 20);
+    /// ```
     pub fn trim(&mut self, keep: usize) -> usize {
         let keep = keep.max(self.cursor.used());
         // SAFETY: what is past the position was never handed out, and we have the arena to ourselves.
@@ -141,6 +158,13 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
     ///
     /// # Errors
     /// A [`GuardError`] that names the range: it is not whole pages of the region, or over what is in use.
+    ///
+    /// ```
+    /// let mut arena = highwater::SharedArena::builder().reserve(1 << 20).build();
+    /// arena.guard_at(0x10000..0x20000)?;
+    /// assert_eq!(arena.remaining(), 0x10000);
+    /// # Ok::<(), highwater::GuardError>(())
+    /// ```
     pub fn guard_at(&mut self, range: Range<usize>) -> Result<(), GuardError> {
         let used = self.cursor.used();
         if range.start < used {
@@ -162,6 +186,13 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
 
     /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. It takes `&mut self`, since every
     /// thread's check stands on it.
+    ///
+    /// ```
+    /// let mut arena = highwater::SharedArena::new();
+    /// arena.set_allocation_limit(Some(8));
+    /// arena.alloc(1u64);
+    /// assert!(arena.try_alloc(1u8).is_err());
+    /// ```
     pub fn set_allocation_limit(&mut self, limit: Option<usize>) {
         self.region.control().allocation_limit.store(limit.unwrap_or(usize::MAX), Relaxed);
         self.cursor.refresh_limit();
@@ -180,6 +211,11 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
 
 impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
     /// Another minimum alignment: bytes, a power of two up to 4096.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::builder().min_align::<16>().build();
+    /// assert_eq!(arena.min_align(), 16);
+    /// ```
     pub fn min_align<const OTHER: usize>(self) -> Builder<SharedArena<OTHER>> {
         self.retarget()
     }

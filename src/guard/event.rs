@@ -3,6 +3,18 @@
 use core::panic::Location;
 
 /// One thing that happened in a [`DebugArena`](crate::DebugArena). Its `Display` is one line.
+///
+/// ```
+/// use highwater::Arena;
+/// use highwater::guard::EventKind;
+///
+/// let builder = Arena::builder().name("lexer").checked().log_to(|event| match event.what {
+///     EventKind::Allocated { size, caller, .. } => println!("{}: {size} bytes for {caller}", event.arena),
+///     EventKind::Reset { allocations } => println!("{}: {allocations} given up", event.arena),
+///     _ => {}
+/// });
+/// builder.build().alloc(1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Event<'a> {
@@ -25,6 +37,12 @@ pub struct Event<'a> {
 }
 
 /// What happened.
+///
+/// ```
+/// use highwater::guard::EventKind;
+///
+/// assert!(matches!(EventKind::Grown { bytes: 4096 }, EventKind::Grown { bytes } if bytes > 0));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventKind {

@@ -5,6 +5,14 @@ use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// Called with every violation that was reported, before what follows it.
+///
+/// ```
+/// use highwater::guard::{Violation, ViolationHook};
+///
+/// const NOTHING: ViolationHook = |_: &Violation| ();
+/// // SAFETY: it does nothing.
+/// unsafe { highwater::guard::set_hook(Some(NOTHING)) };
+/// ```
 pub type ViolationHook = fn(&Violation);
 
 static HOOK: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());

@@ -3,6 +3,20 @@
 use super::ViolationKind;
 
 /// What the judge needs to know of a region, in bytes.
+///
+/// ```
+/// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
+///
+/// let view = RegionView {
+///     base: 0x10000,
+///     reserved: 0x8000,
+///     frontier: 0x1000,
+///     reach: usize::MAX,
+///     place: PageState::Plain,
+/// };
+/// let fault = FaultInfo { address: 0x10800, fetch: false, key: false };
+/// assert_eq!(judge(view, fault), FaultVerdict::Covered); // below the frontier
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RegionView {
     /// The region's first address.
@@ -18,6 +32,20 @@ pub struct RegionView {
 }
 
 /// What is known of a byte inside a region.
+///
+/// ```
+/// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, ViolationKind, judge};
+///
+/// let view = RegionView {
+///     base: 0x10000,
+///     reserved: 0x8000,
+///     frontier: 0x1000,
+///     reach: usize::MAX,
+///     place: PageState::GivenUp,
+/// };
+/// let fault = FaultInfo { address: 0x10800, fetch: false, key: false };
+/// assert_eq!(judge(view, fault), FaultVerdict::Violation(ViolationKind::UseAfterReset));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageState {
     /// Nothing but which side of the frontier it is on.
@@ -35,6 +63,20 @@ pub enum PageState {
 }
 
 /// What is known of a fault.
+///
+/// ```
+/// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
+///
+/// let view = RegionView {
+///     base: 0x10000,
+///     reserved: 0x8000,
+///     frontier: 0x1000,
+///     reach: usize::MAX,
+///     place: PageState::Plain,
+/// };
+/// let fault = FaultInfo { address: 0x10800, fetch: true, key: false };
+/// assert_eq!(judge(view, fault), FaultVerdict::Foreign); // an instruction fetch
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FaultInfo {
     /// The address that was touched.
@@ -46,6 +88,20 @@ pub struct FaultInfo {
 }
 
 /// What a fault is.
+///
+/// ```
+/// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
+///
+/// let view = RegionView {
+///     base: 0x10000,
+///     reserved: 0x8000,
+///     frontier: 0x1000,
+///     reach: usize::MAX,
+///     place: PageState::Plain,
+/// };
+/// let fault = FaultInfo { address: 0x11800, fetch: false, key: false };
+/// assert_eq!(judge(view, fault), FaultVerdict::Growth { offset: 0x1800 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultVerdict {
     /// A touch of the tail at this offset: the region grows, for a read as for a write, because the

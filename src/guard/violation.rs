@@ -6,6 +6,13 @@ use core::ops::Range;
 use core::panic::Location;
 
 /// What a violation is an instance of.
+///
+/// ```
+/// use highwater::guard::ViolationKind;
+///
+/// assert_eq!(ViolationKind::UseAfterReset.name(), "use-after-reset");
+/// assert_eq!(ViolationKind::ALL.len(), 8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ViolationKind {
@@ -57,6 +64,18 @@ impl ViolationKind {
 }
 
 /// How memory was touched.
+///
+/// ```
+/// use highwater::guard::{Access, Violation, set_hook};
+///
+/// fn note(violation: &Violation) {
+///     if violation.access() == Access::Write && violation.allocation().is_some_and(|block| block.size > 64) {
+///         // Only what is async-signal-safe.
+///     }
+/// }
+/// // SAFETY: `note` reads the violation and nothing else.
+/// unsafe { set_hook(Some(note)) };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// It was read.
@@ -68,6 +87,18 @@ pub enum Access {
 }
 
 /// An allocation of a checked arena.
+///
+/// ```
+/// use highwater::guard::{Violation, set_hook};
+///
+/// fn note(violation: &Violation) {
+///     if violation.allocation().is_some_and(|block| block.size > 64) {
+///         // Only what is async-signal-safe.
+///     }
+/// }
+/// // SAFETY: `note` reads the violation and nothing else.
+/// unsafe { set_hook(Some(note)) };
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Allocation {
@@ -91,6 +122,18 @@ pub struct Allocation {
 /// An access to memory that must not be accessed: what its report says.
 ///
 /// Its `Display` is the report's first line. [`to_json`](Violation::to_json) is the whole of it.
+///
+/// ```
+/// use highwater::guard::{Violation, set_hook};
+///
+/// fn line(violation: &Violation) {
+///     let text = violation.kind().name();
+///     // SAFETY: the bytes are readable; write(2) is async-signal-safe.
+///     unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+/// }
+/// // SAFETY: `line` only writes.
+/// unsafe { set_hook(Some(line)) };
+/// ```
 #[derive(Clone)]
 pub struct Violation {
     pub(crate) kind: ViolationKind,

@@ -32,6 +32,11 @@ pub struct Report<'a> {
 
 impl OutOfMemory {
     /// The whole report; the figures that the error does not carry are those of the moment it is written.
+    ///
+    /// ```
+    /// let error = highwater::Arena::builder().limit(8).build().try_alloc([0u64; 2]).unwrap_err();
+    /// assert!(error.report().to_string().contains("what to do"));
+    /// ```
     pub fn report(&self) -> Report<'_> {
         Report { error: self }
     }
@@ -45,6 +50,11 @@ impl Report<'_> {
 
     /// The same as one line of JSON: an object with `highwater` (`"oom"`), `message`, `cause`, `requested`, `used`,
     /// `committed`, `reserved`, `limit`, `usage`, and an object or an array for each section of the text.
+    ///
+    /// ```
+    /// let error = highwater::Arena::builder().limit(8).build().try_alloc([0u64; 2]).unwrap_err();
+    /// assert!(error.report().to_json().starts_with("{\"highwater\":\"oom\","));
+    /// ```
     pub fn to_json(&self) -> String {
         OomJson(Some(self.error)).to_string()
     }

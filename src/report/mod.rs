@@ -55,6 +55,10 @@ fn format() -> ReportFormat {
 
 /// How the reports of refusals and of [`dump_on_signal`] are written from now on. (Those of violations follow their
 /// region's [`GuardPolicy`](crate::GuardPolicy::report).)
+///
+/// ```
+/// highwater::oom::set_report_format(highwater::ReportFormat::Json);
+/// ```
 pub fn set_report_format(format: ReportFormat) {
     FORMAT.store(u32::from(format == ReportFormat::Json), Relaxed);
 }
@@ -62,6 +66,14 @@ pub fn set_report_format(format: ReportFormat) {
 /// Sends every report of this process to a file, a pipe or a socket from now on instead of standard error, which
 /// `None` restores. It is opened now because a report is written when nothing can be opened any more. It is never
 /// closed: a thread may be in the middle of a report. What it does not take goes to standard error.
+///
+/// ```
+/// let path = std::env::temp_dir().join(format!("highwater-report-{}", std::process::id()));
+/// highwater::oom::report_to_file(Some(std::fs::File::create(&path)?));
+/// highwater::oom::report_to_file(None); // standard error again
+/// # std::fs::remove_file(path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn report_to_file(file: Option<std::fs::File>) {
     let file = file.map(core::mem::ManuallyDrop::new);
     sink::set_descriptor(file.as_deref().and_then(sys::raw_fd));
@@ -72,6 +84,15 @@ pub fn report_to_file(file: Option<std::fs::File>) {
 /// # Safety
 /// The function is called inside the SIGSEGV handler too: it may do what is async-signal-safe and no more, with about
 /// 1 KiB of stack, and must not unwind.
+///
+/// ```
+/// fn write(text: &[u8]) {
+///     // SAFETY: the bytes are readable; write(2) is async-signal-safe.
+///     unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+/// }
+/// // SAFETY: `write` makes one system call.
+/// unsafe { highwater::oom::report_to_sink(Some(write)) };
+/// ```
 pub unsafe fn report_to_sink(sink: Option<fn(&[u8])>) {
     sink::set_function(sink);
 }

@@ -73,6 +73,11 @@ pub struct AppendVec<T> {
 
 impl<T> AppendVec<T> {
     /// An empty vector. Nothing is reserved before the first value comes.
+    ///
+    /// ```
+    /// let names = highwater::AppendVec::new();
+    /// assert_eq!(names.push_pinned("a"), &"a");
+    /// ```
     pub const fn new() -> Self {
         AppendVec { vec: UnsafeCell::new(GrowVec::new()) }
     }
@@ -81,12 +86,24 @@ impl<T> AppendVec<T> {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let two = highwater::AppendVec::with_max(2);
+    /// two.push_pinned(1);
+    /// two.push_pinned(2);
+    /// assert!(two.try_push_pinned(3).is_err());
+    /// ```
     #[track_caller]
     pub fn with_max(len: usize) -> Self {
         GrowVec::with_max(len).into()
     }
 
     /// A vector with policies of your own; sizes are in bytes.
+    ///
+    /// ```
+    /// let names = highwater::AppendVec::<u64>::builder().name("names").limit(1 << 20).build();
+    /// assert_eq!(names.max_len(), (1 << 20) / 8);
+    /// ```
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
@@ -95,6 +112,13 @@ impl<T> AppendVec<T> {
     ///
     /// # Panics
     /// As [`GrowVec::push`].
+    ///
+    /// ```
+    /// let numbers = highwater::AppendVec::new();
+    /// let first = numbers.push_pinned(1);
+    /// let second = numbers.push_pinned(first + 1);
+    /// assert_eq!((first, second), (&1, &2));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn push_pinned(&self, value: T) -> &T {
@@ -139,6 +163,13 @@ impl<T> AppendVec<T> {
     }
 
     /// The values pushed so far. More may be pushed meanwhile: the slice stays as it is.
+    ///
+    /// ```
+    /// let numbers: highwater::AppendVec<u32> = (0..3).collect();
+    /// let before = numbers.as_slice();
+    /// numbers.push_pinned(3);
+    /// assert_eq!((before.len(), numbers.len()), (3, 4));
+    /// ```
     #[inline]
     pub fn as_slice(&self) -> &[T] {
         // SAFETY: no `&mut` to the vector exists outside of the calls of `push_pinned`, during which nothing else runs.
@@ -154,6 +185,12 @@ impl<T> AppendVec<T> {
     }
 
     /// The vector, for calls that need exclusive access.
+    ///
+    /// ```
+    /// let mut numbers: highwater::AppendVec<u32> = (0..3).collect();
+    /// numbers.as_mut_vec().retain(|n| n % 2 == 0);
+    /// assert_eq!(numbers.into_vec(), [0, 2]);
+    /// ```
     pub fn as_mut_vec(&mut self) -> &mut GrowVec<T> {
         self.vec.get_mut()
     }

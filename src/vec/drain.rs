@@ -9,6 +9,14 @@ use core::slice;
 
 /// The values that [`GrowVec::drain`] removes. When it is dropped those that were not taken are, and the rest of the
 /// vector moves down.
+///
+/// ```
+/// let mut numbers: highwater::GrowVec<u32> = (0..5).collect();
+/// let mut drain = numbers.drain(1..4);
+/// assert_eq!((drain.next(), drain.as_slice()), (Some(1), &[2, 3][..]));
+/// drop(drain);
+/// assert_eq!(numbers, [0, 4]);
+/// ```
 pub struct Drain<'v, T> {
     /// Its length is where the drained range starts: what is behind comes back at the end.
     vec: &'v mut GrowVec<T>,

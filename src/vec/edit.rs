@@ -9,6 +9,11 @@ use core::ptr;
 
 impl<T> GrowVec<T> {
     /// Removes the last value.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// assert_eq!(numbers.pop(), Some(3));
+    /// ```
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         let last = self.len().checked_sub(1)?;
@@ -20,6 +25,12 @@ impl<T> GrowVec<T> {
     }
 
     /// Removes the last value if it satisfies a predicate.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// assert_eq!(numbers.pop_if(|last| *last > 5), None);
+    /// assert_eq!(numbers.pop_if(|last| *last == 3), Some(3));
+    /// ```
     pub fn pop_if(&mut self, predicate: impl FnOnce(&mut T) -> bool) -> Option<T> {
         if predicate(self.last_mut()?) { self.pop() } else { None }
     }
@@ -28,6 +39,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When `index` is beyond the length, and as [`push`](GrowVec::push).
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// numbers.insert(1, 9);
+    /// assert_eq!(numbers, [0, 9, 1, 2, 3]);
+    /// ```
     #[track_caller]
     pub fn insert(&mut self, index: usize, value: T) {
         let len = self.len();
@@ -73,6 +90,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When there is none at `index`.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// assert_eq!(numbers.remove(1), 1);
+    /// assert_eq!(numbers, [0, 2, 3]);
+    /// ```
     #[track_caller]
     pub fn remove(&mut self, index: usize) -> T {
         let len = self.len();
@@ -91,6 +114,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When there is none at `index`.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// assert_eq!(numbers.swap_remove(0), 0);
+    /// assert_eq!(numbers, [3, 1, 2]);
+    /// ```
     #[track_caller]
     pub fn swap_remove(&mut self, index: usize) -> T {
         let len = self.len();
@@ -103,6 +132,12 @@ impl<T> GrowVec<T> {
     }
 
     /// Drops all values but the first `len`.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// numbers.truncate(2);
+    /// assert_eq!(numbers, [0, 1]);
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         let before = self.len();
         if len >= before {
@@ -139,6 +174,12 @@ impl<T> GrowVec<T> {
     }
 
     /// Keeps the values that satisfy a predicate, in their order.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// numbers.retain(|n| n % 2 == 1);
+    /// assert_eq!(numbers, [1, 3]);
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.retain_mut(|value| keep(value));
     }
@@ -154,6 +195,12 @@ impl<T> GrowVec<T> {
     }
 
     /// Removes all but the first of values that follow each other and are equal.
+    ///
+    /// ```
+    /// let mut numbers = highwater::GrowVec::from([1, 1, 2, 1]);
+    /// numbers.dedup();
+    /// assert_eq!(numbers, [1, 2, 1]);
+    /// ```
     pub fn dedup(&mut self)
     where
         T: PartialEq,
@@ -185,6 +232,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When `at` is beyond the length, and as [`push`](GrowVec::push); nothing has moved then.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// assert_eq!(numbers.split_off(3), [3]);
+    /// assert_eq!(numbers, [0, 1, 2]);
+    /// ```
     #[track_caller]
     pub fn split_off(&mut self, at: usize) -> Self {
         let len = self.len();
@@ -204,6 +257,13 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// As [`push`](GrowVec::push); nothing has moved then.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// let mut more = highwater::GrowVec::from([7]);
+    /// numbers.append(&mut more);
+    /// assert_eq!((numbers.len(), more.len()), (5, 0));
+    /// ```
     #[track_caller]
     pub fn append(&mut self, other: &mut Self) {
         // SAFETY: the other vector does not count them afterwards, and forgetting them cannot panic.
@@ -217,6 +277,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// As [`push`](GrowVec::push), and when a `clone` does.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// numbers.resize(6, 9);
+    /// assert_eq!(numbers, [0, 1, 2, 3, 9, 9]);
+    /// ```
     #[track_caller]
     pub fn resize(&mut self, len: usize, value: T)
     where
@@ -245,6 +311,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// As [`push`](GrowVec::push), and when a `clone` does; what was cloned until then stays.
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// numbers.extend_from_slice(&[8, 9]);
+    /// assert_eq!(numbers[4..], [8, 9]);
+    /// ```
     #[track_caller]
     pub fn extend_from_slice(&mut self, values: &[T])
     where
@@ -271,6 +343,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When the range is not one of the vector's, and as [`extend_from_slice`](GrowVec::extend_from_slice).
+    ///
+    /// ```
+    /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
+    /// numbers.extend_from_within(..2);
+    /// assert_eq!(numbers[4..], [0, 1]);
+    /// ```
     #[track_caller]
     pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>)
     where
@@ -288,6 +366,12 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the vector is as long as it may be, or the system refuses. What was appended until then
     /// stays; the value that found no room is dropped.
+    ///
+    /// ```
+    /// let mut two = highwater::GrowVec::with_max(2);
+    /// assert!(two.try_extend(0..5).is_err());
+    /// assert_eq!(two, [0, 1]);
+    /// ```
     pub fn try_extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<(), OutOfMemory> {
         let mut values = values.into_iter();
         self.expect(values.size_hint().0);

@@ -61,6 +61,11 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let bytes = highwater::GrowVec::<u8>::with_capacity(1 << 20);
+    /// assert!(bytes.capacity() >= 1 << 20);
+    /// ```
     #[track_caller]
     pub fn with_capacity(capacity: usize) -> Self {
         let mut vec = Self::new();
@@ -157,6 +162,13 @@ impl<T> GrowVec<T> {
 
     /// How many values fit into what is committed, or how many there are, if that is more (see
     /// [`ensure_committed`](GrowVec::ensure_committed)).
+    ///
+    /// ```
+    /// let mut numbers = highwater::GrowVec::<u64>::new();
+    /// assert_eq!((numbers.capacity(), numbers.max_len()), (0, 0));
+    /// numbers.push(1);
+    /// assert!(numbers.capacity() >= 1 && numbers.max_len() > numbers.capacity());
+    /// ```
     pub fn capacity(&self) -> usize {
         self.storage.committed().max(self.len)
     }
@@ -172,6 +184,13 @@ impl<T> GrowVec<T> {
     }
 
     /// The first value's address; it stays the same once there is a value.
+    ///
+    /// ```
+    /// let mut numbers = highwater::GrowVec::from([1u64]);
+    /// let first = numbers.as_ptr();
+    /// numbers.extend(0..100_000);
+    /// assert_eq!(numbers.as_ptr(), first);
+    /// ```
     #[inline]
     pub fn as_ptr(&self) -> *const T {
         self.storage.start()
@@ -201,6 +220,14 @@ impl<T> GrowVec<T> {
     ///
     /// # Safety
     /// `len` is at most [`capacity`](GrowVec::capacity), and the first `len` values are initialised.
+    ///
+    /// ```
+    /// let mut bytes = highwater::GrowVec::<u8>::with_capacity(4);
+    /// bytes.spare_capacity_mut()[..4].fill(std::mem::MaybeUninit::new(7));
+    /// // SAFETY: four bytes are committed and initialised.
+    /// unsafe { bytes.set_len(4) };
+    /// assert_eq!(bytes, [7; 4]);
+    /// ```
     #[inline]
     pub unsafe fn set_len(&mut self, len: usize) {
         debug_assert!(len <= self.capacity(), "a length is at most what is committed");
@@ -227,6 +254,13 @@ impl<T> GrowVec<T> {
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system refuses.
+    ///
+    /// ```
+    /// let mut pages = highwater::GrowVec::new();
+    /// pages.push(std::mem::MaybeUninit::<[u8; 4096]>::uninit()); // may write nothing
+    /// pages.ensure_committed()?;
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
     pub fn ensure_committed(&mut self) -> Result<(), OutOfMemory> {
         if self.storage.is_committed(self.len) {
             Ok(())
@@ -258,6 +292,12 @@ impl<T> GrowVec<T> {
     }
 
     /// The figures of the region, once it is reserved; `used` is exact, in bytes.
+    ///
+    /// ```
+    /// let numbers: highwater::GrowVec<u64> = (0..1000).collect();
+    /// assert_eq!(numbers.stats().unwrap().used, 8000);
+    /// assert!(highwater::GrowVec::<u64>::new().stats().is_none());
+    /// ```
     pub fn stats(&self) -> Option<Stats> {
         let stats = self.region()?.stats();
         Some(Stats { used: self.len.saturating_mul(size_of::<T>()), ..stats })
@@ -289,6 +329,11 @@ impl<T> GrowVec<T> {
     }
 
     /// The values as a slice that lives for ever. Neither they nor the region are dropped.
+    ///
+    /// ```
+    /// let numbers: &'static mut [u32] = highwater::GrowVec::from([1, 2]).leak();
+    /// assert_eq!(numbers, [1, 2]);
+    /// ```
     pub fn leak<'a>(self) -> &'a mut [T]
     where
         T: 'a,

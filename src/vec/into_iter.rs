@@ -8,6 +8,13 @@ use core::ptr;
 use core::slice;
 
 /// The values of a [`GrowVec`], by value.
+///
+/// ```
+/// let numbers: highwater::GrowVec<u32> = (0..5).collect();
+/// let mut values = numbers.into_iter();
+/// assert_eq!((values.next(), values.next_back()), (Some(0), Some(4)));
+/// assert_eq!(values.as_slice(), [1, 2, 3]);
+/// ```
 pub struct IntoIter<T> {
     /// It counts no values: they are `left`'s.
     vec: GrowVec<T>,

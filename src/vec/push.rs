@@ -13,6 +13,12 @@ impl<T> GrowVec<T> {
     /// When the vector is as long as it may be, or the first value finds no address space. With the explicit engine
     /// also when the system refuses to commit; with the fault engine that is the business of
     /// [`on_refusal`](Builder::on_refusal).
+    ///
+    /// ```
+    /// let mut numbers = highwater::GrowVec::new();
+    /// numbers.push(1);
+    /// assert_eq!(numbers, [1]);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn push(&mut self, value: T) {
@@ -73,6 +79,12 @@ impl<T> GrowVec<T> {
     /// # Errors
     /// [`OutOfMemory`] when the vector is as long as it may be, or the system refuses. The value is dropped then, and
     /// the vector has not changed. ([`try_reserve`](GrowVec::try_reserve) before it keeps the value.)
+    ///
+    /// ```
+    /// let mut one = highwater::GrowVec::with_max(1);
+    /// assert!(one.try_push(1).is_ok());
+    /// assert!(one.try_push(2).is_err());
+    /// ```
     #[inline]
     pub fn try_push(&mut self, value: T) -> Result<(), OutOfMemory> {
         self.try_make_room_for_one()?;

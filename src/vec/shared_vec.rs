@@ -86,6 +86,11 @@ impl<T> SharedVec<T> {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let events = highwater::SharedVec::new();
+    /// assert_eq!(events.push("start"), 0);
+    /// ```
     #[track_caller]
     pub fn new() -> Self {
         Self::builder().build()
@@ -95,6 +100,13 @@ impl<T> SharedVec<T> {
     ///
     /// # Panics
     /// When the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let two = highwater::SharedVec::with_max(2);
+    /// two.push(1);
+    /// two.push(2);
+    /// assert!(two.try_push(3).is_err());
+    /// ```
     #[track_caller]
     pub fn with_max(len: usize) -> Self {
         match Self::try_with_max(len) {
@@ -112,6 +124,11 @@ impl<T> SharedVec<T> {
     }
 
     /// A vector with policies of your own; sizes are in bytes.
+    ///
+    /// ```
+    /// let events = highwater::SharedVec::<u64>::builder().name("events").limit(1 << 20).build();
+    /// assert_eq!(events.max_len(), (1 << 20) / 8);
+    /// ```
     pub fn builder() -> Builder<Self> {
         Builder::new()
     }
@@ -166,6 +183,12 @@ impl<T> SharedVec<T> {
     ///
     /// # Panics
     /// When the vector is as long as it may be. With the explicit engine also when the system refuses to commit.
+    ///
+    /// ```
+    /// let events = highwater::SharedVec::new();
+    /// let index = events.push("start");
+    /// assert_eq!(events[index], "start");
+    /// ```
     #[inline]
     #[track_caller]
     pub fn push(&self, value: T) -> usize {
@@ -191,6 +214,13 @@ impl<T> SharedVec<T> {
     ///
     /// # Panics
     /// As [`push`](SharedVec::push).
+    ///
+    /// ```
+    /// let events = highwater::SharedVec::new();
+    /// let first = events.push_pinned(String::from("start"));
+    /// events.push(String::from("end"));
+    /// assert_eq!(first, "start");
+    /// ```
     #[inline]
     #[track_caller]
     pub fn push_pinned(&self, value: T) -> &T {
@@ -275,6 +305,13 @@ impl<T> SharedVec<T> {
     }
 
     /// The values that are published. More may be pushed meanwhile: the slice stays as it is.
+    ///
+    /// ```
+    /// let events = highwater::SharedVec::from_iter([1, 2]);
+    /// let before = events.as_slice();
+    /// events.push(3);
+    /// assert_eq!((before, events.len()), (&[1, 2][..], 3));
+    /// ```
     #[inline]
     pub fn as_slice(&self) -> &[T] {
         // SAFETY: the published places are written, visible, and stay as they are while this is borrowed.
@@ -302,6 +339,13 @@ impl<T> SharedVec<T> {
     }
 
     /// The vector as one of a single owner.
+    ///
+    /// ```
+    /// let events = highwater::SharedVec::from_iter([1, 2]);
+    /// let mut owned: highwater::GrowVec<i32> = events.into_vec();
+    /// owned.pop();
+    /// assert_eq!(owned, [1]);
+    /// ```
     pub fn into_vec(mut self) -> GrowVec<T> {
         let len = self.len();
         self.order.restart();
