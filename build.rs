@@ -1,7 +1,7 @@
 //! Decides which growth engine the target has.
 //!
 //! `fault` (a SIGSEGV handler commits what a write touches) exists on Linux for `x86_64` and
-//! `aarch64`; everywhere else, and wherever SIGSEGV belongs to somebody else (a JVM, a Go runtime),
+//! `aarch64`; everywhere else, and wherever SIGSEGV belongs to another runtime (a JVM, a Go runtime),
 //! growth is `explicit`: the allocation check is made against the frontier.
 //!
 //! The cargo feature `explicit` or `HIGHWATER_ENGINE=explicit` in the build's environment forces the

@@ -84,7 +84,7 @@ pub(crate) fn wants_handler(needs: EngineNeeds, requested: Option<RegionEngine>)
     needs.touched && requested.or(chosen()).unwrap_or(RegionEngine::BUILT) == RegionEngine::Fault
 }
 
-/// Decides on the engine, and with it on how much is made accessible at once. [`oom::prepare`] was called before.
+/// Decides on the engine, and with it on how much is made accessible at once. [`admission::prepare`] was called before.
 pub(crate) fn choose(
     needs: EngineNeeds,
     options: &mut RegionOptions,

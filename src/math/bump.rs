@@ -1,6 +1,6 @@
 //! Where the next block starts and ends.
 
-/// The place of a block: `[start, end)`, as addresses.
+/// The addresses of a block: `[start, end)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
     /// The first byte; a multiple of the block's alignment.
@@ -13,9 +13,8 @@ pub struct Block {
 /// `min_align`. Compare [`Block::end`] with the limit afterwards: ends are compared, never differences,
 /// because `limit - position` wraps when a limit was set below what is used.
 ///
-/// The caller promises what a [`Layout`](core::alloc::Layout) promises (`align` is a power of two and
-/// `size` rounded up to it is at most `isize::MAX`), and that `position` is the address of something,
-/// aligned to `min_align`. Then nothing can wrap on a 64-bit machine: an address is below 2^57, so the sum
+/// As in a [`Layout`](core::alloc::Layout), `align` is a power of two and `size` rounded up to it is at most
+/// `isize::MAX`; `position` is an address that is in use, aligned to `min_align`. Then nothing can wrap on a 64-bit machine: an address is below 2^57, so the sum
 /// stays below 2^63 + 2^57 plus two paddings. There the compiler is given plain additions, which is what
 /// makes a check seven instructions long; elsewhere they saturate, so that a block that does not fit the
 /// address space ends beyond every limit.

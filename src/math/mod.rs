@@ -1,8 +1,7 @@
-//! Plain integers: rounding to pages, bumping a position, sizing a growth step.
+//! Plain integers: rounding to pages, bumping a position, sizing a growth step, random numbers.
 //!
-//! Nothing here knows of pointers, of the operating system or of a region; nothing here is `unsafe`.
-//! The rest of the library is only as right as these few functions, so they are tested, property-tested
-//! and fuzzed alone.
+//! Nothing here knows of pointers, the operating system or regions, and nothing is `unsafe`. The rest of the library relies
+//! on these few functions, so they are tested, property-tested and fuzzed alone.
 
 #![forbid(unsafe_code)]
 

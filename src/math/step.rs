@@ -4,14 +4,14 @@
 
 use super::page::{HUGE_PAGE, align_down, align_up_saturating};
 
-/// What a growth has to start from.
+/// What a growth needs, and where it may end.
 #[derive(Clone, Copy, Debug)]
 pub struct Need {
     /// The frontier: the end of what is committed, a multiple of the page size.
     pub frontier: usize,
-    /// The first byte that is wanted; at or past the frontier.
+    /// The first byte that is needed; at or past the frontier.
     pub from: usize,
-    /// The byte after the last one that is wanted.
+    /// The byte after the last one that is needed.
     pub to: usize,
     /// Where growth ends: the reservation or the byte limit, rounded up to a page.
     pub end: usize,
@@ -33,7 +33,7 @@ pub struct Step {
 /// Steps that are made of huge pages also end on huge page boundaries, so that each can be served by whole
 /// ones: a head that is no such multiple makes the first step shorter, or by less than a huge page longer.
 ///
-/// `need.to <= need.end` is the caller's promise; the frontier never passes `need.end`.
+/// `need.to` is at most `need.end`, and the frontier never passes `need.end`.
 pub const fn fixed(need: Need, step: usize) -> Step {
     let step = align_up_saturating(step, need.page);
     let step = if step < need.page { need.page } else { step };
@@ -78,30 +78,29 @@ pub const fn geometric(need: Need, first: usize, max: usize) -> Step {
     Step { frontier, populate_from: around }
 }
 
-/// Exactly the pages that are wanted.
+/// Exactly the pages that are needed.
 pub const fn exact(need: Need) -> Step {
     let frontier = align_up_saturating(need.to, need.page);
     let frontier = if frontier > need.end { need.end } else { frontier };
     Step { frontier, populate_from: align_down(need.from, need.page) }
 }
 
-/// A step that was refused, with what it commits ahead of the need divided by two so many times.
+/// A step that was refused, with the bytes that it commits ahead of the need halved `halvings` times.
 pub const fn cut(step: Step, need: Need, halvings: u32) -> Step {
-    let least = exact(need);
-    let ahead = step.frontier.saturating_sub(least.frontier);
+    let min = exact(need);
+    let ahead = step.frontier.saturating_sub(min.frontier);
     let ahead = if halvings < usize::BITS { align_down(ahead >> halvings, need.page) } else { 0 };
-    end_at(step, need, least.frontier.saturating_add(ahead))
+    end_at(step, need, min.frontier.saturating_add(ahead))
 }
 
-/// A step that ends at `frontier` already, or where what is needed ends.
+/// A step that ends at `frontier`, or where the need ends if that is later.
 pub const fn end_at(step: Step, need: Need, frontier: usize) -> Step {
     if frontier >= step.frontier {
         return step;
     }
-    let least = exact(need);
-    let frontier = if frontier > least.frontier { frontier } else { least.frontier };
-    let around =
-        if step.populate_from < least.populate_from { step.populate_from } else { least.populate_from };
+    let min = exact(need);
+    let frontier = if frontier > min.frontier { frontier } else { min.frontier };
+    let around = if step.populate_from < min.populate_from { step.populate_from } else { min.populate_from };
     Step { frontier, populate_from: around }
 }
 

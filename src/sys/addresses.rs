@@ -75,14 +75,14 @@ mod tests {
     fn the_end_is_that_of_the_kernel() {
         for bits in [36, 38, 39, 40, 42, 44, 45, 46, 47] {
             assert_eq!(end_of_space(|address| address < 1 << bits), 1 << bits, "{bits} bits");
-            // A page or a few at the end that nobody gets.
+            // A kernel that does not hand out the last pages.
             assert_eq!(end_of_space(|address| address < (1 << bits) - (64 << 10)), 1 << bits, "{bits} bits");
         }
         // Where there is more the kernel keeps to this all the same.
         for bits in [52, 56, 57] {
             assert_eq!(end_of_space(|address| address < 1 << bits), ENDS[0], "{bits} bits");
         }
-        // A kernel with a size that nobody has is taken for the next smaller one.
+        // An unknown size counts as the next smaller one.
         assert_eq!(end_of_space(|address| address < 1 << 41), 1 << 40);
         assert_eq!(end_of_space(|_| false), ENDS[0]);
     }

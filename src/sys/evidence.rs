@@ -127,7 +127,7 @@ pub(crate) fn find(errno: Errno, wanted: RefusedCall, scratch: &mut [u8]) -> Opt
             over(Resource::AddressSpace, Obstacle::AddressSpace, wanted)
                 .or_else(|| over(Resource::Data, Obstacle::Data, wanted))
                 .or_else(|| too_many_mappings(scratch))
-                // (Before what may be promised: what is mapped with MAP_NORESERVE is promised in one mode only.)
+                // (Before the commit limit: a mapping with MAP_NORESERVE is charged in one mode only.)
                 .or_else(|| no_gap(wanted, scratch))
                 .or_else(|| over_commit_limit(wanted, scratch))
         }

@@ -1,7 +1,7 @@
 //! A lock of one word that allocates nothing and survives a fork.
 //!
 //! A waiter spins for a moment, then yields, then sleeps for a while and looks again: releasing the lock is one store, which
-//! wakes nobody. That costs a waiter some time where the lock is contended, and saves everybody else an atomic exchange.
+//! wakes nobody. That costs a waiter some time where the lock is contended, and saves every other thread an atomic exchange.
 //! While the process has one thread, and glibc says so, acquiring it is a store as well.
 //!
 //! A child that was forked while another thread held the lock would wait for ever. So the thread that forks acquires it
@@ -336,10 +336,10 @@ mod tests {
     #[test]
     fn taken_twice_to_fork_it_is_opened_once() {
         // (Either way that a lock is taken: with one thread, and with several.)
-        // SAFETY: one thread.
+        // SAFETY: the lock is used by this thread alone.
         for lock in [SpinLock::new(1), unsafe { SpinLock::new_unless(true, 1) }] {
             for _ in 0..2 {
-                // SAFETY: no guards.
+                // SAFETY: this thread has no guard.
                 unsafe {
                     lock.lock_for_fork();
                     lock.lock_for_fork();
@@ -356,10 +356,10 @@ mod tests {
 
     #[test]
     fn a_fork_amid_a_call_leaves_the_lock_to_the_call() {
-        // SAFETY: one thread.
+        // SAFETY: the lock is used by this thread alone.
         let lock = unsafe { SpinLock::new_unless(true, 1) };
         let held = lock.lock();
-        // SAFETY: as in a handler that has interrupted whoever has the guard.
+        // SAFETY: as a signal handler that interrupted the holder of the guard; it makes no guard.
         unsafe {
             lock.lock_for_fork();
             lock.lock_for_fork();
@@ -371,13 +371,13 @@ mod tests {
         assert!(!lock.is_held());
         // A handler that returns without `unlock_after_fork` does not keep the call from ending.
         let held = lock.lock();
-        // SAFETY: as above.
+        // SAFETY: as a signal handler that interrupted the holder of the guard; it makes no guard.
         unsafe { lock.lock_for_fork() };
         drop(held);
         assert!(!lock.is_held());
         drop(lock.lock());
-        // SAFETY: no guards.
-        assert!(!unsafe { lock.unlock_after_fork() }, "there is nothing left to open");
+        // SAFETY: this thread has no guard.
+        assert!(!unsafe { lock.unlock_after_fork() }, "there is nothing left to release");
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
         }
         let lock = SpinLock::new(1);
         std::thread::scope(|threads| {
-            // SAFETY: no guards.
+            // SAFETY: this thread has no guard.
             threads.spawn(|| unsafe { lock.lock_for_fork() });
         });
         *lock.lock() += 1;
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_it_to_fork_passes_and_nobody_else() {
+    fn only_the_thread_that_forks_passes() {
         let lock = SpinLock::new(1);
         // SAFETY: the guards below live for a line.
         unsafe { lock.lock_for_fork() };

@@ -111,7 +111,7 @@ mod tests {
     use core::sync::atomic::AtomicUsize;
 
     #[test]
-    fn one_makes_it_and_all_have_it() {
+    fn one_thread_initialises_it_and_all_have_it() {
         let made = ReentrantOnce::new();
         let count = AtomicUsize::new(0);
         std::thread::scope(|threads| {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_makes_it_may_ask() {
+    fn the_initialising_thread_may_ask() {
         let made = ReentrantOnce::new();
         let found = made.get_or_init(|| {
             assert!(matches!(made.get_or_init(|| Some(1)), OnceState::Initializing));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_maker_that_a_fork_left_behind_is_not_waited_for() {
+    fn a_thread_that_stayed_in_the_parent_is_not_waited_for() {
         let made = ReentrantOnce::new();
         made.state.store((this_holder() ^ 1).wrapping_add(1 << 32), Relaxed);
         assert!(matches!(made.get_or_init(|| Some(3)), OnceState::Ready(3)));

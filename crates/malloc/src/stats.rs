@@ -141,13 +141,13 @@ fn write_region(state: &MallocState, record: &HeapRecord) {
     record.set(RecordField::Written, monotonic_ns());
 }
 
-struct ResourceUsage {
+struct FaultUsage {
     minor: u64,
     major: u64,
     peak: u64,
 }
 
-fn usage() -> ResourceUsage {
+fn usage() -> FaultUsage {
     // SAFETY: getrusage writes the structure, for which zeros are valid.
     let usage = unsafe {
         let mut usage: libc::rusage = core::mem::zeroed();
@@ -155,7 +155,7 @@ fn usage() -> ResourceUsage {
         usage
     };
     let figure = |value: libc::c_long| u64::try_from(value).unwrap_or(0);
-    ResourceUsage {
+    FaultUsage {
         minor: figure(usage.ru_minflt),
         major: figure(usage.ru_majflt),
         peak: figure(usage.ru_maxrss) * 1024,
@@ -206,7 +206,7 @@ fn heap_stats(state: &MallocState) -> Option<HeapStats> {
     Some(state.heap.stats())
 }
 
-struct StatsLine<'a>(&'a HeapStats, &'a ResourceUsage);
+struct StatsLine<'a>(&'a HeapStats, &'a FaultUsage);
 
 impl fmt::Display for StatsLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

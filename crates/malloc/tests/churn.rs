@@ -47,7 +47,7 @@ fn memory_is_given_back_meanwhile() {
     keeps_tags(POLICIES, "trimmed");
 }
 
-/// What may be promised by a program with one thread only.
+/// What only a program with one thread may ask for.
 #[test]
 fn without_locks() {
     keeps_tags(&["stack:single-threaded", "bump:single-threaded", "blocks:single-threaded"], "single");

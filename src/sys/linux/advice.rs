@@ -143,6 +143,9 @@ pub(crate) unsafe fn resident_pages(start: *mut u8, len: usize, scratch: &mut [u
     let mut at = 0;
     while at < len {
         let chunk = scratch.len().saturating_mul(page).min(len.wrapping_sub(at));
+        if chunk == 0 {
+            return resident;
+        }
         // SAFETY: the answer takes one byte per page, and `chunk` has at most `scratch.len()` pages.
         if unsafe { libc::mincore(start.wrapping_add(at).cast(), chunk, scratch.as_mut_ptr()) } != 0 {
             return resident;

@@ -40,9 +40,17 @@ pub fn observe_segv(observer: fn(usize)) -> Result<(), Errno> {
     if IS_INSTALLED.swap(true, AcqRel) {
         return Ok(());
     }
+    let result = install();
+    if result.is_err() {
+        IS_INSTALLED.store(false, Release);
+    }
+    result
+}
+
+/// One thread at a time, and not any more after it succeeded.
+fn install() -> Result<(), Errno> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: zeros are an action; the previous one is written before the handler can run that reads it, and the swap above
-    // lets one thread come here.
+    // SAFETY: zeros are an action. The previous one is written by one thread, before the handler that reads it is installed.
     unsafe {
         let action = action.assume_init_mut();
         action.sa_sigaction = handle as *const () as usize;

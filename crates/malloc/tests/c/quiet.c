@@ -1,4 +1,4 @@
-/* What the allocator must not do to its process: handlers, threads, memory that nobody touched, calls to the system that
+/* What the allocator must not do to its process: handlers, threads, memory that was not touched, calls to the system that
  * a sandbox does not know. */
 #include "check.h"
 

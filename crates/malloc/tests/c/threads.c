@@ -53,7 +53,7 @@ static void *allocates_small(void *unused)
     return unused;
 }
 
-/* Ends while blocks live that were its own, which somebody else frees. */
+/* Ends while blocks live that were its own, which another thread frees. */
 static void *leaves_blocks(void *unused)
 {
     (void)unused;
