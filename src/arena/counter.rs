@@ -40,7 +40,7 @@ impl Counter {
         self.next.store(next, Ordering::Relaxed);
     }
 
-    /// Takes `bytes` bytes, at most [`MAX_ADDED`], and returns their start if they end at or before `end`.
+    /// Allocates `bytes` bytes, at most [`MAX_ADDED`], and returns their start if they end at or before `end`.
     /// Otherwise [`clamp`](Self::clamp) has to follow. Wait-free.
     #[inline(always)]
     pub(super) fn add(&self, bytes: usize, end: usize) -> Result<usize, usize> {
@@ -55,10 +55,13 @@ impl Counter {
         self.next.fetch_min(end, Ordering::Relaxed);
     }
 
-    /// Takes what `plan` says: given the next free address, the one after the block, and a result. It is called
+    /// Allocates what `plan` says: given the next free address, the one after the block, and a result. It is called
     /// again when another thread was faster. Nothing changes when it fails. Lock-free.
     #[inline]
-    pub(super) fn take<R, E>(&self, mut plan: impl FnMut(usize) -> Result<(usize, R), E>) -> Result<R, E> {
+    pub(super) fn allocate_with<R, E>(
+        &self,
+        mut plan: impl FnMut(usize) -> Result<(usize, R), E>,
+    ) -> Result<R, E> {
         let mut next = self.next.load(Ordering::Relaxed);
         loop {
             let (after, result) = plan(next)?;

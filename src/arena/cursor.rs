@@ -114,9 +114,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         bump_up(self.position.get().addr(), size, align, MIN_ALIGN)
     }
 
-    /// Takes a block that passed the check.
+    /// Moves the position to the end of a block that passed the check, and returns its start.
     #[inline(always)]
-    fn take(&self, block: Block) -> *mut u8 {
+    fn advance(&self, block: Block) -> *mut u8 {
         let position = self.position.get();
         self.position.set(position.with_addr(block.end));
         position.with_addr(block.start)
@@ -184,7 +184,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALI
             #[cfg(not(highwater_fault))]
             self.limit.set(extend(self.control, self.position.get(), size, block.end, GrowReason::Write));
         }
-        self.take(block)
+        self.advance(block)
     }
 
     #[inline(always)]
@@ -199,7 +199,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALI
         if block.end > self.committed_limit() {
             self.limit.set(extend(self.control, self.position.get(), size, block.end, GrowReason::Request));
         }
-        self.take(block)
+        self.advance(block)
     }
 
     #[inline(always)]
@@ -221,7 +221,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALI
             let limit = commit(self.control, self.position.get(), size, block.end, why)?;
             self.limit.set(limit);
         }
-        Ok(self.take(block))
+        Ok(self.advance(block))
     }
 
     fn fits(&self, size: usize, align: usize) -> bool {

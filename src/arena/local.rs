@@ -106,7 +106,7 @@ pub(super) struct LocalCursor<'s, const MIN_ALIGN: usize> {
 
 impl<const MIN_ALIGN: usize> LocalCursor<'_, MIN_ALIGN> {
     #[inline(always)]
-    fn take(&self, size: usize, align: usize) -> Option<*mut u8> {
+    fn allocate_in_part(&self, size: usize, align: usize) -> Option<*mut u8> {
         let position = self.position.get();
         let block = bump_up(position.addr(), size, align, MIN_ALIGN);
         if block.end > self.limit.get().addr() {
@@ -131,7 +131,7 @@ impl<const MIN_ALIGN: usize> LocalCursor<'_, MIN_ALIGN> {
         self.position.set(self.shared.at(start));
         self.limit.set(self.shared.at(end));
         self.part.set((wanted * 2).min(LARGEST));
-        match self.take(size, align) {
+        match self.allocate_in_part(size, align) {
             Some(block) => Ok(block),
             None => unreachable!("a part has room for the block that it was taken for"),
         }
@@ -175,7 +175,7 @@ impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
         if size == 0 {
             return dangling(align);
         }
-        let block = match self.take(size, align) {
+        let block = match self.allocate_in_part(size, align) {
             Some(block) => block,
             None => self.refill_or_panic(size, align),
         };
@@ -190,7 +190,7 @@ impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
         if size == 0 {
             return dangling(align);
         }
-        let block = match self.take(size, align) {
+        let block = match self.allocate_in_part(size, align) {
             Some(block) => block,
             None => self.refill_or_panic(size, align),
         };
@@ -210,7 +210,7 @@ impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
         if size == 0 {
             return Ok(dangling(align));
         }
-        let block = match self.take(size, align) {
+        let block = match self.allocate_in_part(size, align) {
             Some(block) => block,
             None => self.refill(size, align)?,
         };
@@ -236,7 +236,7 @@ impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
             return Some(dangling(align));
         }
         // (A part is taken by compare-and-swap.)
-        let block = self.take(size, align).or_else(|| self.refill(size, align).ok())?;
+        let block = self.allocate_in_part(size, align).or_else(|| self.refill(size, align).ok())?;
         if cfg!(not(highwater_fault)) {
             self.shared.commit(block.addr(), size, self.end_of(block, size), GrowReason::Write);
         }

@@ -126,19 +126,19 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
 
     /// Takes a block for `size` bytes, which is not committed; its start and end.
     #[inline(always)]
-    fn take(&self, size: usize, align: usize) -> (usize, usize) {
+    fn allocate_bump(&self, size: usize, align: usize) -> (usize, usize) {
         // With both alignments known while compiling all of this folds into one number. An alignment beyond the
         // minimum pays for the longest padding, since where the block will start is not known before.
         let padding = align.saturating_sub(MIN_ALIGN);
         let bytes = bump_up(0, size, 1, MIN_ALIGN).end.saturating_add(padding);
         if bytes > MAX_ADDED {
-            return self.take_large(size, align);
+            return self.allocate_large(size, align);
         }
         let start = match self.counter.add(bytes, self.limit) {
             Ok(start) => start,
             // (Diverges, so that there is nothing to merge where no padding is needed.)
             Err(_) if padding == 0 => self.refuse(size, bytes),
-            Err(start) => return self.take_last(start, size, align, bytes),
+            Err(start) => return self.allocate_rest(start, size, align, bytes),
         };
         let block = bump_up(start, size, align, MIN_ALIGN);
         if padding > 0 && block.end != start + bytes {
@@ -151,8 +151,8 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     /// A block too large to be added without looking.
     #[cold]
     #[inline(never)]
-    fn take_large(&self, size: usize, align: usize) -> (usize, usize) {
-        let taken = self.counter.take(|next| {
+    fn allocate_large(&self, size: usize, align: usize) -> (usize, usize) {
+        let taken = self.counter.allocate_with(|next| {
             let block = bump_up(next, size, align, MIN_ALIGN);
             self.check(next, size, block.end)?;
             Ok((block.end, (block.start, block.end)))
@@ -175,7 +175,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
     /// fit: of all additions that ran past the end only the first one started before it, so what is left there is its.
     #[cold]
     #[inline(never)]
-    fn take_last(&self, start: usize, size: usize, align: usize, bytes: usize) -> (usize, usize) {
+    fn allocate_rest(&self, start: usize, size: usize, align: usize, bytes: usize) -> (usize, usize) {
         let block = bump_up(start, size, align, MIN_ALIGN);
         if block.end > self.limit {
             self.refuse(size, bytes)
@@ -202,7 +202,7 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         size: usize,
         align: usize,
     ) -> Result<(usize, usize), OutOfMemory> {
-        self.counter.take(|next| {
+        self.counter.allocate_with(|next| {
             let start = if next == old_end { from } else { next };
             let block = bump_up(start, size, align, MIN_ALIGN);
             self.check(start, size, block.end)?;
@@ -237,7 +237,7 @@ impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
         if size == 0 {
             return dangling(align);
         }
-        let (start, end) = self.take(size, align);
+        let (start, end) = self.allocate_bump(size, align);
         if cfg!(not(highwater_fault)) {
             self.commit(start, size, end, GrowReason::Write);
         }
@@ -249,7 +249,7 @@ impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
         if size == 0 {
             return dangling(align);
         }
-        let (start, end) = self.take(size, align);
+        let (start, end) = self.allocate_bump(size, align);
         self.commit(start, size, end, GrowReason::Request);
         self.at(start)
     }
@@ -265,7 +265,7 @@ impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
         if size == 0 {
             return Ok(dangling(align));
         }
-        let start = self.counter.take(|next| {
+        let start = self.counter.allocate_with(|next| {
             let block = bump_up(next, size, align, MIN_ALIGN);
             self.check(next, size, block.end)?;
             self.try_commit(next, size, block.end, why)?;
@@ -283,7 +283,7 @@ impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
         if size == 0 {
             return Some(dangling(align));
         }
-        let taken = self.counter.take(|next| {
+        let taken = self.counter.allocate_with(|next| {
             let block = bump_up(next, size, align, MIN_ALIGN);
             if block.end <= self.limit { Ok((block.end, (block.start, block.end))) } else { Err(()) }
         });

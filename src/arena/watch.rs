@@ -122,7 +122,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
         let before = control.frontier.get();
         grow(control, fit.first, fit.end, GrowReason::Request)?;
         let bytes = control.frontier.get().saturating_sub(before);
-        ledger.take(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
+        ledger.allocate(&fit, wanted).map_err(|errno| explain(errno, fit.end - fit.first))?;
         if bytes > 0 && ledger.has_sink() {
             ledger.emit(EventKind::Grown { bytes }, Some(wanted.before));
         }

@@ -199,7 +199,7 @@ impl Ledger {
             return Ok(()); // a forked child has nothing to look at
         }
         let [before, behind] = self.slack(entry).map(|slack| {
-            // SAFETY: the pages of a live allocation are open. Whoever overwrote the bytes is done with it: the
+            // SAFETY: the pages of a live allocation are open. The code that may have overwritten the bytes has ended: the
             // memory is being given up.
             let bytes =
                 unsafe { core::slice::from_raw_parts(self.control.base().add(slack.start), slack.len()) };

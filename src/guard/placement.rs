@@ -98,8 +98,8 @@ impl Ledger {
         self.unguarded.get() + 1 >= every
     }
 
-    /// Gives an allocation its place, which must be committed.
-    pub(crate) fn take(&self, fit: &Placement, wanted: &PlacementRequest) -> Result<(), Errno> {
+    /// Records an allocation at its place, which must be committed, and makes it accessible.
+    pub(crate) fn allocate(&self, fit: &Placement, wanted: &PlacementRequest) -> Result<(), Errno> {
         self.table.grow(fit.end)?;
         self.taken.borrow_mut().grow(fit.end)?;
         self.ajar.borrow_mut().grow(fit.end)?;
