@@ -86,10 +86,10 @@ pub enum HeapError {
 impl fmt::Display for HeapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HeapError::ZeroSize => f.write_str("a block of 0 bytes"),
-            HeapError::Alignment { align } => write!(f, "an alignment of {align} is no power of two"),
+            HeapError::ZeroSize => f.write_str("a block cannot have 0 bytes"),
+            HeapError::Alignment { align } => write!(f, "alignment {align} is not a power of two"),
             HeapError::TooLarge { size } => {
-                write!(f, "a block of {size} bytes is more than any object can have")
+                write!(f, "a block of {size} bytes, rounded up to its alignment, is larger than isize::MAX")
             }
             HeapError::Option { expected, value } => write!(f, "{value} is no {expected}"),
             HeapError::OutOfMemory(error) => error.fmt(f),

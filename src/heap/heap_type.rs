@@ -209,7 +209,7 @@ impl<T: ThreadSlot> Heap<T> {
 
     #[cold]
     #[inline(never)]
-    fn allocate_zeroed_cold(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
+    pub(super) fn allocate_zeroed_cold(&self, size: usize, align: usize) -> Result<NonNull<u8>, HeapError> {
         let result = validate(size, align)
             .and_then(|()| dispatch!(&self.blocks, blocks => blocks.allocate_zeroed(size, align)));
         result.map_err(|error| self.with_errno(error))

@@ -23,6 +23,19 @@ impl<T: ThreadSlot> Heap<T> {
         self.allocate_slow(size, align)
     }
 
+    /// [`allocate_zeroed`](Heap::allocate_zeroed) for a caller whose own attempt at the fast path failed: it is not tried again.
+    ///
+    /// # Errors
+    /// Those of [`allocate`](Heap::allocate).
+    #[inline]
+    pub fn allocate_zeroed_after_miss(
+        &self,
+        size: usize,
+        align: usize,
+    ) -> Result<NonNull<u8>, super::HeapError> {
+        self.allocate_zeroed_cold(size, align)
+    }
+
     /// [`deallocate`](Heap::deallocate) for a caller whose own attempt at a fast path failed: it is not tried again.
     ///
     /// # Errors

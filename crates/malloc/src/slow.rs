@@ -115,7 +115,8 @@ impl MallocState {
         if self.checks_calls {
             self.allocate_checked(size, align, is_zeroed)
         } else if is_zeroed {
-            self.heap.allocate_zeroed(size, align)
+            // (`calloc` has tried the fast path.)
+            self.heap.allocate_zeroed_after_miss(size, align)
         } else {
             self.heap.allocate(size, align)
         }

@@ -49,7 +49,7 @@ impl<T: ThreadSlot> GeneralHeap<T> {
             // SAFETY: the last slice of the run is below the top, as the condition above says, so its entry is committed.
             let last = unsafe { &*self.entry(index + slices - 1) };
             if last.slices_to_first.get() as usize != slices - 1 {
-                return Err(corrupt(address, "the way from the last slice of a run to its first"));
+                return Err(corrupt(address, "the index of a run's first slice"));
             }
             let kind = page.kind.get_published();
             let is_free = kind == FREE_RUN;
@@ -105,7 +105,7 @@ impl<T: ThreadSlot> GeneralHeap<T> {
             // SAFETY: a slice of the page, which is below the top, so its entry is committed.
             let entry = unsafe { &*self.entry(index + rest as usize) };
             if entry.kind.get() != CONTINUATION || entry.slices_to_first.get() != rest {
-                return wrong("the way from a slice of a page to its first");
+                return wrong("the index of a page's first slice");
             }
         }
         let mut seen = BlockSet([0; MAX_BLOCKS / 64]);
