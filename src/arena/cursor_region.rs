@@ -101,7 +101,7 @@ impl CursorRegion {
     }
 
     /// Writes the report of a refusal that cannot be returned, and ends the process.
-    pub fn end(error: &OutOfMemory) -> ! {
+    pub fn abort_out_of_memory(error: &OutOfMemory) -> ! {
         report::out_of_memory(error)
     }
 

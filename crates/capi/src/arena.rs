@@ -211,5 +211,5 @@ unsafe extern "C" fn hw_arena_contains(arena: *const HwArena, address: *const c_
 /// Reports that an arena ran out of memory in a call that has no status, and ends the process.
 #[cold]
 pub(crate) fn die_of(error: &OutOfMemory) -> ! {
-    CursorRegion::end(error)
+    CursorRegion::abort_out_of_memory(error)
 }

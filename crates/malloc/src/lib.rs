@@ -1,7 +1,7 @@
 //! `libhighwater_malloc.so`: malloc and its relatives over one reserved region, for programs that were not written for it.
 //!
 //! - this file: what is exported, and the fast paths; `slow`: everything else of the calls
-//! - `thread_slot`: where a thread keeps its part of the heap; `state`: the heap, and how it is initialised
+//! - `thread_slot`: where a thread keeps its thread heap; `state`: the heap, and how it is initialised
 //! - `lifecycle`: what runs before `main`, around forks and at the end; `stats`: the figures of the heap
 //! - `options`, `environment`: what can be asked for
 //! - `hardened`, `guarded`, `misuse`: how misuse is found, and named; `foreign`: blocks of the system's malloc
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     if size >= TlsSlot::direct_limit() {
         return slow::allocate_beyond_direct(size);
     }
-    // SAFETY: below its direct limit the calling thread has a part of the heap, which the slot holds.
+    // SAFETY: below its direct limit the calling thread has a thread heap, which the slot holds.
     match unsafe { ThreadHeap::allocate_direct(TlsSlot::get(0), size) } {
         Some(block) => block.as_ptr().cast(),
         None => slow::allocate_after_miss(size),
@@ -59,9 +59,9 @@ pub unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
 /// The C standard's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: *mut c_void) {
-    // (A thread has a part of a heap of the general policy only, and after the state is initialised. Null is in no heap.)
+    // (A thread has a thread heap with the general policy only, and after the state is initialised. Null is in no heap.)
     if !TlsSlot::get(0).is_null()
-        // SAFETY: this thread has a part of the heap, so it has seen the state initialised, with the general policy; a live
+        // SAFETY: this thread has a thread heap, so it has seen the state initialised, with the general policy; a live
         // block is not used any more: this function's contract.
         && unsafe { state::get_unchecked().heap.deallocate_local(block.cast()) }
     {
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     if size >= TlsSlot::direct_limit() {
         return slow::allocate_zeroed(size);
     }
-    // SAFETY: below its direct limit the calling thread has a part of the heap, which the slot holds.
+    // SAFETY: below its direct limit the calling thread has a thread heap, which the slot holds.
     let Some(block) = (unsafe { ThreadHeap::allocate_direct(TlsSlot::get(0), size) }) else {
         return slow::allocate_zeroed(size);
     };

@@ -39,7 +39,7 @@ fn allocate_locked_fast(size: usize, align: usize) -> Option<NonNull<u8>> {
     state.heap.allocate_locked_fast(size.max(1), align.max(MIN_ALIGN))
 }
 
-/// Allocates a block of a size that no thread has at hand, or for a thread that has no part of the heap.
+/// Allocates a block of a size that no thread has at hand, or for a thread that has no thread heap.
 #[inline(never)]
 pub(crate) fn allocate_beyond_direct(size: usize) -> *mut c_void {
     let local = TlsSlot::get(0);
@@ -51,7 +51,7 @@ pub(crate) fn allocate_beyond_direct(size: usize) -> *mut c_void {
         cold_path();
         return allocate_after_miss(size);
     }
-    // SAFETY: the slot holds the calling thread's part of the heap, and the size is from 1 to `MAX_SMALL`.
+    // SAFETY: the slot holds the calling thread's heap, and the size is from 1 to `MAX_SMALL`.
     match unsafe { ThreadHeap::allocate_small(local, size) } {
         Some(block) => block.as_ptr().cast(),
         None => allocate_after_miss(size),

@@ -119,7 +119,7 @@ fn address_space_limit() -> Option<usize> {
     (limit < 2 * MIN_RESERVE).then_some(limit)
 }
 
-/// A thread ends that has a part of the heap.
+/// A thread ends that has a thread heap.
 unsafe extern "C" fn thread_ended(_local: *mut c_void) {
     if let Some(state) = get() {
         preserve_errno(|| state.heap.release_thread());

@@ -1,4 +1,4 @@
-//! Where a thread keeps its part of the heap: three words of thread-local storage at a fixed distance from the thread pointer
+//! Where a thread keeps its thread heap: three words of thread-local storage at a fixed distance from the thread pointer
 //! (initial-exec). A `thread_local!` of a shared library is a call of `__tls_get_addr`, which may allocate.
 
 use core::arch::{asm, global_asm};
@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU32};
 use highwater::internal::heap::{ThreadHeap, ThreadSlot};
 
-// The first word is what the fast paths use: the thread's part of the heap, or null where every call is checked. The second
-// is the thread's part in any case. The third is above every size that the first serves directly, and 0 where that is null:
+// The first word is what the fast paths use: the thread's heap, or null where every call is checked. The second
+// is the same in any case. The third is above every size that the first serves directly, and 0 where that is null:
 // so one compare tells an allocation both.
 global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
@@ -82,14 +82,14 @@ pub(crate) struct TlsSlot;
 /// Whether every call is checked: then the fast paths find nothing.
 static CHECKS_CALLS: AtomicBool = AtomicBool::new(false);
 
-/// No key: the part of a thread that ended is found later, by the thread's number.
+/// No key: the heap of a thread that ended is found later, by the thread's number.
 const NO_KEY: u32 = u32::MAX;
 /// The key of the thread-specific data whose destructor runs when a thread ends.
 static KEY: AtomicU32 = AtomicU32::new(NO_KEY);
 
 impl TlsSlot {
-    /// Before any thread has a part of the heap: whether every call is checked, and what is called when a thread ends that
-    /// has a part.
+    /// Before any thread has a thread heap: whether every call is checked, and what is called when a thread ends that
+    /// has a thread heap.
     pub(crate) fn prepare(checks_calls: bool, thread_ended: unsafe extern "C" fn(*mut core::ffi::c_void)) {
         CHECKS_CALLS.store(checks_calls, Relaxed);
         let mut key = 0;
@@ -99,7 +99,7 @@ impl TlsSlot {
         }
     }
 
-    /// Sizes below this the calling thread may have blocks of at hand, and then it has a part of the heap.
+    /// Sizes below this the calling thread may have blocks of at hand, and then it has a thread heap.
     #[inline(always)]
     pub(crate) fn direct_limit() -> usize {
         let limit: usize;
@@ -158,7 +158,7 @@ unsafe impl ThreadSlot for TlsSlot {
         unsafe { words().write(TlsWords { fast, local, direct_limit }) };
         let key = KEY.load(Relaxed);
         if !local.is_null() && key != NO_KEY {
-            // It may allocate: the thread has its part of the heap by now.
+            // It may allocate: the thread has its thread heap by now.
             // SAFETY: `prepare` made the key.
             unsafe { libc::pthread_setspecific(key, local.cast()) };
         }
