@@ -66,7 +66,7 @@ fn top(xml: &mut Xml, head: &PageHeader<'_>, chapters: &[Chapter]) {
     for _ in 0..3 {
         xml.close();
     }
-    xml.element("p", &[], "This page is repeated by:");
+    xml.element("p", &[], "To repeat this page:");
     command(xml, head.command);
     xml.open("nav", &[]);
     xml.open("ul", &[]);

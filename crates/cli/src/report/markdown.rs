@@ -44,7 +44,7 @@ fn replace_between(old: &str, text: &str) -> Option<String> {
 
 /// The whole text.
 pub fn page(head: &PageHeader<'_>, chapters: &[Chapter]) -> String {
-    let mut text = format!("SectionResult by `{}`.\n\n", head.command);
+    let mut text = format!("Measured by `{}`.\n\n", head.command);
     for notice in html::notices(head, chapters) {
         text.push_str(&format!("**{}**\n\n", escape(&notice)));
     }

@@ -141,6 +141,7 @@ fn the_same_tables_for_documentation() {
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("# Mine\n\n<!--") && text.ends_with("-->\n\nThe end.\n"), "{text}");
     assert!(text.contains("highwater grow") && !text.contains("malloctest"), "{text}");
+    assert!(text.contains("\nMeasured by `highwater report "), "{text}");
 }
 
 /// The number of rows of the table of facts. (In Markdown a table has one line more than rows, and the page has two tables.)
