@@ -45,5 +45,5 @@ pub use options::{Blocks, Bump, Fit, General, HeapPolicy, MIN_ALIGN, Stack};
 pub use stats::HeapStats;
 
 /// The former name of [`HeapPolicy`].
-#[deprecated(since = "0.1.0", note = "the name is `HeapPolicy`")]
+#[deprecated(since = "0.1.0", note = "renamed to `HeapPolicy`")]
 pub type Kind = HeapPolicy;
