@@ -294,3 +294,12 @@ fn the_line_has_all_figures() {
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] = &[("exhausted", an_exhausted_bump_heap_says_so_in_one_line)];
+
+#[test]
+#[expect(deprecated, reason = "the former name of the policy stays")]
+fn the_former_name_is_the_policy() {
+    use highwater::heap::Kind;
+    let kind: Kind = Stack::new().into();
+    assert!(matches!(kind, Kind::Stack(_)) && kind == HeapPolicy::from(Stack::new()));
+    assert_eq!(Kind::default(), HeapPolicy::default());
+}
