@@ -2,8 +2,8 @@
 
 mod support;
 
-use std::os::unix::process::ExitStatusExt;
-use support::{Ended, build, here};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use support::{Ended, build, here, run};
 
 /// Every mistake is found when the block comes back.
 const HARDENED: &str = "default HIGHWATER_HARDENED=1 HIGHWATER_GUARDS=0";
@@ -74,6 +74,24 @@ fn a_freed_block_is_used() {
             });
         }
     }
+}
+
+/// A signal that was sent goes to the action from before the library's, and the library's handler stays.
+#[test]
+fn a_freed_block_is_used_after_signals_that_are_ignored() {
+    if !here() {
+        return;
+    }
+    let mut command =
+        build("hardened.c").command("default HIGHWATER_GUARDS=1", ["write after free and signals", "3"]);
+    // SAFETY: the closure makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGSEGV, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    run(command).assert_died(libc::SIGSEGV, "use after free");
 }
 
 #[test]

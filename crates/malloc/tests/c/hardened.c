@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 
 static const size_t SIZES[] = { 1, 10, 16, 24, 100, 1000, 1024, 5000, 8192, 30000, 70000, 1048576, 3000000 };
 
@@ -211,6 +212,14 @@ static void write_after_free(void)
     block[chosen / 2] = 9;
 }
 
+/* SIGSEGV is ignored when the program starts: what is sent does nothing. A fault is no signal that can be ignored. */
+static void write_after_free_and_signals(void)
+{
+    make();
+    CHECK(raise(SIGSEGV) == 0 && raise(SIGSEGV) == 0);
+    write_after_free();
+}
+
 static void read_after_free(void)
 {
     char *volatile block = make();
@@ -250,6 +259,7 @@ static const struct test_case CASES[] = {
     { "overflow of aligned", overflow_of_aligned },
     { "overflow freed elsewhere", overflow_freed_elsewhere },
     { "write after free", write_after_free },
+    { "write after free and signals", write_after_free_and_signals },
     { "read after free", read_after_free },
     { "write beyond", write_beyond },
 };
