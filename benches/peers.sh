@@ -2,7 +2,7 @@
 # The peers of the heap's benchmarks, as shared objects that a program can be run with: benches/peers.sh DIR
 #
 # Debian's packages are unpacked, not installed, where apt-get has them; newer versions are built from the sources that
-# their crates carry, which cargo fetches. What cannot be had is named, and left out. Then:
+# their crates carry, which cargo fetches. What is not available is named, and left out. Then:
 #
 #   HIGHWATER_PEERS=DIR cargo bench --bench heap
 #
@@ -20,10 +20,10 @@ trap 'rm -rf "$work"' EXIT
 jobs=${JOBS:-2}
 missing=0
 
-# have NAME VERSION HOW: says what was put there; the bench takes a peer's name and version from the file's name.
+# have NAME VERSION HOW: prints what was built; the bench takes a peer's name and version from the name of the file.
 have() { printf '%-12s %-10s %s\n' "$1" "$2" "$3 -> lib$1-$2.so"; }
 
-# lacks NAME LOG: says why not, with the last that was heard.
+# lacks NAME LOG: prints why it is missing, with the last lines of the log.
 lacks() {
     missing=1
     printf '%-12s left out: %s\n' "$1" "$(grep -v '^ *$' "$2" 2>/dev/null | tail -n 1)" >&2
