@@ -2,7 +2,7 @@
 
 use super::availability::{Availability, HeadroomPolicy, MAX_MARGIN, SYSTEM, TightestPlaces, Untouched};
 use super::cgroup::{self, CgroupLevel};
-use super::{grants, scratch};
+use super::scratch;
 use crate::fallible::{self, Exhausted};
 use crate::region::{committed_untouched, live_control_blocks};
 use crate::sys::{self, PolledFile};
@@ -27,7 +27,7 @@ pub(crate) fn prepare() -> Result<(), Exhausted> {
     }
     // (Where this fails, a forked child may be refused memory that there is, and nothing worse happens.)
     #[cfg(not(highwater_portable))]
-    let _ = sys::on_fork_in_child(grants::in_child);
+    let _ = sys::on_fork_in_child(super::grants::in_child);
     let memory = fallible::c_string(&[b"/proc/meminfo"])?.and_then(PolledFile::open);
     let made = Box::into_raw(fallible::boxed(Sources { levels: cgroup::levels()?, memory })?);
     if SOURCES.compare_exchange(core::ptr::null_mut(), made, AcqRel, Acquire).is_err() {
