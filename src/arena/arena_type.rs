@@ -24,13 +24,12 @@ use core::sync::atomic::Ordering::Relaxed;
 
 /// A bump allocator over a reserved range that commits memory as it is touched.
 ///
-/// Allocation moves a position; nothing is freed singly, and values are not dropped. Everything is one
-/// contiguous range, addresses never move, and there is no growth path to compile: past the committed end a
-/// write faults and the handler commits more. [`reset`](Arena::reset) gives all of it back at once,
-/// [`scope`](Arena::scope) a part.
+/// An allocation advances a position. Blocks are not freed one by one, and values are not dropped. All blocks lie in one
+/// contiguous range and never move, and there is no growth path to compile: a write past the committed end faults, and the
+/// handler commits more. [`reset`](Arena::reset) frees everything at once, [`scope`](Arena::scope) frees a part.
 ///
 /// `MIN_ALIGN` (bytes, a power of two up to 4096) is the alignment that every block has at least. Types
-/// that need no more than that are placed without an alignment step; the price is padding after smaller
+/// that need no more than that are allocated without an alignment step; the price is padding after smaller
 /// ones. `CHECKED` arenas are [`DebugArena`]s.
 ///
 /// The names are bumpalo's: code written for its `Bump` compiles after `use highwater::Arena as Bump`,
@@ -170,10 +169,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
 
     checkpoints!("arena");
 
-    /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept
-    /// and not cleared, values are not dropped; it takes a few nanoseconds, whatever was allocated. (A
-    /// [`DebugArena`] closes what was allocated, and goes on at fresh addresses.) With
-    /// [`Growth::Stress`](crate::Growth::Stress) memory is given back to the system as well.
+    /// Frees everything: the next allocation starts at the first byte again. Memory stays committed and is not
+    /// cleared, and values are not dropped. It takes a few nanoseconds, however much was allocated. (A
+    /// `DebugArena` makes what was allocated inaccessible, and continues at fresh addresses.) With
+    /// [`Growth::Stress`](crate::Growth::Stress) it decommits as well.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();
@@ -190,8 +189,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         }
     }
 
-    /// Gives committed memory past the first `keep` bytes (and past what is in use) back to the system, and
-    /// returns how many bytes that were. What is committed again reads as zero.
+    /// Decommits memory past the first `keep` bytes (and past what is in use), and returns how many bytes that were.
+    /// Memory that is committed again reads as zero.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();
@@ -252,8 +251,8 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         }
     }
 
-    /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. Below what is in use
-    /// already it only stops further allocation.
+    /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. A limit below
+    /// what is in use stops further allocation and changes nothing else.
     ///
     /// ```
     /// let arena = highwater::Arena::new();
@@ -292,7 +291,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
         &self.region
     }
 
-    /// A scope on top of the arena: what is allocated in it is given back when it ends, that is, when its
+    /// A scope on top of the arena: what is allocated in it is freed when it ends, that is, when its
     /// borrow does. See [`Scope`]. The arena's own position does not move, so its figures do not show what a
     /// scope uses: ask the scope.
     ///
@@ -349,9 +348,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> FromRegion for Arena<MIN_ALIGN
 }
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALIGN, CHECKED> {
-    /// An arena over a region, from its first byte on. For a [`DebugArena`] the generations are the default, what
-    /// was in the region is gone, and it has room for few allocations, which take two pages each: one that is built
-    /// reserves more than the request says.
+    /// An arena over a region, from its first byte on. For a `DebugArena` the generations are the default, the
+    /// contents of the region are lost, and there is room for few allocations, which take two pages each: a `DebugArena`
+    /// that is built reserves more than was requested.
     ///
     /// # Panics
     /// For a [`DebugArena`], when the system has no address space for its records.

@@ -13,10 +13,10 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
-/// A value in an arena, owned: it is dropped when the box is. Its memory returns with the arena.
+/// A value in an arena, owned: it is dropped when the box is. Its memory is freed with the arena.
 ///
-/// Made by `alloc_box` and `alloc_box_iter` of an arena, a scope, or a shared arena; half of what a `Box` does, without
-/// its call of `free`. [`leak`](ArenaBox::leak) makes it what `alloc` would have returned.
+/// Made by `alloc_box` and `alloc_box_iter` of an arena, a scope, or a shared arena; it drops the value as
+/// a `Box` does, and does not call `free`. [`leak`](ArenaBox::leak) makes it what `alloc` would have returned.
 ///
 /// There is no safe `Pin<ArenaBox<T>>` for values that need to be pinned: a box can be forgotten, and the arena reset,
 /// and then the value's memory is used again without its destructor having run, which is what `Pin` promises not to

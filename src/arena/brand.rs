@@ -12,9 +12,9 @@ use core::ptr;
 /// [`scoped_branded`](Arena::scoped_branded), and allocates as a scope does.
 ///
 /// A handle is made of a `&'brand T`, which is good for all of the brand's life, and can only be followed where that
-/// brand is. The brand is invariant and made up by the call, so no other arena, and no later use of the same one, has it.
-/// (The idea is that of the crates `indexing` and `ghost-cell`.) Values are changed through `Cell`s or atomics: what
-/// has a handle is shared.
+/// brand is. The brand is an invariant lifetime of one call, so no other arena, and no later call, has the same.
+/// (The idea is that of the crates `indexing` and `ghost-cell`.) Values with handles are shared: they are changed
+/// through `Cell`s or atomics.
 ///
 /// ```
 /// let mut arena = highwater::Arena::new();
@@ -76,7 +76,7 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
     /// The handle of a slice in the arena.
     ///
     /// # Panics
-    /// As [`handle`](Self::handle), and for more than `u32::MAX` values.
+    /// Where [`handle`](Self::handle) does, and for more than `u32::MAX` values.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();
@@ -117,7 +117,7 @@ impl<'brand, const MIN_ALIGN: usize, const CHECKED: bool> Branded<'brand, MIN_AL
     /// The handle of a string in the arena: a slice handle of its bytes.
     ///
     /// # Panics
-    /// As [`slice_handle`](Self::slice_handle).
+    /// Where [`slice_handle`](Self::slice_handle) does.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();
@@ -170,7 +170,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> fmt::Debug for Branded<'_, MIN
 }
 
 impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
-    /// Runs a closure with a scope of its own whose allocations can have 32-bit [`Handle`]s. Nothing of it can leave
+    /// Runs a closure with a scope of its own whose allocations can have 32-bit [`Handle`]s. No handle can leave
     /// the closure.
     ///
     /// ```

@@ -2,8 +2,7 @@
 
 use super::cursor::Cursor;
 
-/// A position of an arena or a scope, for going back without a borrow that ends: what [`Scope`](crate::Scope)
-/// does safely.
+/// A position of an arena or a scope to rewind to, without a borrow: what [`Scope`](crate::Scope) does safely.
 ///
 /// ```
 /// let arena = highwater::Arena::new();

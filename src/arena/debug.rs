@@ -10,14 +10,14 @@ use std::io::Write;
 /// allocation.
 ///
 /// Each allocation has pages of its own and ends where they end; the page behind it is inaccessible. What a reset,
-/// a rewind or the end of a scope gives up becomes inaccessible (at the parent's next operation), and its addresses
-/// stay so for a number of generations ([`GuardPolicy::generations`]). A touch of either is reported with the
-/// allocation that it belongs to, who made it, and the instruction; see [`guard`](crate::guard). The bytes of its
-/// pages that an allocation does not have are filled with a pattern, which is verified when it is given up.
+/// a rewind or the end of a scope frees becomes inaccessible (at the parent's next operation), and stays so for a number
+/// of generations ([`GuardPolicy::generations`](crate::GuardPolicy::generations)). An access to either is reported with the
+/// allocation that it belongs to, the call that made it, and the instruction; see [`guard`](crate::guard). The other bytes
+/// of an allocation's pages are filled with a pattern, which is verified when the allocation is freed.
 ///
-/// Blocks are not contiguous, `reset` continues at fresh addresses, and a block that is resized moves. Everything is
-/// committed when it is allocated: nothing grows by fault. It takes a page of memory and a system call or two per
-/// allocation. Where memory cannot be protected (`portable` builds) it is an ordinary arena.
+/// Blocks are not contiguous, `reset` continues at fresh addresses, and a block that is resized moves. Memory is
+/// committed when it is allocated: nothing grows by a fault. An allocation costs a page of memory and one or two system
+/// calls. Where memory cannot be protected (`portable` builds) it is an ordinary arena.
 ///
 /// It is made by `default`, [`with_min_align`](Arena::with_min_align) or
 /// [`Arena::builder().checked()`](Builder::checked); `new` is [`Arena`]'s alone.
@@ -62,7 +62,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
         if log { self.log_to(to_stderr) } else { self.extra(None) }
     }
 
-    /// Has a function called with every allocation, growth and reset, on the thread that made it and outside
+    /// Calls a function with every allocation, growth and reset, on the thread that made it and outside of
     /// any signal. It must not use the arena that the event is from: every call of that arena panics meanwhile. A panic of its own ends
     /// with its message, whatever it threw; the arena goes on.
     ///

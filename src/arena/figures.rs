@@ -133,8 +133,8 @@ macro_rules! checkpoints {
             Checkpoint::new(&self.cursor)
         }
 
-        /// Goes back to a checkpoint: everything allocated since is given up. Where the position is before it already,
-        /// because the block that was the last one was shrunk or freed since, it stays there.
+        /// Rewinds to a checkpoint: everything allocated since is freed. If the position is before it already, because the
+        /// block that was the last one was shrunk or freed since, it stays there.
         ///
         /// # Safety
         #[doc = concat!("The checkpoint was taken from this ", $what, ", which was not reset or rewound further since,")]

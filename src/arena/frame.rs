@@ -4,10 +4,10 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 
-/// `N` bytes taken from a scope (rounded up to its minimum alignment) with one check.
+/// `N` bytes of a scope (rounded up to its minimum alignment), allocated with one check.
 ///
-/// How much of it is used is a local number that starts at zero, so for values whose size is known while
-/// compiling the comparison with `N` folds away and what is left are the stores. A value that does not fit
+/// The bytes in use are a local number that starts at zero, so for values whose size is known at compile time
+/// the comparison with `N` folds away and the stores remain. A value that does not fit
 /// makes the call panic, as everywhere; one that needs more alignment than the scope guarantees does not
 /// compile.
 ///
@@ -74,7 +74,7 @@ impl<'a, const N: usize, const MIN_ALIGN: usize> Frame<'a, N, MIN_ALIGN> {
     /// Makes a value at its place in the frame.
     ///
     /// # Panics
-    /// When the frame has no room for it left, and whenever the closure does.
+    /// When the frame has no room for it left, and when the closure does.
     ///
     /// ```
     /// let mut arena = highwater::Arena::new();

@@ -18,8 +18,8 @@ const fn scale_of<T>() -> usize {
 /// A pointer to a `T` in 32 bits, relative to the first byte of a region: half of what a reference takes, and an
 /// `Option` of it takes no more.
 ///
-/// It reaches 4 GiB times the alignment of `T` (at most 4096): 32 GiB for a `u64`. It says nothing of which region it
-/// is for, or whether the value is still there; so following it is `unsafe`. [`Handle`]s are the safe kind.
+/// It reaches 4 GiB times the alignment of `T` (at most 4096): 32 GiB for a `u64`. It does not record its region, or
+/// whether the value is still allocated, so following it is `unsafe`. [`Handle`]s are the safe kind.
 ///
 /// ```
 /// use highwater::{Arena, Rel};
@@ -70,7 +70,7 @@ impl<T> Rel<T> {
 /// A pointer to a `T` in an arena, in 32 bits, that is safe to follow.
 ///
 /// It has the brand of one [`scoped_branded`](crate::Arena::scoped_branded) call, a lifetime that nothing else has. So
-/// it cannot be followed in another arena, or after the memory was given up: that does not compile.
+/// it cannot be followed in another arena, or after the memory was freed: that does not compile.
 ///
 /// ```
 /// use highwater::{Arena, Handle};

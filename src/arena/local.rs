@@ -19,11 +19,11 @@ use core::ptr::NonNull;
 const FIRST: usize = 16 << 10;
 const LARGEST: usize = 1 << 20;
 
-/// A thread's own part of a [`SharedArena`](crate::SharedArena), which it allocates from without atomics.
+/// A thread's own part of a [`SharedArena`](crate::SharedArena), for allocations without atomics.
 ///
-/// It takes a part of the shared arena, 16 KiB at first and at most 1 MiB, and another when that is used up; what
-/// would need more than a quarter of a part is taken from the shared arena directly. What it hands out lives as long
-/// as the shared arena is borrowed, so a `LocalArena` may be dropped, or sent to another thread, at any time.
+/// It allocates parts of the shared arena, of 16 KiB at first and later up to 1 MiB, one after the other. A block that
+/// needs more than a quarter of a part comes from the shared arena directly. References live as long as the shared arena
+/// is borrowed, so a `LocalArena` may be dropped, or sent to another thread, at any time.
 ///
 /// ```
 /// use highwater::SharedArena;
@@ -65,7 +65,7 @@ impl<'s, const MIN_ALIGN: usize> LocalArena<'s, MIN_ALIGN> {
 
     calls!("shared arena", 's);
 
-    /// Bytes of the part at hand that are left.
+    /// Bytes left in the current part.
     ///
     /// ```
     /// let arena = highwater::SharedArena::new();

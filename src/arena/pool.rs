@@ -15,16 +15,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 /// Makes the builders of a pool's arenas.
 type BuilderFn = Box<dyn Fn() -> Builder<Arena> + Send + Sync>;
 
-/// Reservations kept warm, for arenas that live shortly.
+/// A pool of arenas with committed memory, for arenas with short lives.
 ///
-/// [`get`](ArenaPool::get) takes an arena that waits, or makes one; dropping the guard resets it and gives it back. Any
-/// thread may use the pool, and a guard may be sent to another.
+/// [`get`](ArenaPool::get) returns an idle arena, or makes one; dropping the guard resets the arena and returns it. Any
+/// thread may use the pool, and a guard may be sent to another thread.
 ///
-/// What waits is bounded: at most 16 arenas, each with at most 16 MiB committed, together at most 256 MiB
-/// ([`builder`](ArenaPool::builder) sets other figures). It decays as well: memory that was not needed for 64 returns
-/// is given back to the system, by halves while an arena is in use, and all of it when it only waits.
+/// Idle arenas are bounded: at most 16, each with at most 16 MiB committed, together at most 256 MiB
+/// ([`builder`](ArenaPool::builder) sets other limits). Their memory decays as well: what was not needed for 64 returns
+/// is decommitted, by halves while an arena is in use, and all at once while it is idle.
 ///
-/// A process that was forked while another thread held the pool's lock goes on without what waited in it.
+/// A process that was forked while another thread held the pool's lock goes on without the idle arenas.
 ///
 /// ```
 /// use highwater::ArenaPool;
@@ -55,7 +55,7 @@ struct PoolLimits {
 const DEFAULT: PoolLimits =
     PoolLimits { idle: MAX_IDLE, each: MAX_COMMITTED, warm: MAX_IDLE * MAX_COMMITTED, decay: DECAY };
 
-/// The arenas that wait: the one that came last is taken first, while it is in the caches.
+/// The idle arenas: the last one to return is the first to be used again, while it is in the caches.
 struct IdleList {
     waiting: VecDeque<IdleArena>,
     /// What they have committed.
@@ -110,9 +110,9 @@ impl ArenaPool {
         PoolBuilder { maker: None, bounds: DEFAULT }
     }
 
-    /// The idle list; `None` in a process that was forked while some thread had the lock: it is not there to give it back.
+    /// The idle list; `None` in a process that was forked while another thread held the lock: that thread does not exist there.
     ///
-    /// No call under the lock can leave the list in a bad state, so a panic elsewhere is no reason to stop.
+    /// A poisoned lock is used: no call under it can leave the list in a bad state.
     fn idle_list(&self) -> Option<MutexGuard<'_, IdleList>> {
         if self.process.load(Relaxed) == 0 {
             self.process.store(std::process::id(), Relaxed);
@@ -155,7 +155,7 @@ impl ArenaPool {
     /// intermediate results: the arena is none of `conflicts`, as no arena is handed out twice at a time.
     ///
     /// # Panics
-    /// As [`get`](ArenaPool::get).
+    /// Where [`get`](ArenaPool::get) does.
     ///
     /// ```
     /// use highwater::{ArenaPool, Scope};
@@ -175,7 +175,7 @@ impl ArenaPool {
         arena
     }
 
-    /// How many arenas wait.
+    /// How many arenas are idle.
     ///
     /// ```
     /// let pool = highwater::ArenaPool::new();
@@ -194,7 +194,7 @@ impl ArenaPool {
         self.idle_list().map_or(0, |idle_list| idle_list.committed)
     }
 
-    /// Gives back everything that waits.
+    /// Drops all idle arenas.
     pub fn clear(&self) {
         // Unmapping takes its time: not under the lock.
         let waiting = {
@@ -205,7 +205,7 @@ impl ArenaPool {
         drop(waiting);
     }
 
-    /// Puts an arena away, if there is room for it, and looks after one that has waited for long.
+    /// Adds an arena to the idle ones, if there is room for it, and decommits one that has been idle for long.
     fn put(&self, mut warm: Box<WarmArena>) {
         let decay = self.bounds.decay;
         if !warm.rest(self.bounds.each, decay) {
@@ -232,7 +232,8 @@ impl ArenaPool {
         }
     }
 
-    /// Puts an arena on the idle list; back it comes when there is no room, with how much there is for its memory.
+    /// Adds an arena to the idle list. Without room for it, it is returned, with the bytes of committed memory that there is
+    /// room for.
     fn put_on(&self, idle_list: &mut IdleList, waiting: IdleArena, last: bool) -> Option<(IdleArena, usize)> {
         let room = self.bounds.warm.saturating_sub(idle_list.committed);
         let committed = waiting.warm.committed();
@@ -298,31 +299,31 @@ pub struct PoolBuilder {
 }
 
 impl PoolBuilder {
-    /// How arenas are made: a function that says it, since every arena needs a builder of its own.
+    /// A function that returns the builder of each arena.
     pub fn arenas(mut self, make: impl Fn() -> Builder<Arena> + Send + Sync + 'static) -> Self {
         self.maker = Some(Box::new(make));
         self
     }
 
-    /// How many arenas may wait. Default 16; with 0 none does, and each is made and unmapped.
+    /// How many arenas may be idle. Default 16; with 0 each arena is made for its use and unmapped afterwards.
     pub fn idle(mut self, arenas: usize) -> Self {
         self.bounds.idle = arenas;
         self
     }
 
-    /// How many bytes one waiting arena may have committed. Default 16 MiB.
+    /// How many bytes one idle arena may have committed. Default 16 MiB.
     pub fn warm_each(mut self, bytes: usize) -> Self {
         self.bounds.each = bytes;
         self
     }
 
-    /// How many bytes all waiting arenas together may have committed. Default 256 MiB.
+    /// How many bytes all idle arenas together may have committed. Default 256 MiB.
     pub fn warm(mut self, bytes: usize) -> Self {
         self.bounds.warm = bytes;
         self
     }
 
-    /// After how many returns memory that was not used is given back. Default 64; with 1 after each.
+    /// After how many returns unused memory is decommitted. Default 64; with 1 after each return.
     pub fn decay(mut self, returns: u32) -> Self {
         self.bounds.decay = returns;
         self
@@ -340,7 +341,7 @@ impl fmt::Debug for PoolBuilder {
     }
 }
 
-/// An arena of an [`ArenaPool`], which gets it back, reset, when this is dropped.
+/// An arena of an [`ArenaPool`]; dropping it resets the arena and returns it to the pool.
 ///
 /// ```
 /// let pool = highwater::ArenaPool::new();
@@ -351,8 +352,8 @@ impl fmt::Debug for PoolBuilder {
 #[must_use = "dropping the guard gives the arena back"]
 pub struct PooledArena<'p> {
     pub(super) warm: ManuallyDrop<Box<WarmArena>>,
-    /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is
-    /// not kept for strangers.
+    /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and does
+    /// not go to the pool.
     id: u64,
     pool: &'p ArenaPool,
 }

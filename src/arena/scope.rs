@@ -16,7 +16,8 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-/// A copy of its parent's position and limit: the push of a second stack.
+/// A part of an arena that is freed when its borrow ends, like a frame of a second stack: a copy of its parent's position
+/// and limit.
 ///
 /// Allocations borrow from the parent (`'a`), not from the scope, so they may be returned from the function
 /// that made the scope's child, and what the parent allocated stays usable while a child lives. Ending the
@@ -104,8 +105,8 @@ impl<'a, const MIN_ALIGN: usize, const CHECKED: bool> Scope<'a, MIN_ALIGN, CHECK
         f(self.scope())
     }
 
-    /// Takes `N` bytes, rounded up to `MIN_ALIGN`, with one check; allocations from the frame whose size is
-    /// known while compiling then need none. The bytes return with the scope.
+    /// Allocates `N` bytes, rounded up to `MIN_ALIGN`, with one check. Allocations from the frame whose size is
+    /// known at compile time need none. The bytes are freed with the scope.
     ///
     /// # Panics
     /// When the limit or the reservation ends before the frame does.

@@ -10,8 +10,8 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Box<WarmArena>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A scratch arena of this thread that is none of `conflicts`, and none that is in use: for intermediate
-/// results of a function whose caller says where the final ones go. The guard resets it and gives it back.
+/// A scratch arena of this thread, for the intermediate results of a function whose caller says where the final ones go.
+/// It is none of `conflicts`, and none that is in use. Dropping the guard resets it and returns it to the thread.
 ///
 /// The idea, the name and the list of conflicts are the scratch arenas of Ryan Fleury's C code base. There
 /// one of two arenas is handed out again and again, and the list keeps a function from being handed its
@@ -46,7 +46,7 @@ pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
     Scratch { id: arena.arena.id(), warm: ManuallyDrop::new(arena) }
 }
 
-/// A scratch arena of a thread, which gets it back, reset, when this is dropped. See [`scratch`].
+/// A scratch arena of a thread; dropping it resets the arena and returns it to the thread. See [`scratch`].
 ///
 /// ```
 /// let mut scratch = highwater::scratch(&[]);
@@ -57,8 +57,8 @@ pub fn scratch(conflicts: &[&dyn Conflict]) -> Scratch {
 #[must_use = "dropping the guard gives the arena back"]
 pub struct Scratch {
     warm: ManuallyDrop<Box<WarmArena>>,
-    /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is not kept
-    /// for strangers.
+    /// The arena that was handed out: another one, swapped in through `DerefMut`, has other policies and is
+    /// not kept.
     id: u64,
 }
 

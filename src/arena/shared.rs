@@ -18,18 +18,17 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// An [`Arena`](crate::Arena) that threads share: an allocation is one atomic addition.
+/// An [`Arena`](crate::Arena) for many threads at once: an allocation is one atomic addition.
 ///
-/// The calls are an arena's, `&self` is enough for all of them, and any thread may make them at any time. What is
-/// handed out lives as long as the arena is borrowed, so it may be sent to, and shared with, other threads as its
-/// type allows. Memory is committed as it is touched, by whichever thread touches it.
+/// It has an arena's calls, with `&self`, and any thread may make them at any time. A reference that they return lives as
+/// long as the arena is borrowed, so it may be sent to, and shared with, other threads as its type allows. Memory is
+/// committed as it is touched, by the thread that touches it.
 ///
-/// - The plain calls add to a counter and never try again: they are wait-free (but blocks of more than 4 GiB, and the
-///   explicit engine's growth, take turns by compare-and-swap). What is added cannot be taken back from under the other
-///   threads, so a plain call that **fails leaves the arena full**: until the next [`reset`](SharedArena::reset),
-///   nothing is left of what was there.
-/// - The `try_` calls go by compare-and-swap, and a failure changes nothing.
-/// - A thread that allocates much takes a [`local`](SharedArena::local) part and allocates from that without atomics.
+/// - The plain calls add to a counter, without a loop: they are wait-free (except for blocks of more than 4 GiB and for
+///   growth by the explicit engine, which use compare-and-swap). An addition cannot be undone while other threads add, so
+///   a plain call that **fails leaves the arena full** until the next [`reset`](SharedArena::reset).
+/// - The `try_` calls use compare-and-swap, and a failure changes nothing.
+/// - A thread that allocates much uses a [`local`](SharedArena::local) part, which needs no atomics.
 ///
 /// ```
 /// use highwater::SharedArena;
@@ -121,8 +120,8 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
         LocalArena::new(&self.cursor)
     }
 
-    /// Gives everything back: the next allocation starts at the first byte again. Committed memory is kept and not
-    /// cleared, values are not dropped.
+    /// Frees everything: the next allocation starts at the first byte again. Memory stays committed and is not cleared,
+    /// and values are not dropped.
     ///
     /// ```
     /// let mut arena = highwater::SharedArena::new();
@@ -138,8 +137,8 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
         }
     }
 
-    /// Gives committed memory past the first `keep` bytes (and past what is in use) back to the system, and returns
-    /// how many bytes that were. What is committed again reads as zero.
+    /// Decommits memory past the first `keep` bytes (and past what is in use), and returns how many bytes that were.
+    /// Memory that is committed again reads as zero.
     ///
     /// ```
     /// let mut arena = highwater::SharedArena::new();
@@ -184,8 +183,8 @@ impl<const MIN_ALIGN: usize> SharedArena<MIN_ALIGN> {
         }
     }
 
-    /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. It takes `&mut self`, since every
-    /// thread's check stands on it.
+    /// Sets how many bytes may be in use, exact to the byte; `None` lifts the limit. It takes `&mut self`, since the
+    /// checks of all threads read it.
     ///
     /// ```
     /// let mut arena = highwater::SharedArena::new();

@@ -50,11 +50,11 @@ pub enum EventKind {
     Allocated {
         /// Its address.
         address: usize,
-        /// Its bytes.
+        /// Its size in bytes.
         size: usize,
         /// Its alignment in bytes.
         align: usize,
-        /// How many came before it.
+        /// The number of allocations before it.
         ordinal: u64,
         /// The call that made it.
         caller: &'static Location<'static>,
@@ -63,25 +63,25 @@ pub enum EventKind {
     Resized {
         /// Its address now.
         address: usize,
-        /// Its bytes before.
+        /// Its size before, in bytes.
         from: usize,
-        /// Its bytes now.
+        /// Its size now, in bytes.
         to: usize,
-        /// How many came before it.
+        /// The number of allocations before it.
         ordinal: u64,
     },
     /// One allocation was freed.
     Freed {
         /// Its address.
         address: usize,
-        /// Its bytes.
+        /// Its size in bytes.
         size: usize,
-        /// How many came before it.
+        /// The number of allocations before it.
         ordinal: u64,
     },
     /// The frontier moved.
     Grown {
-        /// By so many bytes.
+        /// By how many bytes.
         bytes: usize,
     },
     /// Everything was given up: by a reset, or by the end of a scope on an arena without allocations of its own.
@@ -89,14 +89,14 @@ pub enum EventKind {
         /// How many allocations lived until then.
         allocations: u64,
     },
-    /// What was allocated after some point was given up: a scope ended, or `reset_to` was called.
+    /// Everything after some position was given up: a scope ended, or `reset_to` was called.
     Rewound {
         /// How many allocations those were.
         allocations: u64,
     },
-    /// The system has room for few mappings more: from now on only every n-th allocation gets a guard.
+    /// The system allows few more mappings: from now on one allocation in n gets a guard.
     Degraded {
-        /// That n; `u64::MAX` for none.
+        /// This n; `u64::MAX` for no guards.
         every: u64,
     },
 }

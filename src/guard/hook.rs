@@ -1,10 +1,10 @@
-//! What a program wants to be called with before a violation ends it.
+//! The function of the program that is called with each violation before the end.
 
 use super::Violation;
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
-/// Called with every violation that was reported, before what follows it.
+/// A function that is called with every violation after its report.
 ///
 /// ```
 /// use highwater::guard::{Violation, ViolationHook};
@@ -22,8 +22,8 @@ fn hook_at(address: *mut ()) -> Option<ViolationHook> {
     unsafe { core::mem::transmute::<*mut (), Option<ViolationHook>>(address) }
 }
 
-/// Has a function called with every violation of this process, after its report and before the end; `None`
-/// takes it away again. Returns the one before.
+/// Sets the function that is called with every violation of this process, after its report and before the end; `None`
+/// removes it. Returns the previous one.
 ///
 /// # Safety
 /// The function is called inside the SIGSEGV handler, on a stack of ours, with most signals blocked: it may do what is

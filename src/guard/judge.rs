@@ -1,8 +1,8 @@
-//! The judgement over one fault: a pure function, so that it can be tested without a signal.
+//! The decision on one fault: a pure function, so that it can be tested without a signal.
 
 use super::ViolationKind;
 
-/// What the judge needs to know of a region, in bytes.
+/// The facts about a region that [`judge`] needs, in bytes.
 ///
 /// ```
 /// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
@@ -25,13 +25,13 @@ pub struct RegionView {
     pub reserved: usize,
     /// The frontier.
     pub frontier: usize,
-    /// How far past the frontier a touch may be and still be growth.
+    /// How far past the frontier an access may be and still be growth.
     pub reach: usize,
-    /// What is known of the byte that was touched.
+    /// The state of the byte that was accessed.
     pub place: PageState,
 }
 
-/// What is known of a byte inside a region.
+/// The state of a byte inside a region.
 ///
 /// ```
 /// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, ViolationKind, judge};
@@ -48,11 +48,11 @@ pub struct RegionView {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageState {
-    /// Nothing but which side of the frontier it is on.
+    /// Only its side of the frontier is known.
     Plain,
     /// A guard was placed over it.
     Guarded,
-    /// A checked arena: an allocation has its page.
+    /// A checked arena: its page belongs to an allocation.
     Open,
     /// A checked arena: it lies to the right of a live allocation.
     PastAllocation,
@@ -62,7 +62,7 @@ pub enum PageState {
     Unallocated,
 }
 
-/// What is known of a fault.
+/// The facts about a fault.
 ///
 /// ```
 /// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
@@ -79,15 +79,15 @@ pub enum PageState {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FaultInfo {
-    /// The address that was touched.
+    /// The address that was accessed.
     pub address: usize,
-    /// Whether the processor wanted to execute what stands there.
+    /// Whether it was an instruction fetch.
     pub fetch: bool,
     /// Whether a protection key forbade it.
     pub key: bool,
 }
 
-/// What a fault is.
+/// The decision on a fault.
 ///
 /// ```
 /// use highwater::guard::{FaultInfo, FaultVerdict, PageState, RegionView, judge};
@@ -104,7 +104,7 @@ pub struct FaultInfo {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultVerdict {
-    /// A touch of the tail at this offset: the region grows, for a read as for a write, because the
+    /// An access to the tail at this offset: the region grows, for a read as for a write, because the
     /// compiler may load speculatively.
     Growth {
         /// Bytes from the base.
@@ -114,12 +114,11 @@ pub enum FaultVerdict {
     Covered,
     /// An error of this kind: reported, never served.
     Violation(ViolationKind),
-    /// Nothing of ours.
+    /// Not a fault of this library.
     Foreign,
 }
 
-/// Judges a fault whose address lies in the guarded_range of the region seen: the reservation and the guards on
-/// both sides of it.
+/// Decides on a fault whose address lies in a region's guarded range: the reservation and the guards on both sides of it.
 ///
 /// ```
 /// use highwater::guard::{FaultInfo, ViolationKind, PageState, FaultVerdict, RegionView, judge};

@@ -1,11 +1,11 @@
-//! What is known of a violation: facts only, the words are the report's.
+//! The facts about a violation; the report turns them into text.
 
 use crate::region::{NAME_BYTES, Role, text_of};
 use core::fmt;
 use core::ops::Range;
 use core::panic::Location;
 
-/// What a violation is an instance of.
+/// The kind of a violation.
 ///
 /// ```
 /// use highwater::guard::ViolationKind;
@@ -36,7 +36,7 @@ pub enum ViolationKind {
 }
 
 impl ViolationKind {
-    /// Every kind there is.
+    /// All kinds.
     pub const ALL: [ViolationKind; 8] = [
         ViolationKind::Overflow,
         ViolationKind::Underflow,
@@ -63,7 +63,7 @@ impl ViolationKind {
     }
 }
 
-/// How memory was touched.
+/// How memory was accessed.
 ///
 /// ```
 /// use highwater::guard::{Access, Violation, set_hook};
@@ -102,13 +102,13 @@ pub enum Access {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Allocation {
-    /// Its first byte, in bytes from the region's.
+    /// The offset of its first byte from the region's first byte, in bytes.
     pub offset: usize,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: usize,
     /// Its alignment in bytes.
     pub align: usize,
-    /// How many came before it in this arena.
+    /// The number of allocations before it in this arena.
     pub ordinal: u64,
     /// The generation it was made in. Generations are counted from 1; a reset, and a rewind that gives something
     /// up, begins a new one.
@@ -175,7 +175,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 impl Violation {
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> ViolationKind {
         self.kind
     }
@@ -185,7 +185,7 @@ impl Violation {
         self.access
     }
 
-    /// The address that was touched.
+    /// The address that was accessed.
     pub fn address(&self) -> usize {
         self.address
     }
@@ -212,7 +212,7 @@ impl Violation {
         text_of(&self.name)
     }
 
-    /// The allocation that the touch belongs to, in a checked arena.
+    /// The allocation that the access belongs to, in a checked arena.
     pub fn allocation(&self) -> Option<&Allocation> {
         self.allocation.as_ref()
     }
@@ -227,7 +227,7 @@ impl Violation {
         self.thread
     }
 
-    /// The thread's name, as far as the system keeps it.
+    /// The thread's name, as much of it as the system keeps.
     pub fn thread_name(&self) -> &str {
         text(&self.thread_name)
     }
@@ -238,7 +238,7 @@ impl Violation {
     }
 
     /// The file that the instruction was loaded from (the last 160 bytes of its path), and the instruction's
-    /// offset from where that file is loaded: what `addr2line` wants for a position-independent one.
+    /// offset from where that file is loaded: the address that `addr2line` takes for a position-independent file.
     pub fn image(&self) -> Option<(&str, usize)> {
         let image = text(&self.image);
         (!image.is_empty()).then_some((image, self.image_offset))

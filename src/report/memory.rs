@@ -15,7 +15,7 @@ use core::fmt;
 /// How many regions and growths are shown.
 const MAX_SHOWN: usize = 8;
 
-/// All that is known of a refusal: its `Display` is the whole report, the first line of which is the error's.
+/// The report of a refusal: its `Display` is the whole report, and its first line is the error's.
 ///
 /// ```
 /// let arena = highwater::Arena::builder().name("parser").limit(1 << 20).build();

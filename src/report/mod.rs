@@ -53,8 +53,8 @@ fn format() -> ReportFormat {
     if FORMAT.load(Relaxed) == 0 { ReportFormat::Text } else { ReportFormat::Json }
 }
 
-/// How the reports of refusals and of [`dump_on_signal`] are written from now on. (Those of violations follow their
-/// region's [`GuardPolicy`](crate::GuardPolicy::report).)
+/// Sets the format of the reports of refusals and of [`dump_on_signal`]. (Reports of violations follow their region's
+/// [`GuardPolicy`](crate::GuardPolicy::report).)
 ///
 /// ```
 /// highwater::oom::set_report_format(highwater::ReportFormat::Json);
@@ -64,8 +64,8 @@ pub fn set_report_format(format: ReportFormat) {
 }
 
 /// Sends every report of this process to a file, a pipe or a socket from now on instead of standard error, which
-/// `None` restores. It is opened now because a report is written when nothing can be opened any more. It is never
-/// closed: a thread may be in the middle of a report. What it does not take goes to standard error.
+/// `None` restores. The file is open already because a report may be written when no file can be opened. It is
+/// never closed: a thread may be in the middle of a report. What cannot be written to it goes to standard error.
 ///
 /// ```
 /// let path = std::env::temp_dir().join(format!("highwater-report-{}", std::process::id()));
@@ -100,8 +100,8 @@ pub unsafe fn report_to_sink(sink: Option<fn(&[u8])>) {
 /// The thread that writes a report at this moment, 0 for none.
 static REPORTING: AtomicU32 = AtomicU32::new(0);
 
-/// Begins a report; false if this thread is in the middle of one: a fault of the report itself, or of a hook. What
-/// is out is out.
+/// Begins a report; false if this thread is in the middle of one, because the report or a hook faulted. Then what was
+/// written until now is the report.
 fn enter() -> bool {
     let thread = sys::thread_id();
     if REPORTING.load(Relaxed) == thread {
@@ -118,7 +118,7 @@ fn leave() {
     let _ = REPORTING.compare_exchange(sys::thread_id(), 0, Relaxed, Relaxed);
 }
 
-/// How the process stands: one line for every live region, then all that a report says. Signal-safe.
+/// Writes the state of the process: one line for every live region, then everything that a report says. Signal-safe.
 pub(crate) fn dump() {
     if format() == ReportFormat::Json {
         return line(format_args!("{}", memory::OomJson(None)));
@@ -138,7 +138,7 @@ pub(crate) fn dump() {
     line(format_args!("highwater: process {}:\n{}", sys::process_id(), memory::ReportBody(None)));
 }
 
-/// Writes how this process stands whenever `signal` (`SIGUSR1`, say) arrives: a line for each live region with what it
+/// Writes the state of this process whenever `signal` (`SIGUSR1`, say) arrives: a line for each live region with what it
 /// has in use, committed and reserved, then the last growths, the limits and the system's figures, as in the report
 /// of a refusal. Other actions for the signal stay in force.
 ///
@@ -146,7 +146,7 @@ pub(crate) fn dump() {
 /// The system's, if the signal cannot be handled.
 ///
 /// # Panics
-/// For SIGSEGV, SIGILL, SIGFPE, SIGKILL and SIGSTOP, which cannot be listened to this way.
+/// For SIGSEGV, SIGILL, SIGFPE, SIGKILL and SIGSTOP, which cannot have such a handler.
 ///
 /// ```
 /// # #[cfg(unix)] {

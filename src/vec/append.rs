@@ -11,9 +11,9 @@ use core::ops::Deref;
 use core::slice;
 
 /// A [`GrowVec`] that is appended to through `&self`: since nothing moves, references to its values, and slices of
-/// them, stay good while others are pushed.
+/// them, stay valid while others are pushed.
 ///
-/// For one thread; [`SharedVec`](crate::SharedVec) is for several. Values are changed when nothing is borrowed, or
+/// For one thread; [`SharedVec`](crate::SharedVec) is for several. Values change while nothing is borrowed, or
 /// through `Cell`s.
 ///
 /// ```
@@ -30,8 +30,8 @@ use core::slice;
 ///
 /// # Values that refer to earlier ones
 ///
-/// They cannot be in it: the vector drops its values, so they must not borrow from itself. The attribute by which std's
-/// `Vec` says that its drop looks at no borrow, and on which `typed-arena` stands, is not stable for others.
+/// The vector cannot hold such values: it drops its values, so they must not borrow from it. std's `Vec`, on which
+/// `typed-arena` is built, has an unstable attribute for this.
 ///
 /// ```compile_fail
 /// struct Node<'n>(u32, Option<&'n Node<'n>>);
@@ -41,7 +41,7 @@ use core::slice;
 /// nodes.push_pinned(Node(2, Some(first))); // `nodes` does not live long enough
 /// ```
 ///
-/// Ways out: an [`Arena`](crate::Arena), which drops nothing; the index instead of a reference; a
+/// Alternatives: an [`Arena`](crate::Arena), which drops nothing; the index instead of a reference; a
 /// [`Handle`](crate::Handle) of four bytes; or a vector that is never dropped.
 ///
 /// ```
@@ -72,7 +72,7 @@ pub struct AppendVec<T> {
 }
 
 impl<T> AppendVec<T> {
-    /// An empty vector. Nothing is reserved before the first value comes.
+    /// An empty vector. Nothing is reserved before the first value is pushed.
     ///
     /// ```
     /// let names = highwater::AppendVec::new();
@@ -111,7 +111,7 @@ impl<T> AppendVec<T> {
     /// Appends a value and returns a reference to it.
     ///
     /// # Panics
-    /// As [`GrowVec::push`].
+    /// Where [`GrowVec::push`] does.
     ///
     /// ```
     /// let numbers = highwater::AppendVec::new();
@@ -151,7 +151,7 @@ impl<T> AppendVec<T> {
         Ok(self.push_pinned(value))
     }
 
-    /// How many values there may be; see [`GrowVec::max_len`].
+    /// The largest number of values; see [`GrowVec::max_len`].
     pub fn max_len(&self) -> usize {
         // SAFETY: no `&mut` to the vector exists outside of the calls of `push_pinned`, during which nothing else runs.
         unsafe { (*self.vec.get()).max_len() }
@@ -162,7 +162,7 @@ impl<T> AppendVec<T> {
         self.vec.get_mut().clear();
     }
 
-    /// The values pushed so far. More may be pushed meanwhile: the slice stays as it is.
+    /// The values pushed so far. More may be pushed meanwhile: the slice does not change.
     ///
     /// ```
     /// let numbers: highwater::AppendVec<u32> = (0..3).collect();
@@ -178,7 +178,7 @@ impl<T> AppendVec<T> {
         unsafe { slice::from_raw_parts(vec.as_ptr(), vec.len()) }
     }
 
-    /// The values, for changing.
+    /// The values, mutably.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         self.vec.get_mut()

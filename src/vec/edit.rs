@@ -38,7 +38,7 @@ impl<T> GrowVec<T> {
     /// Inserts a value at `index`; those from there on move up by one.
     ///
     /// # Panics
-    /// When `index` is beyond the length, and as [`push`](GrowVec::push).
+    /// When `index` is beyond the length, and where [`push`](GrowVec::push) panics.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -89,7 +89,7 @@ impl<T> GrowVec<T> {
     /// Removes the value at `index`; those after it move down by one.
     ///
     /// # Panics
-    /// When there is none at `index`.
+    /// When `index` is not below the length.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -113,7 +113,7 @@ impl<T> GrowVec<T> {
     /// Removes the value at `index` and puts the last one there.
     ///
     /// # Panics
-    /// When there is none at `index`.
+    /// When `index` is not below the length.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -156,8 +156,8 @@ impl<T> GrowVec<T> {
         self.truncate(0);
     }
 
-    /// Removes a range of values and iterates over them. What is not taken is dropped with the iterator; if that is
-    /// forgotten, the range and everything after it stays undropped.
+    /// Removes a range of values and iterates over them. Values that are not taken are dropped with the iterator; if it
+    /// is forgotten, the range and everything after it is leaked.
     ///
     /// # Panics
     /// When the range is not one of the vector's.
@@ -231,7 +231,7 @@ impl<T> GrowVec<T> {
     /// Splits the vector: what is from `at` on becomes another one, with the default policies.
     ///
     /// # Panics
-    /// When `at` is beyond the length, and as [`push`](GrowVec::push); nothing has moved then.
+    /// When `at` is beyond the length, and where [`push`](GrowVec::push) panics; nothing has moved then.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -256,7 +256,7 @@ impl<T> GrowVec<T> {
     /// Moves all values of another vector to the end of this one.
     ///
     /// # Panics
-    /// As [`push`](GrowVec::push); nothing has moved then.
+    /// Where [`push`](GrowVec::push) does; nothing has moved then.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -276,7 +276,7 @@ impl<T> GrowVec<T> {
     /// Makes the vector `len` long: drops what is beyond, or appends clones of `value`.
     ///
     /// # Panics
-    /// As [`push`](GrowVec::push), and when a `clone` does.
+    /// Where [`push`](GrowVec::push) does, and when a `clone` does.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -299,7 +299,7 @@ impl<T> GrowVec<T> {
     /// Makes the vector `len` long: drops what is beyond, or appends what `make` returns.
     ///
     /// # Panics
-    /// As [`push`](GrowVec::push), and when `make` does.
+    /// Where [`push`](GrowVec::push) does, and when `make` does.
     #[track_caller]
     pub fn resize_with(&mut self, len: usize, mut make: impl FnMut() -> T) {
         let Some(more) = len.checked_sub(self.len()) else { return self.truncate(len) };
@@ -310,7 +310,7 @@ impl<T> GrowVec<T> {
     /// Appends clones of the values of a slice.
     ///
     /// # Panics
-    /// As [`push`](GrowVec::push), and when a `clone` does; what was cloned until then stays.
+    /// Where [`push`](GrowVec::push) does, and when a `clone` does; what was cloned until then stays.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -342,7 +342,7 @@ impl<T> GrowVec<T> {
     /// Appends clones of a range of the vector's own values.
     ///
     /// # Panics
-    /// When the range is not one of the vector's, and as [`extend_from_slice`](GrowVec::extend_from_slice).
+    /// When the range is not one of the vector's, and where [`extend_from_slice`](GrowVec::extend_from_slice) panics.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u32> = (0..4).collect();
@@ -424,8 +424,8 @@ fn within(range: impl RangeBounds<usize>, len: usize) -> Range<usize> {
     }
 }
 
-/// A hole that travels through a vector: before `write` is what was kept, from `read` on what was not looked at. When it
-/// is dropped, also by a panic, the rest moves down.
+/// A hole that moves through a vector: before `write` are the values that are kept, from `read` on those that are not
+/// visited yet. When it is dropped, also by a panic, the rest moves down.
 struct RetainGuard<'v, T> {
     vec: &'v mut GrowVec<T>,
     write: usize,

@@ -10,19 +10,19 @@ use crate::stats::Stats;
 use core::mem::MaybeUninit;
 use core::slice;
 
-/// A vector in a region of its own: it grows in place for ever, and nothing in it moves.
+/// A vector in a region of its own: it grows in place, and its values never move.
 ///
-/// Names and meanings are those of std's `Vec`. What differs is what growing is: address space for the longest it may
-/// get is reserved at first, and memory is committed as it is touched. So there is no copying, no moment with two
-/// copies in memory, and no growth to compile: `push` compares with the greatest length, and writes. (The cold side of
-/// that compare makes the reservation, the first time, or diverges.) Pointers to values stay good until the value is
-/// removed or moved by a call that says so, and a refusal to grow is a report that says why.
+/// Names and meanings are those of std's `Vec`. Growth differs: address space for the maximal length is reserved at
+/// first, and memory is committed as it is touched. So there is no copying, no moment with two copies in memory, and no
+/// growth path to compile: `push` compares with the maximal length, and writes. (The cold side of that compare makes the
+/// reservation, the first time, or diverges.) Pointers to values stay valid until the value is removed or moved by a call
+/// that says so, and a refusal to grow is a report that says why.
 ///
 /// - [`new`](GrowVec::new) reserves nothing. The first value reserves 64 GiB of addresses (less when there are many
-///   regions, or under a limit on address space), which takes about 10 µs: for many small vectors, take an arena.
-/// - Where the length is known, by `with_capacity`, `reserve`, `From`, `clone` or what an iterator says of itself, as
-///   much is reserved as that takes, and room to grow if there is any.
-/// - [`capacity`](GrowVec::capacity) is what is committed; [`max_len`](GrowVec::max_len) is how long it may get.
+///   regions, or under a limit on address space), which takes about 10 µs: many small vectors belong in an arena.
+/// - Where the length is known, from `with_capacity`, `reserve`, `From`, `clone` or an iterator's size hint, at least that
+///   much is reserved, and room to grow if there is any.
+/// - [`capacity`](GrowVec::capacity) is what is committed; [`max_len`](GrowVec::max_len) is the maximal length.
 /// - [`spare_capacity_mut`](GrowVec::spare_capacity_mut) is committed memory only, so it can be handed to `read(2)`.
 /// - `clone`, `split_off` and `collect` make vectors with the default policies.
 /// - A vector has to be dropped before what its values borrow from. (`Vec` relaxes this by an attribute that is not stable.)
@@ -46,7 +46,7 @@ pub struct GrowVec<T> {
 }
 
 impl<T> GrowVec<T> {
-    /// An empty vector. Nothing is reserved before the first value comes.
+    /// An empty vector. Nothing is reserved before the first value is pushed.
     ///
     /// ```
     /// static EMPTY: std::sync::Mutex<highwater::GrowVec<u32>> = std::sync::Mutex::new(highwater::GrowVec::new());
@@ -173,7 +173,7 @@ impl<T> GrowVec<T> {
         self.storage.committed().max(self.len)
     }
 
-    /// How many values there may be. Before anything is reserved that is 0, unless `T` has no size.
+    /// The largest number of values. Before anything is reserved that is 0, unless `T` has no size.
     pub fn max_len(&self) -> usize {
         self.storage.max_len()
     }
@@ -209,14 +209,14 @@ impl<T> GrowVec<T> {
         unsafe { slice::from_raw_parts(self.storage.start(), self.len) }
     }
 
-    /// All values, for changing.
+    /// All values, mutably.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: the first `len` places are initialised, and the vector is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(self.storage.start(), self.len) }
     }
 
-    /// Says that there are `len` values.
+    /// Sets the length.
     ///
     /// # Safety
     /// `len` is at most [`capacity`](GrowVec::capacity), and the first `len` values are initialised.
@@ -308,8 +308,7 @@ impl<T> GrowVec<T> {
         self.region().map(Region::monitor)
     }
 
-    /// Gives committed memory past the first `len` places, and past what is in use, back to the system, and returns how
-    /// many bytes that were.
+    /// Decommits memory past the first `len` places, and past what is in use, and returns how many bytes that were.
     pub fn shrink_to(&mut self, len: usize) -> usize {
         // SAFETY: there is no value past `len`.
         let given_back = unsafe { self.storage.trim(len.min(self.storage.max_len()).max(self.len)) };
@@ -317,7 +316,7 @@ impl<T> GrowVec<T> {
         given_back
     }
 
-    /// Gives committed memory that no value is in back to the system, and returns how many bytes that were.
+    /// Decommits memory that holds no value, and returns how many bytes that were.
     ///
     /// ```
     /// let mut numbers: highwater::GrowVec<u64> = (0..1_000_000).collect();
@@ -328,7 +327,7 @@ impl<T> GrowVec<T> {
         self.shrink_to(0)
     }
 
-    /// The values as a slice that lives for ever. Neither they nor the region are dropped.
+    /// The values as a slice with the lifetime of the program. Neither they nor the region are dropped.
     ///
     /// ```
     /// let numbers: &'static mut [u32] = highwater::GrowVec::from([1, 2]).leak();

@@ -11,8 +11,8 @@ impl<T> GrowVec<T> {
     ///
     /// # Panics
     /// When the vector is as long as it may be, or the first value finds no address space. With the explicit engine
-    /// also when the system refuses to commit; with the fault engine that is the business of
-    /// [`on_refusal`](Builder::on_refusal).
+    /// also when the system refuses to commit; with the fault engine [`on_refusal`](crate::Builder::on_refusal) decides what
+    /// follows then.
     ///
     /// ```
     /// let mut numbers = highwater::GrowVec::new();
@@ -44,7 +44,7 @@ impl<T> GrowVec<T> {
         self.len = len + 1;
     }
 
-    /// Reserves, where nothing is reserved, or diverges.
+    /// Makes the reservation if there is none, or diverges.
     ///
     /// No call gets a reference to the vector, and the one that returns does not unwind. So a loop that pushes onto a
     /// vector of the function's own keeps its length and its start in registers: each push is its one store.
@@ -111,8 +111,8 @@ fn not_opened(error: Box<OutOfMemory>) -> ! {
     panic_with(*error)
 }
 
-/// Reserves with the default policies, which nothing of a user's is called for. `extern "C"`, which does not unwind, and
-/// into a place, since a `Result` is not C's.
+/// Makes a reservation with the default policies, which calls no code of the user. It is `extern "C"` so that it does not
+/// unwind, and writes its result to a place because a `Result` has no C representation.
 #[cold]
 #[inline(never)]
 #[allow(improper_ctypes_definitions, reason = "it is not called from C")]

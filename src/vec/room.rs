@@ -152,7 +152,7 @@ impl<T> GrowVec<T> {
     /// [`reserve`](GrowVec::reserve) of exactly so many values, rounded up to a page.
     ///
     /// # Panics
-    /// As [`reserve`](GrowVec::reserve).
+    /// Where [`reserve`](GrowVec::reserve) does.
     #[track_caller]
     pub fn reserve_exact(&mut self, additional: usize) {
         if let Err(error) = self.try_reserve_exact(additional) {

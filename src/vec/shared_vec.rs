@@ -16,15 +16,15 @@ use crossbeam_utils::CachePadded;
 /// A contiguous vector that several threads append to, and read, at the same time.
 ///
 /// A thread that pushes claims the next place by one atomic addition, writes it, and publishes it; places become visible
-/// in their order, so readers see a prefix without holes, as a plain slice that stays good while others push. Claiming
-/// and writing are wait-free. Publishing is lock-free: a thread that is not yet due leaves its place marked for the one
-/// that is, and goes on. (With the explicit engine claiming is lock-free as well, since it commits.)
+/// in their order, so readers see a prefix without holes, as a plain slice that stays valid while others push. Claiming
+/// and writing are wait-free. Publishing is lock-free: a thread whose turn has not come marks its place for the thread
+/// whose turn it is, and goes on. (With the explicit engine claiming is lock-free as well, since it commits.)
 ///
-/// A reference from [`push_pinned`](SharedVec::push_pinned) is good at once, also before its place is published. A thread
+/// A reference from [`push_pinned`](SharedVec::push_pinned) is valid at once, also before its place is published. A thread
 /// that is stopped between claiming and publishing keeps everything after it from being published until it goes on.
 ///
-/// It reserves two regions, one for the marks: a byte for every value, touched only where threads met. The marks have
-/// the values' name, headroom and response to a refusal; they are memory also where the values live in a file.
+/// It reserves two regions, one for the marks: a byte for every value, touched only where threads meet. The marks have
+/// the values' name, headroom and response to a refusal; they are anonymous memory also where the values live in a file.
 ///
 /// ```
 /// use highwater::SharedVec;
@@ -44,8 +44,8 @@ use crossbeam_utils::CachePadded;
 /// assert_eq!(events.iter().filter(|event| event.0 == 3).count(), 1000);
 /// ```
 ///
-/// Values that refer to earlier ones cannot be in it, as in an [`AppendVec`](crate::AppendVec), which names the ways out:
-/// [`SharedArena`](crate::SharedArena), or the index that [`push`](SharedVec::push) returns.
+/// It cannot hold values that refer to earlier ones; [`AppendVec`](crate::AppendVec) says why. The alternatives are a
+/// [`SharedArena`](crate::SharedArena), and the index that [`push`](SharedVec::push) returns.
 ///
 /// ```
 /// use highwater::{SharedArena, SharedVec};
@@ -71,7 +71,7 @@ pub struct SharedVec<T> {
     marks: VecStorage<AtomicU8>,
     /// How many places and marks there are.
     max_len: usize,
-    /// Values come in through `&self`, as into a cell: a vector of `&'static str` is none of shorter lives.
+    /// Values enter through `&self`, as into a cell, so the vector is invariant in `T`.
     invariant: PhantomData<fn(T) -> T>,
 }
 
@@ -157,7 +157,7 @@ impl<T> SharedVec<T> {
         }
     }
 
-    /// How many values there may be: as many as there are places and marks for.
+    /// The largest number of values: as many as there are places and marks for.
     pub fn max_len(&self) -> usize {
         self.max_len
     }
@@ -179,7 +179,7 @@ impl<T> SharedVec<T> {
         self.storage.region()
     }
 
-    /// Appends a value and returns its index. The values before it may not be published yet, nor may it itself.
+    /// Appends a value and returns its index. It, and values before it, may not be published yet.
     ///
     /// # Panics
     /// When the vector is as long as it may be. With the explicit engine also when the system refuses to commit.
@@ -210,10 +210,10 @@ impl<T> SharedVec<T> {
         Ok(place)
     }
 
-    /// [`push`](SharedVec::push) that returns a reference to the value, which is good at once.
+    /// [`push`](SharedVec::push) that returns a reference to the value, which is valid at once.
     ///
     /// # Panics
-    /// As [`push`](SharedVec::push).
+    /// Where [`push`](SharedVec::push) does.
     ///
     /// ```
     /// let events = highwater::SharedVec::new();
@@ -232,7 +232,7 @@ impl<T> SharedVec<T> {
     /// [`push_pinned`](SharedVec::push_pinned) that returns the error; the value is dropped then.
     ///
     /// # Errors
-    /// As [`try_push`](SharedVec::try_push).
+    /// Where [`try_push`](SharedVec::try_push) does.
     pub fn try_push_pinned(&self, value: T) -> Result<&T, OutOfMemory> {
         let place = self.try_push(value)?;
         // SAFETY: the place is written, and stays as it is for as long as the vector is borrowed.
@@ -304,7 +304,7 @@ impl<T> SharedVec<T> {
         }
     }
 
-    /// The values that are published. More may be pushed meanwhile: the slice stays as it is.
+    /// The values that are published. More may be pushed meanwhile: the slice does not change.
     ///
     /// ```
     /// let events = highwater::SharedVec::from_iter([1, 2]);
@@ -318,7 +318,7 @@ impl<T> SharedVec<T> {
         unsafe { slice::from_raw_parts(self.storage.start(), self.len()) }
     }
 
-    /// All values, for changing.
+    /// All values, mutably.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         // SAFETY: the published places are written, and the vector is borrowed mutably.
@@ -338,7 +338,7 @@ impl<T> SharedVec<T> {
         unsafe { core::ptr::drop_in_place(values) };
     }
 
-    /// The vector as one of a single owner.
+    /// The vector as a [`GrowVec`] of one owner.
     ///
     /// ```
     /// let events = highwater::SharedVec::from_iter([1, 2]);

@@ -70,7 +70,7 @@ impl<T: Clone> Clone for GrowVec<T> {
 
 impl<T> Extend<T> for GrowVec<T> {
     /// # Panics
-    /// As [`push`](GrowVec::push), and when the iterator does; what was appended until then stays.
+    /// Where [`push`](GrowVec::push) does, and when the iterator does; what was appended until then stays.
     #[inline]
     #[track_caller]
     fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {

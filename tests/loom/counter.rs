@@ -113,7 +113,7 @@ impl<C: Count> Arena<C> {
     /// A fallible one.
     fn take(&self, bytes: usize, owner: usize) -> Option<Block> {
         let fits = |next: usize| if next + bytes <= END { Ok((next + bytes, next)) } else { Err(()) };
-        let start = self.counter.allocate_with(fits).ok()?;
+        let start = self.counter.take(fits).ok()?;
         Some(self.hold(start..start + bytes, owner))
     }
 
@@ -296,7 +296,7 @@ fn parts_of_threads() {
         let mut kept: Vec<Block> = Vec::new();
         for _ in 0..2 {
             // One byte of the part is used each time, then it counts as used up.
-            let taken = arena.counter.allocate_with(|next| {
+            let taken = arena.counter.take(|next| {
                 let start = if next == end { from } else { next };
                 let after = (next + 2).min(END);
                 if start < after { Ok((after, (start, after))) } else { Err(()) }
