@@ -396,6 +396,10 @@ impl<T> TryFrom<GrowVec<T>> for SharedVec<T> {
     /// # Ok::<(), highwater::OutOfMemory>(())
     /// ```
     fn try_from(mut vec: GrowVec<T>) -> Result<Self, OutOfMemory> {
+        // (Only values without a size can be so many. What is counted must not wrap.)
+        if vec.len > isize::MAX as usize {
+            return Err(vec.storage.past_limit(vec.len, vec.len));
+        }
         // The marks first: until they are there the vector drops its values.
         let marks = Self::marks_for(vec.reserved()?, Response::Abort).map_err(not_made)?;
         let (storage, len) = vec.into_storage();

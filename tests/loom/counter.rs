@@ -296,7 +296,7 @@ fn parts_of_threads() {
         let mut kept: Vec<Block> = Vec::new();
         for _ in 0..2 {
             // One byte of the part is used each time, then it counts as used up.
-            let taken = arena.counter.take(|next| {
+            let taken = arena.counter.allocate_with(|next| {
                 let start = if next == end { from } else { next };
                 let after = (next + 2).min(END);
                 if start < after { Ok((after, (start, after))) } else { Err(()) }

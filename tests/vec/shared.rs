@@ -246,6 +246,20 @@ fn values_without_a_size_are_counted_by_all_threads() {
 
 /// A prefix that was borrowed stays as it is, and so does a reference, for as long as the vector lives.
 #[test]
+fn more_values_without_a_size_than_can_be_counted_are_refused() {
+    let mut units = GrowVec::<()>::new();
+    // SAFETY: a value without a size has nothing to initialise, and there is room for any number of them.
+    unsafe { units.set_len(isize::MAX as usize + 1) };
+    assert!(SharedVec::try_from(units).is_err());
+    let mut units = GrowVec::<()>::new();
+    // SAFETY: the same.
+    unsafe { units.set_len(isize::MAX as usize) };
+    let units = SharedVec::try_from(units).unwrap();
+    assert!(units.try_push(()).is_err());
+    assert_eq!(units.len(), isize::MAX as usize);
+}
+
+#[test]
 fn slices_and_references_outlive_growth_on_other_threads() {
     let vec = SharedVec::<[u64; 8]>::builder().reserve(256 << 20).growth(Growth::Fixed(4096)).build();
     let first = vec.push_pinned([1; 8]);
