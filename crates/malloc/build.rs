@@ -4,11 +4,11 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libhighwater_malloc.so");
-        // Blocks outlive dlclose, and so does who frees them.
+        // Blocks outlive dlclose, and so must the code that frees them.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
-        // Its constructor runs before all others: what they register to be called around forks is called outside of ours.
+        // Its constructor runs before all others, so that the handlers of forks that they register run around its own.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,initfirst");
-        // Nothing is bound lazily: the loader would run in the middle of a malloc.
+        // No symbol is bound lazily: the loader would run in the middle of a call of malloc.
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,now");
     }
 }

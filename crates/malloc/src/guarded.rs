@@ -26,7 +26,7 @@ const FILL: u8 = 0xC5;
 pub(crate) struct GuardedPool {
     start: NonNull<u8>,
     page: usize,
-    /// One block in so many has a page of its own.
+    /// The N of "one block in N has a page of its own".
     interval: u32,
     calls: AtomicU32,
     pub(crate) free: SpinLock<FreeRing>,

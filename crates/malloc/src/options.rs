@@ -29,7 +29,7 @@ pub(crate) struct MallocOptions {
     pub(crate) headroom: bool,
     pub(crate) huge_pages: bool,
     pub(crate) hardened: bool,
-    /// One block in so many has a page of its own; 0 for none.
+    /// The N of "one block in N has a page of its own"; 0 for none.
     pub(crate) guard_interval: u32,
     pub(crate) stats: StatsOutput,
 }
