@@ -1,7 +1,9 @@
 //! The path of every growth: admit, commit, raise the frontier. The handler takes it once a fault is judged to be growth,
 //! allocations take it when they need committed memory, and nothing else commits.
 
-use crate::admission::{GrowthRequest, NotAdmitted, OutOfMemory, Refusal, RefusedRequest, admit, explain};
+use crate::admission::{
+    GrowthRequest, NotAdmitted, OutOfMemory, Refusal, RefusedRequest, admit, explain, spill_reads_ahead,
+};
 use crate::math::random::splitmix64;
 use crate::math::step;
 use crate::policy::Growth;
@@ -66,7 +68,7 @@ pub(crate) fn grow(
                 if has_spilled || !control.may_spill() || !refusal.is_for_lack_of_memory() {
                     return Err(refusal);
                 }
-                match control.spill() {
+                match control.spill(spill_reads_ahead()) {
                     SpillOutcome::Failed => return Err(refusal),
                     outcome => outcome,
                 }

@@ -4,7 +4,7 @@
 use super::availability::HeadroomPolicy;
 use super::cause::{Cause, Refusal};
 use super::grants::InFlight;
-use super::{headroom, inject};
+use super::{headroom, inject, write_back};
 use crate::policy::{Growth, Headroom};
 use crate::region::{ControlBlock, charge_within, charged, uncharge};
 use core::sync::atomic::AtomicUsize;
@@ -131,9 +131,12 @@ pub(crate) fn admit<'a>(request: &GrowthRequest<'a>) -> Result<Permit<'a>, NotAd
         is_at_border: false,
         is_settled: false,
     };
+    if wanted_end > control.memory_end() {
+        permit.end = write_back::bound_step(control, frontier, min_end, wanted_end);
+    }
     // Only the part that will be memory: behind the border the file is asked for blocks when it is committed.
     let bytes_to = |end: usize| control.in_memory(end).saturating_sub(control.in_memory(frontier));
-    let bytes = bytes_to(wanted_end);
+    let bytes = bytes_to(permit.end);
     if bytes > 0 && control.growth() != Growth::Upfront {
         let limit = LIMIT.load(Relaxed);
         if let Err(all) = charge_within(bytes, limit) {

@@ -15,6 +15,7 @@ mod response;
 mod scratch;
 mod shortage;
 mod sources;
+mod write_back;
 
 pub(crate) use admit::{GrowthRequest, NotAdmitted, admit};
 pub use admit::{committed_bytes, process_limit, set_process_limit};
@@ -30,3 +31,4 @@ pub use inject::{Injection, inject};
 pub use response::{Answer, RefusalHook, Response};
 pub(crate) use scratch::borrow as scratch;
 pub(crate) use sources::{each_cgroup, prepare};
+pub(crate) use write_back::spill_reads_ahead;

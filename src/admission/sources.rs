@@ -107,6 +107,12 @@ impl Sources {
         })
     }
 
+    /// The smallest limit of the cgroups, without a buffer.
+    pub(super) fn smallest_limit(&self) -> Option<u64> {
+        let mut text = [0u8; 64];
+        self.levels.iter().filter_map(|level| level.limit(&mut text)).min()
+    }
+
     /// The places with the least left, with `pending` bytes on their way.
     fn tightest(
         &self,

@@ -22,6 +22,11 @@ impl ControlBlock {
         if to <= self.first_guard() {
             return self.make_accessible(from, to);
         }
+        self.commit_around_guards(from, to)
+    }
+
+    #[inline(never)] // its locals are not on the stack while regions without guards grow
+    fn commit_around_guards(&self, from: usize, to: usize) -> Result<(), Errno> {
         let mut from = from;
         while let Some(guard) = self.guards.next_in(from, to) {
             // Marked before the mapping becomes accessible: the mark outlasts that, and leaves the mapping in one piece.
@@ -58,13 +63,25 @@ impl ControlBlock {
     /// Makes a range without guards readable and writable, and a part of core dumps.
     fn make_accessible(&self, from: usize, to: usize) -> Result<(), Errno> {
         debug_assert!(from < to && to <= self.reserved(), "a part of the region");
-        let end = self.memory_end();
-        if to > end {
-            if from < end {
-                self.make_accessible(from, end)?;
-            }
-            return self.make_accessible_in_spill_file(from.max(end), to);
+        if to > self.memory_end() {
+            return self.make_accessible_across_border(from, to);
         }
+        self.make_memory_accessible(from, to)
+    }
+
+    #[cold]
+    #[inline(never)] // its locals are not on the stack while memory is committed
+    fn make_accessible_across_border(&self, from: usize, to: usize) -> Result<(), Errno> {
+        let border = self.memory_end();
+        if from < border {
+            self.make_memory_accessible(from, border.min(to))?;
+        }
+        if to > border { self.make_accessible_in_spill_file(from.max(border), to) } else { Ok(()) }
+    }
+
+    /// The same before the border of the spill file.
+    #[inline(never)] // one copy
+    fn make_memory_accessible(&self, from: usize, to: usize) -> Result<(), Errno> {
         let (start, len) = (self.base().wrapping_add(from), to.wrapping_sub(from));
         self.allocate_blocks(from, len)?;
         // The dump flag first: the pages become accessible and a part of the committed mapping in one step. In the other
@@ -100,8 +117,6 @@ impl ControlBlock {
     }
 
     /// The same for what lies behind the border in the file that the region spilled to.
-    #[cold]
-    #[inline(never)] // its locals are not on the stack while memory is committed
     fn make_accessible_in_spill_file(&self, from: usize, to: usize) -> Result<(), Errno> {
         let fd = self.spill.load(Relaxed);
         if self.is_of_other_process() {
@@ -123,9 +138,12 @@ impl ControlBlock {
     #[cfg(not(highwater_portable))]
     fn allocate_blocks(&self, from: usize, len: usize) -> Result<(), Errno> {
         let file = self.file.load(Relaxed);
-        if file < 0 {
-            return Ok(());
-        }
+        if file < 0 { Ok(()) } else { self.allocate_blocks_of(file, from, len) }
+    }
+
+    #[cfg(not(highwater_portable))]
+    #[inline(never)] // its locals are not on the stack while memory is committed
+    fn allocate_blocks_of(&self, file: i32, from: usize, len: usize) -> Result<(), Errno> {
         // A forked child does not have the mapping, and the addresses may have another use.
         if self.is_not_inherited() {
             return Err(Errno::EFAULT);

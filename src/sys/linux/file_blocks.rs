@@ -1,6 +1,6 @@
 //! Files that memory is mapped from: their blocks on disk, and mapping them.
 //!
-//! Contract: [`allocate_blocks`] and [`map_file_over`] are signal-safe; errno is set by calls that fail.
+//! Contract: [`allocate_blocks`], [`write_back`] and [`map_file_over`] are signal-safe; errno is set by calls that fail.
 
 use super::advice::set_dumpable;
 use crate::sys::Errno;
@@ -45,7 +45,23 @@ fn fallocate(fd: c_int, mode: c_int, offset: libc::off64_t, len: libc::off64_t) 
     unsafe { libc::fallocate64(fd, mode, offset, len) }
 }
 
-/// Maps a file over a range, inaccessible, kept out of forked children and of core dumps. Signal-safe.
+/// Has the kernel write the dirty pages of `[offset, offset + len)` of a file to disk, and waits until they are clean if
+/// `wait` says so. Signal-safe.
+pub(crate) fn write_back(fd: c_int, offset: usize, len: usize, wait: bool) {
+    const WAIT: u32 = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    let flags = libc::SYNC_FILE_RANGE_WRITE | if wait { WAIT } else { 0 };
+    let (offset, len) = (offset as libc::off64_t, len as libc::off64_t);
+    // (Not libc's call, which is a cancellation point. Other processors have another order of arguments.)
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: the call accepts any numbers, and touches no memory of this process.
+    let _ = unsafe { libc::syscall(libc::SYS_sync_file_range, fd, offset, len, flags) };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    // SAFETY: the call accepts any numbers, and touches no memory of this process.
+    let _ = unsafe { libc::sync_file_range(fd, offset, len, flags) };
+}
+
+/// Maps a file over a range, inaccessible, kept out of forked children and of core dumps. A touch of it reads the pages
+/// around as well if `reads_ahead` says so. Signal-safe.
 ///
 /// # Safety
 /// The range lies in a mapping of the caller's, and no reference to its contents exists.
@@ -54,6 +70,7 @@ pub(crate) unsafe fn map_file_over(
     len: usize,
     fd: c_int,
     offset: usize,
+    reads_ahead: bool,
 ) -> Result<(), Errno> {
     let flags = libc::MAP_SHARED | libc::MAP_FIXED;
     // SAFETY: MAP_FIXED replaces the given range alone, which belongs to the caller and is not referred to; the advice is
@@ -66,6 +83,9 @@ pub(crate) unsafe fn map_file_over(
         }
         // (Should that be refused: a forked child replaces the range in any case.)
         libc::madvise(start.cast(), len, libc::MADV_DONTFORK);
+        if !reads_ahead {
+            libc::madvise(start.cast(), len, libc::MADV_RANDOM);
+        }
         set_dumpable(start, len, false);
     }
     Ok(())

@@ -23,7 +23,7 @@ pub(crate) use advice::{
 pub use clock::{monotonic_ns, sleep_ns};
 pub(crate) use file::{PolledFile, raw_fd, write_all};
 pub use file::{RawFile, file_identity};
-pub(crate) use file_blocks::{allocate_blocks, is_in_memory, map_file_over, punch_hole};
+pub(crate) use file_blocks::{allocate_blocks, is_in_memory, map_file_over, punch_hole, write_back};
 pub(super) use memory::address_exists;
 pub(crate) use memory::{
     DEFAULT_RESERVE, HAS_PROTECTION, populate, release, replace_with_reserved, reserve_if_free, reserve_over,

@@ -85,6 +85,7 @@ pub(crate) unsafe fn map_file_over(
     _len: usize,
     _fd: c_int,
     _offset: usize,
+    _reads_ahead: bool,
 ) -> Result<(), Errno> {
     Err(Errno::EINVAL)
 }
