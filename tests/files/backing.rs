@@ -14,7 +14,7 @@ use support::raw::{self, get, page, put};
 const MIB: usize = 1 << 20;
 
 /// What runs in child processes.
-pub const CASES: &[support::Case] = &[("forked", forked)];
+pub const CASES: &[support::Case] = &[("forked", forked), ("a temporary file", a_temporary_file)];
 
 fn over(dir: &Path) -> highwater::Builder<Region> {
     Region::builder().name("filed").reserve(1 << 30).backing(Backing::Temp(dir.to_owned()))
@@ -45,7 +45,14 @@ fn blocks(fd: RawFd) -> usize {
 
 #[test]
 fn a_temporary_file_is_nobody_elses() {
-    let Some(dir) = directory() else { return };
+    if directory().is_some() {
+        support::child("a temporary file").assert_success();
+    }
+}
+
+/// Alone in a child: another thread could be given the number of the descriptor that is closed.
+fn a_temporary_file() {
+    let dir = directory().expect("the parent has made one");
     let region = over(dir.path()).build();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it has no name");
     let fd = descriptor(dir.path());

@@ -2,13 +2,15 @@
 //! back go on.
 #![cfg(target_os = "linux")]
 
+mod containers;
+mod guards;
+#[path = "../support/mod.rs"]
 mod support;
 
-use highwater::guard::Event;
 use highwater::oom::{Answer, Response};
 use highwater::{
-    AppendVec, Arena, ArenaPool, Backing, BuildError, Cause, DebugArena, GrowVec, GuardError, GuardMechanism,
-    GuardPolicy, OutOfMemory, Region, SharedArena, SharedVec, heap,
+    Arena, ArenaPool, Backing, BuildError, Cause, GrowVec, GuardError, GuardPolicy, OutOfMemory, Region,
+    SharedArena, SharedVec, heap,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -158,6 +160,26 @@ fn needs_none<T>(name: &str, call: impl FnOnce() -> T) -> T {
     value
 }
 
+/// [`exhaust`] of calls that something is made for beforehand, and which end it.
+#[track_caller]
+fn exhaust_built<C: FnOnce() -> Outcome>(name: &str, mut make: impl FnMut() -> C) {
+    for granted in 0..64 {
+        let call = make();
+        REFUSED.set(0);
+        LEFT.set(granted);
+        let outcome = call();
+        LEFT.set(usize::MAX);
+        match outcome {
+            Ok(()) if REFUSED.get() == 0 => return,
+            Ok(()) => {}
+            Err(cause) => {
+                assert_eq!((cause, REFUSED.get() > 0), (Cause::Allocator, true), "{name}, {granted}")
+            }
+        }
+    }
+    panic!("{name}: there is no end to it");
+}
+
 #[test]
 #[ignore = "entry point of child processes"]
 fn child_entry() {
@@ -269,184 +291,6 @@ fn arenas_in_files() {
     }
     // SAFETY: the hook does nothing.
     exhaust("hooked", || outcome(Arena::builder().on_refusal(unsafe { Response::hook(hook) }).try_build()));
-}
-
-/// [`exhaust`] of calls that something is made for beforehand, and which end it.
-#[track_caller]
-fn exhaust_built<C: FnOnce() -> Outcome>(name: &str, mut make: impl FnMut() -> C) {
-    for granted in 0..64 {
-        let call = make();
-        REFUSED.set(0);
-        LEFT.set(granted);
-        let outcome = call();
-        LEFT.set(usize::MAX);
-        match outcome {
-            Ok(()) if REFUSED.get() == 0 => return,
-            Ok(()) => {}
-            Err(cause) => {
-                assert_eq!((cause, REFUSED.get() > 0), (Cause::Allocator, true), "{name}, {granted}")
-            }
-        }
-    }
-    panic!("{name}: there is no end to it");
-}
-
-#[test]
-fn pools() {
-    warm_up();
-    let pool = ArenaPool::new();
-    exhaust_built("a pool's first", || || outcome(pool.try_get()));
-    drop(pool);
-    let pool = ArenaPool::new();
-    let held: Vec<_> = (0..10).map(|_| pool.get()).collect();
-    LEFT.set(0);
-    drop(held); // what the list has no memory for goes
-    LEFT.set(usize::MAX);
-    assert!(pool.idle() <= 10);
-    exhaust_built("a pool", || || outcome(pool.try_get()));
-    // The same of a thread's own.
-    let scratch = highwater::scratch(&[]);
-    LEFT.set(0);
-    drop(scratch);
-    LEFT.set(usize::MAX);
-    assert_eq!(*highwater::scratch(&[]).alloc(1), 1);
-}
-
-#[test]
-fn vectors() {
-    warm_up();
-    exhaust("capacity", || outcome(GrowVec::<u64>::try_with_capacity(100)));
-    exhaust("max", || outcome(GrowVec::<u64>::try_with_max(100)));
-    exhaust("reserve", || outcome(GrowVec::<u64>::new().try_reserve(100)));
-    exhaust("reserve exact", || outcome(GrowVec::<u64>::new().try_reserve_exact(100)));
-    exhaust("push", || outcome(GrowVec::<u64>::new().try_push(1)));
-    exhaust("insert", || outcome(GrowVec::<u64>::new().try_insert(0, 1)));
-    exhaust("extend", || outcome(GrowVec::<u64>::new().try_extend(0..1000)));
-    exhaust("slice", || outcome(GrowVec::<u64>::new().try_extend_from_slice(&[1; 100])));
-    exhaust("no size", || outcome(GrowVec::<()>::new().try_push(())));
-    exhaust("builder", || outcome(GrowVec::<u64>::builder().name("vec").limit(800).try_build()));
-    exhaust("append", || outcome(AppendVec::<u64>::new().try_push_pinned(1)));
-    exhaust("append builder", || outcome(AppendVec::<u64>::builder().try_build()));
-    exhaust("shared max", || outcome(SharedVec::<u64>::try_with_max(100)));
-    exhaust("shared builder", || outcome(SharedVec::<u64>::builder().try_build()));
-    exhaust("shared from a region", || {
-        let region = Region::builder().reserve(1 << 20).try_build().map_err(Says::why)?;
-        outcome(SharedVec::<u64>::try_from(region))
-    });
-    exhaust("shared from a vector", || outcome(SharedVec::<u64>::try_from(GrowVec::new())));
-    let shared = SharedVec::<u64>::new();
-    let mut vec = GrowVec::<u8>::new();
-    vec.push(1);
-    exhaust("more", || {
-        outcome(shared.try_push(1))?;
-        outcome(shared.try_push_pinned(1))?;
-        outcome(vec.try_extend(std::iter::repeat_n(1, 100_000)))?;
-        outcome(vec.ensure_committed())
-    });
-    // (std's errors of io have a text only where there is memory for it.)
-    let mut full = GrowVec::<u8>::with_max(3);
-    LEFT.set(0);
-    let error = full.write(b"more").unwrap_err();
-    LEFT.set(usize::MAX);
-    assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
-}
-
-#[test]
-fn heaps() {
-    warm_up();
-    let kinds: &[(&str, &dyn Fn() -> Outcome)] = &[
-        ("general", &|| outcome(heap::Heap::builder().reserve(64 << 20).try_build())),
-        ("blocks", &|| {
-            outcome(heap::Heap::builder().reserve(64 << 20).policy(heap::Blocks::new()).try_build())
-        }),
-        ("stack", &|| {
-            outcome(heap::Heap::builder().reserve(64 << 20).policy(heap::Stack::new()).try_build())
-        }),
-        ("bump", &|| outcome(heap::Heap::builder().reserve(64 << 20).policy(heap::Bump::new()).try_build())),
-    ];
-    kinds.iter().for_each(|(name, call)| exhaust(name, call));
-    let heap = heap::Heap::builder().reserve(64 << 20).build();
-    exhaust("blocks of a heap", || {
-        let small = heap.allocate(100, 16).map_err(Says::why)?;
-        let large = heap.allocate(10 << 20, 16).map_err(Says::why)?;
-        // SAFETY: both are the heap's, and not used any more.
-        unsafe { heap.deallocate(small).unwrap() };
-        // SAFETY: as above.
-        unsafe { heap.deallocate(large).unwrap() };
-        Ok(())
-    });
-}
-
-fn checked() -> impl Iterator<Item = GuardPolicy> {
-    [GuardMechanism::Auto, GuardMechanism::Protect]
-        .into_iter()
-        .map(|way| GuardPolicy::default().mechanism(way))
-}
-
-#[test]
-fn debug_arenas() {
-    warm_up();
-    exhaust("checked", || outcome(Arena::builder().checked().try_build()));
-    let sink = |event: &Event<'_>| assert!(!event.arena.is_empty());
-    exhaust("logged", || outcome(Arena::builder().name("logged").checked().log_to(sink).try_build()));
-    let captured = [1u64; 100];
-    exhaust("logged to a large sink", || {
-        let sink = move |event: &Event<'_>| assert!(event.region > captured.len() as u64 - 100);
-        outcome(Arena::builder().checked().log_to(sink).try_build())
-    });
-    if !support::reserves() {
-        return; // (where it is an ordinary arena, whose memory is the allocator's)
-    }
-    for guard in checked() {
-        let mut arena: DebugArena = Arena::builder().guard(guard.generations(3)).checked().build();
-        // Everything that it does after it was made, also what gives back and must not fail.
-        needs_none("a checked arena's life", || {
-            for round in 0..20 {
-                let kept = arena.try_alloc(round).unwrap();
-                let words = arena.try_alloc_slice_fill_with(2000, |i| i as u64).unwrap();
-                assert_eq!((*kept, words[1999]), (round, 1999));
-                let mut scope = arena.scope();
-                for n in 0..50 {
-                    scope.try_alloc([n; 100]).unwrap();
-                }
-                scope.scope().try_alloc_iter((0..100).filter(|n| n % 2 == 0)).unwrap();
-                arena.reset();
-            }
-            let page = support::raw::page();
-            let at = arena.region().committed_bytes().next_multiple_of(page) + 16 * page;
-            arena.guard_at(at..at + page).unwrap();
-            arena.trim(0);
-            drop(arena);
-        });
-    }
-}
-
-#[cfg(feature = "allocator-api2")]
-#[test]
-fn blocks_of_a_debug_arena() {
-    warm_up();
-    use allocator_api2::alloc::Allocator;
-    for guard in checked() {
-        let arena: DebugArena = Arena::builder().guard(guard).checked().build();
-        let layout = |size| Layout::from_size_align(size, 8).unwrap();
-        needs_none("blocks that come and go in any order", || {
-            let mut blocks = [None; 64];
-            for n in 0..2000usize {
-                let place = n * 37 % blocks.len();
-                let size = 1 + n * 131 % 9000;
-                match blocks[place].take() {
-                    Some((block, size)) if n % 3 == 0 => {
-                        // SAFETY: a block of that layout, which is not used any more; here and below.
-                        let smaller = unsafe { (&arena).shrink(block, layout(size), layout(size / 2 + 1)) };
-                        blocks[place] = smaller.ok().map(|block| (block.cast(), size / 2 + 1));
-                    }
-                    // SAFETY: as above.
-                    Some((block, size)) => unsafe { (&arena).deallocate(block, layout(size)) },
-                    None => blocks[place] = Some(((&arena).allocate(layout(size)).unwrap().cast(), size)),
-                }
-            }
-        });
-    }
 }
 
 /// The system's limit: malloc has taken everything, and the error names that.
