@@ -36,7 +36,7 @@ trait Count: Send + Sync + 'static {
     fn get(&self) -> usize;
     /// An addition, and what has to follow it when it fails.
     fn add(&self, bytes: usize, end: usize) -> Option<usize>;
-    fn take(&self, plan: impl FnMut(usize) -> Result<(usize, usize), ()>) -> Result<usize, ()>;
+    fn allocate_with(&self, plan: impl FnMut(usize) -> Result<(usize, usize), ()>) -> Result<usize, ()>;
     fn resize(&self, from: usize, to: usize) -> bool;
 }
 
@@ -57,7 +57,7 @@ impl Count for Counter {
         start
     }
 
-    fn take(&self, plan: impl FnMut(usize) -> Result<(usize, usize), ()>) -> Result<usize, ()> {
+    fn allocate_with(&self, plan: impl FnMut(usize) -> Result<(usize, usize), ()>) -> Result<usize, ()> {
         self.allocate_with(plan)
     }
 
@@ -111,7 +111,7 @@ impl<C: Count> Arena<C> {
     }
 
     /// A fallible one.
-    fn take(&self, bytes: usize, owner: usize) -> Option<Block> {
+    fn allocate(&self, bytes: usize, owner: usize) -> Option<Block> {
         let fits = |next: usize| if next + bytes <= END { Ok((next + bytes, next)) } else { Err(()) };
         let start = self.counter.take(fits).ok()?;
         Some(self.hold(start..start + bytes, owner))
@@ -191,7 +191,7 @@ fn four_threads() {
                 |arena| arena.add(4, 1),
                 |arena| arena.add(3, 2),
                 |arena| arena.add(7, 3),
-                |arena| arena.take(2, 4),
+                |arena| arena.allocate(2, 4),
             ],
         );
         assert_eq!(live[2].0, None);
@@ -206,7 +206,7 @@ fn resizing<C: Count>() {
         &arena,
         &[
             |arena| {
-                let block = arena.take(3, 1)?;
+                let block = arena.allocate(3, 1)?;
                 let block = arena.resize(block, 1, 1);
                 arena.check(&block, 1);
                 let block = arena.resize(block, 2, 1);
@@ -215,7 +215,7 @@ fn resizing<C: Count>() {
             },
             |arena| arena.add(2, 2),
             |arena| {
-                let block = arena.take(1, 3)?;
+                let block = arena.allocate(1, 3)?;
                 let freed = arena.resize(block, 0, 3);
                 (!freed.is_empty()).then_some(freed)
             },
@@ -236,7 +236,7 @@ fn resizing_at_the_end<C: Count>() {
         &arena,
         &[
             |arena| {
-                let block = arena.take(6, 1)?;
+                let block = arena.allocate(6, 1)?;
                 Some(arena.resize(block, 2, 1))
             },
             |arena| arena.add(3, 2),
@@ -255,8 +255,10 @@ fn a_clamp_that_comes_late_takes_nothing_back() {
 fn a_fallible_failure_changes_nothing() {
     explore(|| {
         let arena = Arena::<Counter>::new(0);
-        let live =
-            run(&arena, &[|arena| arena.take(7, 1), |arena| arena.take(9, 2), |arena| arena.take(2, 3)]);
+        let live = run(
+            &arena,
+            &[|arena| arena.allocate(7, 1), |arena| arena.allocate(9, 2), |arena| arena.allocate(2, 3)],
+        );
         assert_eq!(live.iter().filter(|(block, _)| block.is_some()).count(), 1);
         assert_eq!(arena.counter.get(), BASE + 2, "only the one that succeeded shows");
         conclude(&arena, live);
@@ -273,12 +275,12 @@ fn fallible_and_failing_plain_ones_together() {
             &[
                 |arena| arena.add(8, 1),
                 |arena| {
-                    let first = arena.take(2, 2)?;
+                    let first = arena.allocate(2, 2)?;
                     assert_eq!(first, BASE..BASE + 2, "at the beginning or not at all");
                     Some(first)
                 },
                 |arena| {
-                    let before = arena.take(9, 3);
+                    let before = arena.allocate(9, 3);
                     before.or_else(|| arena.add(8, 3))
                 },
             ],
@@ -345,7 +347,7 @@ impl<const UNDOES: bool, const STORES: bool, const RELAXED: bool> Count for Wron
         None
     }
 
-    fn take(&self, mut plan: impl FnMut(usize) -> Result<(usize, usize), ()>) -> Result<usize, ()> {
+    fn allocate_with(&self, mut plan: impl FnMut(usize) -> Result<(usize, usize), ()>) -> Result<usize, ()> {
         let mut next = self.get();
         loop {
             let (after, start) = plan(next)?;
