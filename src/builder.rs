@@ -134,7 +134,7 @@ impl<T: FromRegion> Builder<T> {
         self
     }
 
-    /// What is not a policy of the region itself: see [`FromRegion::Extra`].
+    /// The options of the type itself: see [`FromRegion::Extra`].
     #[cfg(any(feature = "debug-arena", feature = "heap"))]
     pub(crate) fn extra(mut self, extra: T::Extra) -> Self {
         self.extra = extra;
@@ -181,8 +181,8 @@ impl<T: FromRegion> Builder<T> {
     }
 
     /// Lets the region live in `file` from its first byte on: the file is made as long as the reservation if it
-    /// is shorter, its contents are the region's, and stay in it afterwards, except for what is given back
-    /// (`trim`), which becomes a hole. There is no guard before the head, since the file starts there.
+    /// is shorter, its contents are the region's, and stay in it afterwards, except for ranges that are given back
+    /// (`trim`), which become holes. There is no guard before the head, since the file starts there.
     ///
     /// # Safety
     /// Until the region is dropped, neither this process nor another one writes to the file, maps it writable or changes

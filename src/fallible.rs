@@ -1,4 +1,4 @@
-//! Memory from the global allocator, by calls that say when there is none.
+//! Memory from the global allocator, by calls that return an error when there is none.
 //!
 //! A region is made while the program may have used up everything else, and `try_` calls return their error then. std's
 //! own calls would end the process.
@@ -95,7 +95,7 @@ pub(crate) fn text(arguments: fmt::Arguments<'_>) -> String {
     text.0
 }
 
-/// What is in a file; nothing where it cannot be read.
+/// The contents of a file; nothing where it cannot be read.
 pub(crate) fn read(path: &str) -> Result<Vec<u8>, Exhausted> {
     let mut bytes = Vec::new();
     let Ok(mut file) = File::open(path) else { return Ok(bytes) };

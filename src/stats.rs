@@ -86,18 +86,18 @@ pub struct GrowthEvent {
 /// How many growths the process remembers.
 pub const GROWTH_RING: usize = 4096;
 
-/// A place of the ring. `turn` is even when the place can be read, and tells whose event it holds; a writer
+/// A slot of the ring. `turn` is even when the slot can be read, and tells whose event it holds; a writer
 /// makes it odd first. A reader that sees it change leaves the event out.
-struct Place {
+struct RingSlot {
     turn: AtomicU64,
     words: [AtomicU64; 6],
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
-static RING: [Place; GROWTH_RING] =
-    [const { Place { turn: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; 6] } }; GROWTH_RING];
+static RING: [RingSlot; GROWTH_RING] =
+    [const { RingSlot { turn: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; 6] } }; GROWTH_RING];
 
-fn place(ordinal: u64) -> &'static Place {
+fn slot(ordinal: u64) -> &'static RingSlot {
     // The remainder is below the length, so the compiler drops the bounds check: no panic in the signal.
     &RING[(ordinal % GROWTH_RING as u64) as usize]
 }
@@ -105,14 +105,14 @@ fn place(ordinal: u64) -> &'static Place {
 /// Remembers a growth. Signal-safe and wait-free; the oldest event is overwritten.
 pub(crate) fn remember(event: &GrowthEvent) {
     let ordinal = NEXT.fetch_add(1, Relaxed);
-    let place = place(ordinal);
+    let slot = slot(ordinal);
     // Turn 2n + 2 says "holds event n". A writer that was overtaken by a whole round leaves its event out,
     // so that two writers never mix their words.
-    let before = place.turn.load(Relaxed);
+    let before = slot.turn.load(Relaxed);
     let mine = ordinal.wrapping_mul(2).wrapping_add(2);
     if before & 1 == 1
         || before >= mine
-        || place.turn.compare_exchange(before, mine - 1, Acquire, Relaxed).is_err()
+        || slot.turn.compare_exchange(before, mine - 1, Acquire, Relaxed).is_err()
     {
         return;
     }
@@ -125,10 +125,10 @@ pub(crate) fn remember(event: &GrowthEvent) {
         event.duration_ns,
         u64::from(event.thread),
     ];
-    for (to, word) in place.words.iter().zip(words) {
+    for (to, word) in slot.words.iter().zip(words) {
         to.store(word, Relaxed);
     }
-    place.turn.store(mine, Release);
+    slot.turn.store(mine, Release);
 }
 
 /// The last growths of all regions of this process, oldest first, at most [`GROWTH_RING`] of them. An event
@@ -147,22 +147,22 @@ pub fn recent_growth() -> Vec<GrowthEvent> {
 }
 
 /// The last growths, at most so many, oldest first. Signal-safe.
-pub(crate) fn each_recent(most: usize, mut tell: impl FnMut(GrowthEvent)) {
+pub(crate) fn each_recent(max: usize, mut call: impl FnMut(GrowthEvent)) {
     let end = NEXT.load(Acquire);
-    for ordinal in end.saturating_sub(most.min(GROWTH_RING) as u64)..end {
-        let place = place(ordinal);
-        let turn = place.turn.load(Acquire);
+    for ordinal in end.saturating_sub(max.min(GROWTH_RING) as u64)..end {
+        let slot = slot(ordinal);
+        let turn = slot.turn.load(Acquire);
         if turn != ordinal.wrapping_mul(2).wrapping_add(2) {
             continue;
         }
         let [region, offset, bytes, at_ns, duration_ns, thread] =
-            place.words.each_ref().map(|word| word.load(Relaxed));
+            slot.words.each_ref().map(|word| word.load(Relaxed));
         fence(Acquire);
-        if place.turn.load(Relaxed) != turn {
+        if slot.turn.load(Relaxed) != turn {
             continue;
         }
         let (offset, bytes, thread) = (offset as usize, bytes as usize, thread as u32);
-        tell(GrowthEvent { region, offset, bytes, at_ns, duration_ns, thread });
+        call(GrowthEvent { region, offset, bytes, at_ns, duration_ns, thread });
     }
 }
 

@@ -13,8 +13,9 @@ use core::sync::atomic::Ordering::Relaxed;
 /// What all regions together may commit, in bytes.
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Sets how many bytes all regions of this process together may commit; `None` lifts the limit. What is committed
-/// beyond it already stays. What a region has spilled to a file is not counted. Heads, and what is accessible from the start
+/// Sets how many bytes all regions of this process together may commit; `None` lifts the limit. Bytes that are
+/// committed beyond it already stay. Bytes that a region has spilled to a file are not counted. Heads, and regions that are
+/// accessible from the start
 /// ([`Growth::Upfront`](crate::Growth::Upfront)), are not refused; heads are counted.
 ///
 /// ```

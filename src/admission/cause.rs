@@ -1,4 +1,4 @@
-//! Why there was a "no": found out from evidence after the failing call, never guessed from errno alone.
+//! The cause of a refusal: found by evidence after the failing call, never guessed from errno alone.
 
 use super::{scratch, sources};
 use crate::sys::evidence::{self, Evidence, Obstacle, RefusedCall};
@@ -25,18 +25,18 @@ pub enum Cause {
         path: &'static str,
         /// Its limit in bytes.
         limit: u64,
-        /// What would be in use of it in bytes: what cannot be reclaimed, and what is committed but not yet
+        /// The bytes of it that would be in use: those that cannot be reclaimed, and those that are committed but not yet
         /// touched.
         usage: u64,
     },
-    /// The machine has no memory available: the kernel's OOM killer would have chosen somebody.
+    /// The machine has no memory available: the kernel's OOM killer would have chosen a process.
     SystemMemory,
     /// The process may have no more private writable memory (`RLIMIT_DATA`).
     RlimitData,
     /// The process may have no more address space (`RLIMIT_AS`).
     RlimitAs,
-    /// The kernel promises no more memory than there is (`vm.overcommit_memory`): with 2 not more than its limit, less
-    /// what it keeps back; with 0 not in one step more than memory and swap.
+    /// The kernel commits no more memory (`vm.overcommit_memory`): with 2 not more than its limit, less a reserve; with 0
+    /// not in one step more than memory and swap.
     Overcommit,
     /// The process may have no more mappings (`vm.max_map_count`).
     MapCount,
@@ -52,7 +52,7 @@ pub enum Cause {
     Injected,
     /// The kernel refused with this error number, and nothing else explains it.
     Kernel(i32),
-    /// The program's global allocator had no memory for what is kept about a region, and no limit of the system
+    /// The program's global allocator had no memory for the records of a region, and no limit of the system
     /// explains that.
     Allocator,
 }
@@ -109,9 +109,9 @@ pub(crate) enum RefusalReason {
     /// A cgroup, by its place among those of this process.
     Cgroup(u16),
     Kernel(i32),
-    /// Overcommit, and what the kernel keeps back of its limit in KiB.
+    /// Overcommit, and the part of the limit that the kernel keeps back, in KiB.
     Overcommit(u32),
-    /// The address space: not what regions may take of it, but what is mapped.
+    /// The address space: not the budget of regions, but its largest gap.
     Gap,
     /// Any other, by its place in [`Cause::ALL`].
     Plain(u8),
@@ -149,17 +149,17 @@ impl RefusalReason {
     }
 }
 
-/// The limit of a refusal that was made up. (A flag would make every error eight bytes larger.)
+/// The limit of a refusal by injection. (A flag would make every error eight bytes larger.)
 const INJECTED: u64 = u64::MAX;
 
-/// A "no", with the figures that prove it.
+/// A refusal, with the figures that prove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: RefusalReason,
 
-    /// The limit that was met, in bytes, 0 where the cause has none; `INJECTED` in a refusal that was made up.
+    /// The limit that was met, in bytes, 0 where the cause has none; `INJECTED` in the refusal of an injection.
     limit: u64,
-    /// What was, or would have been, taken of it.
+    /// The usage that the limit did not allow.
     pub(crate) usage: u64,
 }
 
@@ -173,7 +173,7 @@ impl Refusal {
         Self::because(RefusalReason::from_word(word), INJECTED, 0)
     }
 
-    /// Whether it was made up: then trying again with less is not the point.
+    /// Whether an injection made it up: then a smaller step is not tried.
     pub(crate) fn is_injected(&self) -> bool {
         self.limit == INJECTED
     }
@@ -193,7 +193,7 @@ impl Refusal {
         )
     }
 
-    /// Whether it was foreseen, with what is needed itself in view: then less is refused as well.
+    /// Whether headroom refused it, which looked at the need alone: then a smaller step is refused as well.
     pub(crate) fn is_foreseen(&self) -> bool {
         matches!(self.cause(), Cause::CgroupLimit { .. } | Cause::SystemMemory)
     }
@@ -254,14 +254,14 @@ impl From<Evidence> for Refusal {
     }
 }
 
-/// What stood behind a failed commit of `bytes` bytes. Signal-safe.
+/// The refusal behind a failed commit of `bytes` bytes. Signal-safe.
 pub(crate) fn explain(errno: Errno, bytes: usize) -> Refusal {
     let mut found = None;
     sys::on_large_stack(|| found = Some(explain_call(errno, RefusedCall::Commit(bytes))));
     found.unwrap_or(Refusal::of(Cause::Kernel(errno.0)))
 }
 
-/// What stood behind any failed call. Signal-safe, with some 4 KiB of stack.
+/// The refusal behind any failed call. Signal-safe, with some 4 KiB of stack.
 pub(crate) fn explain_call(errno: Errno, wanted: RefusedCall) -> Refusal {
     match errno {
         #[cfg(not(highwater_portable))]

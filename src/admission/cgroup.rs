@@ -17,11 +17,11 @@ pub(super) struct CgroupLevel {
     prefix: &'static str,
 }
 
-/// So much of what is mapped from files counts as needed: programs and libraries that are running. The kernel would
+/// So many bytes of mapped files count as needed: programs and libraries that are running. The kernel would
 /// rather kill than take those away.
 const MAX_RUNNING: u64 = 16 << 20;
 
-/// Bytes that count as used, and that the kernel takes back before it kills.
+/// Bytes that count as used, and that the kernel reclaims before it kills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reclaimable {
     /// Clean pages of files, and caches of the kernel's own: there at once.
@@ -42,7 +42,7 @@ impl Reclaimable {
         let figure = |name: &str| figure(stat, prefix, name).unwrap_or(0);
         let running = figure("mapped_file").max(figure("file_mapped")).min(MAX_RUNNING);
         let files = figure("inactive_file").saturating_add(figure("active_file")).saturating_sub(running);
-        // (CgroupVersion 1 and version 2 name them differently. Both count what is swapped out among what is written.)
+        // (Version 1 and version 2 name them differently. Both count pages on their way to swap among those that are written.)
         let writeback = figure("writeback").max(figure("file_writeback")).min(files);
         let dirty = figure("dirty").max(figure("file_dirty")).saturating_add(writeback).min(files);
         let clean = files.saturating_sub(dirty).saturating_add(figure("slab_reclaimable"));

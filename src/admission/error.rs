@@ -7,18 +7,18 @@ use crate::sys;
 use crate::sys::evidence::{self, RefusedCall};
 use core::fmt;
 
-/// What was wanted when memory ran out. Sizes are bytes.
+/// The request that was refused. Sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefusedRequest {
     /// An allocation: its size, and what it takes with its padding.
     Allocation { requested: usize, effective: usize },
-    /// A growth by fault: all that is known is how far the frontier should have moved.
+    /// A growth by fault: only the distance that the frontier should have moved is known.
     #[cfg_attr(not(highwater_fault), expect(dead_code, reason = "only a fault knows no more"))]
     Growth { step: usize },
 }
 
-/// A region's number, 0 for one that could not be made, and what stands, or was to stand, on it. In one word, because
-/// with the role in a word of its own the error would have 128 bytes.
+/// A region's number, 0 for one that could not be made, and the role of what stands on it. In one word, because with the
+/// role in a word of its own the error would have 128 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct ErrorSubject(u64);
 
@@ -102,12 +102,12 @@ impl OutOfMemory {
         OutOfMemory { subject: ErrorSubject::new(self.region(), role), ..self }
     }
 
-    /// What stands, or was to stand, on the region.
+    /// The role of what stands, or was to stand, on the region.
     pub(crate) fn role(&self) -> Role {
         self.subject.role()
     }
 
-    /// Whether it was made up: then trying again with less is not the point.
+    /// Whether an injection made it up: then a smaller step is not tried.
     #[cfg(feature = "heap")]
     pub(crate) fn is_injected(&self) -> bool {
         self.refusal.is_injected()
@@ -154,7 +154,7 @@ impl std::error::Error for OutOfMemory {}
 
 /// Why the global allocator has no `bytes` bytes: a limit of the system, if one stands in its way.
 fn no_heap(bytes: usize) -> Refusal {
-    /// What a malloc asks the system for at a time, at least.
+    /// The minimum that a malloc asks the system for.
     const STEP: usize = 132 << 10;
     let mut scratch = [0u8; 4096];
     let wanted = RefusedCall::MapWritable(bytes.max(STEP));

@@ -69,10 +69,10 @@ impl Patience {
         }
     }
 
-    /// Waits for what is being written out: `spare` is there already.
+    /// Waits for pages that are being written out; `spare` bytes are there already.
     pub(super) fn wait_for_writeback(&mut self, spare: i64, writeback: u64) {
         let now = sys::monotonic_ns();
-        // (What is written is clean, or reclaimed and taken by somebody: either way there is less to write.)
+        // (A page that was written is clean, or reclaimed and in use again: either way there is less to write.)
         let done = spare.max(0).saturating_sub_unsigned(writeback);
         if done > self.written {
             (self.written, self.moved) = (done, now);

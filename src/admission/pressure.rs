@@ -12,11 +12,11 @@ const MS: u64 = 1_000_000;
 /// Twice the time of a report and the end of the process. A step leaves what others take in it, and a refusal is due at
 /// half of that. In between growth waits, since the others may stop.
 const TWO_REPORTS: u64 = 12 * MS;
-/// Over how long the rate is taken, at least, and from when on a sample is renewed.
+/// The shortest time that a rate is taken over, and the age from which a sample is renewed.
 const SHORTEST: u64 = MS;
 const RENEWED: u64 = 10 * MS;
 
-/// What there was at a place at some time, had this process taken nothing.
+/// The bytes left at a place at some time, as if this process had taken none.
 struct PressureSample {
     at: AtomicU64,
     place: AtomicU16,
@@ -58,7 +58,7 @@ pub(super) fn observe(found: &Availability, now: u64) -> i64 {
     )
 }
 
-/// What is taken in a time, where so many bytes were `taken` in another.
+/// The bytes that are taken in `time`, where `taken` bytes were in `elapsed`.
 fn taken_in(time: u64, taken: i64, elapsed: u64) -> i64 {
     match u64::try_from(taken) {
         Ok(taken) if elapsed >= SHORTEST => {

@@ -1,4 +1,4 @@
-//! What follows when a commit is refused inside a fault, where nothing can be returned to the write that needs it.
+//! The response to a commit that is refused inside a fault, where no error can be returned to the write.
 
 use super::OutOfMemory;
 #[cfg(feature = "vec")]
@@ -29,7 +29,7 @@ pub enum Response {
 #[derive(Clone, Copy)]
 pub struct RefusalHook(pub(crate) HookFunction);
 
-/// What such a function is.
+/// The type of such a function.
 pub(crate) type HookFunction = fn(&OutOfMemory) -> Answer;
 
 impl PartialEq for RefusalHook {
@@ -46,12 +46,12 @@ impl fmt::Debug for RefusalHook {
     }
 }
 
-/// What a hook answers.
+/// The answer of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It gave memory back, or waited for somebody to: ask again, at most eight times in a row.
+    /// It gave memory back, or waited until others did: the growth is tried again, at most eight times in a row.
     Retry,
-    /// Nothing can be done: a report, and the end.
+    /// Nothing can be done: a report, and the end of the process.
     Die,
 }
 
@@ -61,8 +61,8 @@ impl Response {
     /// # Safety
     /// It is called inside the SIGSEGV handler, on a stack of ours (some 60 KiB), with most signals blocked: it may do
     /// what is async-signal-safe and no more. It must not unwind or leave by `longjmp`, and must not touch memory that
-    /// has to grow. Below its stack a guard page ends the process. A backtrace that it takes shows the frames of whoever
-    /// touched the memory.
+    /// has to grow. Below its stack a guard page ends the process. A backtrace that it takes shows the frames of the
+    /// code that touched the memory.
     ///
     /// ```
     /// use highwater::oom::{Answer, Response};

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// What is queried.
+/// The files that are queried.
 pub(super) struct Sources {
     levels: Vec<CgroupLevel>,
     memory: Option<PolledFile>,
@@ -178,7 +178,7 @@ impl Sources {
             let (trims, id) = (control.trims.load(Acquire), control.id.load(Acquire));
             let (resident, prefix) = (control.resident.load(Relaxed), control.resident_prefix.load(Relaxed));
             let frontier = control.in_memory(control.frontier.get());
-            // The beginning that is present as a whole stays so; only what is behind it is asked for again.
+            // A prefix that was resident stays so; only the pages behind it are looked at again.
             let begin = prefix.min(frontier);
             // SAFETY: the call reads no memory. (The region may be dropped meanwhile: then the call fails, or counts the
             // pages of another mapping once.)

@@ -34,7 +34,7 @@ pub(super) fn bound_step(
 ) -> usize {
     // Without a cgroup the kernel slows a thread down that has too many dirty pages.
     let Some(limit) = smallest_limit() else { return wanted_end };
-    // With the step that is going to be written that is three eighths of what is left to the file's cache.
+    // Together with the next step the dirty pages are three eighths of the part that is left to the file's cache.
     let window = usize::try_from(file_cache(limit) / 4).unwrap_or(usize::MAX);
     control.write_back_spilled(frontier, window);
     let step = window / 2 & !(sys::page_size() - 1);

@@ -65,7 +65,7 @@ impl Action {
         matches!(self.handler, libc::SIG_DFL | libc::SIG_IGN)
     }
 
-    /// Whether this is a copy of this library, by flags and mask that nobody else has: all versions keep to them.
+    /// Whether this is a copy of this library, by flags and a mask that no other handler has: all versions keep to them.
     pub(super) fn is_copy(&self) -> bool {
         const LOW: u64 = (1 << 31) - 1;
         // (C libraries keep a few of the signals after 31 for themselves.)

@@ -1,4 +1,4 @@
-//! What our handler was put in front of, and when.
+//! The chain of handlers: what our handler was put in front of, and when.
 //!
 //! Four rules make the way of a fault that is not ours the one that a program expects, and make it end:
 //!
@@ -95,7 +95,8 @@ impl Chain {
         (0..ENTRIES).filter_map(|number| self.read(number))
     }
 
-    /// Rule 2: what a fault goes to that came through an entry, if it was passed on to what is of this age before.
+    /// Rule 2: the handler that a fault goes to which came through an entry, and was passed on to a handler remembered at
+    /// `before` last.
     /// Signal-safe.
     pub(super) fn newest(&self, entry: usize, before: u64) -> Option<Behind> {
         let own = self.read(entry).map_or(u64::MAX, |own| own.since);
@@ -109,7 +110,7 @@ impl Chain {
         newest
     }
 
-    /// A handler that wants to be called once is: false if it was before. Signal-safe.
+    /// Uses a handler up that is to be called once; false if it was before. Signal-safe.
     pub(super) fn use_up(&self, behind: &Behind) -> bool {
         let entry = self.entries.get(behind.number);
         let swap = |entry: &Entry| {

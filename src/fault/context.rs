@@ -1,4 +1,4 @@
-//! What the processor says of a fault, per architecture.
+//! The facts that the processor reports about a fault, per architecture.
 
 use crate::guard::Access;
 use core::ffi::c_void;
@@ -42,7 +42,7 @@ pub(super) unsafe fn read(context: *const c_void, address: usize) -> Interrupted
     // SAFETY: the kernel passes a ucontext.
     let machine = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
     let pc = machine.pc as usize;
-    // SAFETY: as above.
+    // SAFETY: `machine` is a machine context that the kernel made.
     let access = unsafe { access(core::ptr::from_ref(&machine.pstate)) };
     // A fetch faults at the program counter itself; no load or store of ours reads its own instruction.
     Interrupted { pc, fetch: pc == address, access }
@@ -69,7 +69,7 @@ unsafe fn access(pstate: *const u64) -> Access {
         match (what, len) {
             (_, 0) => break,
             (SYNDROME, _) => {
-                // SAFETY: as above.
+                // SAFETY: the record lies in the 4096 bytes of the context; its second word is the syndrome.
                 let syndrome = unsafe { record.wrapping_add(8).cast::<u64>().read() };
                 return if syndrome & WRITE == 0 { Access::Read } else { Access::Write };
             }

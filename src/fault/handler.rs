@@ -3,7 +3,7 @@
 //! Rules of this file: no allocation, no lock, no waiting, no panic, no thread-local but errno, no library
 //! but libc, little stack (std's alternate stack leaves about 5 KB at entry; a growth takes under 1.5 KB
 //! of it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
-//! or passed on to whoever handled SIGSEGV before us (`pass`).
+//! or it is left to the handler before us (`pass`).
 
 use super::context;
 use super::repeat::LastFaults;
@@ -17,7 +17,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
-/// Serves the fault if it is a growth of ours; false if somebody else has to.
+/// Serves the fault if it is a growth of ours; false if it has to be passed on.
 ///
 /// # Safety
 /// `info` and `context` are arguments of a `SA_SIGINFO` handler.
@@ -36,7 +36,7 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
     else {
         return false;
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: `context` is the third argument of a handler: required by this function's contract.
     let interrupted = unsafe { context::read(context, address) };
     let view = RegionView {
         base: control.base().addr(),
@@ -59,18 +59,18 @@ pub(super) unsafe fn serve(info: *mut libc::siginfo_t, context: *mut c_void) -> 
             {
                 refused(control, offset, refusal);
             }
-            // SAFETY: as above.
+            // SAFETY: errno is this thread's own.
             unsafe { *libc::__errno_location() = errno };
             true
         }
         FaultVerdict::Covered => !seen_before(control, address, interrupted.pc),
         FaultVerdict::Violation(kind) => {
-            // Whoever gets the fault now may return without having done anything about it, again and again.
+            // The next handler may return without having done anything about the fault, again and again.
             if !is_endless(seen_before(control, address, interrupted.pc)) {
                 // SAFETY: errno is this thread's own.
                 let errno = unsafe { *libc::__errno_location() };
                 report::violated(control, kind, interrupted.access, address, interrupted.pc);
-                // SAFETY: as above.
+                // SAFETY: errno is this thread's own.
                 unsafe { *libc::__errno_location() = errno };
             }
             false
@@ -85,7 +85,7 @@ fn unoptimised_elsewhere(f: impl FnOnce()) {
     if cfg!(debug_assertions) { sys::on_large_stack(f) } else { f() }
 }
 
-/// Whether the same violation as the last one has been told often enough.
+/// Whether the same violation as the last one was reported often enough.
 fn is_endless(again: bool) -> bool {
     const ENOUGH: u32 = 16;
     static TOLD: AtomicU32 = AtomicU32::new(0);
@@ -95,7 +95,7 @@ fn is_endless(again: bool) -> bool {
     TOLD.fetch_add(1, Relaxed) >= ENOUGH
 }
 
-/// What is known of the byte at an address of a region's guarded_range.
+/// The state of the byte at an address in a region or its guards.
 fn place_of(control: &ControlBlock, address: usize) -> PageState {
     let offset = address.wrapping_sub(control.base().addr());
     if offset >= control.reserved() {
@@ -112,7 +112,7 @@ fn place_of(control: &ControlBlock, address: usize) -> PageState {
 #[cold]
 #[inline(never)]
 fn refused(control: &'static ControlBlock, offset: usize, refusal: Refusal) {
-    /// How often a hook is believed that something changed.
+    /// How often a hook may ask for another try.
     const RETRIES: u32 = 8;
     let mut error = refusal_error(control, offset, refusal);
     if let Some(hook) = Response::call_of(control.response.load(Acquire)) {
@@ -131,7 +131,7 @@ fn refused(control: &'static ControlBlock, offset: usize, refusal: Refusal) {
     report::out_of_memory(&error)
 }
 
-/// What is known of a refused growth: the page that was touched is what was asked for last.
+/// The error of a refused growth: the page that was touched is the request.
 fn refusal_error(control: &'static ControlBlock, offset: usize, refusal: Refusal) -> OutOfMemory {
     let frontier = control.frontier.get();
     let step = step::exact(control.need(frontier, offset, offset.wrapping_add(1)));
@@ -140,10 +140,10 @@ fn refusal_error(control: &'static ControlBlock, offset: usize, refusal: Refusal
 }
 
 /// Whether this thread faulted at this address and instruction before with the page committed: then
-/// returning would fault for ever (somebody protected the page), and the fault is not ours.
+/// returning would fault for ever (the program protected the page), and the fault is not ours.
 ///
 /// A thread that lost the race for a page faults once and finds it committed. The page stays so until
-/// memory is given back, which changes what is remembered; so the same fault twice is never such a race.
+/// memory is given back, which changes the facts that are compared; so the same fault twice is never such a race.
 fn seen_before(control: &ControlBlock, address: usize, pc: usize) -> bool {
     static LAST: LastFaults = LastFaults::new();
     let facts = [address as u64, pc as u64, control.id.load(Relaxed), control.trims.load(Relaxed)];

@@ -42,7 +42,7 @@ fn stay_loaded() {
     }
 }
 
-/// Puts our handler in front of what is there, and remembers that. No lock: of two threads that do this at once the
+/// Puts our handler in front of the present one, and remembers that. No lock: of two threads that do this at once the
 /// newer entry stays.
 fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
     stay_loaded();
@@ -54,7 +54,7 @@ fn put_in_front(before: &libc::sigaction) -> io::Result<()> {
             )
         })
     };
-    // Remembered before the entry can be called, so that it never is without knowing whom to pass faults on to.
+    // Remembered before the entry can be called, so that it never is without a handler to pass faults on to.
     let mut entry = remember(before)?;
     loop {
         let replaced = set(entry)?;
@@ -77,7 +77,7 @@ fn set(entry: usize) -> io::Result<libc::sigaction> {
     }
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     let mut replaced = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: zeroes are an action; the entry is a function that keeps to what is allowed inside a signal.
+    // SAFETY: zeroes are an action; the entry is a function that does only what is allowed inside a signal.
     unsafe {
         let action = action.assume_init_mut();
         action.sa_sigaction = entry::address(entry);
@@ -89,8 +89,8 @@ fn set(entry: usize) -> io::Result<libc::sigaction> {
     }
 }
 
-/// Whether an action that is in front got there past us: somebody who was there before us, or replaced us, left and
-/// restored what he had found.
+/// Whether an action that is in front got there past us: a handler that was there before us, or replaced us, was removed and
+/// restored the action that it had found.
 fn is_past_us(action: &libc::sigaction) -> bool {
     let action = Action::of(action);
     CHAIN.never_calls_us(&action) || is_of_std(action)
@@ -104,10 +104,10 @@ fn is_of_std(action: Action) -> bool {
     looks_so && current(libc::SIGBUS).is_ok_and(|bus| Action::of(&bus) == action)
 }
 
-/// Installs the SIGSEGV handler; every builder does. Whoever handled the signal before gets each
+/// Installs the SIGSEGV handler; every builder does. The handler before it gets each
 /// fault that is not a growth of ours, with everything the kernel said about it.
 ///
-/// It stays where it is for as long as nobody replaces it. A handler that was there before and leaves restores what it
+/// It stays where it is until it is replaced. A handler that was there before and leaves restores what it
 /// found, and the program may set the default action: where this call (and so every builder) finds SIG_DFL, SIG_IGN or
 /// what std or an older copy of this library installed, it installs ours again. A handler that is not known is left
 /// where it is, since it may pass faults on; see [`ensure_front`].
@@ -135,8 +135,8 @@ pub fn is_front() -> bool {
 /// by itself, so that two copies of this library do not take the front from each other for ever.
 ///
 /// It is not for good. The other handler found something when it was installed, and restores that when it is
-/// removed (`faulthandler.disable()` in Python, dropping a crash reporter), which may be us, or somebody before us:
-/// call this again then, or build a region. A fault of nobody's reaches each handler once, also where one passes it
+/// removed (`faulthandler.disable()` in Python, dropping a crash reporter), which may be us, or a handler before us:
+/// call this again then, or build a region. A fault that no handler serves reaches each handler once, also where one passes it
 /// back to us, or restores us and lets the fault happen again.
 ///
 /// # Errors
@@ -157,7 +157,7 @@ pub fn ensure_front() -> io::Result<()> {
 }
 
 /// Makes growth possible on this thread if its signals are blocked: the kernel ends a process that faults
-/// while SIGSEGV is blocked, without asking anybody. Every builder does so for the thread that it runs on.
+/// while SIGSEGV is blocked, without calling any handler. Every builder does so for the thread that it runs on.
 ///
 /// Libraries block all signals on threads of their own, and call back from there: PulseAudio's
 /// `pa_threaded_mainloop`, ZeroMQ's I/O thread (free functions), glibc's `timer_create` with `SIGEV_THREAD`.
@@ -211,7 +211,7 @@ pub(crate) fn debug_check_thread(block: *const u8, len: usize) {
 /// # Safety
 /// Called inside a SIGSEGV handler that was installed with `SA_SIGINFO`, with that handler's arguments.
 pub unsafe fn try_handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: these are a handler's arguments: required by this function's contract.
     let is_served = signal == libc::SIGSEGV && unsafe { handler::serve(info, context) };
     if signal == libc::SIGSEGV && !is_served {
         foreign_fault::report(signal, info, context);

@@ -1,4 +1,4 @@
-//! The fault engine: SIGSEGV, and what is done about it.
+//! The fault engine: the handler of SIGSEGV.
 //!
 //! [`install`] is called by every builder, so most programs need nothing of this module. It is for
 //! programs that install SIGSEGV handlers themselves, block signals, or own the handler and want to ask us

@@ -7,7 +7,7 @@ use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
 use core::ptr::null_mut;
 
-/// Passes a fault on; what is returned is to be called in our place, as the kernel would have called it.
+/// Passes a fault on. The handler that is returned has to be called in our place, as if the kernel called it.
 ///
 /// # Safety
 /// Inside a signal, with its arguments; `entry` is the number of the entry that it came through.
@@ -19,7 +19,7 @@ pub(super) unsafe fn pass_on(
 ) -> Option<Handler> {
     // SAFETY: the kernel passes a siginfo.
     let sent = unsafe { (*info).si_code } <= 0;
-    // SAFETY: the caller's promise.
+    // SAFETY: `info` is the siginfo of this signal: required by this function's contract.
     let behind = CHAIN.newest(entry, unsafe { age(info) });
     // Another copy of this library may find that it is its own.
     if !behind.is_some_and(|behind| behind.action.is_copy()) {
@@ -28,19 +28,19 @@ pub(super) unsafe fn pass_on(
     match behind {
         Some(behind) if behind.action.handler == libc::SIG_IGN && sent => {}
         Some(behind) if !behind.action.is_none() => {
-            // SAFETY: the caller's promise.
+            // SAFETY: `info` is the siginfo of this signal: required by this function's contract.
             unsafe { set_age(info, behind.since) };
             if behind.action.is_copy() {
                 // It does what follows itself, and a frame for each would be too many on a small stack.
                 // SAFETY: a function with three arguments, as its flags say.
                 return Some(unsafe { transmute::<usize, Handler>(behind.action.handler) });
             }
-            // SAFETY: the caller's promise; there is a function.
+            // SAFETY: these are the signal's arguments: required by this function's contract; the action is a function.
             unsafe { call(&behind, signal, info, context) };
         }
         // For a real fault the kernel takes no notice of SIG_IGN either.
         _ => {
-            // SAFETY: the caller's promise.
+            // SAFETY: these are the signal's arguments: required by this function's contract.
             unsafe { die_by_default(signal, context, sent) };
             return None;
         }
@@ -53,7 +53,7 @@ pub(super) unsafe fn pass_on(
     None
 }
 
-/// Lets the default action end the process, whoever installs a handler meanwhile: a builder on another thread does so
+/// Lets the default action end the process, also if a handler is installed meanwhile: a builder on another thread does so
 /// where it finds the default action.
 ///
 /// # Safety
@@ -87,7 +87,7 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
     // As the kernel does it: before the handler runs, since that may fault itself or leave by siglongjmp. Another
     // thread may be faster with a handler that is called once.
     if action.flags & libc::SA_RESETHAND != 0 && !CHAIN.use_up(behind) {
-        // SAFETY: the caller's promise.
+        // SAFETY: these are the signal's arguments: required by this function's contract.
         return unsafe { die_by_default(signal, context, (*info).si_code <= 0) };
     }
     let segv = if action.flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
@@ -129,7 +129,7 @@ fn restore_default() {
 }
 
 /// Where a siginfo says how old the handler is that it was passed on to last: in its last two words, which the kernel
-/// leaves zero and nobody reads. The first of them says that the second is ours.
+/// leaves zero and no program reads. The first of them says that the second is ours.
 ///
 /// # Safety
 /// `info` is the siginfo of a signal that is being handled.
@@ -144,7 +144,7 @@ const MARK: u64 = u64::from_be_bytes(*b"highwatr");
 /// everything if it was not yet.
 ///
 /// # Safety
-/// As for [`words_of`].
+/// `info` is the siginfo of a signal that is being handled.
 unsafe fn age(info: *mut libc::siginfo_t) -> u64 {
     // SAFETY: the last 16 bytes of a siginfo, aligned as the whole is.
     let [mark, since] = unsafe { words_of(info).read() };
@@ -152,8 +152,8 @@ unsafe fn age(info: *mut libc::siginfo_t) -> u64 {
 }
 
 /// # Safety
-/// As for [`words_of`].
+/// `info` is the siginfo of a signal that is being handled.
 unsafe fn set_age(info: *mut libc::siginfo_t, since: u64) {
-    // SAFETY: as in `age`.
+    // SAFETY: the last 16 bytes of a siginfo, aligned as the whole is.
     unsafe { words_of(info).write([MARK, since]) };
 }

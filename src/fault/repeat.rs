@@ -1,4 +1,4 @@
-//! Whether a thread's last fault was this one, too.
+//! Whether a thread's last fault was the same as this one.
 //!
 //! No thread-local storage: in a dynamic library the first access to it may allocate. No lock either: a thread has a
 //! word of its own in a small set, which it finds by its number; others change it only to take it over.
@@ -41,7 +41,7 @@ impl LastFaults {
             Some(own) => own.swap(word, Relaxed) == word,
             None if free().is_some() => false,
             None => {
-                // Somebody has to make room, most likely a thread that ended long ago.
+                // One thread has to make room, most likely one that ended long ago.
                 set[hash as usize % WAYS].store(word, Relaxed);
                 false
             }

@@ -6,7 +6,7 @@ use super::page::{HUGE_PAGE, align_down, align_up_saturating};
 
 /// What a growth needs, and where it may end.
 #[derive(Clone, Copy, Debug)]
-pub struct Need {
+pub struct GrowthNeed {
     /// The frontier: the end of what is committed, a multiple of the page size.
     pub frontier: usize,
     /// The first byte that is needed; at or past the frontier.
@@ -34,7 +34,7 @@ pub struct Step {
 /// ones: a head that is no such multiple makes the first step shorter, or by less than a huge page longer.
 ///
 /// `need.to` is at most `need.end`, and the frontier never passes `need.end`.
-pub const fn fixed(need: Need, step: usize) -> Step {
+pub const fn fixed(need: GrowthNeed, step: usize) -> Step {
     let step = align_up_saturating(step, need.page);
     let step = if step < need.page { need.page } else { step };
     // No page is empty; said so that the compiler sees it too and links no division by zero into the handler.
@@ -57,7 +57,7 @@ pub const fn fixed(need: Need, step: usize) -> Step {
 /// the frontier stays on huge page boundaries, so that a step can be served by whole huge pages. With the
 /// default `first` (64 KiB) what is committed ahead of the need stays below a quarter of it plus 4 MiB:
 /// the part under 2 MiB that doubles, and the rounding, are what the 4 MiB pay for.
-pub const fn geometric(need: Need, first: usize, max: usize) -> Step {
+pub const fn geometric(need: GrowthNeed, first: usize, max: usize) -> Step {
     let huge = HUGE_PAGE;
     let used = need.from;
     let wanted = if used < huge {
@@ -79,14 +79,14 @@ pub const fn geometric(need: Need, first: usize, max: usize) -> Step {
 }
 
 /// Exactly the pages that are needed.
-pub const fn exact(need: Need) -> Step {
+pub const fn exact(need: GrowthNeed) -> Step {
     let frontier = align_up_saturating(need.to, need.page);
     let frontier = if frontier > need.end { need.end } else { frontier };
     Step { frontier, populate_from: align_down(need.from, need.page) }
 }
 
 /// A step that was refused, with the bytes that it commits ahead of the need halved `halvings` times.
-pub const fn cut(step: Step, need: Need, halvings: u32) -> Step {
+pub const fn cut(step: Step, need: GrowthNeed, halvings: u32) -> Step {
     let min = exact(need);
     let ahead = step.frontier.saturating_sub(min.frontier);
     let ahead = if halvings < usize::BITS { align_down(ahead >> halvings, need.page) } else { 0 };
@@ -94,7 +94,7 @@ pub const fn cut(step: Step, need: Need, halvings: u32) -> Step {
 }
 
 /// A step that ends at `frontier`, or where the need ends if that is later.
-pub const fn end_at(step: Step, need: Need, frontier: usize) -> Step {
+pub const fn end_at(step: Step, need: GrowthNeed, frontier: usize) -> Step {
     if frontier >= step.frontier {
         return step;
     }
@@ -122,18 +122,18 @@ mod tests {
 
     const PAGE: usize = 4096;
 
-    fn needs() -> impl Strategy<Value = Need> {
+    fn needs() -> impl Strategy<Value = GrowthNeed> {
         (0usize..1 << 30, 0usize..1 << 30, 1usize..1 << 26, 0usize..1 << 24).prop_map(
             |(frontier, gap, len, rest)| {
                 let frontier = align_down(frontier, PAGE);
                 let from = frontier + gap;
                 let to = from + len;
-                Need { frontier, from, to, end: align_up_saturating(to + rest, PAGE), page: PAGE }
+                GrowthNeed { frontier, from, to, end: align_up_saturating(to + rest, PAGE), page: PAGE }
             },
         )
     }
 
-    fn check(need: Need, step: Step) -> Result<(), TestCaseError> {
+    fn check(need: GrowthNeed, step: Step) -> Result<(), TestCaseError> {
         prop_assert!(step.frontier >= need.to && step.frontier <= need.end, "{need:?} {step:?}");
         prop_assert!(step.frontier.is_multiple_of(PAGE));
         prop_assert!(step.frontier > need.frontier);
@@ -152,7 +152,7 @@ mod tests {
         ) {
             let frontier = align_down(frontier, PAGE);
             let from = frontier + from;
-            let need = Need { frontier, from, to: from + len, end: 1 << 40, page: PAGE };
+            let need = GrowthNeed { frontier, from, to: from + len, end: 1 << 40, page: PAGE };
             let whole = geometric(need, 64 * KIB, 16 * MIB);
             let part = cut(whole, need, halvings);
             prop_assert!(part.frontier >= need.to && part.frontier <= whole.frontier);
@@ -181,7 +181,7 @@ mod tests {
         let mut frontier = 64 * KIB;
         let mut seen = Vec::new();
         while frontier < 128 * MIB {
-            let need = Need { frontier, from: frontier, to: frontier + 8, end: 1 << 36, page: PAGE };
+            let need = GrowthNeed { frontier, from: frontier, to: frontier + 8, end: 1 << 36, page: PAGE };
             frontier = geometric(need, 64 * KIB, 16 * MIB).frontier;
             seen.push(frontier);
         }
@@ -193,28 +193,28 @@ mod tests {
 
     #[test]
     fn fixed_steps_are_counted_from_the_frontier() {
-        let need = Need { frontier: 65536, from: 65536, to: 65540, end: 1 << 30, page: PAGE };
+        let need = GrowthNeed { frontier: 65536, from: 65536, to: 65540, end: 1 << 30, page: PAGE };
         assert_eq!(fixed(need, 65536), Step { frontier: 131072, populate_from: 65536 });
-        let jump = Need { from: 300_000, to: 300_001, ..need };
+        let jump = GrowthNeed { from: 300_000, to: 300_001, ..need };
         assert_eq!(fixed(jump, 65536), Step { frontier: 65536 * 5, populate_from: 65536 * 4 });
         assert_eq!(fixed(need, 1).frontier, 65536 + PAGE);
     }
 
     #[test]
     fn fixed_steps_of_huge_pages_end_on_huge_page_boundaries() {
-        let need = Need { frontier: 65536, from: 65536, to: 65540, end: 1 << 30, page: PAGE };
+        let need = GrowthNeed { frontier: 65536, from: 65536, to: 65540, end: 1 << 30, page: PAGE };
         assert_eq!(fixed(need, 4 * MIB).frontier, 4 * MIB);
-        let late = Need { from: 4 * MIB + 1000, to: 4 * MIB + 2000, ..need };
+        let late = GrowthNeed { from: 4 * MIB + 1000, to: 4 * MIB + 2000, ..need };
         assert_eq!(fixed(late, 4 * MIB).frontier, 6 * MIB);
         assert_eq!(
-            fixed(Need { frontier: 4 * MIB, from: 4 * MIB, to: 4 * MIB + 1, ..need }, 4 * MIB).frontier,
+            fixed(GrowthNeed { frontier: 4 * MIB, from: 4 * MIB, to: 4 * MIB + 1, ..need }, 4 * MIB).frontier,
             8 * MIB
         );
     }
 
     #[test]
     fn the_end_cuts_a_step_short() {
-        let need = Need { frontier: 0, from: 0, to: 1, end: 2 * PAGE, page: PAGE };
+        let need = GrowthNeed { frontier: 0, from: 0, to: 1, end: 2 * PAGE, page: PAGE };
         assert_eq!(fixed(need, MIB).frontier, 2 * PAGE);
         assert_eq!(geometric(need, 64 * KIB, 16 * MIB).frontier, 2 * PAGE);
         assert_eq!(exact(need).frontier, PAGE);

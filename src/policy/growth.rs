@@ -1,7 +1,7 @@
 //! How much one growth commits, and with which pages.
 
 use crate::math::page::{HUGE_PAGE, KIB, MIB};
-use crate::math::step::{self, Need, Step};
+use crate::math::step::{self, GrowthNeed, Step};
 
 /// How far the frontier moves when a touch or a commit runs past it.
 ///
@@ -42,7 +42,7 @@ impl Default for Growth {
 
 impl Growth {
     /// The growth that `need` asks for under this policy.
-    pub(crate) const fn step(self, need: Need) -> Step {
+    pub(crate) const fn step(self, need: GrowthNeed) -> Step {
         match self {
             Growth::Upfront | Growth::Stress { .. } => step::exact(need),
             Growth::Fixed(bytes) => step::fixed(need, bytes),

@@ -5,8 +5,8 @@ use core::ops::Range;
 /// The guards of a region: where they are, how they are made, and what happens when one is touched.
 ///
 /// A guard is reserved with the region and never committed by any path. Touching it is a violation: it is
-/// reported on standard error (see [`guard::Violation`](crate::guard::Violation)) and then goes to whoever
-/// handled SIGSEGV before us, by default the end of the process at the very instruction.
+/// reported on standard error (see [`guard::Violation`](crate::guard::Violation)) and then goes to the
+/// handler of SIGSEGV before ours, by default the end of the process at the very instruction.
 ///
 /// ```
 /// use highwater::{GuardPolicy, Region};
@@ -150,7 +150,7 @@ pub enum GuardMechanism {
 /// What follows the report of a violation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnViolation {
-    /// The fault goes to whoever handled SIGSEGV before us. By default that is nobody, and the process ends by
+    /// The fault goes to the handler of SIGSEGV before ours. By default there is none, and the process ends by
     /// SIGSEGV at the instruction that touched the guard: a core dump shows it.
     #[default]
     Die,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 ///
 /// A reservation costs no memory. When the system refuses one, half of it is tried, and so on down to a
 /// floor of 64 MiB (or what was asked for, if that is less);
-/// [`reserved_bytes`](crate::Region::reserved_bytes) tells what was got.
+/// [`reserved_bytes`](crate::Region::reserved_bytes) tells what was reserved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reserve {
     /// 64 GiB, and less as the regions of the process add up: a 256th (a 32nd where there is little) of what is left of
@@ -32,7 +32,7 @@ pub enum Backing {
     /// Private anonymous memory; a forked child has its own copy.
     #[default]
     Anonymous,
-    /// A sparse file of our own in this directory: unlinked at once, readable by nobody else (mode 0600),
+    /// A sparse file of our own in this directory: unlinked at once, readable only by this user (mode 0600),
     /// closed on exec, extended with `fallocate` at every step so that a full disk is a refusal. A forked
     /// child does not inherit it.
     Temp(PathBuf),

@@ -1,10 +1,10 @@
-//! What follows when memory runs out, and when it is said to have.
+//! When memory counts as exhausted.
 
 /// How much memory a region leaves to the rest: what the kernel would answer with SIGKILL is foreseen and refused.
 ///
 /// Before a commit it is asked what the memory cgroups of this process and the machine have left, less what was
 /// committed and not touched yet, by all regions and threads. Page cache counts as available, also what has to be written
-/// out first. Where the answer would be no, it waits for some milliseconds, at most 3 seconds, in case that memory is
+/// out first. Before a refusal it waits for some milliseconds, at most 3 seconds, in case that memory is
 /// written out or given back. [`Growth::Upfront`](crate::Growth::Upfront) commits
 /// nothing and is not asked. The cgroups are those that the process is in when its first region is made; what moves it
 /// elsewhere later is not noticed.
@@ -14,7 +14,7 @@ pub enum Headroom {
     /// last pages that are needed may take up to three quarters of that; while others take memory more stays free.
     #[default]
     Auto,
-    /// Nobody is asked, as with any other allocator.
+    /// Nothing is asked, as with any other allocator.
     Off,
     /// At least this many bytes stay free.
     AtLeast(usize),

@@ -13,7 +13,7 @@ use super::name::{NAME_BYTES, RegionName, text_of};
 use super::policy_words::{PolicyWords, RegionPolicy};
 use super::role::Role;
 use crate::math::page::align_up_saturating;
-use crate::math::step::Need;
+use crate::math::step::GrowthNeed;
 #[cfg(highwater_fault)]
 use crate::policy::OnViolation;
 use crate::policy::{Growth, Headroom, RegionEngine, ReportFormat};
@@ -218,8 +218,8 @@ impl ControlBlock {
     }
 
     /// The input of the growth policy for a growth that is to serve the bytes `from..to`.
-    pub(crate) fn need(&self, frontier: usize, from: usize, to: usize) -> Need {
-        Need { frontier, from: from.max(frontier), to, end: self.end(), page: sys::page_size() }
+    pub(crate) fn need(&self, frontier: usize, from: usize, to: usize) -> GrowthNeed {
+        GrowthNeed { frontier, from: from.max(frontier), to, end: self.end(), page: sys::page_size() }
     }
 
     /// The bytes that may be allocated: up to the reservation's end, the region's limit, the allocation limit or the first

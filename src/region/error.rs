@@ -18,7 +18,7 @@ pub enum BuildError {
     Head {
         /// The head asked for, in bytes.
         head: usize,
-        /// The most it could be, in bytes.
+        /// Its maximum, in bytes.
         most: usize,
     },
     /// A byte limit of nothing, or of more than the reserve.
@@ -35,7 +35,7 @@ pub enum BuildError {
         /// The largest step asked for, in bytes.
         max: usize,
     },
-    /// All regions together may take a quarter of the address space that nobody else has, and this one does not fit.
+    /// All regions together may take a quarter of the address space that other mappings leave, and this one does not fit.
     AddressSpace {
         /// The reserve asked for, in bytes.
         reserve: usize,
@@ -55,12 +55,12 @@ pub enum BuildError {
         /// The system's error.
         error: std::io::Error,
     },
-    /// The program's global allocator had no memory for what is kept about the region.
+    /// The program's global allocator had no memory for the records of the region.
     Allocator {
         /// The bytes that it was asked for.
         bytes: usize,
     },
-    /// A backing file cannot be had or cannot be used.
+    /// A backing file cannot be made or cannot be used.
     File {
         /// Which.
         what: String,
@@ -69,7 +69,7 @@ pub enum BuildError {
     },
     /// A guard cannot be placed where it was asked for, or not that way.
     Guard(GuardError),
-    /// This build has not the engine that was asked for.
+    /// This build does not have the engine that was asked for.
     Engine {
         /// The engine asked for.
         asked: RegionEngine,
@@ -78,12 +78,12 @@ pub enum BuildError {
     },
     /// The SIGSEGV handler cannot be installed.
     Handler(std::io::Error),
-    /// What was to stand on the region cannot be made: a heap with options that do not go together, for example.
+    /// The type that was to be built on the region cannot be: a heap with options that do not go together, for example.
     Over(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl BuildError {
-    /// What the system refused while a region was built.
+    /// The error of a call that the system refused while a region was built.
     pub(super) fn refused(errno: Errno, wanted: RefusedCall) -> Self {
         let (RefusedCall::Reserve(bytes) | RefusedCall::MapWritable(bytes) | RefusedCall::Commit(bytes)) =
             wanted;
@@ -115,7 +115,7 @@ impl BuildError {
         BuildError::AddressSpace { reserve, left: space::left() }
     }
 
-    /// What stood in the way, where the system refused and that is known.
+    /// The limit that refused the call, where the system refused and that is known.
     pub(crate) fn evidence(&self) -> Option<Evidence> {
         match *self {
             BuildError::Refused { limit: Some((name, limit, usage)), kept_back, .. } => {

@@ -1,7 +1,7 @@
-//! What a forked child finds where a file-backed region was: nothing that it could be given.
+//! File-backed regions in a forked child: they are not inherited, and their addresses stay occupied.
 //!
 //! A shared mapping of a file in the child would be the parent's memory, so it is not inherited. Its addresses
-//! must not become somebody else's either, as long as the child still holds an arena there: the child puts an
+//! must not be mapped for another use either, as long as the child still holds an arena there: the child puts an
 //! inaccessible range in their place before it does anything else. (A process made by a bare `clone`, around
 //! the C library, does not.) A child that shares its parent's memory, as `vfork` makes it, has the mapping.
 
@@ -12,7 +12,7 @@ use crate::sys;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// Sees to it that children forked from now on keep the addresses of regions in files, and count what they have.
+/// Ensures that children forked from now on keep the addresses of file-backed regions, and charge only what they have.
 pub(crate) fn keep_addresses() -> Result<(), sys::Errno> {
     // Not a `OnceLock`: a child that was forked in the middle would wait for ever. Twice does no harm.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -34,7 +34,7 @@ extern "C" fn in_child() {
             SpillState::InMemory | SpillState::Failed => continue,
         };
         // The range is ours, and at this moment the process has one thread.
-        // SAFETY: the rest of a live region's mapping; what was in it is the other process's.
+        // SAFETY: the range is the rest of a live region's mapping, whose contents belong to the parent.
         unsafe {
             sys::replace_with_reserved(
                 control.base().wrapping_add(border),

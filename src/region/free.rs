@@ -1,4 +1,4 @@
-//! A stack of free numbers, for any number of threads at once. Nobody waits, and nothing is allocated: each
+//! A stack of free numbers, for any number of threads at once. No thread waits, and nothing is allocated: each
 //! number on the stack keeps the one below it in a word of its own.
 //!
 //! The atomics come from the parent module, so that the same file runs under loom.
@@ -24,7 +24,7 @@ impl FreeList {
         }
     }
 
-    /// Puts a number back, which nobody else has. `below` is its word.
+    /// Puts a number back that the caller owns. `below` is its word.
     pub(crate) fn push(&self, number: u32, below: &AtomicU32) {
         let mut head = self.0.load(Ordering::Acquire);
         loop {

@@ -40,7 +40,7 @@ pub enum GuardError {
     NoMechanism(GuardMechanism),
     /// A limit of the system stood in the way.
     Limited {
-        /// The bytes that the guard, or what is kept about it, takes.
+        /// The bytes that the guard, or its record, takes.
         bytes: usize,
         /// The limit's name (`vm.max_map_count`), how much it allows, and what was taken of it.
         limit: (&'static str, u64, u64),

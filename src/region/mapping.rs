@@ -27,7 +27,7 @@ pub(crate) struct Mapping {
     /// Where the whole range ends, in bytes from `base`: after the guard and what is left of the slack.
     pub(crate) tail_end: usize,
     access: Protection,
-    /// What is advised, if anything.
+    /// The advice for huge pages, if any.
     huge_pages: Option<HugePages>,
     pub(super) name: RegionName,
     memory: MappedMemory,
@@ -111,7 +111,7 @@ impl Mapping {
             spill: None,
         };
         if plan.access == Protection::ReadWrite {
-            // SAFETY: the range lies in the mapping, which nobody has seen.
+            // SAFETY: the range lies in the mapping, which has no other user yet.
             unsafe { sys::commit_upfront(base, plan.reserved)? };
         }
         mapping.apply_settings(start, len);
@@ -193,9 +193,9 @@ impl Mapping {
     /// inaccessible then, unless it stays accessible.
     ///
     /// # Safety
-    /// As for `decommit`.
+    /// Nothing refers to the contents of that range any more.
     unsafe fn decommit_in_place(&self, start: NonNull<u8>, len: usize) -> Result<bool, Errno> {
-        /// What is worth a search for settings.
+        /// From this size on a search for settings is worth its time.
         const WORTH: usize = 1 << 20;
         if !sys::HAS_PROTECTION {
             return Ok(false);
@@ -205,8 +205,8 @@ impl Mapping {
             if self.stays_accessible() {
                 return Ok(sys::purge_locked(start.as_ptr(), len) || sys::purge_by_unlocking(start, len));
             }
-            // What was once committed stays charged to this process, which nobody minds but a kernel that promises no
-            // more than there is.
+            // Memory that was committed once stays charged to this process, which matters only where the kernel limits the
+            // charges of all processes (`vm.overcommit_memory=2`).
             if len >= WORTH && sys::overcommit_was_strict() && !sys::has_settings(start, len) {
                 return Ok(false);
             }
@@ -223,7 +223,7 @@ impl Mapping {
     /// nor charge.
     ///
     /// # Safety
-    /// As for `decommit`.
+    /// Nothing refers to the contents of that range any more.
     pub(super) unsafe fn decommit_by_remap(&self, from: usize, to: usize) -> Result<(), Errno> {
         // SAFETY: `from` is at most the region's length, and nothing refers to the contents of the range: required by this
         // function's contract.
@@ -372,7 +372,7 @@ impl Mapping {
     }
 }
 
-/// A path in `dir` that nobody else has.
+/// A path in `dir` that no other file has.
 #[cfg(not(highwater_portable))]
 fn unique_path(dir: &std::path::Path, unique: u64) -> std::io::Result<std::path::PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};

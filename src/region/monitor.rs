@@ -82,7 +82,7 @@ impl Monitor {
     }
 }
 
-/// How many bytes from `start` on, at most `len`, the kernel may be given at this moment: those that are committed, and all
+/// How many bytes from `start` on, at most `len`, may be passed to the kernel at this moment: those that are committed, and all
 /// of them where the memory is no region's. For assertions before a system call that writes to memory: one that begins
 /// before the frontier and ends past it is cut short there, or fails. Wait-free, and touches none of the bytes.
 ///

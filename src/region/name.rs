@@ -6,7 +6,7 @@ use core::fmt;
 /// The longest region name that is kept, in bytes.
 pub(crate) const NAME_BYTES: usize = 40;
 
-/// What a region is called: at most [`NAME_BYTES`] bytes of text, zeroes behind it.
+/// The name of a region: at most [`NAME_BYTES`] bytes of text, zeroes behind it.
 #[derive(Clone, Copy)]
 pub(crate) struct RegionName([u8; NAME_BYTES]);
 
@@ -17,7 +17,7 @@ impl Default for RegionName {
 }
 
 impl RegionName {
-    /// As much of a text as fits. One line of a report stays one line, and a terminal is told nothing.
+    /// As much of a text as fits. One line of a report stays one line, and a terminal gets no control characters.
     pub(crate) fn new(text: &str) -> Self {
         let mut bytes = [0; NAME_BYTES];
         let mut len = 0;
@@ -61,7 +61,7 @@ pub(crate) fn text_of(name: &[u8; NAME_BYTES]) -> &str {
     core::str::from_utf8(name.get(..len).unwrap_or_default()).unwrap_or_default()
 }
 
-/// What every name begins with there, the name, and a zero.
+/// The prefix of every name there, the name, and a zero.
 const MAPS_BYTES: usize = 10 + NAME_BYTES + 1;
 
 /// A name for the maps file.

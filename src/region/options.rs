@@ -1,4 +1,4 @@
-//! The options of a region: what is valid, and how many bytes follow from them.
+//! The options of a region: which values are valid, and how many bytes they amount to.
 
 use super::error::BuildError;
 use super::guard_error::GuardError;

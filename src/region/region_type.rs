@@ -27,7 +27,7 @@ use core::sync::atomic::Ordering::Relaxed;
 ///
 /// let region = Region::builder().name("scratch").reserve(1 << 30).build();
 /// region.ensure(1 << 20)?;
-/// // SAFETY: the first mebibyte is committed, and nobody else knows of this region.
+/// // SAFETY: the first mebibyte is committed, and this region has no other user.
 /// unsafe { region.as_ptr().write_bytes(7, 1 << 20) };
 /// assert!(region.committed_bytes() >= 1 << 20);
 /// # Ok::<(), highwater::OutOfMemory>(())

@@ -1,9 +1,9 @@
 //! From an address to its region, inside a signal: a radix tree over the address space.
 //!
 //! Four levels of 512 entries, as in a page table: an entry is empty, a region's block (the region covers
-//! all of the entry's range), or a further table. A lookup is at most four dependent loads and waits for
-//! nobody, whatever a writer was doing. Writers take no lock either: the entries inside a region's range
-//! belong to whoever owns the mapping, and a table is installed by one compare-and-swap. Tables are never
+//! all of the entry's range), or a further table. A lookup is at most four dependent loads and never
+//! waits, whatever a writer is doing. Writers take no lock either: the entries inside a region's range
+//! belong to the owner of the mapping, and a table is installed by one compare-and-swap. Tables are never
 //! freed; the address ranges they stand for are soon mapped again.
 
 use super::atomic::AtomicUsize;
@@ -37,7 +37,7 @@ fn read(entry: *mut ControlBlock) -> RegistryEntry {
         None => RegistryEntry::Empty,
         // SAFETY: entries hold blocks and tagged tables only, neither of which is ever freed.
         Some(table) if entry != plain => RegistryEntry::Table(unsafe { table.cast().as_ref() }),
-        // SAFETY: as above.
+        // SAFETY: entries hold blocks and tagged tables only, neither of which is ever freed.
         Some(control) => RegistryEntry::Region(unsafe { control.as_ref() }),
     }
 }
@@ -65,7 +65,7 @@ pub(crate) fn find(address: usize) -> Option<&'static ControlBlock> {
     None
 }
 
-/// Makes `control block` the region of `[start, start + len)`, a mapping of the caller's made of 4 KiB units.
+/// Makes `control` the block of `[start, start + len)`, a mapping of the caller's made of 4 KiB units.
 pub(crate) fn insert(start: usize, len: usize, control: &'static ControlBlock) -> Result<(), sys::Errno> {
     let (start, end) = (start as u64, start as u64 + len as u64);
     debug_assert!(start.is_multiple_of(4096) && end.is_multiple_of(4096), "regions are made of pages");
@@ -75,7 +75,7 @@ pub(crate) fn insert(start: usize, len: usize, control: &'static ControlBlock) -
     fill(&ROOT, &SHIFTS, 0, start, end, control).inspect_err(|_| remove(start as usize, len, control))
 }
 
-/// Takes `control block` out again. The mapping must still exist: afterwards its addresses may be somebody else's.
+/// Takes `control` out again. The mapping must still exist: afterwards its addresses may have another use.
 pub(crate) fn remove(start: usize, len: usize, control: &'static ControlBlock) {
     clear(&ROOT, &SHIFTS, 0, start as u64, start as u64 + len as u64, control);
 }
@@ -188,7 +188,7 @@ fn fresh_table() -> Result<NonNull<RegistryTable>, sys::Errno> {
         }
         let fresh = sys::reserve(CHUNK_BYTES, sys::Protection::ReadWrite)?;
         if CHUNK.compare_exchange(chunk, fresh.cast().as_ptr(), AcqRel, Acquire).is_err() {
-            // SAFETY: nobody has seen it.
+            // SAFETY: the chunk was not published, so no other thread has its address.
             unsafe { sys::release(fresh, size_of::<TableChunk>()) };
         }
     }

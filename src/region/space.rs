@@ -1,6 +1,6 @@
-//! How much address space all regions together may take: a quarter of what the kernel has and nobody else took.
+//! How much address space all regions together may take: a quarter of what the kernel has and other mappings leave.
 //!
-//! The rest is for `malloc`, thread stacks, shared objects and whoever else maps memory: a process must not
+//! The rest is for `malloc`, thread stacks, shared objects and all other mappings: a process must not
 //! find `pthread_create` failing because its arenas reserved what they will never use.
 
 use crate::math::page::{MIB, align_down, align_up_saturating};
@@ -9,42 +9,41 @@ use crate::sys;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// What all regions have reserved, in bytes.
+/// The bytes that all regions have reserved.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// What they may have, 0 before it is asked for, and what they had when it was asked for last.
+/// Their budget, 0 before it is computed, and what they had reserved when it was computed last.
 static BUDGET: AtomicUsize = AtomicUsize::new(0);
-static ASKED_AT: AtomicUsize = AtomicUsize::new(0);
+static COMPUTED_AT: AtomicUsize = AtomicUsize::new(0);
 
 /// Where halving a refused reservation ends.
 pub(crate) const FLOOR: usize = if cfg!(miri) { MIB } else { 64 * MIB };
 
-/// What regions may have of an address space of which others have taken some. At least one region, with its guards and
-/// what aligns it: where that is too much the kernel refuses, and that is named as well.
+/// The budget of all regions, in an address space of which other mappings take some. It has room for one region with its
+/// guards and its alignment: where that is too much the kernel refuses, and the error names that as well.
 fn budget_of(space: usize, others: usize) -> usize {
     (space.saturating_sub(others) / 4).max(2 * FLOOR)
 }
 
-/// Whether `bytes` more would be within the quarter if nobody else had anything: then it is the others that are in the
-/// way.
+/// Whether `bytes` more would be within the quarter if there were no other mappings: then it is those that are in the way.
 pub(super) fn would_fit_alone(bytes: usize) -> bool {
     TAKEN.load(Relaxed).checked_add(bytes).is_some_and(|sum| sum <= budget_of(sys::address_space(), 0))
 }
 
-/// Asks the kernel how it stands.
-fn ask() -> usize {
+/// Computes the budget from the mappings of this moment.
+fn compute() -> usize {
     let taken = TAKEN.load(Relaxed);
     let budget = budget_of(sys::address_space(), sys::mapped_by_others(taken));
-    ASKED_AT.store(taken, Relaxed);
+    COMPUTED_AT.store(taken, Relaxed);
     BUDGET.store(budget, Relaxed);
     budget
 }
 
-/// What all regions may have, as it was found lately: not before regions took or released a 32nd of it.
+/// The budget, computed again once regions reserved or released a 32nd of it.
 fn budget() -> usize {
     let budget = BUDGET.load(Relaxed);
-    let since = TAKEN.load(Relaxed).abs_diff(ASKED_AT.load(Relaxed));
-    if budget == 0 || since > budget / 32 { ask() } else { budget }
+    let since = TAKEN.load(Relaxed).abs_diff(COMPUTED_AT.load(Relaxed));
+    if budget == 0 || since > budget / 32 { compute() } else { budget }
 }
 
 /// What is left of the budget, in bytes.
@@ -84,8 +83,8 @@ pub(crate) fn share_of_commit_limit(is_accessible: bool) -> usize {
     commit_share(left, TAKEN.load(Relaxed), is_accessible)
 }
 
-/// What is accessible from the start is charged at once: a quarter of what is left, and the rest is everybody's. What is
-/// not costs no promise, but the kernel keeps a 32nd of a process's addresses back, and more than is left cannot be
+/// A region that is accessible from the start is charged at once: a quarter of what is left, and other programs have the
+/// rest. One that is not costs no promise, but the kernel keeps a 32nd of a process's addresses back, and more than is left cannot be
 /// committed for now: the first region takes that much, each further one less.
 fn commit_share(left: usize, taken: usize, is_accessible: bool) -> usize {
     if is_accessible {
@@ -116,7 +115,7 @@ pub(crate) fn wanted(reserve: Reserve, min: usize, expected: usize, is_accessibl
             let share = share_of_budget(budget(), left());
             let limited = share_of_limit().min(share_of_valgrind()).min(share_of_commit_limit(is_accessible));
             let default = sys::DEFAULT_RESERVE.min(share).min(limited).max(FLOOR);
-            // (Where nothing is inaccessible, what is reserved is memory.)
+            // (Where nothing can be inaccessible, reserved bytes are memory.)
             let growth = if expected > 0 && sys::HAS_PROTECTION { default / 2 } else { 0 };
             default.max(expected.saturating_add(growth))
         }
@@ -130,8 +129,8 @@ pub(crate) fn acquire(bytes: usize) -> bool {
         let fits = |taken: usize| taken.checked_add(bytes).filter(|&sum| sum <= budget);
         TAKEN.fetch_update(Relaxed, Relaxed, fits).is_ok()
     };
-    // Before it is refused: others may have released what they had when it was asked for.
-    acquire_of(budget()) || acquire_of(ask())
+    // Before a refusal: others may have unmapped memory since the budget was computed.
+    acquire_of(budget()) || acquire_of(compute())
 }
 
 /// Releases `bytes` that were acquired before.
@@ -162,7 +161,7 @@ mod tests {
         {
             assert_eq!(budget_of(1 << bits, others * GIB), budget * GIB, "{bits} bits");
         }
-        // Somebody has everything, or what is said cannot be.
+        // Other mappings take everything, or more than there is.
         assert_eq!(budget_of(1 << 39, 1 << 40), 2 * FLOOR);
     }
 

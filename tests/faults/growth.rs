@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::support;
-use highwater::internal::math::step::{Need, geometric};
+use highwater::internal::math::step::{GrowthNeed, geometric};
 use highwater::{Arena, Growth, Region};
 use support::maps;
 use support::raw::{get, page, put};
@@ -40,7 +40,7 @@ fn geometric_growth_follows_its_arithmetic() {
     let (mut frontier, mut faults) = (region.committed_bytes(), 0);
     for offset in (0..96 << 20).step_by(page()) {
         if offset >= frontier {
-            let need = Need { frontier, from: offset, to: offset + 1, end: 1 << 30, page: page() };
+            let need = GrowthNeed { frontier, from: offset, to: offset + 1, end: 1 << 30, page: page() };
             (frontier, faults) = (geometric(need, 64 << 10, 16 << 20).frontier, faults + 1);
         }
         put(&region, offset, 1);

@@ -1,7 +1,7 @@
 //! The arithmetic against wide integers and what it promises. Shared by the fuzz targets and what replays their corpus.
 
 use arbitrary::Arbitrary;
-use highwater::internal::math::step::{Need, Step};
+use highwater::internal::math::step::{GrowthNeed, Step};
 use highwater::internal::math::{bump, page, step};
 use std::alloc::Layout;
 
@@ -70,7 +70,7 @@ impl Growth {
         let from = frontier + near(self.gap);
         let to = from + 1 + near(self.len);
         let end = page::align_up_saturating(to + near(self.rest), page);
-        let need = Need { frontier, from, to, end, page };
+        let need = GrowthNeed { frontier, from, to, end, page };
         let first = self.first.max(1);
         let steps = [
             step::exact(need),
@@ -90,9 +90,9 @@ impl Growth {
         assert_eq!(step::cut(fixed, need, 64).frontier, exact.frontier, "{self:?}");
     }
 
-    fn serves(self, need: Need, step: Step) {
+    fn serves(self, need: GrowthNeed, step: Step) {
         let Step { frontier, populate_from } = step;
-        let Need { page, .. } = need;
+        let GrowthNeed { page, .. } = need;
         assert!(frontier >= need.to && frontier <= need.end, "{self:?}: {need:?} {step:?}");
         assert!(frontier > need.frontier && frontier.is_multiple_of(page), "{self:?}: {need:?} {step:?}");
         let is_inside = populate_from >= need.frontier && populate_from <= need.from;
