@@ -10,7 +10,7 @@ const INSIDE: usize = 35;
 /// Draws a layout in at most 80 columns. `touch` is the access to the byte.
 pub fn draw(layout: &Layout, touch: &str) -> String {
     let mut text =
-        format!("{:>OFFSET$}not to scale; in bytes from the first one, at {}\n", "offset", layout.base);
+        format!("{:>OFFSET$}   not to scale; in bytes from the first one, at {}\n", "offset", layout.base);
     let mut corners = ('┌', '┐');
     for part in &layout.parts {
         text.push_str(&border(layout, part.start, corners));

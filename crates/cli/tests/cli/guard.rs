@@ -162,7 +162,7 @@ fn the_drawing_shows_the_figures_of_the_report() {
         let text = stdout(&output);
         assert!(!text.contains('\u{1b}'), "no colour in {text}");
         let (drawing, report) = text.split_once("\nhighwater: ").expect("a report");
-        assert!(drawing.contains("not to scale"), "{drawing}");
+        assert!(drawing.contains("offset   not to scale; in bytes"), "{drawing}");
         for line in drawing.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
