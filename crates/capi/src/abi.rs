@@ -47,7 +47,7 @@ pub struct HwError {
     pub cause: u32,
     /// An errno, 0 for none.
     pub system_error: i32,
-    /// Nothing yet.
+    /// Not used yet: 0.
     pub reserved: u32,
     /// Bytes asked for.
     pub requested: u64,
@@ -105,7 +105,7 @@ pub struct HwOptions {
     pub size: usize,
     /// Null for none.
     pub name: *const c_char,
-    /// 0 for the default, as in what follows.
+    /// 0 for the default, as in the fields that follow.
     pub reserve: usize,
     /// [`NONE`] for no bytes.
     pub head: usize,
@@ -131,9 +131,9 @@ pub struct HwOptions {
     pub guard_after: usize,
     /// [`NONE`] for no bytes.
     pub guard_reach: usize,
-    /// So many ranges.
+    /// `guard_count` ranges.
     pub guards: *const HwRange,
-    /// How many.
+    /// How many ranges.
     pub guard_count: usize,
     /// `hw_on_violation`.
     pub on_violation: u32,
@@ -145,7 +145,7 @@ pub struct HwOptions {
     pub backing_directory: *const c_char,
     /// `hw_response`.
     pub on_refusal: u32,
-    /// Nothing yet.
+    /// Not used yet: 0.
     pub reserved: u32,
     /// For `HIGHWATER_RESPONSE_SPILL`.
     pub spill_directory: *const c_char,
@@ -155,7 +155,7 @@ pub struct HwOptions {
     pub refusal_user: *mut c_void,
     /// `hw_engine_choice`.
     pub engine: u32,
-    /// Nothing yet.
+    /// Not used yet: 0.
     pub reserved_2: u32,
 }
 
@@ -199,7 +199,7 @@ pub struct HwStats {
     pub growth_ns: u64,
     /// `hw_engine`.
     pub engine: u32,
-    /// Nothing yet.
+    /// Not used yet: 0.
     pub reserved_: u32,
 }
 
@@ -219,17 +219,17 @@ pub struct HwViolation {
     pub kind: u32,
     /// `hw_access`.
     pub access: u32,
-    /// That was touched.
+    /// The address that was touched.
     pub address: usize,
     /// From the arena's first byte.
     pub offset: isize,
-    /// By how many bytes it is wrong.
+    /// How many bytes outside of its bounds.
     pub distance: usize,
     /// 0 where it is not known.
     pub program_counter: usize,
     /// The kernel's number of it.
     pub thread: u32,
-    /// Nothing yet.
+    /// Not used yet: 0.
     pub reserved: u32,
 }
 
