@@ -7,6 +7,7 @@ use core::cell::RefCell;
 use core::mem::ManuallyDrop;
 
 thread_local! {
+    #[allow(clippy::vec_box, reason = "one word is moved faster than an arena")]
     static SCRATCH: RefCell<Vec<Box<WarmArena>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -1,6 +1,11 @@
 //! Names that these types had before.
 
 /// The former name of [`ViolationKind`](super::ViolationKind).
+///
+/// ```
+/// # #![allow(deprecated)]
+/// assert_eq!(highwater::guard::Kind::Overflow, highwater::guard::ViolationKind::Overflow);
+/// ```
 #[deprecated(since = "0.1.0", note = "renamed to `ViolationKind`")]
 pub type Kind = super::ViolationKind;
 
