@@ -30,7 +30,7 @@ use core::sync::atomic::Ordering::Relaxed;
 ///
 /// `MIN_ALIGN` (bytes, a power of two up to 4096) is the alignment that every block has at least. Types
 /// that need no more than that are allocated without an alignment step; the price is padding after smaller
-/// ones. `CHECKED` arenas are [`DebugArena`]s.
+/// ones. `CHECKED` arenas are [`DebugArena`](crate::DebugArena)s.
 ///
 /// The names are bumpalo's: code written for its `Bump` compiles after `use highwater::Arena as Bump`,
 /// unless it depends on chunks or on bumping downwards.
@@ -210,7 +210,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Arena<MIN_ALIGN, CHECKED> {
 
     /// Places a guard over a range of offsets from the region's first byte, in bytes, both multiples of the page
     /// size: see [`Region::guard_at`]. An arena allocates up to its first guard, and is out of memory there (the
-    /// cause is [`Cause::RegionLimit`](crate::Cause::RegionLimit)); a [`DebugArena`] allocates around it.
+    /// cause is [`Cause::RegionLimit`](crate::Cause::RegionLimit)); a [`DebugArena`](crate::DebugArena) allocates around it.
     ///
     /// # Errors
     /// A [`GuardError`] that names the range: it is not whole pages of the region, or over what is in use.
@@ -353,7 +353,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// that is built reserves more than was requested.
     ///
     /// # Panics
-    /// For a [`DebugArena`], when the system has no address space for its records.
+    /// For a [`DebugArena`](crate::DebugArena), when the system has no address space for its records.
     fn from(region: Region) -> Self {
         region.control().set_role(Role::Arena);
         let inputs = BuildInputs {

@@ -113,7 +113,7 @@ impl<C: Count> Arena<C> {
     /// A fallible one.
     fn allocate(&self, bytes: usize, owner: usize) -> Option<Block> {
         let fits = |next: usize| if next + bytes <= END { Ok((next + bytes, next)) } else { Err(()) };
-        let start = self.counter.take(fits).ok()?;
+        let start = self.counter.allocate_with(fits).ok()?;
         Some(self.hold(start..start + bytes, owner))
     }
 
