@@ -9,7 +9,9 @@
 //! [`unlock_after_fork`](SpinLock::unlock_after_fork)). Other handlers around the fork may call the allocator: in between,
 //! the thread that forks passes as if the lock were free.
 
-use super::{process_id, sleep_ns, this_thread, thread_address, thread_exists};
+use super::backoff::pause;
+use super::single_threaded::single_threaded_flag;
+use super::{process_id, this_thread, thread_address, thread_exists};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -222,43 +224,6 @@ const INTERRUPTED: usize = usize::MAX;
 
 /// In place of the forking thread's number: it ended, and a waiter took the lock over.
 const NO_THREAD: u32 = 0;
-
-/// The flag that says whether the process has one thread: the C library's, which creates them. glibc's own malloc reads it
-/// before it skips its locks. glibc before 2.32 has none.
-#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri)))]
-fn single_threaded_flag() -> &'static AtomicU8 {
-    let flag: *const AtomicU8;
-    // SAFETY: loads an entry of the global offset table: the symbol's address, or null since the symbol is weak.
-    unsafe {
-        core::arch::asm!(
-            ".weak __libc_single_threaded",
-            "mov {}, qword ptr [rip + __libc_single_threaded@GOTPCREL]",
-            out(reg) flag,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    // SAFETY: null, or glibc's flag: one byte that is never unmapped, which changes only when this thread creates the second
-    // one, or when all others have ended.
-    unsafe { flag.as_ref() }.unwrap_or(&MAYBE_THREADS)
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64", not(miri))))]
-fn single_threaded_flag() -> &'static AtomicU8 {
-    &MAYBE_THREADS
-}
-
-/// For C libraries without such a flag: there may be several threads.
-static MAYBE_THREADS: AtomicU8 = AtomicU8::new(0);
-
-/// Waits: a little longer each turn.
-pub(super) fn pause(turn: u32) {
-    match turn {
-        0..64 => core::hint::spin_loop(),
-        64..128 => std::thread::yield_now(),
-        // The holder may have a lower priority, and not run while this thread does.
-        _ => sleep_ns(50_000),
-    }
-}
 
 /// The value of a lock that this thread holds.
 #[derive(Debug)]

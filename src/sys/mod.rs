@@ -8,7 +8,8 @@
 //! - `signal`, `segv`: signals; `process`: processes, threads and limits; `clock`: time
 //!
 //! Beside them, for every system: `evidence` (which limit a refused call met), `addresses` (how much address space there
-//! is), `proc_text` (the text of `/proc`), `lock`, `try_lock`, `once`, `line`, `text`, `boot`, `large_stack`.
+//! is), `proc_text` (the text of `/proc`), `lock` (with `backoff` and
+//! `single_threaded`), `try_lock`, `once`, `line`, `text`, `boot`, `large_stack`.
 //!
 //! Contract: what is marked *signal-safe* may be called inside the SIGSEGV handler. It allocates nothing, waits for no lock,
 //! touches no thread-local variable but errno (which the handler preserves), is no cancellation point, and cannot panic.
@@ -22,6 +23,7 @@
 mod imp;
 
 mod addresses;
+mod backoff;
 mod boot;
 mod errno;
 pub(crate) mod evidence;
@@ -32,6 +34,7 @@ mod line;
 mod lock;
 mod once;
 mod proc_text;
+mod single_threaded;
 mod text;
 mod try_lock;
 

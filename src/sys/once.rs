@@ -1,7 +1,7 @@
 //! One-time initialisation that may be re-entered: an allocator is made by the first call to it, and making it may
 //! allocate.
 
-use super::lock::pause;
+use super::backoff::pause;
 use super::{not_inherited, this_holder};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
