@@ -1,4 +1,4 @@
-//! A program that allocates from [`Global`].
+//! A program that allocates from [`Global`]. A binary of its own: a program has one global allocator.
 #![cfg(feature = "global-alloc")]
 
 mod support;

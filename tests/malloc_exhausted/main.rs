@@ -1,5 +1,7 @@
 //! The global allocator has nothing left: every `try_` call returns its error, and so does everything that gives memory
 //! back go on.
+//!
+//! A binary of its own: a program has one global allocator, and this one refuses.
 #![cfg(target_os = "linux")]
 
 mod containers;

@@ -37,6 +37,7 @@ unsafe impl GlobalAlloc for Fragile {
     }
 }
 
+/// Of the whole binary: elsewhere in it nothing is broken.
 #[global_allocator]
 static ALLOCATOR: Fragile = Fragile;
 

@@ -1,4 +1,4 @@
-//! Test programs under debuggers and valgrind.
+//! Test programs under debuggers and valgrind. A small binary of its own, whose symbols are read quickly.
 
 mod debuggers;
 #[path = "../support/mod.rs"]
