@@ -5,7 +5,10 @@ use crate::support;
 use highwater::oom::{Injection, Response};
 use highwater::{Arena, Backing, Builder, Cause, Engine, Growth, GuardPolicy, Region, engine};
 use proptest::prelude::*;
+use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use support::maps::{mappings, reserved};
 use support::raw::{forked, get, page, put};
 use support::{child, child_with, reserves};
@@ -20,6 +23,7 @@ pub const CASES: &[support::Case] = &[
     ("a short file", short_file),
     ("larger than the cgroup", || on_threads(1)),
     ("larger than the cgroup, four threads", || on_threads(4)),
+    ("larger than a small cgroup", || fill_and_read(48 * MIB)),
 ];
 
 /// An arena that may spill to a directory on a disk; skips the running test where there is none.
@@ -303,6 +307,56 @@ fn an_arena_larger_than_its_cgroup_completes() {
         let Some(ended) = cgroup.run(case, |_| {}) else { return };
         ended.assert_success();
         assert!(ended.stdout.contains("in the file"), "{ended:#?}");
+    }
+}
+
+/// The page cache of the file counts in the cgroup, and the kernel does not wait long for a disk that is busy.
+#[test]
+fn a_small_cgroup_on_a_busy_disk_is_not_killed() {
+    let Some(dir) = directory() else { return };
+    let Some(cgroup) = support::cgroup::Cgroup::with_limit(16 * MIB) else { return };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let block = vec![1u8; 4 * MIB];
+            while !is_over.load(Relaxed) {
+                let mut file = std::fs::File::create(dir.path().join("busy")).unwrap();
+                for _ in 0..16 {
+                    file.write_all(&block).unwrap();
+                }
+                file.sync_all().unwrap();
+            }
+        });
+        let _stop = Stop(&is_over);
+        if let Some(ended) = cgroup.run("larger than a small cgroup", |_| {}) {
+            ended.assert_success();
+            assert!(ended.stdout.contains("in the file"), "{ended:#?}");
+        }
+    });
+}
+
+/// Ends the writer, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+fn fill_and_read(bytes: usize) {
+    let dir = directory().unwrap();
+    let arena = spilling(dir.path()).build();
+    let count = bytes / 8;
+    let start = arena.alloc(0u64) as *const u64;
+    for i in 1..count as u64 {
+        arena.alloc(i);
+    }
+    // SAFETY: the values were allocated side by side, and nothing writes to them.
+    let values = unsafe { std::slice::from_raw_parts(start, count) };
+    assert!(values.iter().copied().eq(0..count as u64));
+    if in_file(arena.region()) > 0 {
+        println!("in the file");
     }
 }
 
