@@ -37,6 +37,6 @@ pub(super) fn bound_step(
     // Together with the next step the dirty pages are three eighths of the part that is left to the file's cache.
     let window = usize::try_from(file_cache(limit) / 4).unwrap_or(usize::MAX);
     control.write_back_spilled(frontier, window);
-    let step = window / 2 & !(sys::page_size() - 1);
+    let step = (window / 2) & !(sys::page_size() - 1);
     frontier.saturating_add(step).min(wanted_end).max(min_end)
 }
