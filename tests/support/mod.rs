@@ -84,7 +84,7 @@ impl Ended {
 }
 
 /// Runs one case of this test binary in a child process: the binary's ignored test `child_entry`, which calls
-/// [`child_main`]. A child that takes longer than a minute is killed, and the test fails.
+/// [`child_main`]. A child that takes longer than two minutes is killed, and the test fails.
 pub fn child(case: &str) -> Ended {
     child_with(case, |_| {})
 }
@@ -109,12 +109,12 @@ fn case_command(case: &str) -> Command {
     command
 }
 
-/// Runs a command to its end, at most a minute, and keeps what it said.
+/// Runs a command to its end, at most two minutes, and keeps what it said.
 pub fn run(mut command: Command) -> Ended {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-    let status = wait(&mut child, Duration::from_secs(60));
+    let status = wait(&mut child, Duration::from_secs(120));
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
     let Some(status) = status else { panic!("{command:?} did not end in time\n{stdout}\n{stderr}") };
     Ended { status, stdout, stderr }
