@@ -90,21 +90,21 @@ fn figure(stat: &[u8], prefix: &str, name: &str) -> Option<u64> {
 }
 
 /// Where one version keeps its memory controller, and what its files are called.
-struct CgroupVersion {
+struct CgroupFiles {
     usage: &'static str,
     limit: &'static str,
     events: &'static str,
     prefix: &'static str,
 }
 
-const V1: CgroupVersion = CgroupVersion {
+const V1: CgroupFiles = CgroupFiles {
     usage: "memory.usage_in_bytes",
     limit: "memory.limit_in_bytes",
     events: "memory.failcnt",
     prefix: "total_",
 };
-const V2: CgroupVersion =
-    CgroupVersion { usage: "memory.current", limit: "memory.max", events: "memory.events", prefix: "" };
+const V2: CgroupFiles =
+    CgroupFiles { usage: "memory.current", limit: "memory.max", events: "memory.events", prefix: "" };
 
 /// The cgroups of this process, its own first.
 pub(super) fn levels() -> Result<Vec<CgroupLevel>, Exhausted> {
@@ -175,7 +175,7 @@ fn climb(
     mount: &str,
     root: &str,
     path: &str,
-    version: &CgroupVersion,
+    version: &CgroupFiles,
     levels: &mut Vec<CgroupLevel>,
 ) -> Result<(), Exhausted> {
     // In a container only a part of the tree may be mounted, and the path may begin above it.
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_to_be_written_out_is_told_from_what_is_clean() {
         const MIB: u64 = 1 << 20;
-        // CgroupVersion 1: what counts is the figure of all below, as the limit is.
+        // CgroupFiles 1: what counts is the figure of all below, as the limit is.
         let text = |mapped: u64, dirty: u64, writeback: u64, files: u64| {
             format!(
                 "cache 1\nmapped_file 1\ndirty 1\nwriteback 1\ninactive_file 1\nactive_file 1\n\

@@ -3,12 +3,12 @@
 use core::ffi::{c_int, c_void};
 use std::io;
 
-/// What the system says of a signal.
+/// The facts of a signal.
 #[cfg(unix)]
-type Info = libc::siginfo_t;
-/// There is no such thing here.
+type SegvInfo = libc::siginfo_t;
+/// There are none here.
 #[cfg(not(unix))]
-type Info = c_void;
+type SegvInfo = c_void;
 
 /// Nothing to install.
 ///
@@ -52,6 +52,6 @@ pub(crate) fn debug_check_thread(_block: *const u8, _len: usize) {}
 ///
 /// # Safety
 /// None is needed; the signature is the fault engine's.
-pub unsafe fn try_handle(_signal: c_int, _info: *mut Info, _context: *mut c_void) -> bool {
+pub unsafe fn try_handle(_signal: c_int, _info: *mut SegvInfo, _context: *mut c_void) -> bool {
     false
 }

@@ -7,7 +7,7 @@ use core::ptr::null;
 use std::io;
 
 /// A handler that is installed with `SA_SIGINFO`.
-pub(super) type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+pub(super) type SegvHandler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// How many entries (`entry`) the handler has, and so how many handlers the chain remembers.
 pub(super) const ENTRIES: usize = 64;

@@ -7,7 +7,7 @@
 //! An entry leaves no frame behind when a fault goes on to another copy of this library: it jumps there. A process may
 //! have dozens of copies (plug-ins), and std's alternate stack has 8 KiB.
 
-use super::action::{ENTRIES, ENTRY_BYTES, Handler, TABLE_BYTES};
+use super::action::{ENTRIES, ENTRY_BYTES, SegvHandler, TABLE_BYTES};
 use super::{handler, pass};
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
@@ -127,7 +127,7 @@ unsafe extern "C" fn handle(
     info: *mut libc::siginfo_t,
     context: *mut c_void,
     address: usize,
-) -> Option<Handler> {
+) -> Option<SegvHandler> {
     // SAFETY: these are a handler's arguments: required by this function's contract.
     unsafe {
         if handler::serve(info, context) {

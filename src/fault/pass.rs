@@ -1,6 +1,6 @@
 //! The way of a fault that is not ours. The rules of `handler` hold here, too.
 
-use super::action::{Handler, OUR_MASK, current, first_word};
+use super::action::{OUR_MASK, SegvHandler, current, first_word};
 use super::chain::{Behind, CHAIN};
 use crate::{foreign_fault, sys};
 use core::ffi::{c_int, c_void};
@@ -16,7 +16,7 @@ pub(super) unsafe fn pass_on(
     info: *mut libc::siginfo_t,
     context: *mut c_void,
     entry: usize,
-) -> Option<Handler> {
+) -> Option<SegvHandler> {
     // SAFETY: the kernel passes a siginfo.
     let sent = unsafe { (*info).si_code } <= 0;
     // SAFETY: `info` is the siginfo of this signal: required by this function's contract.
@@ -33,7 +33,7 @@ pub(super) unsafe fn pass_on(
             if behind.action.is_copy() {
                 // It does what follows itself, and a frame for each would be too many on a small stack.
                 // SAFETY: a function with three arguments, as its flags say.
-                return Some(unsafe { transmute::<usize, Handler>(behind.action.handler) });
+                return Some(unsafe { transmute::<usize, SegvHandler>(behind.action.handler) });
             }
             // SAFETY: these are the signal's arguments: required by this function's contract; the action is a function.
             unsafe { call(&behind, signal, info, context) };
@@ -103,7 +103,7 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
     sys::change_signal_mask(libc::SIG_SETMASK, interrupted | action.mask | segv);
     // SAFETY: the action is what sigaction(2) gave us, so it is a function. One without SA_SIGINFO ignores
     // the arguments that it does not expect.
-    unsafe { transmute::<usize, Handler>(action.handler)(signal, info, context) };
+    unsafe { transmute::<usize, SegvHandler>(action.handler)(signal, info, context) };
     sys::change_signal_mask(libc::SIG_SETMASK, before);
 }
 
