@@ -8,6 +8,7 @@ mod control;
 mod decommit;
 mod describe;
 mod error;
+mod file_mapping;
 #[cfg(not(highwater_portable))]
 mod fork;
 mod free;
