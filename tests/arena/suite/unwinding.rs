@@ -1,6 +1,8 @@
 //! A closure that panics costs nothing: the space for what it was making is taken back, if nothing came after it. And going
 //! back to a checkpoint never moves the position up.
 
+#[cfg(feature = "allocator-api2")]
+use super::kind;
 use super::kind::{Arena, builder, new};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
