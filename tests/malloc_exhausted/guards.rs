@@ -55,7 +55,7 @@ fn blocks_of_a_debug_arena() {
     use allocator_api2::alloc::Allocator;
     for guard in checked() {
         let arena: DebugArena = Arena::builder().guard(guard).checked().build();
-        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        let layout = |size| std::alloc::Layout::from_size_align(size, 8).unwrap();
         needs_none("blocks that come and go in any order", || {
             let mut blocks = [None; 64];
             for n in 0..2000usize {
