@@ -100,7 +100,8 @@ fn a_debug_build_says_so_before_the_kernel_kills() {
     if !support::has_faults() {
         return;
     }
-    let ended = support::child("touched");
+    // The place is in the backtrace.
+    let ended = support::child_with("touched", |command| _ = command.env("RUST_BACKTRACE", "1"));
     assert!(ended.stdout.contains("ready"), "{ended:#?}");
     if cfg!(debug_assertions) {
         assert!(ended.stderr.contains("this thread blocks SIGSEGV"), "{ended:#?}");
