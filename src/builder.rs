@@ -3,9 +3,16 @@
 use crate::admission::{self, Injection, Response};
 use crate::engine::{self, EngineNeeds};
 use crate::fallible;
+#[cfg(feature = "debug-arena")]
+use crate::fallible::Exhausted;
+#[cfg(feature = "debug-arena")]
+use crate::guard::EventSink;
+#[cfg(feature = "heap")]
+use crate::policy::HeapPolicy;
 use crate::policy::{Backing, Growth, GuardPolicy, Headroom, HugePages, RegionEngine, Reserve};
 use crate::region::{BackingSource, BuildError, Region, RegionName, RegionOptions, Role};
 use core::fmt;
+use core::marker::PhantomData;
 use core::sync::atomic::Ordering::Release;
 use std::fs::File;
 
@@ -26,9 +33,15 @@ use std::fs::File;
 /// assert_eq!(arena.reserved_bytes(), 1 << 30);
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct Builder<T: FromRegion> {
+pub struct Builder<T> {
     request: RegionRequest,
-    extra: T::Extra,
+    /// How a heap places its blocks.
+    #[cfg(feature = "heap")]
+    heap: HeapPolicy,
+    /// Where the events of a checked arena go, if there was memory for that.
+    #[cfg(feature = "debug-arena")]
+    event_sink: Option<Result<EventSink, Exhausted>>,
+    built: PhantomData<fn() -> T>,
 }
 
 /// What a builder knows of the region: the same for every type, so that the work is compiled once.
@@ -39,13 +52,13 @@ struct RegionRequest {
     engine: Option<RegionEngine>,
 }
 
-impl<T: FromRegion> fmt::Debug for Builder<T> {
+impl<T> fmt::Debug for Builder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.request.options.fmt(f)
     }
 }
 
-impl<T: FromRegion> Builder<T> {
+impl<T> Builder<T> {
     pub(crate) fn new() -> Self {
         let request = RegionRequest {
             options: RegionOptions::default(),
@@ -53,12 +66,26 @@ impl<T: FromRegion> Builder<T> {
             response: Response::Abort,
             engine: None,
         };
-        Builder { request, extra: T::Extra::default() }
+        Builder {
+            request,
+            #[cfg(feature = "heap")]
+            heap: HeapPolicy::default(),
+            #[cfg(feature = "debug-arena")]
+            event_sink: None,
+            built: PhantomData,
+        }
     }
 
-    /// The same policies, for another type that takes the same extra.
-    pub(crate) fn retarget<U: FromRegion<Extra = T::Extra>>(self) -> Builder<U> {
-        Builder { request: self.request, extra: self.extra }
+    /// The same policies, for another type.
+    pub(crate) fn retarget<U>(self) -> Builder<U> {
+        Builder {
+            request: self.request,
+            #[cfg(feature = "heap")]
+            heap: self.heap,
+            #[cfg(feature = "debug-arena")]
+            event_sink: self.event_sink,
+            built: PhantomData,
+        }
     }
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
@@ -134,10 +161,15 @@ impl<T: FromRegion> Builder<T> {
         self
     }
 
-    /// The options of the type itself: see [`FromRegion::Extra`].
-    #[cfg(any(feature = "debug-arena", feature = "heap"))]
-    pub(crate) fn extra(mut self, extra: T::Extra) -> Self {
-        self.extra = extra;
+    #[cfg(feature = "heap")]
+    pub(crate) fn heap_policy(mut self, policy: HeapPolicy) -> Self {
+        self.heap = policy;
+        self
+    }
+
+    #[cfg(feature = "debug-arena")]
+    pub(crate) fn event_sink(mut self, sink: Option<Result<EventSink, Exhausted>>) -> Self {
+        self.event_sink = sink;
         self
     }
 
@@ -195,11 +227,30 @@ impl<T: FromRegion> Builder<T> {
 
 /// What a [`Builder`] hands to the type that it builds, beside the region.
 #[doc(hidden)]
-pub struct BuildInputs<'a, X> {
+pub struct BuildInputs<'a> {
+    #[cfg_attr(not(feature = "debug-arena"), expect(dead_code, reason = "guards are placed by the ledger"))]
     pub(crate) guard: &'a GuardPolicy,
     #[cfg(feature = "vec")]
     pub(crate) response: &'a Response,
-    pub(crate) extra: X,
+    #[cfg(feature = "heap")]
+    pub(crate) heap: HeapPolicy,
+    #[cfg(feature = "debug-arena")]
+    pub(crate) event_sink: Option<Result<EventSink, Exhausted>>,
+}
+
+impl<'a> BuildInputs<'a> {
+    /// These guards, and the default of everything else.
+    pub(crate) fn of(guard: &'a GuardPolicy) -> Self {
+        BuildInputs {
+            guard,
+            #[cfg(feature = "vec")]
+            response: &Response::Abort,
+            #[cfg(feature = "heap")]
+            heap: HeapPolicy::default(),
+            #[cfg(feature = "debug-arena")]
+            event_sink: None,
+        }
+    }
 }
 
 /// A type that a [`Builder`] makes from a region.
@@ -217,20 +268,16 @@ pub trait FromRegion: Sized {
     /// What texts call it.
     const ROLE: Role;
 
-    /// Options of the type itself, beside the policies of the region.
-    type Extra: Default;
-
     /// Builds the value over `region`, which has no other user.
-    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError>;
+    fn from_region(region: Region, inputs: BuildInputs<'_>) -> Result<Self, BuildError>;
 }
 
 impl FromRegion for Region {
     const CHECKED: bool = false;
     const HAS_CHECK: bool = false;
     const ROLE: Role = Role::Region;
-    type Extra = ();
 
-    fn from_region(region: Region, _inputs: BuildInputs<'_, ()>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, _inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
         Ok(region)
     }
 }
@@ -266,7 +313,10 @@ impl<T: FromRegion> Builder<T> {
             guard: &made.guard,
             #[cfg(feature = "vec")]
             response: &made.response,
-            extra: self.extra,
+            #[cfg(feature = "heap")]
+            heap: self.heap,
+            #[cfg(feature = "debug-arena")]
+            event_sink: self.event_sink,
         };
         T::from_region(made.region, inputs)
     }

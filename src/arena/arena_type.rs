@@ -6,9 +6,7 @@ use super::checkpoint::Checkpoint;
 use super::cursor::Cursor;
 use super::scope::Scope;
 use super::source::{Fallible, Panicking};
-use super::watch::{WatchOptions, open_watched};
-#[cfg(feature = "vec")]
-use crate::admission::Response;
+use super::watch::open_watched;
 use crate::admission::{AllocOrInitError, OutOfMemory};
 use crate::builder::{BuildInputs, Builder, FromRegion};
 use crate::policy::GuardPolicy;
@@ -337,11 +335,10 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Builder<Arena<MIN_ALIGN, CHECK
 impl<const MIN_ALIGN: usize, const CHECKED: bool> FromRegion for Arena<MIN_ALIGN, CHECKED> {
     const CHECKED: bool = Cursor::<MIN_ALIGN, CHECKED>::WATCHED;
     const ROLE: Role = Role::Arena;
-    type Extra = WatchOptions;
 
-    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
         if Cursor::<MIN_ALIGN, CHECKED>::WATCHED {
-            open_watched(&region, inputs.guard, inputs.extra)?;
+            open_watched(&region, inputs)?;
         }
         Ok(Arena { cursor: Cursor::over(&region), region })
     }
@@ -356,13 +353,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> From<Region> for Arena<MIN_ALI
     /// For a [`DebugArena`](crate::DebugArena), when the system has no address space for its records.
     fn from(region: Region) -> Self {
         region.control().set_role(Role::Arena);
-        let inputs = BuildInputs {
-            guard: &GuardPolicy::default(),
-            #[cfg(feature = "vec")]
-            response: &Response::Abort,
-            extra: WatchOptions::default(),
-        };
-        match Self::from_region(region, inputs) {
+        match Self::from_region(region, BuildInputs::of(&GuardPolicy::default())) {
             Ok(arena) => arena,
             Err(error) => panic!("highwater: {error}"),
         }

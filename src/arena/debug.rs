@@ -59,7 +59,7 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     pub fn log(self, log: bool) -> Self {
         // A standard error that is closed or full is no reason to fail.
         let to_stderr = |event: &Event<'_>| _ = writeln!(std::io::stderr(), "highwater: {event}");
-        if log { self.log_to(to_stderr) } else { self.extra(None) }
+        if log { self.log_to(to_stderr) } else { self.event_sink(None) }
     }
 
     /// Calls a function with every allocation, growth and reset, on the thread that made it and outside of
@@ -84,6 +84,6 @@ impl<const MIN_ALIGN: usize> Builder<Arena<MIN_ALIGN, true>> {
     /// # }
     /// ```
     pub fn log_to(self, sink: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.extra(Some(fallible::boxed(sink).map(|sink| sink as EventSink)))
+        self.event_sink(Some(fallible::boxed(sink).map(|sink| sink as EventSink)))
     }
 }

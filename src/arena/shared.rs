@@ -223,9 +223,8 @@ impl<const MIN_ALIGN: usize> Builder<SharedArena<MIN_ALIGN>> {
 impl<const MIN_ALIGN: usize> FromRegion for SharedArena<MIN_ALIGN> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Arena;
-    type Extra = ();
 
-    fn from_region(region: Region, _inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, _inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
         Ok(region.into())
     }
 }

@@ -6,7 +6,7 @@
 use super::cursor::Cursor;
 use super::source::CallSite;
 use crate::admission::{OutOfMemory, Refusal};
-use crate::policy::GuardPolicy;
+use crate::builder::BuildInputs;
 use crate::region::{BuildError, GuardError, Region};
 use core::ops::Range;
 
@@ -69,9 +69,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 }
 
-pub(super) type WatchOptions = ();
-
-pub(super) fn open_watched(_: &Region, _: &GuardPolicy, _: WatchOptions) -> Result<(), BuildError> {
+pub(super) fn open_watched(_: &Region, _: BuildInputs<'_>) -> Result<(), BuildError> {
     never()
 }
 

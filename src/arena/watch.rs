@@ -6,11 +6,10 @@
 use super::cursor::{Cursor, check_error};
 use super::source::{CallSite, panic_with};
 use crate::admission::{OutOfMemory, Refusal, RefusedRequest, explain};
-use crate::fallible::Exhausted;
+use crate::builder::BuildInputs;
 use crate::grow::{GrowReason, grow};
-use crate::guard::{Corruption, EventKind, EventSink, Ledger, PlacementRequest};
+use crate::guard::{Corruption, EventKind, Ledger, PlacementRequest};
 use crate::math::bump::bump_up;
-use crate::policy::GuardPolicy;
 use crate::region::{BuildError, ControlBlock, GuardError, Region};
 use crate::report;
 use core::ops::Range;
@@ -256,16 +255,9 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
     }
 }
 
-/// Where the events of a checked arena go, if there was memory for that.
-pub(super) type WatchOptions = Option<Result<EventSink, Exhausted>>;
-
 /// Makes a region a checked arena's.
-pub(super) fn open_watched(
-    region: &Region,
-    guard: &GuardPolicy,
-    options: WatchOptions,
-) -> Result<(), BuildError> {
-    Ledger::open(region, guard, options.transpose()?)
+pub(super) fn open_watched(region: &Region, inputs: BuildInputs<'_>) -> Result<(), BuildError> {
+    Ledger::open(region, inputs.guard, inputs.event_sink.transpose()?)
 }
 
 /// The ledger of a checked arena, which lives as long as that.

@@ -332,7 +332,7 @@ impl<T: ThreadSlot> Builder<Heap<T>> {
     /// # drop(heap);
     /// ```
     pub fn policy(self, policy: impl Into<HeapPolicy>) -> Self {
-        self.extra(policy.into())
+        self.heap_policy(policy.into())
     }
 }
 
@@ -340,10 +340,9 @@ impl<T: ThreadSlot> FromRegion for Heap<T> {
     const CHECKED: bool = false;
     const TOUCHED: bool = false;
     const ROLE: Role = Role::Heap;
-    type Extra = HeapPolicy;
 
-    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
-        Ok(Heap::over_with_slot(region, inputs.extra)?)
+    fn from_region(region: Region, inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
+        Ok(Heap::over_with_slot(region, inputs.heap)?)
     }
 }
 

@@ -28,20 +28,19 @@ mod heap_type;
 mod inspect;
 #[cfg(feature = "internal")]
 mod internal;
-mod options;
 mod placement_policy;
 #[cfg(feature = "internal")]
 pub mod record;
 mod stack;
 mod stats;
 
+pub use crate::policy::{Blocks, Bump, Fit, General, HeapPolicy, MIN_ALIGN, Stack};
 pub use error::HeapError;
 #[cfg(feature = "internal")]
 pub use general::{ThreadHeap, ThreadSlot};
 #[cfg(feature = "global-alloc")]
 pub use global::Global;
 pub use heap_type::Heap;
-pub use options::{Blocks, Bump, Fit, General, HeapPolicy, MIN_ALIGN, Stack};
 pub use stats::HeapStats;
 
 /// The former name of [`HeapPolicy`].

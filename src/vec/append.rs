@@ -216,9 +216,8 @@ impl<T> From<AppendVec<T>> for GrowVec<T> {
 impl<T> FromRegion for AppendVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
-    type Extra = ();
 
-    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
         Ok(<GrowVec<T> as FromRegion>::from_region(region, inputs)?.into())
     }
 }

@@ -358,9 +358,8 @@ impl<T> From<Region> for GrowVec<T> {
 impl<T> FromRegion for GrowVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
-    type Extra = ();
 
-    fn from_region(region: Region, _inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, _inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
         Ok(Self::in_storage(VecStorage::over(fallible::boxed(region)?), 0))
     }
 }

@@ -364,9 +364,8 @@ impl<T> Drop for SharedVec<T> {
 impl<T> FromRegion for SharedVec<T> {
     const CHECKED: bool = false;
     const ROLE: Role = Role::Vector;
-    type Extra = ();
 
-    fn from_region(region: Region, inputs: BuildInputs<'_, Self::Extra>) -> Result<Self, BuildError> {
+    fn from_region(region: Region, inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
         Self::in_storage(VecStorage::over(fallible::boxed(region)?), inputs.response.try_clone()?)
     }
 }

@@ -5,7 +5,9 @@ use crate::body;
 use crate::support;
 use body::{Counted, Hint, Lying, begin, living};
 use highwater::oom::Injection;
-use highwater::{AppendVec, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, Region, SharedVec};
+use highwater::{
+    AppendVec, Builder, Cause, Engine, GrowVec, Growth, Monitor, OutOfMemory, Region, SharedVec,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::oom::text_of;
 
@@ -14,10 +16,8 @@ pub const SIZE: usize = size_of::<Counted>();
 pub type Vector = GrowVec<Counted>;
 
 /// A vector that grows in small steps, of which one is refused.
-macro_rules! small_steps {
-    ($builder:expr, $injection:expr) => {
-        $builder.name("small").reserve(1 << 20).head(0).growth(Growth::Fixed(4096)).inject($injection)
-    };
+fn small_steps<T>(builder: Builder<T>, injection: Injection) -> Builder<T> {
+    builder.name("small").reserve(1 << 20).head(0).growth(Growth::Fixed(4096)).inject(injection)
 }
 
 #[track_caller]
@@ -33,7 +33,7 @@ fn every_refusal(append: impl Fn(&mut Vector, u64) -> Result<(), OutOfMemory>) {
     for n in 1..=5 {
         begin();
         let cause = if n % 2 == 0 { Cause::Injected } else { Cause::RlimitData };
-        let mut vec: Vector = small_steps!(GrowVec::builder(), Injection::nth(n).cause(cause)).build();
+        let mut vec: Vector = small_steps(GrowVec::builder(), Injection::nth(n).cause(cause)).build();
         let (mut len, mut refused) = (0, 0);
         while len * SIZE < 6 * page {
             match append(&mut vec, len as u64) {
@@ -82,7 +82,7 @@ fn of_fallible_calls() {
 fn of_an_insertion_in_the_middle() {
     for n in 1..=5 {
         begin();
-        let mut vec: Vector = small_steps!(GrowVec::builder(), Injection::nth(n)).build();
+        let mut vec: Vector = small_steps(GrowVec::builder(), Injection::nth(n)).build();
         let mut model = Vec::new();
         let mut refused = 0;
         for i in 0..1200 {
@@ -103,8 +103,8 @@ fn of_an_insertion_in_the_middle() {
 fn of_append_and_shared_vectors() {
     for n in 1..=5 {
         begin();
-        let append: AppendVec<Counted> = small_steps!(AppendVec::builder(), Injection::nth(n)).build();
-        let shared: SharedVec<Counted> = small_steps!(SharedVec::builder(), Injection::nth(n)).build();
+        let append: AppendVec<Counted> = small_steps(AppendVec::builder(), Injection::nth(n)).build();
+        let shared: SharedVec<Counted> = small_steps(SharedVec::builder(), Injection::nth(n)).build();
         let (mut refused, mut pinned) = (0, Vec::new());
         while pinned.len() * SIZE < 6 * support::raw::page() {
             let len = pinned.len();
@@ -151,7 +151,7 @@ fn of_plain_calls_that_commit_first() {
     }
     for (which, call) in calls.into_iter().enumerate() {
         begin();
-        let mut vec: Vector = small_steps!(GrowVec::builder(), Injection::nth(2)).build();
+        let mut vec: Vector = small_steps(GrowVec::builder(), Injection::nth(2)).build();
         vec.try_extend((0..10).map(Counted::new)).unwrap();
         let text = panic_of(|| call(&mut vec));
         assert!(

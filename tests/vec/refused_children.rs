@@ -4,7 +4,7 @@
 
 use crate::support;
 use highwater::oom::{self, Answer, Injection, Response};
-use highwater::{AppendVec, Cause, Engine, GrowVec, Growth, OutOfMemory, SharedVec};
+use highwater::{AppendVec, Builder, Cause, Engine, GrowVec, Growth, OutOfMemory, SharedVec};
 use std::fs::{File, OpenOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
@@ -19,24 +19,17 @@ const FOR_EVER: u64 = u64::MAX;
 const FILE: &str = "HIGHWATER_TEST_FILE";
 
 /// A vector of which the fifth growth is refused.
-macro_rules! small_steps {
-    ($builder:expr) => {
-        $builder
-            .name("pushed")
-            .reserve(1 << 30)
-            .head(STEP)
-            .growth(Growth::Fixed(STEP))
-            .inject(Injection::nth(5))
-    };
+fn small_steps<T>(builder: Builder<T>) -> Builder<T> {
+    builder.name("pushed").reserve(1 << 30).head(STEP).growth(Growth::Fixed(STEP)).inject(Injection::nth(5))
 }
 
 /// What runs in child processes.
 pub const CASES: &[support::Case] = &[
-    ("push", || push_for_ever(small_steps!(GrowVec::builder()).build())),
-    ("extend", || small_steps!(GrowVec::builder()).build().extend(0..)),
-    ("insert", || insert_for_ever(small_steps!(GrowVec::builder()).build())),
-    ("append only", || append_for_ever(&small_steps!(AppendVec::builder()).build())),
-    ("shared", || share_for_ever(&small_steps!(SharedVec::builder()).build())),
+    ("push", || push_for_ever(small_steps(GrowVec::builder()).build())),
+    ("extend", || small_steps(GrowVec::builder()).build().extend(0..)),
+    ("insert", || insert_for_ever(small_steps(GrowVec::builder()).build())),
+    ("append only", || append_for_ever(&small_steps(AppendVec::builder()).build())),
+    ("shared", || share_for_ever(&small_steps(SharedVec::builder()).build())),
     ("file", in_file),
     ("hook", hooked),
     ("served", served),
@@ -86,7 +79,7 @@ fn the_end_is_told() {
 fn in_file() {
     let file = OpenOptions::new().read(true).write(true).open(std::env::var(FILE).unwrap()).unwrap();
     // SAFETY: the parent looks at it when this process has ended.
-    push_for_ever(unsafe { small_steps!(GrowVec::builder()).file_backing(file) }.build());
+    push_for_ever(unsafe { small_steps(GrowVec::builder()).file_backing(file) }.build());
 }
 
 #[test]
@@ -122,7 +115,7 @@ fn is_whole(error: &OutOfMemory) -> bool {
 fn with_hook(hook: fn(&OutOfMemory) -> Answer) -> GrowVec<u64> {
     // SAFETY: the hooks read committed memory and make system calls.
     let response = unsafe { Response::hook(hook) };
-    let vec: GrowVec<u64> = small_steps!(GrowVec::builder()).on_refusal(response).build();
+    let vec: GrowVec<u64> = small_steps(GrowVec::builder()).on_refusal(response).build();
     FIRST.store(vec.as_ptr().expose_provenance(), SeqCst);
     vec
 }

@@ -5,8 +5,8 @@ use super::super::backing::HeapBacking;
 use super::block_memory::{BlockMemory, BlockTag, SHORTEST, UNIT};
 use super::free_tree::FreeTree;
 use super::usable;
-use crate::heap::options::Blocks;
 use crate::math::page::{align_down, align_up};
+use crate::policy::Blocks;
 use crate::sys;
 use core::ptr::NonNull;
 

@@ -5,7 +5,7 @@
 //! whatever the order of calls.
 
 use super::block_memory::{BlockMemory, TreeLink};
-use crate::heap::options::Fit;
+use crate::policy::Fit;
 
 /// In place of a block: none.
 pub(super) const NIL: u32 = 0;

@@ -8,7 +8,7 @@ mod free_tree;
 use super::backing::HeapBacking;
 use super::placement_policy::PlacementPolicy;
 use super::{HeapError, HeapStats};
-use crate::heap::options::Blocks;
+use crate::policy::Blocks;
 use crate::region::Region;
 use crate::sys::SpinLock;
 use area::BlockArea;

@@ -9,7 +9,7 @@ mod state;
 use super::backing::HeapBacking;
 use super::placement_policy::PlacementPolicy;
 use super::{HeapError, HeapStats};
-use crate::heap::options::Bump;
+use crate::policy::Bump;
 use crate::region::Region;
 use crate::sys::{SpinLock, write_line};
 use core::ptr::NonNull;

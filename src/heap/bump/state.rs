@@ -4,8 +4,8 @@ use super::super::HeapError;
 use super::super::backing::HeapBacking;
 use super::marks::BlockMarks;
 use super::slice_table::{SliceKind, SliceTable};
-use crate::heap::options::Bump;
 use crate::math::page::align_up_saturating;
+use crate::policy::Bump;
 use core::ptr::NonNull;
 
 /// (In this order no two neighbours are always written together: see `StackState`.)
