@@ -1,5 +1,8 @@
 //! Arenas: the suite for each kind of them, boxes, pools, and the programs that are written for bumpalo.
 
+// The suite is compiled once for each kind of arena, and so are the bumpalo programs.
+#![allow(clippy::duplicate_mod)]
+
 mod boxed;
 mod bumpalo_checked;
 mod bumpalo_peer;
