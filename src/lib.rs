@@ -54,6 +54,7 @@ pub mod stats;
     allow(dead_code, unused_imports, reason = "`internal`, heaps and ledgers use more of it")
 )]
 mod sys;
+mod template;
 #[cfg(feature = "vec")]
 mod vec;
 

@@ -6,6 +6,7 @@ use crate::fallible::Exhausted;
 use crate::policy::RegionEngine;
 use crate::sys::Errno;
 use crate::sys::evidence::{self, Evidence, RefusedCall};
+use crate::template::fill;
 use core::fmt;
 
 /// Why a region could not be made. Its text is one line and names the value or the limit.
@@ -135,47 +136,73 @@ impl From<Exhausted> for BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BuildError::ZeroReserve => f.write_str("a reserve of 0 bytes holds nothing"),
-            BuildError::Head { head, most } => {
-                write!(f, "a head of {head} bytes is more than the {most} bytes that may be committed")
-            }
-            BuildError::Limit { limit: 0, .. } => f.write_str("a limit of 0 bytes allows nothing"),
-            BuildError::Limit { limit, reserve } => {
-                write!(f, "a limit of {limit} bytes is more than the reserve of {reserve} bytes")
-            }
-            BuildError::Step { first: 0, .. } => f.write_str("a growth step of 0 bytes never arrives"),
-            BuildError::Step { first, max } => {
-                write!(f, "a first growth step of {first} bytes is more than the largest, {max} bytes")
-            }
-            BuildError::AddressSpace { reserve, left } => write!(
-                f,
-                "a reserve of {reserve} bytes and its guards is more than the {left} bytes left of the quarter \
-                 of the address space that all regions together may take"
+        // Of most variants the values are two numbers.
+        let (template, first, second) = match self {
+            BuildError::ZeroReserve => ("a reserve of 0 bytes holds nothing", 0, 0),
+            BuildError::Head { head, most } => (
+                "a head of {first} bytes is more than the {second} bytes that may be committed",
+                *head,
+                *most,
             ),
+            BuildError::Limit { limit: 0, .. } => ("a limit of 0 bytes allows nothing", 0, 0),
+            BuildError::Limit { limit, reserve } => {
+                ("a limit of {first} bytes is more than the reserve of {second} bytes", *limit, *reserve)
+            }
+            BuildError::Step { first: 0, .. } => ("a growth step of 0 bytes never arrives", 0, 0),
+            BuildError::Step { first, max } => (
+                "a first growth step of {first} bytes is more than the largest, {second} bytes",
+                *first,
+                *max,
+            ),
+            BuildError::AddressSpace { reserve, left } => (
+                "a reserve of {first} bytes and its guards is more than the {second} bytes left of the quarter \
+                 of the address space that all regions together may take",
+                *reserve,
+                *left,
+            ),
+            BuildError::Allocator { bytes } => {
+                ("out of memory: the global allocator has no {first} bytes", *bytes, 0)
+            }
             BuildError::Refused { bytes, limit: Some((name, limit, taken)), .. } => {
-                write!(f, "out of memory: {bytes} bytes refused by ")?;
-                match self.evidence() {
-                    Some(evidence) => evidence.fmt(f),
-                    None => write!(f, "{name}, whose limit is {limit} bytes of which {taken} are taken"),
-                }
+                let evidence = self.evidence();
+                let (template, evidence): (_, &dyn fmt::Display) = match &evidence {
+                    Some(evidence) => ("out of memory: {bytes} bytes refused by {evidence}", evidence),
+                    None => (
+                        "out of memory: {bytes} bytes refused by {name}, whose limit is {limit} bytes of which \
+                         {taken} are taken",
+                        &"",
+                    ),
+                };
+                return fill(
+                    f,
+                    template,
+                    &[
+                        ("bytes", bytes),
+                        ("evidence", evidence),
+                        ("name", name),
+                        ("limit", limit),
+                        ("taken", taken),
+                    ],
+                );
             }
             BuildError::Refused { bytes, limit: None, error, .. } => {
-                write!(f, "out of memory: {bytes} bytes refused by the system: {error}")
+                return write!(f, "out of memory: {bytes} bytes refused by the system: {error}");
             }
-            BuildError::Allocator { bytes } => {
-                write!(f, "out of memory: the global allocator has no {bytes} bytes")
+            BuildError::File { what, error } => return write!(f, "backing file {what}: {error}"),
+            BuildError::Engine { asked, built } => {
+                return write!(
+                    f,
+                    "the {asked} engine is chosen when the library is built, and this one has the {built} engine; \
+                     `paged` can be chosen in every build"
+                );
             }
-            BuildError::File { what, error } => write!(f, "backing file {what}: {error}"),
-            BuildError::Guard(error) => error.fmt(f),
-            BuildError::Engine { asked, built } => write!(
-                f,
-                "the {asked} engine is chosen when the library is built, and this one has the {built} engine; `paged` \
-                 can be chosen in every build"
-            ),
-            BuildError::Handler(error) => write!(f, "the SIGSEGV handler cannot be installed: {error}"),
-            BuildError::Over(error) => error.fmt(f),
-        }
+            BuildError::Handler(error) => {
+                return write!(f, "the SIGSEGV handler cannot be installed: {error}");
+            }
+            BuildError::Guard(error) => return error.fmt(f),
+            BuildError::Over(error) => return error.fmt(f),
+        };
+        fill(f, template, &[("first", &first), ("second", &second)])
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::policy::GuardMechanism;
 use crate::sys::Errno;
 use crate::sys::evidence::{self, Evidence, RefusedCall};
+use crate::template::fill;
 use core::fmt;
 use core::ops::Range;
 
@@ -74,30 +75,34 @@ impl GuardError {
 
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        let (template, guard, bytes) = match self {
             GuardError::NotPages { guard, page } => {
-                write!(f, "a guard at {guard:?} is not made of whole pages of {page} bytes")
+                ("a guard at {start}..{end} is not made of whole pages of {bytes} bytes", guard, page)
             }
             GuardError::Outside { guard, reserved } => {
-                write!(f, "a guard at {guard:?} is not inside the {reserved} bytes of the region")
+                ("a guard at {start}..{end} is not inside the {bytes} bytes of the region", guard, reserved)
             }
-            GuardError::InUse { guard, used } => {
-                write!(
-                    f,
-                    "a guard at {guard:?} would lie over something in use ({used} bytes are), another guard, or what \
-                     was given up of late"
-                )
-            }
-            GuardError::TooMany { most } => write!(f, "there are {most} guards in the region already"),
+            GuardError::InUse { guard, used } => (
+                "a guard at {start}..{end} would lie over something in use ({bytes} bytes are), another guard, or \
+                 what was given up of late",
+                guard,
+                used,
+            ),
+            GuardError::TooMany { most } => ("there are {bytes} guards in the region already", &(0..0), most),
             GuardError::NoMechanism(mechanism) => {
-                write!(f, "guards by {mechanism:?} do not exist on this system")
+                return write!(f, "guards by {mechanism:?} do not exist on this system");
             }
-            GuardError::Limited { limit: (name, limit, usage), .. } => match self.evidence() {
-                Some(evidence) => write!(f, "a guard was refused by {evidence}"),
-                None => write!(f, "a guard was refused by {name}, which allow {limit} bytes, not {usage}"),
-            },
-            GuardError::Refused(error) => write!(f, "a guard was refused by the system: {error}"),
-        }
+            GuardError::Limited { limit: (name, limit, usage), .. } => {
+                return match self.evidence() {
+                    Some(evidence) => write!(f, "a guard was refused by {evidence}"),
+                    None => {
+                        write!(f, "a guard was refused by {name}, which allow {limit} bytes, not {usage}")
+                    }
+                };
+            }
+            GuardError::Refused(error) => return write!(f, "a guard was refused by the system: {error}"),
+        };
+        fill(f, template, &[("start", &guard.start), ("end", &guard.end), ("bytes", bytes)])
     }
 }
 

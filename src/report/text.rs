@@ -3,6 +3,7 @@
 
 use crate::admission::{Cause, OutOfMemory, Refusal, RefusalReason, RefusedRequest};
 use crate::region::{Role, text_of};
+use crate::template::fill;
 use core::fmt;
 
 /// A number of bytes as people read it: one decimal at most, in the largest unit that leaves a whole part.
@@ -11,27 +12,19 @@ pub struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
         let Bytes(bytes) = *self;
-        if bytes < 1 << 13 {
+        let unit = match bytes {
+            1024 | 2048 | 4096 => 1,
             // Small figures are shown exactly: requests are compared with them.
-            return match bytes {
-                1024 | 2048 | 4096 => write!(f, "{} KiB", bytes >> 10),
-                _ => write!(f, "{bytes} B"),
-            };
-        }
+            0..8192 => 0,
+            _ => bytes.ilog2() / 10,
+        };
         // Whole numbers only: formatting a float takes more stack than a signal has.
-        let mut shift = 10;
-        let mut unit = UNITS[0];
-        for name in UNITS.iter().skip(1) {
-            if bytes >> shift < 1024 {
-                break;
-            }
-            shift += 10;
-            unit = name;
-        }
+        let shift = unit * 10;
         let whole = bytes >> shift;
-        let tenth = ((bytes & ((1 << shift) - 1)) >> (shift - 10)) * 10 / 1024;
+        let tenth = if unit == 0 { 0 } else { (bytes >> (shift - 10)) % 1024 * 10 / 1024 };
+        let unit = UNITS.get(unit as usize).unwrap_or(&"");
         if tenth == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole}.{tenth} {unit}") }
     }
 }
@@ -42,12 +35,12 @@ pub(crate) struct RegionLabel<'a>(pub(crate) Role, pub(crate) &'a str, pub(crate
 impl fmt::Display for RegionLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RegionLabel(role, name, id) = self;
-        let role = role.name();
-        match (*name, id) {
-            ("", 0) => write!(f, "new {role}"),
-            ("", id) => write!(f, "{role} #{id}"),
-            (name, _) => write!(f, "{role} \"{name}\""),
-        }
+        let template = match (*name, id) {
+            ("", 0) => "new {role}",
+            ("", _) => "{role} #{id}",
+            _ => "{role} \"{name}\"",
+        };
+        fill(f, template, &[("role", &role.name()), ("name", name), ("id", id)])
     }
 }
 
@@ -55,67 +48,87 @@ impl fmt::Display for RegionLabel<'_> {
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = |bytes: usize| Bytes(bytes as u64);
-        write!(f, "{} out of memory: ", RegionLabel(self.role(), text_of(&self.name), self.region()))?;
-        match self.request {
-            RefusedRequest::Allocation { requested, effective } => write!(
-                f,
-                "requested {} (effective {}), used {}",
-                bytes(requested),
-                bytes(effective),
-                bytes(self.used)
-            )?,
-            RefusedRequest::Growth { step } => {
-                write!(f, "growing by {}, used ≥ {}", bytes(step), bytes(self.used))?;
-            }
-        }
-        let (committed, reserved) = (bytes(self.committed), bytes(self.reserved));
-        write!(f, ", committed {committed}, reserved {reserved}: {}", self.refusal)
+        let (template, first, second) = match self.request {
+            RefusedRequest::Allocation { requested, effective } => (
+                "{who} out of memory: requested {requested} (effective {effective}), used {used}, committed {committed}, \
+                 reserved {reserved}: {refusal}",
+                requested,
+                effective,
+            ),
+            RefusedRequest::Growth { step } => (
+                "{who} out of memory: growing by {requested}, used ≥ {used}, committed {committed}, reserved {reserved}: \
+                 {refusal}",
+                step,
+                0,
+            ),
+        };
+        fill(
+            f,
+            template,
+            &[
+                ("who", &RegionLabel(self.role(), text_of(&self.name), self.region())),
+                ("requested", &bytes(first)),
+                ("effective", &bytes(second)),
+                ("used", &bytes(self.used)),
+                ("committed", &bytes(self.committed)),
+                ("reserved", &bytes(self.reserved)),
+                ("refusal", &self.refusal),
+            ],
+        )
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (limit, usage) = (Bytes(self.limit()), Bytes(self.usage));
-        match self.reason {
-            RefusalReason::Gap => {
-                return write!(f, "address space: no gap of {usage} is left, the largest is {limit}");
+        let cause = self.cause();
+        let path: &dyn fmt::Display = match &cause {
+            Cause::CgroupLimit { path, .. } => path,
+            _ => &"",
+        };
+        let errno = if let Cause::Kernel(errno) = cause { errno } else { 0 };
+        let kept_back =
+            if let RefusalReason::Overcommit(kib) = self.reason { u64::from(kib) << 10 } else { 0 };
+        let template = match cause {
+            _ if matches!(self.reason, RefusalReason::Gap) => {
+                "address space: no gap of {usage} is left, the largest is {limit}"
             }
-            RefusalReason::Overcommit(kept_back) if kept_back > 0 => {
-                let kept_back = Bytes(u64::from(kept_back) << 10);
-                return write!(
-                    f,
-                    "overcommit limit {limit} reached (promised {usage}, kept back from this process {kept_back})"
-                );
-            }
-            _ => {}
-        }
-        match self.cause() {
-            Cause::ReservationExhausted => write!(f, "reservation of {limit} exhausted"),
-            Cause::RegionLimit => write!(f, "region limit {limit} reached"),
-            Cause::ProcessLimit => write!(f, "process limit {limit} reached (all regions {usage})"),
-            Cause::AddressSpace => write!(
-                f,
+            Cause::ReservationExhausted => "reservation of {limit} exhausted",
+            Cause::RegionLimit => "region limit {limit} reached",
+            Cause::ProcessLimit => "process limit {limit} reached (all regions {usage})",
+            Cause::AddressSpace => {
                 "address space: {usage} with guards is more than the {limit} left of what all regions together may reserve"
-            ),
-            Cause::CgroupLimit { path, .. } => {
-                write!(f, "cgroup limit {limit} reached ({path}, usage {usage})")
             }
-            Cause::SystemMemory => write!(f, "system memory {limit} used up (usage {usage})"),
-            Cause::RlimitAs => write!(f, "RLIMIT_AS {limit} reached (usage {usage})"),
-            Cause::RlimitData => write!(f, "RLIMIT_DATA {limit} reached (usage {usage})"),
-            Cause::Overcommit => write!(f, "overcommit limit {limit} reached (promised {usage})"),
-            Cause::MapCount => {
-                write!(f, "mappings used up ({} of vm.max_map_count {})", self.usage, self.limit())
+            Cause::CgroupLimit { .. } => "cgroup limit {limit} reached ({path}, usage {usage})",
+            Cause::SystemMemory => "system memory {limit} used up (usage {usage})",
+            Cause::RlimitAs => "RLIMIT_AS {limit} reached (usage {usage})",
+            Cause::RlimitData => "RLIMIT_DATA {limit} reached (usage {usage})",
+            Cause::Overcommit if kept_back > 0 => {
+                "overcommit limit {limit} reached (promised {usage}, kept back from this process {kept_back})"
             }
-            Cause::LockedLimit => write!(f, "RLIMIT_MEMLOCK {limit} reached (locked {usage})"),
-            Cause::DiskFull => f.write_str("disk full: the backing file cannot be extended"),
-            Cause::HugePages => f.write_str("huge pages used up"),
-            Cause::NotInherited => f.write_str("a region in a file is not inherited by a forked process"),
-            Cause::Injected => f.write_str("refused by injection"),
-            Cause::Allocator => f.write_str("the global allocator has no memory"),
-            Cause::Kernel(errno) => write!(f, "the kernel refused (errno {errno})"),
-        }?;
-        if self.is_injected() && self.cause() != Cause::Injected {
+            Cause::Overcommit => "overcommit limit {limit} reached (promised {usage})",
+            Cause::MapCount => "mappings used up ({used_count} of vm.max_map_count {max_count})",
+            Cause::LockedLimit => "RLIMIT_MEMLOCK {limit} reached (locked {usage})",
+            Cause::DiskFull => "disk full: the backing file cannot be extended",
+            Cause::HugePages => "huge pages used up",
+            Cause::NotInherited => "a region in a file is not inherited by a forked process",
+            Cause::Injected => "refused by injection",
+            Cause::Allocator => "the global allocator has no memory",
+            Cause::Kernel(_) => "the kernel refused (errno {errno})",
+        };
+        fill(
+            f,
+            template,
+            &[
+                ("limit", &Bytes(self.limit())),
+                ("usage", &Bytes(self.usage)),
+                ("kept_back", &Bytes(kept_back)),
+                ("max_count", &self.limit()),
+                ("used_count", &self.usage),
+                ("path", path),
+                ("errno", &errno),
+            ],
+        )?;
+        if self.is_injected() && cause != Cause::Injected {
             f.write_str(" (injected)")?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The text and the JSON of a violation, and the text of a checked arena's events.
 
-use super::sticky::JsonObject;
+use super::sticky::{JsonObject, StickyFormatter};
 use super::text::{Bytes, RegionLabel};
 use crate::guard::{Access, Allocation, Violation, ViolationKind};
 #[cfg(feature = "debug-arena")]
@@ -9,6 +9,7 @@ use crate::guard::{Event, EventKind};
 use crate::policy::OnViolation;
 #[cfg(feature = "debug-arena")]
 use crate::region::Role;
+use crate::template::fill;
 use core::fmt;
 
 /// `1 byte`, `2 bytes`.
@@ -51,38 +52,39 @@ impl fmt::Display for ViolationKind {
 /// The first line of the report.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (distance, allocation) = (ByteCount(self.distance), NamedAllocation(self.allocation));
-        write!(f, "{}: ", RegionLabel(self.role, self.name(), self.region))?;
-        match self.kind {
-            ViolationKind::Overflow => write!(f, "overflow by {distance} to the right of {allocation}")?,
-            ViolationKind::Underflow => write!(f, "underflow by {distance} to the left of {allocation}")?,
+        let template = match self.kind {
+            ViolationKind::Overflow => "{who}: overflow by {distance} to the right of {allocation}",
+            ViolationKind::Underflow => "{who}: underflow by {distance} to the left of {allocation}",
             ViolationKind::UseAfterReset => {
-                let ended = self.allocation.and_then(|allocation| allocation.ended).unwrap_or(0);
-                write!(
-                    f,
-                    "use after reset of byte {} of {allocation}, given up in generation {ended}",
-                    self.distance
-                )?;
+                "{who}: use after reset of byte {byte} of {allocation}, given up in generation {ended}"
             }
-            ViolationKind::Unallocated => f.write_str("touch of memory that no allocation has")?,
+            ViolationKind::Unallocated => "{who}: touch of memory that no allocation has",
             ViolationKind::BeyondReach => {
-                write!(
-                    f,
-                    "beyond the reach: {distance} past the frontier, the reach is {}",
-                    ByteCount(self.reach)
-                )?;
+                "{who}: beyond the reach: {distance} past the frontier, the reach is {reach}"
             }
-            ViolationKind::EndOfReservation => {
-                write!(f, "end of reservation: {distance} past its last one")?;
+            ViolationKind::EndOfReservation => "{who}: end of reservation: {distance} past its last one",
+            ViolationKind::BeforeHead => "{who}: before the head by {distance}",
+            ViolationKind::PlacedGuard if self.guard.is_some() => {
+                "{who}: user's guard at {start}..{end}, byte {byte} of it"
             }
-            ViolationKind::BeforeHead => write!(f, "before the head by {distance}")?,
-            ViolationKind::PlacedGuard => {
-                f.write_str("user's guard")?;
-                if let Some(guard) = &self.guard {
-                    write!(f, " at {guard:?}, byte {} of it", self.distance)?;
-                }
-            }
-        }
+            ViolationKind::PlacedGuard => "{who}: user's guard",
+        };
+        let guard = self.guard.clone().unwrap_or_default();
+        let ended = self.allocation.and_then(|allocation| allocation.ended).unwrap_or(0);
+        fill(
+            f,
+            template,
+            &[
+                ("who", &RegionLabel(self.role, self.name(), self.region)),
+                ("distance", &ByteCount(self.distance)),
+                ("byte", &self.distance),
+                ("allocation", &NamedAllocation(self.allocation)),
+                ("ended", &ended),
+                ("reach", &ByteCount(self.reach)),
+                ("start", &guard.start),
+                ("end", &guard.end),
+            ],
+        )?;
         match self.pc {
             Some(_) => write!(f, "; {} at {:#x}, offset {}", self.access, self.address, self.offset),
             None => write!(f, "; found at {:#x}, offset {}, when it was given up", self.address, self.offset),
@@ -98,10 +100,9 @@ pub(super) struct ViolationDetails<'a>(pub(super) &'a Violation, pub(super) OnVi
 impl fmt::Display for ViolationDetails<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ViolationDetails(violation, response) = self;
-        let bytes = |bytes: usize| Bytes(bytes as u64);
+        let mut to = StickyFormatter::new(f);
         if let Some(allocation) = violation.allocation {
-            write!(
-                f,
+            to.value(&format_args!(
                 "  allocation   #{} of generation {}: {} at offset {}, aligned to {}, made at {}",
                 allocation.ordinal,
                 allocation.generation,
@@ -109,33 +110,37 @@ impl fmt::Display for ViolationDetails<'_> {
                 allocation.offset,
                 allocation.align,
                 allocation.caller
-            )?;
+            ));
             if let Some(ended) = allocation.ended {
-                write!(f, ", given up in generation {ended}")?;
+                to.value(&format_args!(", given up in generation {ended}"));
             }
-            f.write_str("\n")?;
+            to.text("\n");
         }
-        let (committed, reserved) = (bytes(violation.committed), bytes(violation.reserved));
-        write!(f, "  region       #{}: committed {committed}, reserved {reserved}", violation.region)?;
+        to.value(&format_args!(
+            "  region       #{}: committed {}, reserved {}",
+            violation.region,
+            Bytes(violation.committed as u64),
+            Bytes(violation.reserved as u64)
+        ));
         if let Some(generation) = violation.generation {
-            write!(f, ", generation {generation}")?;
+            to.value(&format_args!(", generation {generation}"));
         }
-        f.write_str("\n")?;
-        writeln!(f, "  thread       {} \"{}\"", violation.thread, violation.thread_name())?;
+        to.value(&format_args!("\n  thread       {} \"{}\"\n", violation.thread, violation.thread_name()));
         if let Some(pc) = violation.pc {
-            write!(f, "  instruction  {pc:#x}")?;
+            to.value(&format_args!("  instruction  {pc:#x}"));
             if let Some((image, offset)) = violation.image() {
-                write!(f, " = {image} + {offset:#x}")?;
+                to.value(&format_args!(" = {image} + {offset:#x}"));
             }
-            f.write_str("\n")?;
+            to.text("\n");
         }
-        f.write_str("  next         ")?;
-        f.write_str(match (response, violation.pc) {
+        to.text("  next         ");
+        to.text(match (response, violation.pc) {
             (OnViolation::Die, Some(_)) => {
                 "SIGSEGV at this instruction, unless another handler takes the fault"
             }
             _ => "abort",
-        })
+        });
+        to.finish()
     }
 }
 
