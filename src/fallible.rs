@@ -51,23 +51,28 @@ pub(crate) fn push<T>(vec: &mut Vec<T>, value: T) -> Result<(), Exhausted> {
 
 /// Pieces of bytes, one after the other.
 pub(crate) fn joined(pieces: &[&[u8]]) -> Result<Vec<u8>, Exhausted> {
+    joined_before(pieces, &[])
+}
+
+/// The same, and an end after them. There is no spare room behind it.
+fn joined_before(pieces: &[&[u8]], end: &[u8]) -> Result<Vec<u8>, Exhausted> {
+    let mut len = end.len();
+    for piece in pieces {
+        len += piece.len();
+    }
     let mut bytes = Vec::new();
-    reserve(&mut bytes, pieces.iter().map(|piece| piece.len()).sum())?;
-    pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
+    reserve(&mut bytes, len)?;
+    for piece in pieces {
+        bytes.extend_from_slice(piece);
+    }
+    bytes.extend_from_slice(end);
     Ok(bytes)
 }
 
 /// The same as a C string; `None` where a piece has a zero.
 pub(crate) fn c_string(pieces: &[&[u8]]) -> Result<Option<CString>, Exhausted> {
-    if pieces.iter().any(|piece| piece.contains(&0)) {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    // (Exactly: a string without spare room is not moved when it is made a `CString`.)
-    reserve(&mut bytes, pieces.iter().map(|piece| piece.len()).sum::<usize>() + 1)?;
-    pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
-    bytes.push(0);
-    Ok(CString::from_vec_with_nul(bytes).ok())
+    // (A string without spare room is not moved when it is made a `CString`.)
+    Ok(CString::from_vec_with_nul(joined_before(pieces, b"\0")?).ok())
 }
 
 /// A copy of a path.
@@ -99,22 +104,14 @@ pub(crate) fn text(arguments: fmt::Arguments<'_>) -> String {
 pub(crate) fn read(path: &str) -> Result<Vec<u8>, Exhausted> {
     let mut bytes = Vec::new();
     let Ok(mut file) = File::open(path) else { return Ok(bytes) };
-    loop {
-        if bytes.len() == bytes.capacity() {
-            let more = bytes.len().max(4096);
-            reserve(&mut bytes, more)?;
+    reserve(&mut bytes, 4096)?;
+    // (std reserves the room by calls that may fail.)
+    match file.read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            Err(Exhausted { bytes: bytes.capacity().saturating_mul(2) })
         }
-        let (len, capacity) = (bytes.len(), bytes.capacity());
-        // (There is room for it.)
-        bytes.resize(capacity, 0);
-        let read = file.read(&mut bytes[len..]);
-        bytes.truncate(len + read.as_ref().map_or(0, |&read| read));
-        match read {
-            Ok(0) => return Ok(bytes),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Ok(Vec::new()),
-        }
+        Err(_) => Ok(Vec::new()),
     }
 }
 

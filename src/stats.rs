@@ -59,9 +59,10 @@ impl Counters {
     pub(crate) fn clear(&self) {
         self.peak.store(0, Relaxed);
         self.touched.store(0, Relaxed);
-        for counter in [&self.faults, &self.commits, &self.populated, &self.growth_ns] {
-            counter.store(0, Relaxed);
-        }
+        self.faults.store(0, Relaxed);
+        self.commits.store(0, Relaxed);
+        self.populated.store(0, Relaxed);
+        self.growth_ns.store(0, Relaxed);
     }
 }
 
@@ -125,8 +126,8 @@ pub(crate) fn remember(event: &GrowthEvent) {
         event.duration_ns,
         u64::from(event.thread),
     ];
-    for (to, word) in slot.words.iter().zip(words) {
-        to.store(word, Relaxed);
+    for (to, word) in slot.words.iter().zip(&words) {
+        to.store(*word, Relaxed);
     }
     slot.turn.store(mine, Release);
 }
@@ -142,12 +143,12 @@ pub(crate) fn remember(event: &GrowthEvent) {
 /// ```
 pub fn recent_growth() -> Vec<GrowthEvent> {
     let mut events = Vec::with_capacity(GROWTH_RING.min(NEXT.load(Acquire) as usize));
-    each_recent(GROWTH_RING, |event| events.push(event));
+    each_recent(GROWTH_RING, &mut |event| events.push(event));
     events
 }
 
 /// The last growths, at most so many, oldest first. Signal-safe.
-pub(crate) fn each_recent(max: usize, mut call: impl FnMut(GrowthEvent)) {
+pub(crate) fn each_recent(max: usize, call: &mut dyn FnMut(GrowthEvent)) {
     let end = NEXT.load(Acquire);
     for ordinal in end.saturating_sub(max.min(GROWTH_RING) as u64)..end {
         let slot = slot(ordinal);
@@ -155,14 +156,19 @@ pub(crate) fn each_recent(max: usize, mut call: impl FnMut(GrowthEvent)) {
         if turn != ordinal.wrapping_mul(2).wrapping_add(2) {
             continue;
         }
-        let [region, offset, bytes, at_ns, duration_ns, thread] =
-            slot.words.each_ref().map(|word| word.load(Relaxed));
+        let [region, offset, bytes, at_ns, duration_ns, thread] = &slot.words;
+        let event = GrowthEvent {
+            region: region.load(Relaxed),
+            offset: offset.load(Relaxed) as usize,
+            bytes: bytes.load(Relaxed) as usize,
+            at_ns: at_ns.load(Relaxed),
+            duration_ns: duration_ns.load(Relaxed),
+            thread: thread.load(Relaxed) as u32,
+        };
         fence(Acquire);
-        if slot.turn.load(Relaxed) != turn {
-            continue;
+        if slot.turn.load(Relaxed) == turn {
+            call(event);
         }
-        let (offset, bytes, thread) = (offset as usize, bytes as usize, thread as u32);
-        call(GrowthEvent { region, offset, bytes, at_ns, duration_ns, thread });
     }
 }
 

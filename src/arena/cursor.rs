@@ -208,7 +208,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALI
         size: usize,
         align: usize,
         caller: CallSite,
-        why: GrowReason,
+        reason: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(dangling(align));
@@ -218,7 +218,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> BlockSource for Cursor<MIN_ALI
         }
         let block = self.block(size, align);
         if block.end > self.committed_limit() {
-            let limit = commit(self.control, self.position.get(), size, block.end, why)?;
+            let limit = commit(self.control, self.position.get(), size, block.end, reason)?;
             self.limit.set(limit);
         }
         Ok(self.advance(block))
@@ -340,14 +340,14 @@ pub(super) fn commit(
     position: *mut u8,
     size: usize,
     end: usize,
-    why: GrowReason,
+    reason: GrowReason,
 ) -> Result<*mut u8, OutOfMemory> {
     let base = control.base().addr();
     let (used, to) = (position.addr() - base, end - base);
     if to > control.usable_bytes() {
         return Err(check_error(control, position, size, end));
     }
-    grow(control, used, to, why).map_err(|refusal| {
+    grow(control, used, to, reason).map_err(|refusal| {
         let request = RefusedRequest::Allocation { requested: size, effective: end - position.addr() };
         OutOfMemory::new(control, request, used, refusal)
     })?;
@@ -371,9 +371,9 @@ pub(super) fn extend(
     position: *mut u8,
     size: usize,
     end: usize,
-    why: GrowReason,
+    reason: GrowReason,
 ) -> *mut u8 {
-    match commit(control, position, size, end, why) {
+    match commit(control, position, size, end, reason) {
         Ok(limit) => limit,
         Err(error) => panic_with(error),
     }

@@ -71,11 +71,11 @@ impl CursorRegion {
         touched: bool,
     ) -> Result<*mut u8, OutOfMemory> {
         let end = position.addr().saturating_add(padding).saturating_add(size);
-        let why = if touched { GrowReason::Write } else { GrowReason::Request };
+        let reason = if touched { GrowReason::Write } else { GrowReason::Request };
         if self.has(end) {
             return Ok(self.limit());
         }
-        commit(self.control, position, size, end, why)
+        commit(self.control, position, size, end, reason)
     }
 
     /// Commits `len` bytes from `start`, exactly, and no more; what lies outside of the region is left alone.

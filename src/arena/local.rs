@@ -205,7 +205,7 @@ impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
         size: usize,
         align: usize,
         _caller: CallSite,
-        why: GrowReason,
+        reason: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(dangling(align));
@@ -215,7 +215,7 @@ impl<const MIN_ALIGN: usize> BlockSource for LocalCursor<'_, MIN_ALIGN> {
             None => self.refill(size, align)?,
         };
         let end = self.end_of(block, size);
-        let committed = self.shared.try_commit(block.addr(), size, end, why);
+        let committed = self.shared.try_commit(block.addr(), size, end, reason);
         if committed.is_err() {
             if self.position.get().addr() == end {
                 self.position.set(block);

@@ -102,19 +102,19 @@ impl<const MIN_ALIGN: usize> SharedCursor<MIN_ALIGN> {
         start: usize,
         size: usize,
         end: usize,
-        why: GrowReason,
+        reason: GrowReason,
     ) -> Result<(), OutOfMemory> {
         if end > self.frontier() {
-            commit(self.control, self.base.with_addr(start), size, end, why)?;
+            commit(self.control, self.base.with_addr(start), size, end, reason)?;
         }
         Ok(())
     }
 
     /// [`try_commit`](Self::try_commit), or a panic; the block is lost then.
     #[inline(always)]
-    pub(super) fn commit(&self, start: usize, size: usize, end: usize, why: GrowReason) {
+    pub(super) fn commit(&self, start: usize, size: usize, end: usize, reason: GrowReason) {
         if end > self.frontier() {
-            extend(self.control, self.base.with_addr(start), size, end, why);
+            extend(self.control, self.base.with_addr(start), size, end, reason);
         }
     }
 
@@ -260,7 +260,7 @@ impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
         size: usize,
         align: usize,
         _caller: CallSite,
-        why: GrowReason,
+        reason: GrowReason,
     ) -> Result<*mut u8, OutOfMemory> {
         if size == 0 {
             return Ok(dangling(align));
@@ -268,7 +268,7 @@ impl<const MIN_ALIGN: usize> BlockSource for SharedCursor<MIN_ALIGN> {
         let start = self.counter.allocate_with(|next| {
             let block = bump_up(next, size, align, MIN_ALIGN);
             self.check(next, size, block.end)?;
-            self.try_commit(next, size, block.end, why)?;
+            self.try_commit(next, size, block.end, reason)?;
             Ok((block.end, block.start))
         });
         start.map(|start| self.at(start))

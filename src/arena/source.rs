@@ -28,7 +28,7 @@ pub(super) trait BlockSource {
         size: usize,
         align: usize,
         call_site: CallSite,
-        why: GrowReason,
+        reason: GrowReason,
     ) -> Result<*mut u8, OutOfMemory>;
 
     /// Whether a block of `size` bytes would pass the check now.

@@ -1,6 +1,6 @@
 //! The facts about a violation; the report turns them into text.
 
-use crate::region::{NAME_BYTES, Role, text_of};
+use crate::region::{NAME_BYTES, Role, text_of, up_to_zero};
 use core::fmt;
 use core::ops::Range;
 use core::panic::Location;
@@ -164,8 +164,7 @@ pub(crate) const IMAGE_BYTES: usize = 160;
 
 /// Bytes up to the first zero, as far as they are text.
 fn text(bytes: &[u8]) -> &str {
-    let len = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    let bytes = bytes.get(..len).unwrap_or_default();
+    let bytes = up_to_zero(bytes);
     match core::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

@@ -86,8 +86,12 @@ impl core::str::FromStr for RegionEngine {
 
     /// Reads what `Display` writes.
     fn from_str(text: &str) -> Result<Self, UnknownEngine> {
-        let all = [RegionEngine::Fault, RegionEngine::Explicit, RegionEngine::Paged];
-        all.into_iter().find(|engine| engine.name() == text).ok_or(UnknownEngine)
+        for engine in &[RegionEngine::Fault, RegionEngine::Explicit, RegionEngine::Paged] {
+            if engine.name() == text {
+                return Ok(*engine);
+            }
+        }
+        Err(UnknownEngine)
     }
 }
 

@@ -176,8 +176,9 @@ impl ControlBlock {
         self.guards.clear();
         self.ledger.store(core::ptr::null_mut(), Relaxed);
         self.counters.clear();
-        for (word, bytes) in self.name.iter().zip(init.name.bytes().chunks_exact(8)) {
-            word.store(u64::from_ne_bytes(bytes.try_into().expect("chunks of eight")), Relaxed);
+        let (words, _) = init.name.bytes().as_chunks::<8>();
+        for (to, word) in self.name.iter().zip(words) {
+            to.store(u64::from_ne_bytes(*word), Relaxed);
         }
         self.generation.fetch_add(1, Release);
     }
@@ -326,8 +327,9 @@ impl ControlBlock {
 
     /// Copies the name into `to` and returns it; empty for a region without one.
     pub(crate) fn name<'a>(&self, to: &'a mut [u8; NAME_BYTES]) -> &'a str {
-        for (bytes, word) in to.chunks_exact_mut(8).zip(&self.name) {
-            bytes.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        let (words, _) = to.as_chunks_mut::<8>();
+        for (to, word) in words.iter_mut().zip(&self.name) {
+            *to = word.load(Relaxed).to_ne_bytes();
         }
         text_of(to)
     }

@@ -113,29 +113,30 @@ impl Mapping {
     /// A file of our own in `dir`: without a name (or with one for a moment, where the file system knows no
     /// other way), mode 0600, closed on exec.
     pub(crate) fn temporary_file(dir: &std::path::Path) -> std::io::Result<File> {
-        use nix::fcntl::{OFlag, open};
-        use nix::sys::stat::Mode;
-        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        match open(dir, flags | OFlag::O_TMPFILE, mode) {
-            Ok(file) => return Ok(File::from(file)),
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = File::options();
+        // std closes it on exec.
+        options.read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE);
+        match options.open(dir) {
             // Some file systems, and kernels that read the flag as O_DIRECTORY, answer with one of these.
-            Err(nix::Error::EOPNOTSUPP | nix::Error::EISDIR | nix::Error::EINVAL) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {}
+            made => return made,
         }
+        options.create_new(true).custom_flags(libc::O_NOFOLLOW);
         for attempt in 0..100u32 {
             let unique = sys::monotonic_ns().wrapping_add(u64::from(attempt));
             let path = unique_path(dir, unique)?;
-            match open(&path, flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW, mode) {
+            match options.open(&path) {
                 Ok(file) => {
                     std::fs::remove_file(&path)?;
-                    return Ok(File::from(file));
+                    return Ok(file);
                 }
-                Err(nix::Error::EEXIST) => {}
-                Err(errno) => return Err(errno.into()),
+                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(error) => return Err(error),
             }
         }
-        Err(nix::Error::EEXIST.into())
+        Err(Errno::EEXIST.into())
     }
 }
 

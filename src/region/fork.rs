@@ -6,7 +6,6 @@
 //! the C library, does not.) A child that shares its parent's memory, as `vfork` makes it, has the mapping.
 
 use super::border::SpillState;
-use super::control::ControlBlock;
 use super::{charge, pool};
 use crate::sys;
 use core::sync::atomic::AtomicBool;
@@ -47,10 +46,14 @@ extern "C" fn in_child() {
             control.set_committed(control.in_memory(control.frontier.get()));
         }
     }
-    for control in pool::live().filter(|control| control.is_not_inherited()) {
-        sys::reserve_if_free(control.base(), control.tail_end());
-        // Nothing is committed here any more, so that a call which asks first is refused.
-        control.set_committed(0);
+    let mut charged = 0;
+    for control in pool::live() {
+        if control.is_not_inherited() {
+            sys::reserve_if_free(control.base(), control.tail_end());
+            // Nothing is committed here any more, so that a call which asks first is refused.
+            control.set_committed(0);
+        }
+        charged += control.charged();
     }
-    charge::recount(pool::live().map(ControlBlock::charged).sum());
+    charge::recount(charged);
 }

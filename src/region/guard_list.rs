@@ -68,9 +68,14 @@ impl GuardList {
     /// The first guard that has bytes of `[from, to)`, cut to that range.
     pub(super) fn next_in(&self, from: usize, to: usize) -> Option<Range<usize>> {
         // (An empty range inside a guard overlaps nothing: a step may end there.)
-        let overlaps = |guard: &Range<usize>| guard.start.max(from) < guard.end.min(to);
-        let overlapping = self.iter().filter(overlaps);
-        overlapping.min_by_key(|guard| guard.start).map(|guard| guard.start.max(from)..guard.end.min(to))
+        let mut first: Option<Range<usize>> = None;
+        for guard in self.iter() {
+            let overlaps = guard.start.max(from) < guard.end.min(to);
+            if overlaps && first.as_ref().is_none_or(|first| guard.start < first.start) {
+                first = Some(guard);
+            }
+        }
+        first.map(|guard| guard.start.max(from)..guard.end.min(to))
     }
 
     /// Adds a guard. Only one thread does so at a time: it borrows the region exclusively, or builds it.

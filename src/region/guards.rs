@@ -20,7 +20,12 @@ impl ControlBlock {
         if offset < self.first_guard() {
             return None;
         }
-        self.guards.iter().find(|guard| guard.contains(&offset))
+        for guard in self.guards.iter() {
+            if guard.contains(&offset) {
+                return Some(guard);
+            }
+        }
+        None
     }
 
     /// The guards inside the region.

@@ -77,7 +77,11 @@ impl MappingPlan<'_> {
     }
 
     pub(super) fn sum(&self, parts: &[usize]) -> Result<usize, Errno> {
-        parts.iter().try_fold(self.reserved, |sum, part| sum.checked_add(*part)).ok_or(sys::Errno::ENOMEM)
+        let mut sum = self.reserved;
+        for part in parts {
+            sum = sum.checked_add(*part).ok_or(sys::Errno::ENOMEM)?;
+        }
+        Ok(sum)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) use injection::{InjectionRule, InjectionWords};
 pub use monitor::{Monitor, committed_of};
 #[cfg(feature = "debug-arena")]
 pub(crate) use name::NameInMaps;
-pub(crate) use name::{NAME_BYTES, RegionName, text_of};
+pub(crate) use name::{NAME_BYTES, RegionName, text_of, up_to_zero};
 pub(crate) use options::{BackingSource, RegionOptions};
 pub(crate) use pool::{committed_untouched, live as live_control_blocks};
 pub use region_type::Region;

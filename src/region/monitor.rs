@@ -46,7 +46,15 @@ impl Monitor {
 
     /// [`all`](Monitor::all), one by one. Signal-safe.
     pub(crate) fn live() -> impl Iterator<Item = Self> {
-        pool::live().map(Monitor::new).filter(Monitor::is_live)
+        let mut blocks = pool::live();
+        core::iter::from_fn(move || {
+            loop {
+                let monitor = Monitor::new(blocks.next()?);
+                if monitor.is_live() {
+                    return Some(monitor);
+                }
+            }
+        })
     }
 
     /// What stands on the region, its name and its number. Signal-safe.
@@ -102,8 +110,13 @@ pub fn committed_of(start: *const u8, len: usize) -> usize {
     let Some(from) = start.addr().checked_sub(control.base().addr()) else { return 0 };
     // (What a checked arena hands out is committed, block by block.)
     let frontier = if control.is_checked() { control.reserved() } else { control.frontier.get() };
-    let end = control.placed_guards().filter(|guard| guard.end > from).map(|guard| guard.start).min();
-    frontier.min(end.unwrap_or(usize::MAX)).saturating_sub(from).min(len)
+    let mut end = frontier;
+    for guard in control.placed_guards() {
+        if guard.end > from {
+            end = end.min(guard.start);
+        }
+    }
+    end.saturating_sub(from).min(len)
 }
 
 impl fmt::Debug for Monitor {

@@ -40,10 +40,13 @@ impl RegionName {
         const START: &[u8] = b"highwater:";
         let mut bytes = [0; MAPS_BYTES];
         bytes[..START.len()].copy_from_slice(START);
-        let printable = |c: char| {
-            if (c.is_ascii_graphic() || c == ' ') && !"\\`$[]".contains(c) { c as u8 } else { b'_' }
-        };
-        bytes[START.len()..].iter_mut().zip(text_of(&self.0).chars()).for_each(|(to, c)| *to = printable(c));
+        for (to, c) in bytes[START.len()..].iter_mut().zip(text_of(&self.0).chars()) {
+            *to = match c {
+                '\\' | '`' | '$' | '[' | ']' => b'_',
+                ' '..='~' => c as u8,
+                _ => b'_',
+            };
+        }
         NameInMaps(bytes)
     }
 }
@@ -56,9 +59,17 @@ impl fmt::Debug for RegionName {
 
 /// A name from its bytes, up to the first zero.
 pub(crate) fn text_of(name: &[u8; NAME_BYTES]) -> &str {
-    let len = name.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
     // Another region's name may have been moving in while the bytes were read: then they need not be text.
-    core::str::from_utf8(name.get(..len).unwrap_or_default()).unwrap_or_default()
+    core::str::from_utf8(up_to_zero(name)).unwrap_or_default()
+}
+
+/// The bytes before the first zero, all of them where there is none.
+pub(crate) fn up_to_zero(bytes: &[u8]) -> &[u8] {
+    let mut len = 0;
+    while bytes.get(len).is_some_and(|&byte| byte != 0) {
+        len += 1;
+    }
+    bytes.get(..len).unwrap_or_default()
 }
 
 /// The prefix of every name there, the name, and a zero.

@@ -75,16 +75,12 @@ impl PolicyWords {
             Headroom::AtLeast(bytes) => bytes.min(HEADROOM_OFF - 1),
         };
         self.headroom.store(headroom, Relaxed);
-        let mut flags = 0;
-        for (is_set, flag) in [
-            (policy.guard.on_violation == OnViolation::Abort, ABORTS),
-            (policy.guard.format == ReportFormat::Json, JSON),
-            (policy.guards_by_advice, BY_ADVICE),
-            (policy.engine == RegionEngine::Paged, PAGED),
-            (policy.engine == RegionEngine::Explicit, EXPLICIT),
-        ] {
-            flags |= if is_set { flag } else { 0 };
-        }
+        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+        let flags = flag(policy.guard.on_violation == OnViolation::Abort, ABORTS)
+            | flag(policy.guard.format == ReportFormat::Json, JSON)
+            | flag(policy.guards_by_advice, BY_ADVICE)
+            | flag(policy.engine == RegionEngine::Paged, PAGED)
+            | flag(policy.engine == RegionEngine::Explicit, EXPLICIT);
         self.flags.store(flags, Relaxed);
     }
 
@@ -95,7 +91,8 @@ impl PolicyWords {
     }
 
     pub(super) fn growth(&self) -> Growth {
-        let [first, second] = [&self.growth_args[0], &self.growth_args[1]].map(|arg| arg.load(Relaxed));
+        let [first, second] = &self.growth_args;
+        let (first, second) = (first.load(Relaxed), second.load(Relaxed));
         match self.growth.load(Relaxed) {
             UPFRONT => Growth::Upfront,
             FIXED => Growth::Fixed(first as usize),

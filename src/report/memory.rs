@@ -147,9 +147,15 @@ fn regions(out: &mut dyn FactWriter) {
     out.section("regions", true);
     let mut before = (usize::MAX, u64::MAX);
     for _ in 0..MAX_SHOWN {
-        let size = |region: Monitor| Some(((region.stats()?.committed, region.id()?), region));
-        let smaller = Monitor::live().filter_map(size).filter(|(size, _)| *size < before);
-        let Some((size, next)) = smaller.max_by_key(|(size, _)| *size) else { break };
+        let mut largest: Option<((usize, u64), Monitor)> = None;
+        for region in Monitor::live() {
+            let (Some(stats), Some(id)) = (region.stats(), region.id()) else { continue };
+            let size = (stats.committed, id);
+            if size < before && largest.is_none_or(|(largest, _)| size > largest) {
+                largest = Some((size, region));
+            }
+        }
+        let Some((size, next)) = largest else { break };
         before = size;
         let mut name = [0; NAME_BYTES];
         if let (Some(label), Some(stats)) = (next.who(&mut name), next.stats()) {
@@ -162,7 +168,7 @@ fn regions(out: &mut dyn FactWriter) {
 fn growths(out: &mut dyn FactWriter) {
     out.section("last growth", true);
     let now = stats::now_ns();
-    stats::each_recent(MAX_SHOWN, |event| {
+    stats::each_recent(MAX_SHOWN, &mut |event| {
         out.entry();
         out.fact("by", FactValue::Bytes(event.bytes as u64));
         out.fact("at", FactValue::Bytes(event.offset as u64));

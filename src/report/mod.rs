@@ -126,9 +126,9 @@ pub(crate) fn dump() {
     let mut name = [0; NAME_BYTES];
     for region in Monitor::live() {
         let (Some((role, name, id)), Some(stats)) = (region.who(&mut name), region.stats()) else { continue };
-        let [used, committed, peak, reserved] =
-            [stats.used, stats.committed, stats.peak_committed, stats.reserved]
-                .map(|bytes| Bytes(bytes as u64));
+        let bytes = |bytes: usize| Bytes(bytes as u64);
+        let (used, committed) = (bytes(stats.used), bytes(stats.committed));
+        let (peak, reserved) = (bytes(stats.peak_committed), bytes(stats.reserved));
         let (who, growths, faults) = (text::RegionLabel(role, name, id), stats.commits, stats.faults);
         line(format_args!(
             "highwater: {who}: used ≥ {used}, committed {committed} (peak {peak}), reserved {reserved}, \
@@ -155,13 +155,15 @@ pub(crate) fn dump() {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn dump_on_signal(signal: i32) -> std::io::Result<()> {
-    /// The signals that dump already: asking twice must not print twice.
-    static SIGNALS: std::sync::Mutex<Vec<i32>> = std::sync::Mutex::new(Vec::new());
+    /// The signals that dump already, a bit for each: asking twice must not print twice.
+    static SIGNALS: std::sync::Mutex<u128> = std::sync::Mutex::new(0);
     let mut signals = SIGNALS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if !signals.contains(&signal) {
+    // (0 for a number that no signal has.)
+    let mark = u32::try_from(signal).ok().and_then(|signal| 1u128.checked_shl(signal)).unwrap_or(0);
+    if *signals & mark == 0 {
         // SAFETY: writing the lines is async-signal-safe.
         unsafe { signal_hook_registry::register(signal, dump) }?;
-        signals.push(signal);
+        *signals |= mark;
     }
     Ok(())
 }

@@ -43,22 +43,22 @@ impl<'a, 'b> StickyFormatter<'a, 'b> {
 struct JsonEscaper<'a, 'b>(&'a mut Formatter<'b>);
 
 impl Write for JsonEscaper<'_, '_> {
-    fn write_str(&mut self, mut text: &str) -> fmt::Result {
-        let needs_escape = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f);
-        // What is escaped is one byte long, so the text may be split before and behind it.
-        while let Some((plain, rest)) =
-            text.bytes().position(|byte| needs_escape(&byte)).and_then(|at| text.split_at_checked(at))
-        {
-            self.0.write_str(plain)?;
-            let (special, rest) = rest.split_at_checked(1).unwrap_or_default();
-            match special.as_bytes() {
-                [byte @ (b'"' | b'\\')] => write!(self.0, "\\{}", char::from(*byte))?,
-                [byte] => write!(self.0, "\\u{byte:04x}")?,
-                _ => {}
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Up to where the text was written.
+        let mut written = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            // What is escaped is one byte long, so the text may be split before and behind it.
+            if matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f) {
+                self.0.write_str(text.get(written..at).unwrap_or_default())?;
+                match byte {
+                    b'"' => self.0.write_str("\\\"")?,
+                    b'\\' => self.0.write_str("\\\\")?,
+                    _ => write!(self.0, "\\u{byte:04x}")?,
+                }
+                written = at + 1;
             }
-            text = rest;
         }
-        self.0.write_str(text)
+        self.0.write_str(text.get(written..).unwrap_or_default())
     }
 }
 
@@ -80,10 +80,10 @@ impl<'a, 'b> JsonObject<'a, 'b> {
     fn key(&mut self, key: &str) {
         self.comma();
         self.to.text("\"");
-        key.split(' ').enumerate().for_each(|(i, part)| {
+        for (i, part) in key.split(' ').enumerate() {
             self.to.text(if i > 0 { "_" } else { "" });
             self.to.text(part);
-        });
+        }
         self.to.text("\":");
     }
 

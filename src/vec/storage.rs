@@ -148,13 +148,13 @@ impl<T> VecStorage<T> {
     /// Commits the first `len` places, of which `used` are in use.
     #[cold]
     #[inline(never)]
-    pub(super) fn commit(&self, used: usize, len: usize, why: GrowReason) -> Result<(), OutOfMemory> {
+    pub(super) fn commit(&self, used: usize, len: usize, reason: GrowReason) -> Result<(), OutOfMemory> {
         let Some(control) = self.control().filter(|_| Self::SIZE > 0) else { return Ok(()) };
         if len > self.max_len {
             return Err(self.too_long(control, used, len));
         }
         let (from, to) = (self.offset(control, used), self.offset(control, len));
-        grow(control, from, to, why).map_err(|refusal| self.refused(control, used, len, refusal))
+        grow(control, from, to, reason).map_err(|refusal| self.refused(control, used, len, refusal))
     }
 
     /// The error of a vector that would get longer than it may.
