@@ -128,13 +128,18 @@ fn max_accessible(options: &RegionOptions) -> usize {
 
 #[cfg(not(highwater_portable))]
 fn free_on_disk(source: &BackingSource) -> Option<usize> {
-    use nix::sys::statvfs::{fstatvfs, statvfs};
-    let facts = match source {
+    use std::os::unix::fs::OpenOptionsExt;
+    let opened;
+    let file = match source {
         BackingSource::Anonymous => return None,
-        BackingSource::Temp(dir) => statvfs(dir),
-        BackingSource::File(file) => fstatvfs(file),
+        BackingSource::Temp(dir) => {
+            // (Neither of its permissions is needed for that.)
+            opened = std::fs::File::options().read(true).custom_flags(libc::O_PATH).open(dir).ok()?;
+            &opened
+        }
+        BackingSource::File(file) => file,
     };
-    let facts = facts.ok()?;
+    let facts = nix::sys::statvfs::fstatvfs(file).ok()?;
     let free = (facts.blocks_available() as u64).saturating_mul(facts.fragment_size() as u64);
     usize::try_from(free).ok()
 }

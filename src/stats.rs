@@ -118,17 +118,13 @@ pub(crate) fn remember(event: &GrowthEvent) {
         return;
     }
     fence(Release);
-    let words = [
-        event.region,
-        event.offset as u64,
-        event.bytes as u64,
-        event.at_ns,
-        event.duration_ns,
-        u64::from(event.thread),
-    ];
-    for (to, word) in slot.words.iter().zip(&words) {
-        to.store(*word, Relaxed);
-    }
+    let [region, offset, bytes, at_ns, duration_ns, thread] = &slot.words;
+    region.store(event.region, Relaxed);
+    offset.store(event.offset as u64, Relaxed);
+    bytes.store(event.bytes as u64, Relaxed);
+    at_ns.store(event.at_ns, Relaxed);
+    duration_ns.store(event.duration_ns, Relaxed);
+    thread.store(u64::from(event.thread), Relaxed);
     slot.turn.store(mine, Release);
 }
 

@@ -176,9 +176,9 @@ impl ControlBlock {
         self.guards.clear();
         self.ledger.store(core::ptr::null_mut(), Relaxed);
         self.counters.clear();
-        let (words, _) = init.name.bytes().as_chunks::<8>();
-        for (to, word) in self.name.iter().zip(words) {
-            to.store(u64::from_ne_bytes(*word), Relaxed);
+        let (chunks, _) = init.name.bytes().as_chunks();
+        for (i, word) in self.name.iter().enumerate() {
+            word.store(chunks.get(i).map_or(0, |bytes| u64::from_ne_bytes(*bytes)), Relaxed);
         }
         self.generation.fetch_add(1, Release);
     }
@@ -327,9 +327,11 @@ impl ControlBlock {
 
     /// Copies the name into `to` and returns it; empty for a region without one.
     pub(crate) fn name<'a>(&self, to: &'a mut [u8; NAME_BYTES]) -> &'a str {
-        let (words, _) = to.as_chunks_mut::<8>();
-        for (to, word) in words.iter_mut().zip(&self.name) {
-            *to = word.load(Relaxed).to_ne_bytes();
+        let (chunks, _) = to.as_chunks_mut();
+        for (i, word) in self.name.iter().enumerate() {
+            if let Some(bytes) = chunks.get_mut(i) {
+                *bytes = word.load(Relaxed).to_ne_bytes();
+            }
         }
         text_of(to)
     }

@@ -136,73 +136,54 @@ impl From<Exhausted> for BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of most variants the values are two numbers.
-        let (template, first, second) = match self {
-            BuildError::ZeroReserve => ("a reserve of 0 bytes holds nothing", 0, 0),
-            BuildError::Head { head, most } => (
-                "a head of {first} bytes is more than the {second} bytes that may be committed",
-                *head,
-                *most,
-            ),
-            BuildError::Limit { limit: 0, .. } => ("a limit of 0 bytes allows nothing", 0, 0),
-            BuildError::Limit { limit, reserve } => {
-                ("a limit of {first} bytes is more than the reserve of {second} bytes", *limit, *reserve)
+        let evidence = self.evidence();
+        let (template, first, second): (_, &dyn fmt::Display, &dyn fmt::Display) = match self {
+            BuildError::ZeroReserve => ("a reserve of 0 bytes holds nothing", &"", &""),
+            BuildError::Head { head, most } => {
+                ("a head of {first} bytes is more than the {second} bytes that may be committed", head, most)
             }
-            BuildError::Step { first: 0, .. } => ("a growth step of 0 bytes never arrives", 0, 0),
-            BuildError::Step { first, max } => (
-                "a first growth step of {first} bytes is more than the largest, {second} bytes",
-                *first,
-                *max,
-            ),
+            BuildError::Limit { limit: 0, .. } => ("a limit of 0 bytes allows nothing", &"", &""),
+            BuildError::Limit { limit, reserve } => {
+                ("a limit of {first} bytes is more than the reserve of {second} bytes", limit, reserve)
+            }
+            BuildError::Step { first: 0, .. } => ("a growth step of 0 bytes never arrives", &"", &""),
+            BuildError::Step { first, max } => {
+                ("a first growth step of {first} bytes is more than the largest, {second} bytes", first, max)
+            }
             BuildError::AddressSpace { reserve, left } => (
                 "a reserve of {first} bytes and its guards is more than the {second} bytes left of the quarter \
                  of the address space that all regions together may take",
-                *reserve,
-                *left,
+                reserve,
+                left,
             ),
-            BuildError::Allocator { bytes } => {
-                ("out of memory: the global allocator has no {first} bytes", *bytes, 0)
-            }
-            BuildError::Refused { bytes, limit: Some((name, limit, taken)), .. } => {
-                let evidence = self.evidence();
-                let (template, evidence): (_, &dyn fmt::Display) = match &evidence {
-                    Some(evidence) => ("out of memory: {bytes} bytes refused by {evidence}", evidence),
-                    None => (
+            BuildError::Refused { bytes, limit: Some((name, limit, taken)), .. } => match &evidence {
+                Some(evidence) => ("out of memory: {first} bytes refused by {second}", bytes, evidence),
+                None => {
+                    return write!(
+                        f,
                         "out of memory: {bytes} bytes refused by {name}, whose limit is {limit} bytes of which \
-                         {taken} are taken",
-                        &"",
-                    ),
-                };
-                return fill(
-                    f,
-                    template,
-                    &[
-                        ("bytes", bytes),
-                        ("evidence", evidence),
-                        ("name", name),
-                        ("limit", limit),
-                        ("taken", taken),
-                    ],
-                );
-            }
+                         {taken} are taken"
+                    );
+                }
+            },
             BuildError::Refused { bytes, limit: None, error, .. } => {
-                return write!(f, "out of memory: {bytes} bytes refused by the system: {error}");
+                ("out of memory: {first} bytes refused by the system: {second}", bytes, error)
             }
-            BuildError::File { what, error } => return write!(f, "backing file {what}: {error}"),
-            BuildError::Engine { asked, built } => {
-                return write!(
-                    f,
-                    "the {asked} engine is chosen when the library is built, and this one has the {built} engine; \
-                     `paged` can be chosen in every build"
-                );
+            BuildError::Allocator { bytes } => {
+                ("out of memory: the global allocator has no {first} bytes", bytes, &"")
             }
-            BuildError::Handler(error) => {
-                return write!(f, "the SIGSEGV handler cannot be installed: {error}");
-            }
+            BuildError::File { what, error } => ("backing file {first}: {second}", what, error),
+            BuildError::Engine { asked, built } => (
+                "the {first} engine is chosen when the library is built, and this one has the {second} engine; \
+                 `paged` can be chosen in every build",
+                asked,
+                built,
+            ),
+            BuildError::Handler(error) => ("the SIGSEGV handler cannot be installed: {first}", error, &""),
             BuildError::Guard(error) => return error.fmt(f),
             BuildError::Over(error) => return error.fmt(f),
         };
-        fill(f, template, &[("first", &first), ("second", &second)])
+        fill(f, template, &[("first", first), ("second", second)])
     }
 }
 

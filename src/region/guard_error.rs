@@ -75,34 +75,36 @@ impl GuardError {
 
 impl fmt::Display for GuardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (template, guard, bytes) = match self {
+        let evidence = self.evidence();
+        let (template, guard, value): (_, _, &dyn fmt::Display) = match self {
             GuardError::NotPages { guard, page } => {
-                ("a guard at {start}..{end} is not made of whole pages of {bytes} bytes", guard, page)
+                ("a guard at {start}..{end} is not made of whole pages of {value} bytes", guard, page)
             }
             GuardError::Outside { guard, reserved } => {
-                ("a guard at {start}..{end} is not inside the {bytes} bytes of the region", guard, reserved)
+                ("a guard at {start}..{end} is not inside the {value} bytes of the region", guard, reserved)
             }
             GuardError::InUse { guard, used } => (
-                "a guard at {start}..{end} would lie over something in use ({bytes} bytes are), another guard, or \
+                "a guard at {start}..{end} would lie over something in use ({value} bytes are), another guard, or \
                  what was given up of late",
                 guard,
                 used,
             ),
-            GuardError::TooMany { most } => ("there are {bytes} guards in the region already", &(0..0), most),
+            GuardError::TooMany { most } => ("there are {value} guards in the region already", &(0..0), most),
             GuardError::NoMechanism(mechanism) => {
                 return write!(f, "guards by {mechanism:?} do not exist on this system");
             }
-            GuardError::Limited { limit: (name, limit, usage), .. } => {
-                return match self.evidence() {
-                    Some(evidence) => write!(f, "a guard was refused by {evidence}"),
-                    None => {
-                        write!(f, "a guard was refused by {name}, which allow {limit} bytes, not {usage}")
-                    }
-                };
-            }
-            GuardError::Refused(error) => return write!(f, "a guard was refused by the system: {error}"),
+            GuardError::Limited { limit: (name, limit, usage), .. } => match &evidence {
+                Some(evidence) => ("a guard was refused by {value}", &(0..0), evidence),
+                None => {
+                    return write!(
+                        f,
+                        "a guard was refused by {name}, which allow {limit} bytes, not {usage}"
+                    );
+                }
+            },
+            GuardError::Refused(error) => ("a guard was refused by the system: {value}", &(0..0), error),
         };
-        fill(f, template, &[("start", &guard.start), ("end", &guard.end), ("bytes", bytes)])
+        fill(f, template, &[("start", &guard.start), ("end", &guard.end), ("value", value)])
     }
 }
 

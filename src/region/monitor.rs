@@ -41,7 +41,11 @@ impl Monitor {
 
     /// Monitors of all regions of the process.
     pub fn all() -> Vec<Self> {
-        Monitor::live().collect()
+        let mut all = Vec::new();
+        for monitor in Monitor::live() {
+            all.push(monitor);
+        }
+        all
     }
 
     /// [`all`](Monitor::all), one by one. Signal-safe.

@@ -106,7 +106,9 @@ pub(super) fn find_image(violation: &mut Violation) {
         while let [0x80..=0xbf, rest @ ..] = kept {
             kept = rest;
         }
-        violation.image.iter_mut().zip(kept).for_each(|(to, byte)| *to = *byte);
+        if let Some(image) = violation.image.get_mut(..kept.len()) {
+            image.copy_from_slice(kept);
+        }
         violation.image_offset = offset;
     }
 }

@@ -238,7 +238,9 @@ fn machine(out: &mut dyn FactWriter) {
         Some(mut scratch) => {
             if let Some(line) = sys::memory_pressure(&mut *scratch) {
                 len = line.len().min(pressure.len());
-                pressure.iter_mut().zip(line.bytes()).for_each(|(to, byte)| *to = byte);
+                if let (Some(to), Some(line)) = (pressure.get_mut(..len), line.as_bytes().get(..len)) {
+                    to.copy_from_slice(line);
+                }
             }
             (sys::mem_info(&mut *scratch), sys::overcommit(&mut *scratch), sys::mappings(&mut *scratch))
         }

@@ -85,10 +85,12 @@ impl fmt::Display for Violation {
                 ("end", &guard.end),
             ],
         )?;
-        match self.pc {
-            Some(_) => write!(f, "; {} at {:#x}, offset {}", self.access, self.address, self.offset),
-            None => write!(f, "; found at {:#x}, offset {}, when it was given up", self.address, self.offset),
-        }
+        let template = match self.pc {
+            Some(_) => "; {access} at {address}, offset {offset}",
+            None => "; found at {address}, offset {offset}, when it was given up",
+        };
+        let address: &dyn fmt::Display = &format_args!("{:#x}", self.address);
+        fill(f, template, &[("access", &self.access), ("address", address), ("offset", &self.offset)])
     }
 }
 
