@@ -20,12 +20,7 @@ impl ControlBlock {
         if offset < self.first_guard() {
             return None;
         }
-        for guard in self.guards.iter() {
-            if guard.contains(&offset) {
-                return Some(guard);
-            }
-        }
-        None
+        self.guards.iter().find(|guard| guard.contains(&offset))
     }
 
     /// The guards inside the region.
