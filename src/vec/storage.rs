@@ -43,13 +43,11 @@ impl<T> VecStorage<T> {
         if Self::SIZE == 0 {
             return VecStorage { control: Some(region.control()), region: Some(region), ..Self::none() };
         }
-        let base = region.as_ptr();
-        // An alignment beyond the page's costs a part of the reservation.
-        let offset = align_up(base.addr(), align_of::<T>()).map_or(usize::MAX, |start| start - base.addr());
-        let max_len = region.control().usable_bytes().saturating_sub(offset) / Self::SIZE;
-        let start = NonNull::new(base.wrapping_add(offset).cast()).filter(|_| max_len > 0);
+        let (start, bytes) = usable(&region, align_of::<T>());
+        let max_len = bytes / Self::SIZE;
+        let start = if max_len > 0 { start.cast() } else { NonNull::dangling() };
         VecStorage {
-            start: start.unwrap_or(NonNull::dangling()),
+            start,
             max_len,
             is_bounded: false,
             control: Some(region.control()),
@@ -76,18 +74,7 @@ impl<T> VecStorage<T> {
     /// As many places as other values have, under the same name and with the same answers to a refusal.
     pub(super) fn beside<U>(values: &VecStorage<U>, response: Response) -> Result<Self, BuildError> {
         let bytes = values.max_len.saturating_mul(Self::SIZE).max(1);
-        let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
-        let Some(control) = values.control() else {
-            return Ok(Self::over(fallible::boxed(builder.try_build()?)?));
-        };
-        let mut name = [0; NAME_BYTES];
-        let region = builder.name(control.name(&mut name)).headroom(control.headroom()).try_build()?;
-        let beside = Self::over(fallible::boxed(region)?);
-        if let Some(own) = beside.control() {
-            // (A region that was not built here has its own.)
-            own.response.store(control.response.load(Acquire), Release);
-        }
-        Ok(beside)
+        Ok(Self::over(region_beside(values.control(), bytes, response)?))
     }
 
     /// The bytes that places for `len` values take.
@@ -254,6 +241,33 @@ impl StorageExtent {
         // Without places, or without sizes, there is no first one.
         if self.max_len == 0 || self.size == 0 { 0 } else { first + len.saturating_mul(self.size) }
     }
+}
+
+/// The first byte of a region that is aligned to `align`, and how many may be used from there on.
+fn usable(region: &Region, align: usize) -> (NonNull<u8>, usize) {
+    let base = region.base();
+    let usable = region.control().usable_bytes();
+    // An alignment beyond the page's costs a part of the reservation.
+    match align_up(base.addr().get(), align).map(|start| start - base.addr().get()) {
+        // SAFETY: the offset is below the bytes that may be used, which lie in the region.
+        Some(offset) if offset < usable => (unsafe { base.add(offset) }, usable - offset),
+        _ => (base, 0),
+    }
+}
+
+/// A region under the same name and with the same answers to a refusal as another one, if there is one.
+fn region_beside(
+    other: Option<&'static ControlBlock>,
+    bytes: usize,
+    response: Response,
+) -> Result<Box<Region>, BuildError> {
+    let builder = Builder::<Region>::new().reserve(bytes).on_refusal(response);
+    let Some(control) = other else { return Ok(fallible::boxed(builder.try_build()?)?) };
+    let mut name = [0; NAME_BYTES];
+    let region = builder.name(control.name(&mut name)).headroom(control.headroom()).try_build()?;
+    // (A region that was not built here has its own.)
+    region.control().response.store(control.response.load(Acquire), Release);
+    Ok(fallible::boxed(region)?)
 }
 
 /// The region of a new vector.
