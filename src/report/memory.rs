@@ -109,11 +109,13 @@ fn sections(error: Option<&OutOfMemory>, out: &mut dyn FactWriter) {
     if let Some(error) = error.filter(|error| error.region() != 0) {
         out.section("region", false);
         let mut name = [0; NAME_BYTES];
-        let own = Monitor::live().find(|region| region.id() == Some(error.region()));
-        if let Some(own) = own
-            && let (Some(label), Some(stats)) = (own.who(&mut name), own.stats())
-        {
-            region(out, label, &Stats { used: stats.used.max(error.used), ..stats });
+        for own in Monitor::live() {
+            if own.id() == Some(error.region())
+                && let (Some(label), Some(stats)) = (own.who(&mut name), own.stats())
+            {
+                region(out, label, &Stats { used: stats.used.max(error.used), ..stats });
+                break;
+            }
         }
         out.end_section();
     }
@@ -194,17 +196,13 @@ fn process(out: &mut dyn FactWriter) {
         out.fact("data", FactValue::Bytes(size.data));
         out.fact("locked", FactValue::Bytes(size.locked));
     }
-    for (key, limit) in [
-        ("RLIMIT_AS", Resource::AddressSpace),
-        ("RLIMIT_DATA", Resource::Data),
-        ("RLIMIT_MEMLOCK", Resource::Locked),
-    ] {
-        // The names have no blanks to be made.
-        match sys::resource_limit(limit) {
-            Some(bytes) => out.fact(key, FactValue::Bytes(bytes)),
-            None => out.fact(key, FactValue::Text("unlimited")),
-        }
-    }
+    let mut limit = |key: &str, limit: Resource| match sys::resource_limit(limit) {
+        Some(bytes) => out.fact(key, FactValue::Bytes(bytes)),
+        None => out.fact(key, FactValue::Text("unlimited")),
+    };
+    limit("RLIMIT_AS", Resource::AddressSpace);
+    limit("RLIMIT_DATA", Resource::Data);
+    limit("RLIMIT_MEMLOCK", Resource::Locked);
     out.end_entry();
     out.end_section();
 }

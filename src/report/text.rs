@@ -25,7 +25,8 @@ impl fmt::Display for Bytes {
         let whole = bytes >> shift;
         let tenth = if unit == 0 { 0 } else { (bytes >> (shift - 10)) % 1024 * 10 / 1024 };
         let unit = UNITS.get(unit as usize).unwrap_or(&"");
-        if tenth == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole}.{tenth} {unit}") }
+        let template = if tenth == 0 { "{whole} {unit}" } else { "{whole}.{tenth} {unit}" };
+        fill(f, template, &[("whole", &whole), ("tenth", &tenth), ("unit", unit)])
     }
 }
 

@@ -27,8 +27,10 @@ struct NamedAllocation(Option<Allocation>);
 impl fmt::Display for NamedAllocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(allocation) => write!(f, "a {}-byte allocation ({})", allocation.size, allocation.caller),
-            None => f.write_str("an allocation"),
+            Some(allocation) if cfg!(feature = "debug-arena") => {
+                write!(f, "a {}-byte allocation ({})", allocation.size, allocation.caller)
+            }
+            _ => f.write_str("an allocation"),
         }
     }
 }
@@ -103,7 +105,10 @@ impl fmt::Display for ViolationDetails<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ViolationDetails(violation, response) = self;
         let mut to = StickyFormatter::new(f);
-        if let Some(allocation) = violation.allocation {
+        // (Only a checked arena has allocations.)
+        if cfg!(feature = "debug-arena")
+            && let Some(allocation) = violation.allocation
+        {
             to.value(&format_args!(
                 "  allocation   #{} of generation {}: {} at offset {}, aligned to {}, made at {}",
                 allocation.ordinal,
@@ -177,7 +182,10 @@ impl fmt::Display for ViolationJson<'_> {
         if violation.kind == ViolationKind::BeyondReach {
             object.number("reach", &violation.reach);
         }
-        if let Some(allocation) = &violation.allocation {
+        // (Only a checked arena has allocations.)
+        if cfg!(feature = "debug-arena")
+            && let Some(allocation) = &violation.allocation
+        {
             object.begin(Some("allocation"));
             object.number("ordinal", &allocation.ordinal);
             object.number("offset", &allocation.offset);
