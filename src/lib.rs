@@ -3,6 +3,17 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(
+        feature = "debug-arena",
+        feature = "global-alloc",
+        feature = "heap",
+        feature = "log",
+        feature = "shared",
+        feature = "vec"
+    )),
+    allow(rustdoc::broken_intra_doc_links, reason = "links lead to what other features add")
+)]
 
 mod admission;
 mod arena;

@@ -67,7 +67,9 @@ impl<T: ThreadSlot> Heap<T> {
     /// let block = heap.allocate(8 << 20, 16)?;
     /// // SAFETY: the block is live and not used.
     /// unsafe { heap.deallocate(block)? };
+    /// # if !cfg!(highwater_portable) {
     /// assert!(heap.trim(0) > 0);
+    /// # }
     /// # Ok::<(), highwater::heap::HeapError>(())
     /// ```
     pub fn trim(&self, keep: usize) -> usize {
