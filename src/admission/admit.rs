@@ -111,7 +111,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Whether the region may grow: by injections, its limit, the process limit, the headroom and the border of its spill file,
+/// Whether the region may grow: by its limit, injections, the process limit, the headroom and the border of its spill file,
 /// in this order. Signal-safe.
 #[inline(always)] // a frame less on a small stack
 pub(crate) fn admit<'a>(request: &GrowthRequest<'a>) -> Result<Permit<'a>, NotAdmitted> {
