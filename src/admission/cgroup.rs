@@ -1,7 +1,7 @@
 //! The memory cgroups that this process is in: found once, outside of any signal.
 
 use crate::fallible::{self, Exhausted};
-use crate::sys::{PolledFile, decimal};
+use crate::sys::{PolledFile, decimal, pieces};
 use std::path::Path;
 
 /// A cgroup whose limit counts for this process: its own, or an ancestor.
@@ -82,11 +82,13 @@ fn number(text: &[u8]) -> Option<u64> {
 
 /// The figure of a line like `total_active_file 4096`.
 fn figure(stat: &[u8], prefix: &str, name: &str) -> Option<u64> {
-    stat.split(|&byte| byte == b'\n').find_map(|line| {
-        let value =
-            line.strip_prefix(prefix.as_bytes())?.strip_prefix(name.as_bytes())?.strip_prefix(b" ")?;
-        number(value)
-    })
+    for line in pieces(stat, b'\n') {
+        let label = line.strip_prefix(prefix.as_bytes()).and_then(|line| line.strip_prefix(name.as_bytes()));
+        if let Some(value) = label.and_then(|rest| number(rest.strip_prefix(b" ")?)) {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// Where one version keeps its memory controller, and what its files are called.
@@ -113,52 +115,59 @@ pub(super) fn levels() -> Result<Vec<CgroupLevel>, Exhausted> {
         return Ok(Vec::new());
     }
     let (cgroups, mounts) = (fallible::read("/proc/self/cgroup")?, fallible::read("/proc/self/mountinfo")?);
-    find(
-        core::str::from_utf8(&cgroups).unwrap_or_default(),
-        core::str::from_utf8(&mounts).unwrap_or_default(),
-    )
+    find(&cgroups, &mounts)
 }
 
-fn find(cgroups: &str, mounts: &str) -> Result<Vec<CgroupLevel>, Exhausted> {
+fn find(cgroups: &[u8], mounts: &[u8]) -> Result<Vec<CgroupLevel>, Exhausted> {
     let mut levels = Vec::new();
-    for line in cgroups.lines() {
+    for line in pieces(cgroups, b'\n') {
         // `4:memory:/jobs/7`, or `0::/jobs/7` for version 2.
-        let mut parts = line.splitn(3, ':');
-        let (Some(number), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
-        };
+        let mut parts = pieces(line, b':');
+        let (Some(number), Some(controllers)) = (parts.next(), parts.next()) else { continue };
         let version = match (number, controllers) {
-            ("0", "") => V2,
-            (_, controllers) if controllers.split(',').any(|name| name == "memory") => V1,
+            (b"0", b"") => V2,
+            (_, controllers) if has(controllers, b"memory") => V1,
             _ => continue,
         };
-        let kind = if version.prefix.is_empty() { "cgroup2" } else { "cgroup" };
-        let Some((mount, root)) = mounts.lines().find_map(|line| mount_of(line, kind)) else { continue };
-        climb(&unescaped(mount)?, &unescaped(root)?, path, &version, &mut levels)?;
+        // (The path may have colons in it.)
+        let Ok(path) = core::str::from_utf8(parts.rest()) else { continue };
+        let kind: &[u8] = if version.prefix.is_empty() { b"cgroup2" } else { b"cgroup" };
+        for line in pieces(mounts, b'\n') {
+            if let Some((mount, root)) = mount_of(line, kind) {
+                climb(&unescaped(mount)?, &unescaped(root)?, path, &version, &mut levels)?;
+                break;
+            }
+        }
     }
     Ok(levels)
 }
 
+/// Whether a list with commas has this name in it.
+fn has(list: &[u8], name: &[u8]) -> bool {
+    pieces(list, b',').any(|listed| listed == name)
+}
+
 /// The mount point and the root of a cgroup file system with the memory controller, from a line of
 /// `/proc/self/mountinfo`: `35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory`.
-fn mount_of<'m>(line: &'m str, kind: &str) -> Option<(&'m str, &'m str)> {
-    let (left, right) = line.split_once(" - ")?;
-    let mut right = right.split(' ');
-    if right.next()? != kind {
+fn mount_of<'m>(line: &'m [u8], kind: &[u8]) -> Option<(&'m [u8], &'m [u8])> {
+    let mut fields = pieces(line, b' ');
+    // The numbers of the mount, of its parent and of the device.
+    for _ in 0..3 {
+        fields.next()?;
+    }
+    let (root, mount) = (fields.next()?, fields.next()?);
+    // The options of the mount, and any number of further fields up to the dash.
+    while fields.next()? != b"-" {}
+    if fields.next()? != kind {
         return None;
     }
-    let options = right.nth(1)?;
-    if kind == "cgroup" && !options.split(',').any(|option| option == "memory") {
-        return None;
-    }
-    let mut left = left.split(' ').skip(3);
-    let (root, mount) = (left.next()?, left.next()?);
-    Some((mount, root))
+    let (_source, options) = (fields.next()?, fields.next()?);
+    (kind != b"cgroup" || has(options, b"memory")).then_some((mount, root))
 }
 
 /// Spaces and the like stand as `\040` in that file: three octal digits.
-fn unescaped(text: &str) -> Result<String, Exhausted> {
-    let mut bytes = fallible::joined(&[text.as_bytes()])?;
+fn unescaped(text: &[u8]) -> Result<String, Exhausted> {
+    let mut bytes = fallible::joined(&[text])?;
     let (mut from, mut len) = (0, 0);
     while let Some(&byte) = bytes.get(from) {
         let digits = (byte == b'\\').then(|| bytes.get(from + 1..from + 4)).flatten();
@@ -207,14 +216,14 @@ mod tests {
 
     #[test]
     fn mounts_are_recognised_by_kind_and_controller() {
-        let memory = "35 31 0:32 /a /sys/fs/cgroup/mem\\040ory rw,relatime - cgroup cgroup rw,memory";
-        let (mount, root) = mount_of(memory, "cgroup").unwrap();
-        assert_eq!((&*unescaped(mount).unwrap(), root), ("/sys/fs/cgroup/mem ory", "/a"));
-        assert_eq!(unescaped("a\\134b\\011\\\\04").unwrap(), "a\\b\t\\\\04");
-        assert!(mount_of(memory, "cgroup2").is_none());
-        assert!(mount_of("32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", "cgroup").is_none());
-        let unified = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw";
-        assert_eq!(mount_of(unified, "cgroup2").unwrap().0, "/sys/fs/cgroup/unified");
+        let memory = b"35 31 0:32 /a /sys/fs/cgroup/mem\\040ory rw,relatime - cgroup cgroup rw,memory";
+        let (mount, root) = mount_of(memory, b"cgroup").unwrap();
+        assert_eq!((&*unescaped(mount).unwrap(), root), ("/sys/fs/cgroup/mem ory", b"/a".as_slice()));
+        assert_eq!(unescaped(b"a\\134b\\011\\\\04").unwrap(), "a\\b\t\\\\04");
+        assert!(mount_of(memory, b"cgroup2").is_none());
+        assert!(mount_of(b"32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", b"cgroup").is_none());
+        let unified = b"41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw";
+        assert_eq!(mount_of(unified, b"cgroup2").unwrap().0, b"/sys/fs/cgroup/unified");
     }
 
     #[test]
@@ -264,7 +273,7 @@ mod tests {
 
     #[test]
     fn nonsense_has_no_levels() {
-        assert!(find("", "").unwrap().is_empty());
-        assert!(find("0::/x\n4:memory:/y\nx", "nothing\n1 2 3").unwrap().is_empty());
+        assert!(find(b"", b"").unwrap().is_empty());
+        assert!(find(b"0::/x\n4:memory:/y\nx", b"nothing\n1 2 3").unwrap().is_empty());
     }
 }

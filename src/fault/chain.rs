@@ -91,17 +91,14 @@ impl Chain {
         is_whole.then_some(Behind { number, since, action })
     }
 
-    fn remembered(&self) -> impl Iterator<Item = Behind> {
-        (0..ENTRIES).filter_map(|number| self.read(number))
-    }
-
     /// Rule 2: the handler that a fault goes to which came through an entry, and was passed on to a handler remembered at
     /// `before` last.
     /// Signal-safe.
     pub(super) fn newest(&self, entry: usize, before: u64) -> Option<Behind> {
         let own = self.read(entry).map_or(u64::MAX, |own| own.since);
         let mut newest: Option<Behind> = None;
-        for behind in self.remembered() {
+        for number in 0..ENTRIES {
+            let Some(behind) = self.read(number) else { continue };
             let is_older = behind.since <= own && behind.since < before;
             if is_older && !behind.has_moved() && newest.is_none_or(|newest| newest.since < behind.since) {
                 newest = Some(behind);
@@ -124,21 +121,35 @@ impl Chain {
     pub(super) fn remember(&self, action: Action) -> Option<usize> {
         // What never calls us is in no circle with an entry that stood before it already.
         if self.never_calls_us(&action)
-            && let Some(known) = self.remembered().find(|behind| behind.action.handler == action.handler)
+            && let Some(known) = self.find(action.handler)
         {
-            return Some(known.number);
+            return Some(known);
         }
-        let is_unused = |entry: &Entry| entry.since.load(Relaxed) == 0;
         let usable = ENTRIES - if action.is_none() { 0 } else { RESERVED };
-        let unused = self.entries.iter().enumerate().take(usable).filter(|(_, entry)| is_unused(entry));
-        let left = self.left().map(|left| (left.number, left.since));
-        let number = unused.map(|(number, _)| (number, 0)).chain(left).find_map(|(number, since)| {
-            let entry = self.entries.get(number)?;
-            entry.since.compare_exchange(since, BEING_WRITTEN, AcqRel, Relaxed).ok()?;
-            Some(number)
-        })?;
+        let number = self.claim_unused(usable).or_else(|| self.claim_left())?;
         self.write(number, action);
         Some(number)
+    }
+
+    /// The entry that remembers a handler.
+    fn find(&self, handler: usize) -> Option<usize> {
+        (0..ENTRIES).find(|&number| self.read(number).is_some_and(|behind| behind.action.handler == handler))
+    }
+
+    /// An entry below `end` that was never used, for the caller to write.
+    fn claim_unused(&self, end: usize) -> Option<usize> {
+        (0..end).find(|&number| self.claim(number, 0))
+    }
+
+    fn claim_left(&self) -> Option<usize> {
+        let left = self.left()?;
+        self.claim(left.number, left.since).then_some(left.number)
+    }
+
+    fn claim(&self, number: usize, since: u64) -> bool {
+        let Some(entry) = self.entries.get(number) else { return false };
+        entry.since.load(Relaxed) == since
+            && entry.since.compare_exchange(since, BEING_WRITTEN, AcqRel, Relaxed).is_ok()
     }
 
     /// Whether an entry remembers this handler.
@@ -149,7 +160,10 @@ impl Chain {
     /// Makes an entry that is [`BEING_WRITTEN`] by the caller one of this moment.
     fn write(&self, number: usize, action: Action) {
         let Some(entry) = self.entries.get(number) else { return };
-        let newest = self.remembered().map(|behind| behind.since).max().unwrap_or(0);
+        let mut newest = 0;
+        for number in 0..ENTRIES {
+            newest = self.read(number).map_or(newest, |behind| newest.max(behind.since));
+        }
         let now = sys::monotonic_ns().max(newest.wrapping_add(1));
         fence(Release);
         entry.flags.store(action.flags, Relaxed);
@@ -157,21 +171,37 @@ impl Chain {
         entry.handler.store(action.handler, Relaxed);
         entry.since.store(now, Release);
         // Rule 3.
-        for behind in self.remembered().filter(|behind| behind.since < now && behind.action.is_same(&action))
-        {
-            if let Some(entry) = self.entries.get(behind.number) {
-                let _ = entry.handler.compare_exchange(behind.action.handler, MOVED, Release, Relaxed);
+        for number in 0..ENTRIES {
+            let (Some(behind), Some(older)) = (self.read(number), self.entries.get(number)) else { continue };
+            if behind.since < now && behind.action.is_same(&action) {
+                let _ = older.handler.compare_exchange(behind.action.handler, MOVED, Release, Relaxed);
             }
         }
     }
 
     /// Rule 4: the oldest entry that nothing leads to any more.
     fn left(&self) -> Option<Behind> {
-        let next = |since: u64| self.remembered().filter(move |next| next.since > since);
-        let next = |since| next(since).min_by_key(|next| next.since);
-        let moved = self.remembered().filter(Behind::has_moved);
-        let left = moved.filter(|behind| next(behind.since).is_some_and(|next| next.has_moved()));
-        left.min_by_key(|behind| behind.since)
+        let mut left: Option<Behind> = None;
+        for number in 0..ENTRIES {
+            let Some(behind) = self.read(number).filter(Behind::has_moved) else { continue };
+            let next_has_moved = self.next_after(behind.since).is_some_and(|next| next.has_moved());
+            if next_has_moved && left.is_none_or(|left| behind.since < left.since) {
+                left = Some(behind);
+            }
+        }
+        left
+    }
+
+    /// What was put in front next.
+    fn next_after(&self, since: u64) -> Option<Behind> {
+        let mut next: Option<Behind> = None;
+        for number in 0..ENTRIES {
+            let Some(behind) = self.read(number) else { continue };
+            if behind.since > since && next.is_none_or(|next| behind.since < next.since) {
+                next = Some(behind);
+            }
+        }
+        next
     }
 
     /// Whether one entry is newer than another.
@@ -183,8 +213,7 @@ impl Chain {
     /// Whether an action surely passes nothing on to us: there is no handler, or it is another copy's of this library
     /// from before our time.
     pub(super) fn never_calls_us(&self, action: &Action) -> bool {
-        let is_known = || self.remembered().any(|known| known.action.handler == action.handler);
-        action.is_none() || action.is_copy() && is_known()
+        action.is_none() || action.is_copy() && self.find(action.handler).is_some()
     }
 }
 

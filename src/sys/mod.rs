@@ -47,6 +47,8 @@ pub(crate) use large_stack::{map_handler_stacks, on_large_stack};
 pub use line::{abort_with, write_line, write_line_to};
 pub use lock::{SpinGuard, SpinLock};
 pub use once::{OnceState, ReentrantOnce};
+#[cfg_attr(highwater_portable, allow(unused_imports))]
+pub(crate) use proc_text::pieces;
 pub use proc_text::{MapsEntry, MemInfo, decimal};
 pub use text::TextBuffer;
 pub(crate) use try_lock::{TryLock, TryLockGuard, not_inherited, this_holder, try_lock_any};

@@ -42,12 +42,50 @@ pub struct MemInfo {
     pub committed: Option<u64>,
 }
 
+/// What separators divide: as `slice::split` does, in one function for all callers. Signal-safe.
+pub(crate) fn pieces(text: &[u8], separator: u8) -> Pieces<'_> {
+    Pieces { rest: Some(text), separator }
+}
+
+/// See [`pieces`].
+pub(crate) struct Pieces<'t> {
+    rest: Option<&'t [u8]>,
+    separator: u8,
+}
+
+impl<'t> Pieces<'t> {
+    /// What is left, with the separators in it.
+    pub(crate) fn rest(&self) -> &'t [u8] {
+        self.rest.unwrap_or_default()
+    }
+
+    /// The same, or `None` when the last piece was handed out.
+    pub(crate) fn rest_if_any(&self) -> Option<&'t [u8]> {
+        self.rest
+    }
+}
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = &'t [u8];
+
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let rest = self.rest?;
+        let mut end = 0;
+        while rest.get(end).is_some_and(|&byte| byte != self.separator) {
+            end += 1;
+        }
+        let (piece, rest) = rest.split_at_checked(end)?;
+        self.rest = rest.get(1..);
+        Some(piece)
+    }
+}
+
 impl MemInfo {
     /// From the text of the file; `None` if it does not say how much memory there is.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut info = MemInfo::default();
         let mut total = None;
-        for line in text.split(|&byte| byte == b'\n') {
+        for line in pieces(text, b'\n') {
             let field = |label: &[u8]| kib_field(line, label);
             // (By the first letter first: most lines are none of these.)
             match line.first() {
@@ -89,12 +127,16 @@ pub struct MapsEntry<'l> {
 impl<'l> MapsEntry<'l> {
     /// `None` where a line is no mapping, as most lines of `smaps` are.
     pub fn parse(line: &'l [u8]) -> Option<Self> {
-        let mut fields = line.splitn(6, |&byte| byte == b' ');
-        let mut range = fields.next()?.split(|&byte| byte == b'-').map(hexadecimal);
-        let (start, end) = (usize::try_from(range.next()??).ok()?, usize::try_from(range.next()??).ok()?);
+        let mut fields = pieces(line, b' ');
+        let mut range = pieces(fields.next()?, b'-');
+        let start = usize::try_from(hexadecimal(range.next()?)?).ok()?;
+        let end = usize::try_from(hexadecimal(range.next()?)?).ok()?;
         let permissions = fields.next()?;
         // The offset, the device and the inode. The name may have spaces in it.
-        let name = fields.nth(3).unwrap_or_default().trim_ascii_start();
+        for _ in 0..3 {
+            fields.next();
+        }
+        let name = fields.rest().trim_ascii_start();
         Some(MapsEntry { start, end, permissions, name })
     }
 
@@ -107,6 +149,21 @@ impl<'l> MapsEntry<'l> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_those_of_the_standard_library() {
+        for text in ["", ",", "a", "a,", ",a", "a,,b", "ab,cd,", ",,"] {
+            let expected: Vec<_> = text.as_bytes().split(|&byte| byte == b',').collect();
+            assert_eq!(pieces(text.as_bytes(), b',').collect::<Vec<_>>(), expected, "{text:?}");
+        }
+        let mut fields = pieces(b"a b c", b' ');
+        assert_eq!(
+            (fields.next(), fields.rest(), fields.rest_if_any().is_some()),
+            (Some(&b"a"[..]), &b"b c"[..], true)
+        );
+        fields.nth(1);
+        assert_eq!((fields.rest_if_any(), fields.next()), (None, None));
+    }
 
     #[test]
     fn numbers_end_where_their_digits_do() {

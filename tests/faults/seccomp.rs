@@ -251,7 +251,7 @@ fn the_documentation_names_the_calls() {
     let page = include_str!("../../docs/signals.md");
     let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
     for (phase, calls) in
-        [("growth |", GROWTH), ("a look", LOOK), ("a report of", REPORT), ("giving", GIVING_BACK)]
+        [("growth |", GROWTH), ("a query", LOOK), ("a report of", REPORT), ("giving", GIVING_BACK)]
     {
         let row = rows.iter().find(|row| row.trim_start_matches("| ").starts_with(phase));
         let row = row.unwrap_or_else(|| panic!("no row of {phase}"));

@@ -7,6 +7,7 @@
 //! fail.
 
 use crate::sys::Errno;
+use crate::sys::proc_text::pieces;
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
@@ -83,11 +84,14 @@ fn each_line_dyn(path: &CStr, buffer: &mut [u8], line: &mut dyn FnMut(&[u8]) -> 
         let Some(read) = file.read(space).filter(|&read| read > 0) else { return };
         filled = filled.wrapping_add(read);
         let mut rest = buffer.get(..filled).unwrap_or_default();
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            if !line(rest.get(..end).unwrap_or_default()) {
+        let mut lines = pieces(rest, b'\n');
+        while let Some(complete) = lines.next() {
+            // What follows the last line end is not complete.
+            let Some(after) = lines.rest_if_any() else { break };
+            if !line(complete) {
                 return;
             }
-            rest = rest.get(end.wrapping_add(1)..).unwrap_or_default();
+            rest = after;
         }
         // The start of a line that is not complete is kept; a line that is longer than the buffer is dropped.
         let left = if rest.len() == buffer.len() { 0 } else { rest.len() };

@@ -7,7 +7,7 @@ use super::clock::monotonic_ns;
 use super::file::{RawFile, each_line, read_file};
 use super::memory::page_size;
 use crate::sys::figures::{Overcommit, ProcessSize};
-use crate::sys::proc_text::{MapsEntry, MemInfo, decimal, hexadecimal, kib_field};
+use crate::sys::proc_text::{MapsEntry, MemInfo, decimal, hexadecimal, kib_field, pieces};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -48,27 +48,27 @@ fn in_initial_user_namespace() -> bool {
     identity.is_none_or(|[_, number]| number == INITIAL)
 }
 
-/// The fields of `/proc/self/statm` behind the first `skip` ones, in bytes.
-fn statm<const N: usize>(skip: usize) -> Option<[u64; N]> {
+/// The first three fields of `/proc/self/statm`, in bytes: the address space, what is resident, and what of that belongs to
+/// files.
+fn statm() -> Option<[u64; 3]> {
     let mut text = [0u8; 128];
-    let text = read_file(c"/proc/self/statm", &mut text)?;
-    let mut pages = text.split(|&byte| byte == b' ').skip(skip).filter_map(decimal);
-    let mut fields = [0; N];
+    let mut pages = pieces(read_file(c"/proc/self/statm", &mut text)?, b' ');
+    let mut fields = [0; 3];
     for field in &mut fields {
-        *field = pages.next()?.saturating_mul(page_size() as u64);
+        *field = decimal(pages.next()?)?.saturating_mul(page_size() as u64);
     }
     Some(fields)
 }
 
 /// Bytes of this process that are resident and belong to no file.
 pub(crate) fn resident_anonymous_bytes() -> Option<u64> {
-    let [resident, shared] = statm(1)?;
+    let [_, resident, shared] = statm()?;
     Some(resident.saturating_sub(shared))
 }
 
 /// The bytes of addresses that this process has mapped.
 pub(in crate::sys) fn process_address_space() -> Option<usize> {
-    let [size] = statm(0)?;
+    let [size, ..] = statm()?;
     usize::try_from(size).ok()
 }
 
@@ -122,7 +122,8 @@ static STRICT: AtomicU64 = AtomicU64::new(0);
 
 /// How long programs waited for memory, in the kernel's words: `some avg10=0.00 avg60=…`.
 pub(crate) fn memory_pressure(scratch: &mut [u8]) -> Option<&str> {
-    let line = read_file(c"/proc/pressure/memory", scratch)?.split(|&byte| byte == b'\n').next()?;
+    let line = read_file(c"/proc/pressure/memory", scratch)?;
+    let line = pieces(line, b'\n').next()?;
     core::str::from_utf8(line).ok()
 }
 

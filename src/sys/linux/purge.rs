@@ -5,7 +5,7 @@
 
 use super::memory::page_size;
 use super::procfs::each_smaps_line;
-use crate::sys::proc_text::MapsEntry;
+use crate::sys::proc_text::{MapsEntry, pieces};
 use crate::sys::{Errno, preserve_errno};
 use core::ffi::c_int;
 use core::ptr::NonNull;
@@ -69,7 +69,7 @@ pub(crate) fn has_settings(start: NonNull<u8>, len: usize) -> bool {
     each_smaps_line(&mut scratch, |line| {
         if let Some(flags) = line.strip_prefix(b"VmFlags:") {
             const SETTINGS: [&[u8]; 9] = [b"lo", b"um", b"uw", b"ui", b"mg", b"sr", b"rr", b"dc", b"wf"];
-            found |= overlaps && flags.split(|&byte| byte == b' ').any(|flag| SETTINGS.contains(&flag));
+            found |= overlaps && pieces(flags, b' ').any(|flag| SETTINGS.contains(&flag));
         } else if let Some(entry) = MapsEntry::parse(line) {
             overlaps = entry.start < to && from < entry.end;
             // The NUMA policy belongs to a mapping, and smaps does not show it.
