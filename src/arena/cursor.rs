@@ -17,8 +17,8 @@ use core::cell::Cell;
 pub(super) struct Cursor<const MIN_ALIGN: usize, const CHECKED: bool> {
     /// The next free byte: an address in the region, a multiple of `MIN_ALIGN`.
     position: Cell<*mut u8>,
-    /// The smallest of the reservation's end, the region's limit and the allocation limit; with the explicit
-    /// engine also the frontier. It may lie below the position.
+    /// The smallest of the reservation's end, the region's limit, the first guard (in a checked arena it does not count)
+    /// and the allocation limit; with the explicit engine also the frontier. It may lie below the position.
     pub(super) limit: Cell<*mut u8>,
     /// Where this cursor started: what lies below belongs to an ancestor and is left alone.
     start: *mut u8,

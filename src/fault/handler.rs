@@ -1,7 +1,7 @@
 //! Everything inside the signal.
 //!
-//! Rules of this file: no allocation, no lock, no waiting, no panic, no thread-local but errno, no library
-//! but libc, little stack (std's alternate stack leaves about 5 KB at entry; a growth takes under 1.5 KB
+//! Rules of this file: no allocation, no lock, no waiting (but a growth near the end of memory may wait, for a bounded
+//! time: `admission/patience.rs`), no panic, no thread-local but errno, no library but libc, little stack (std's alternate stack leaves about 5 KB at entry; a growth takes under 1.5 KB
 //! of it). It can be read from top to bottom without knowing the rest: a fault is found to be ours and served,
 //! or it is left to the handler before us (`pass`).
 
@@ -88,11 +88,11 @@ fn unoptimised_elsewhere(f: impl FnOnce()) {
 /// Whether the same violation as the last one was reported often enough.
 fn is_endless(again: bool) -> bool {
     const ENOUGH: u32 = 16;
-    static TOLD: AtomicU32 = AtomicU32::new(0);
+    static REPORTED: AtomicU32 = AtomicU32::new(0);
     if !again {
-        TOLD.store(0, Relaxed);
+        REPORTED.store(0, Relaxed);
     }
-    TOLD.fetch_add(1, Relaxed) >= ENOUGH
+    REPORTED.fetch_add(1, Relaxed) >= ENOUGH
 }
 
 /// The state of the byte at an address in a region or its guards.

@@ -14,7 +14,8 @@ impl<T: ThreadSlot> Heap<T> {
     }
 
     /// [`allocate`](Heap::allocate) for a caller whose own attempt at the fast path of
-    /// [`HeapPolicy::General`](super::HeapPolicy::General) failed: it is not tried again.
+    /// [`HeapPolicy::General`](super::HeapPolicy::General) failed. It goes on with the
+    /// slow path, which looks at the first page of the class once more.
     ///
     /// # Errors
     /// Those of [`allocate`](Heap::allocate).

@@ -1,4 +1,4 @@
-//! What a region may be told: plain data, taken by the builders and never changed by them.
+//! Policies of a region: plain data, taken by the builders and never changed by them.
 
 mod engine;
 mod growth;

@@ -1,8 +1,8 @@
 //! Commit: everything that changes the access of pages in a live region. Outside this file pages only become accessible when
 //! a region is mapped (`mapping`), and only become inaccessible when memory is decommitted (`mapping`, `decommit`).
 //!
-//! To commit a range means, in this order: the backing file has blocks for it, guards in it are marked, it is a part of core
-//! dumps, it is readable and writable. All of it is idempotent and signal-safe; threads may commit overlapping ranges.
+//! To commit a range means, in this order: guards in it are marked, the backing file has blocks for it, it is a part of core
+//! dumps, it is readable and writable. In a checked arena's region the blocks come first, and the whole range is marked. All of it is idempotent and signal-safe; threads may commit overlapping ranges.
 
 use super::control::ControlBlock;
 use crate::sys::{self, Errno};

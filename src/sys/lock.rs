@@ -1,7 +1,7 @@
 //! A lock of one word that allocates nothing and survives a fork.
 //!
 //! A waiter spins for a moment, then yields, then sleeps for a while and looks again: releasing the lock is one store, which
-//! wakes nobody. That costs a waiter some time where the lock is contended, and saves every other thread an atomic exchange.
+//! does not wake a waiter. That costs a waiter some time where the lock is contended, and saves every other thread an atomic exchange.
 //! While the process has one thread, and glibc says so, acquiring it is a store as well.
 //!
 //! A child that was forked while another thread held the lock would wait for ever. So the thread that forks acquires it

@@ -50,7 +50,7 @@ pub(crate) unsafe fn get_unchecked() -> &'static MallocState {
     unsafe { STATE.get_unchecked() }
 }
 
-/// The least that is reserved where nothing limits it; otherwise twice what the machine has.
+/// The minimum reservation where nothing limits it; otherwise twice what the machine has.
 const MIN_RESERVE: usize = 64 << 30;
 
 /// Smaller reservations to try where the usual ones are refused. Below that the system's malloc serves.
