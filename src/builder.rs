@@ -294,6 +294,11 @@ impl<T: FromRegion> Builder<T> {
     ///
     /// # Panics
     /// With the text of the [`BuildError`] where [`try_build`](Builder::try_build) returns one.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().reserve(1 << 20).build();
+    /// assert_eq!(*arena.alloc(7), 7);
+    /// ```
     #[track_caller]
     pub fn build(self) -> T {
         match self.try_build() {
@@ -306,6 +311,12 @@ impl<T: FromRegion> Builder<T> {
     ///
     /// # Errors
     /// A [`BuildError`] that names the value which cannot be honoured, or the limit that refused it.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::builder().reserve(1 << 20).try_build()?;
+    /// assert_eq!(*arena.alloc(7), 7);
+    /// # Ok::<(), highwater::BuildError>(())
+    /// ```
     pub fn try_build(self) -> Result<T, BuildError> {
         let needs = EngineNeeds { checked: T::CHECKED, touched: T::TOUCHED, has_check: T::HAS_CHECK };
         let made = self.request.make(needs, T::ROLE)?;

@@ -6,6 +6,12 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, AtomicUsize, fence};
 
 /// The figures of a region at one moment. Sizes are bytes.
+///
+/// ```
+/// let arena = highwater::Arena::new();
+/// arena.alloc(7u64);
+/// assert!(arena.stats().used >= 8);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -67,6 +73,14 @@ impl Counters {
 }
 
 /// One growth: `bytes` were added at `offset` (the old frontier) of the region numbered `region`.
+///
+/// ```
+/// let arena = highwater::Arena::new();
+/// arena.commit_ahead(1 << 20)?;
+/// let events = highwater::stats::recent_growth();
+/// assert!(events.iter().all(|event| event.bytes > 0));
+/// # Ok::<(), highwater::OutOfMemory>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GrowthEvent {

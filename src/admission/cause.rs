@@ -5,6 +5,14 @@ use crate::sys::evidence::{self, Evidence, Obstacle, RefusedCall};
 use crate::sys::{self, Errno};
 
 /// Why memory ran out. A refusal has exactly one cause.
+///
+/// ```
+/// use highwater::{Arena, Cause};
+///
+/// let arena = Arena::builder().reserve(1 << 20).limit(1000).build();
+/// let error = arena.try_alloc([0u8; 1001]).unwrap_err();
+/// assert_eq!(error.cause(), Cause::RegionLimit);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

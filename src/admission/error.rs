@@ -230,6 +230,14 @@ impl From<BuildError> for OutOfMemory {
 pub type AllocErr = OutOfMemory;
 
 /// The error of a call that may fail to allocate or fail to initialise, as bumpalo names it.
+///
+/// ```
+/// use highwater::{AllocOrInitError, Arena};
+///
+/// let arena = Arena::new();
+/// let error = arena.try_alloc_try_with(|| "x".parse::<u32>().map(|_| ())).unwrap_err();
+/// assert!(matches!(error, AllocOrInitError::Init(_)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllocOrInitError<E> {
     /// There was no memory.

@@ -8,6 +8,14 @@ use std::path::PathBuf;
 
 /// The answer to a commit that was refused inside a fault. A refusal in ordinary code is an error or a panic, and
 /// asks for none.
+///
+/// ```
+/// use highwater::Arena;
+/// use highwater::oom::Response;
+///
+/// let arena = Arena::builder().reserve(1 << 20).on_refusal(Response::Abort).build();
+/// assert_eq!(*arena.alloc(7), 7);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response {
@@ -26,6 +34,14 @@ pub enum Response {
 }
 
 /// A function that may do something about a refusal. Made by [`Response::hook`].
+///
+/// ```
+/// use highwater::oom::{Answer, Response};
+///
+/// // SAFETY: the function only returns.
+/// let response = unsafe { Response::hook(|_| Answer::Die) };
+/// assert!(matches!(response, Response::Hook(_)));
+/// ```
 #[derive(Clone, Copy)]
 pub struct RefusalHook(pub(crate) HookFunction);
 
@@ -47,6 +63,15 @@ impl fmt::Debug for RefusalHook {
 }
 
 /// The answer of a hook.
+///
+/// ```
+/// use highwater::oom::{Answer, Cause, OutOfMemory};
+///
+/// fn last_words(error: &OutOfMemory) -> Answer {
+///     if matches!(error.cause(), Cause::CgroupLimit { .. }) { Answer::Retry } else { Answer::Die }
+/// }
+/// # let _: fn(&OutOfMemory) -> Answer = last_words;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It gave memory back, or waited until others did: the growth is tried again, at most eight times in a row.

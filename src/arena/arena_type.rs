@@ -73,6 +73,12 @@ impl Arena {
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::Arena::try_new()?;
+    /// assert_eq!(arena.alloc_str("a"), "a");
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
     pub fn try_new() -> Result<Self, OutOfMemory> {
         Self::try_with_capacity(0)
     }

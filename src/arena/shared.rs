@@ -69,6 +69,12 @@ impl SharedArena {
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let arena = highwater::SharedArena::try_new()?;
+    /// assert_eq!(arena.alloc_str("a"), "a");
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
     pub fn try_new() -> Result<Self, OutOfMemory> {
         Ok(Self::builder().try_build()?)
     }

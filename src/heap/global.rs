@@ -34,6 +34,13 @@ static BOOT: BootArena<{ 64 << 10 }> = BootArena::new();
 
 impl Global {
     /// With the default policies: 64 GiB reserved.
+    ///
+    /// ```
+    /// #[global_allocator]
+    /// static GLOBAL: highwater::heap::Global = highwater::heap::Global::new();
+    ///
+    /// assert_eq!(vec![7; 100].len(), 100);
+    /// ```
     pub const fn new() -> Self {
         Global { reserve: None, limit: None, finds_all: false }
     }

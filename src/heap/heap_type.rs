@@ -88,6 +88,11 @@ impl Heap {
     ///
     /// # Panics
     /// If the system has no address space for it.
+    ///
+    /// ```
+    /// let heap = highwater::heap::Heap::new();
+    /// assert!(heap.allocate(100, 16).is_ok());
+    /// ```
     pub fn new() -> Self {
         Self::builder().build()
     }

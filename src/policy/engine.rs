@@ -3,6 +3,12 @@
 use core::fmt;
 
 /// How a region grows in this build.
+///
+/// ```
+/// use highwater::{Engine, RegionEngine};
+///
+/// assert_eq!(RegionEngine::from(Engine::Fault), RegionEngine::Fault);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// A SIGSEGV handler commits what a write touches.
@@ -22,6 +28,13 @@ impl fmt::Display for Engine {
 /// [`engine`](crate::engine) names the engine that the library was built with.
 /// [`Builder::engine`](crate::Builder::engine) and [`set_engine`](crate::set_engine) choose at run time, and
 /// [`Stats::engine`](crate::Stats::engine) says which one a region has.
+///
+/// ```
+/// use highwater::RegionEngine;
+///
+/// assert_eq!("paged".parse(), Ok(RegionEngine::Paged));
+/// assert_eq!(RegionEngine::Paged.to_string(), "paged");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionEngine {
@@ -96,6 +109,12 @@ impl core::str::FromStr for RegionEngine {
 }
 
 /// A word that names no engine.
+///
+/// ```
+/// use highwater::{RegionEngine, UnknownEngine};
+///
+/// assert_eq!("swap".parse::<RegionEngine>(), Err(UnknownEngine));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownEngine;
 

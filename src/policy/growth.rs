@@ -7,6 +7,11 @@ use crate::math::step::{self, GrowthNeed, Step};
 ///
 /// Sizes are bytes, rounded up to whole pages. Whatever the policy, one growth covers at least what was
 /// asked for and never passes the end of the reservation or the region's byte limit.
+///
+/// ```
+/// let arena = highwater::Arena::builder().growth(highwater::Growth::Fixed(1 << 20)).build();
+/// assert_eq!(*arena.alloc(7), 7);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
     /// Everything is accessible from the start and the kernel pages it in: no faults of ours, and no
@@ -62,6 +67,11 @@ impl Growth {
 }
 
 /// Whether a region asks for transparent huge pages.
+///
+/// ```
+/// let arena = highwater::Arena::builder().huge_pages(highwater::HugePages::Never).build();
+/// assert_eq!(*arena.alloc(7), 7);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HugePages {
     /// The whole reservation is advised (`MADV_HUGEPAGE`) once: steps of 2 MiB and more are then served by

@@ -133,6 +133,14 @@ impl GuardPolicy {
 }
 
 /// How a page inside a region is made inaccessible.
+///
+/// ```
+/// use highwater::{GuardMechanism, GuardPolicy, Region};
+///
+/// let guard = GuardPolicy::default().mechanism(GuardMechanism::Protect);
+/// let region = Region::builder().reserve(1 << 20).guard(guard).build();
+/// # drop(region);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GuardMechanism {
     /// [`Advice`](GuardMechanism::Advice) where the running kernel has it, [`Protect`](GuardMechanism::Protect)
@@ -148,6 +156,14 @@ pub enum GuardMechanism {
 }
 
 /// What follows the report of a violation.
+///
+/// ```
+/// use highwater::{GuardPolicy, OnViolation, Region};
+///
+/// let guard = GuardPolicy::default().on_violation(OnViolation::Abort);
+/// let region = Region::builder().reserve(1 << 20).guard(guard).build();
+/// # drop(region);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnViolation {
     /// The fault goes to the handler of SIGSEGV before ours. By default there is none, and the process ends by
@@ -159,6 +175,14 @@ pub enum OnViolation {
 }
 
 /// How the report of a violation is written, on standard error.
+///
+/// ```
+/// use highwater::{GuardPolicy, Region, ReportFormat};
+///
+/// let guard = GuardPolicy::default().report(ReportFormat::Json);
+/// let region = Region::builder().reserve(1 << 20).guard(guard).build();
+/// # drop(region);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReportFormat {
     /// One line that says it all, then details.

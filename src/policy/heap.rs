@@ -101,6 +101,13 @@ impl General {
 }
 
 /// Which free block serves a request: an option of [`Blocks`].
+///
+/// ```
+/// use highwater::heap::{Blocks, Fit, Heap};
+///
+/// let heap = Heap::builder().policy(Blocks::new().fit(Fit::First)).build();
+/// assert!(heap.allocate(100, 16).is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fit {
     /// The smallest one that is large enough; among equals, the one with the lowest address.

@@ -7,6 +7,11 @@ use std::path::PathBuf;
 /// A reservation costs no memory. When the system refuses one, half of it is tried, and so on down to a
 /// floor of 64 MiB (or what was asked for, if that is less);
 /// [`reserved_bytes`](crate::Region::reserved_bytes) tells what was reserved.
+///
+/// ```
+/// let arena = highwater::Arena::builder().reserve(highwater::Reserve::Bytes(1 << 20)).build();
+/// assert_eq!(arena.stats().reserved, 1 << 20);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reserve {
     /// 64 GiB, and less as the regions of the process add up: a 256th (a 32nd where there is little) of what is left of
@@ -27,6 +32,17 @@ impl From<usize> for Reserve {
 }
 
 /// What a region's bytes live on.
+///
+/// ```
+/// use highwater::{Arena, Backing};
+///
+/// # if !cfg!(highwater_portable) {
+/// let backing = Backing::Temp(std::env::temp_dir());
+/// let arena = Arena::builder().reserve(1 << 20).backing(backing).try_build()?;
+/// assert_eq!(*arena.alloc(7), 7);
+/// # }
+/// # Ok::<(), highwater::BuildError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Backing {
     /// Private anonymous memory; a forked child has its own copy.

@@ -8,6 +8,11 @@
 /// written out or given back. [`Growth::Upfront`](crate::Growth::Upfront) commits
 /// nothing and is not asked. The cgroups are those that the process is in when its first region is made; what moves it
 /// elsewhere later is not noticed.
+///
+/// ```
+/// let arena = highwater::Arena::builder().headroom(highwater::Headroom::Off).build();
+/// assert_eq!(*arena.alloc(7), 7);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Headroom {
     /// A 64th of the limit that is nearest stays free, at least 2 MiB and at most 64 MiB: enough to write a report. The

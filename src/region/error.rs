@@ -10,6 +10,12 @@ use crate::template::fill;
 use core::fmt;
 
 /// Why a region could not be made. Its text is one line and names the value or the limit.
+///
+/// ```
+/// use highwater::{Arena, BuildError};
+///
+/// assert!(matches!(Arena::builder().reserve(0).try_build(), Err(BuildError::ZeroReserve)));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -8,6 +8,13 @@ use core::fmt;
 use core::ops::Range;
 
 /// Why a guard could not be placed. Its text is one line and names the range.
+///
+/// ```
+/// use highwater::{Arena, GuardError};
+///
+/// let mut arena = Arena::builder().reserve(1 << 20).build();
+/// assert!(matches!(arena.guard_at(5..10), Err(GuardError::NotPages { .. })));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum GuardError {

@@ -77,6 +77,12 @@ impl<T> GrowVec<T> {
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let bytes = highwater::GrowVec::<u8>::try_with_capacity(100)?;
+    /// assert!(bytes.capacity() >= 100);
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
     pub fn try_with_capacity(capacity: usize) -> Result<Self, OutOfMemory> {
         let mut vec = Self::new();
         vec.try_reserve_exact(capacity)?;
@@ -106,6 +112,13 @@ impl<T> GrowVec<T> {
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let mut two = highwater::GrowVec::try_with_max(2)?;
+    /// two.push(1);
+    /// assert_eq!(two, [1]);
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
         Ok(Self::in_storage(VecStorage::with_max(len)?, 0))
     }

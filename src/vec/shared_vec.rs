@@ -119,6 +119,12 @@ impl<T> SharedVec<T> {
     ///
     /// # Errors
     /// [`OutOfMemory`] when the system has no address space or memory for it.
+    ///
+    /// ```
+    /// let two = highwater::SharedVec::try_with_max(2)?;
+    /// assert_eq!(two.push(1), 0);
+    /// # Ok::<(), highwater::OutOfMemory>(())
+    /// ```
     pub fn try_with_max(len: usize) -> Result<Self, OutOfMemory> {
         Self::in_storage(VecStorage::with_max(len)?, Response::Abort).map_err(not_made)
     }
