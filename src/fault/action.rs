@@ -56,7 +56,8 @@ impl Action {
         Action {
             handler: action.sa_sigaction,
             flags: action.sa_flags & !SA_RESTORER,
-            mask: first_word(&action.sa_mask),
+            // SAFETY: the set is whole.
+            mask: unsafe { sys::kernel_signals(&raw const action.sa_mask) },
         }
     }
 
@@ -78,12 +79,6 @@ impl Action {
         let both_copies = self.is_copy() && other.is_copy();
         self.handler == other.handler || both_copies && are_of_one_copy(self.handler, other.handler)
     }
-}
-
-/// The kernel's signals of a set.
-pub(super) fn first_word(set: &libc::sigset_t) -> u64 {
-    // SAFETY: a signal set is at least one word long and has no invalid values.
-    unsafe { core::ptr::from_ref(set).cast::<u64>().read_unaligned() }
 }
 
 /// Whether two addresses of entries, of this copy of the library or others, belong to the same copy: they lie in the same

@@ -1,11 +1,10 @@
 //! The way of a fault that is not ours. The rules of `handler` hold here, too.
 
-use super::action::{OUR_MASK, SegvHandler, current, first_word};
+use super::action::{OUR_MASK, SegvHandler, current};
 use super::chain::{Behind, CHAIN};
 use crate::{foreign_fault, sys};
 use core::ffi::{c_int, c_void};
-use core::mem::{MaybeUninit, transmute};
-use core::ptr::null_mut;
+use core::mem::transmute;
 
 /// Passes a fault on. The handler that is returned has to be called in our place, as if the kernel called it.
 ///
@@ -60,10 +59,10 @@ pub(super) unsafe fn pass_on(
 /// Inside a signal, with its arguments.
 #[inline(never)]
 unsafe fn die_by_default(signal: c_int, context: *mut c_void, sent: bool) {
-    restore_default();
+    sys::set_default_action(libc::SIGSEGV);
     if sent {
         // (A handler that was installed since ends here again.)
-        return send_again(signal);
+        return sys::send_to_this_thread(signal);
     }
     // Returning to a real fault repeats it, at the very instruction. For a thread that blocks the signal the kernel takes
     // the default action, whatever handler there is.
@@ -96,7 +95,7 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
     let before = sys::change_signal_mask(libc::SIG_BLOCK, 0);
     let interrupted = if before & OUR_MASK == OUR_MASK {
         // SAFETY: the kernel passes a ucontext.
-        first_word(unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask })
+        unsafe { sys::kernel_signals(&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask) }
     } else {
         before
     };
@@ -111,21 +110,8 @@ unsafe fn call(behind: &Behind, signal: c_int, info: *mut libc::siginfo_t, conte
 #[inline(never)]
 fn repeat_by_default(signal: c_int) {
     if current(libc::SIGSEGV).is_ok_and(|action| action.sa_sigaction == libc::SIG_DFL) {
-        send_again(signal);
+        sys::send_to_this_thread(signal);
     }
-}
-
-/// Sends a signal to this thread.
-fn send_again(signal: c_int) {
-    // SAFETY: both numbers are our own.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), sys::thread_id(), signal) };
-}
-
-#[inline(never)]
-fn restore_default() {
-    let action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: all zeroes is an action: the default one, no flags and an empty mask.
-    unsafe { libc::sigaction(libc::SIGSEGV, action.as_ptr(), null_mut()) };
 }
 
 /// Where a siginfo says how old the handler is that it was passed on to last: in its last two words, which the kernel

@@ -51,8 +51,8 @@ pub use segv::observe_segv;
 pub(crate) use signal::SYNCHRONOUS_SIGNALS;
 #[cfg(highwater_fault)]
 pub(crate) use signal::change_alternate_stack;
-#[cfg(highwater_fault)]
-pub(crate) use signal::change_signal_mask;
 pub(crate) use signal::{block_async_signals, restore_signal_mask};
+#[cfg(highwater_fault)]
+pub(crate) use signal::{change_signal_mask, kernel_signals, send_to_this_thread, set_default_action};
 pub(crate) use upfront::{commit_upfront, reserve_upfront};
 pub(crate) use valgrind::under_valgrind;

@@ -4,8 +4,7 @@
 //! Contract: [`observe_segv`] is called outside of signals. The observer runs inside the signal, on the alternate stack if
 //! there is one, with SIGSEGV blocked.
 
-use super::process::thread_id;
-use super::signal::change_signal_mask;
+use super::signal::{change_signal_mask, kernel_signals, send_to_this_thread, set_default_action};
 use crate::sys::{Errno, preserve_errno};
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
@@ -100,12 +99,11 @@ fn is_endless(address: usize) -> bool {
 /// # Safety
 /// The action is a function, and the other arguments are those of a handler that is running.
 unsafe fn call(action: &libc::sigaction, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: a signal set is at least one word long, and its first word is the kernel's set.
-    let own = unsafe { (&raw const action.sa_mask).cast::<u64>().read_unaligned() };
     let segv = if action.sa_flags & libc::SA_NODEFER == 0 { 1 << (libc::SIGSEGV - 1) } else { 0 };
-    // SAFETY: the kernel passes a ucontext, whose mask is the one of the interrupted code.
-    let interrupted = unsafe {
-        (&raw const (*context.cast::<libc::ucontext_t>()).uc_sigmask).cast::<u64>().read_unaligned()
+    // SAFETY: the kernel passes a ucontext, whose mask is the one of the interrupted code; the action's set is whole.
+    let (interrupted, own) = unsafe {
+        let context = context.cast::<libc::ucontext_t>();
+        (kernel_signals(&raw const (*context).uc_sigmask), kernel_signals(&raw const action.sa_mask))
     };
     let before = change_signal_mask(libc::SIG_SETMASK, interrupted | own | segv);
     type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
@@ -118,13 +116,9 @@ unsafe fn call(action: &libc::sigaction, signal: c_int, info: *mut libc::siginfo
 /// Has the default action end the process as soon as the handler returns: a fault is repeated then, and a signal that was
 /// sent is sent again.
 fn die_by_default(signal: c_int, is_sent: bool) {
-    let action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: all zeros is an action: the default one. The numbers are those of this process and this thread.
-    unsafe {
-        libc::sigaction(libc::SIGSEGV, action.as_ptr(), null_mut());
-        if is_sent {
-            libc::syscall(libc::SYS_tgkill, libc::getpid(), thread_id(), signal);
-        }
+    set_default_action(libc::SIGSEGV);
+    if is_sent {
+        send_to_this_thread(signal);
     }
 }
 

@@ -1,8 +1,11 @@
-//! Signal masks and alternate stacks.
+//! Signal masks, alternate stacks, and the default action.
 //!
-//! Contract: signal-safe; the calls concern the calling thread alone and cannot fail.
+//! Contract: signal-safe; the calls cannot fail. They concern the calling thread alone, the default action the process.
 
+use super::process::thread_id;
 use core::ffi::c_int;
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
 
 /// Sets this thread's alternate signal stack, `None` for none, and returns what it was.
 #[cfg(highwater_fault)]
@@ -28,6 +31,29 @@ pub(crate) fn block_async_signals() -> u64 {
 /// Blocks the signals that [`block_async_signals`] returned, and no others.
 pub(crate) fn restore_signal_mask(mask: u64) {
     change_signal_mask(libc::SIG_SETMASK, mask);
+}
+
+/// The kernel's signals of a set, 1 to 64. By a pointer: in a context that the kernel wrote the set has no more than these.
+///
+/// # Safety
+/// The first eight bytes of the set may be read.
+pub(crate) unsafe fn kernel_signals(set: *const libc::sigset_t) -> u64 {
+    // SAFETY: eight bytes may be read: required by this function's contract. Every value is a set.
+    unsafe { set.cast::<u64>().read_unaligned() }
+}
+
+/// Restores the default action of a signal.
+#[inline(never)] // its locals are not on the stack of a handler that goes on
+pub(crate) fn set_default_action(signal: c_int) {
+    let action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all zeroes is an action: the default one, no flags and an empty mask.
+    unsafe { libc::sigaction(signal, action.as_ptr(), null_mut()) };
+}
+
+/// Sends a signal to this thread.
+pub(crate) fn send_to_this_thread(signal: c_int) {
+    // SAFETY: both numbers are our own.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread_id(), signal) };
 }
 
 /// Changes the signals that this thread blocks (bit n - 1 is signal n), and returns which it did before. Not by libc's
