@@ -35,13 +35,20 @@ use std::fs::File;
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder<T> {
     request: RegionRequest,
+    options: TypeOptions,
+    built: PhantomData<fn() -> T>,
+}
+
+/// Options of single types that a builder makes, beside the policies of the region. (`pub` in a private module: a public
+/// trait has it in a signature.)
+#[derive(Default)]
+pub struct TypeOptions {
     /// How a heap places its blocks.
     #[cfg(feature = "heap")]
-    heap: HeapPolicy,
+    pub(crate) heap: HeapPolicy,
     /// Where the events of a checked arena go, if there was memory for that.
     #[cfg(feature = "debug-arena")]
-    event_sink: Option<Result<EventSink, Exhausted>>,
-    built: PhantomData<fn() -> T>,
+    pub(crate) event_sink: Option<Result<EventSink, Exhausted>>,
 }
 
 /// What a builder knows of the region: the same for every type, so that the work is compiled once.
@@ -66,26 +73,12 @@ impl<T> Builder<T> {
             response: Response::Abort,
             engine: None,
         };
-        Builder {
-            request,
-            #[cfg(feature = "heap")]
-            heap: HeapPolicy::default(),
-            #[cfg(feature = "debug-arena")]
-            event_sink: None,
-            built: PhantomData,
-        }
+        Builder { request, options: TypeOptions::default(), built: PhantomData }
     }
 
     /// The same policies, for another type.
     pub(crate) fn retarget<U>(self) -> Builder<U> {
-        Builder {
-            request: self.request,
-            #[cfg(feature = "heap")]
-            heap: self.heap,
-            #[cfg(feature = "debug-arena")]
-            event_sink: self.event_sink,
-            built: PhantomData,
-        }
+        Builder { request: self.request, options: self.options, built: PhantomData }
     }
 
     /// The name that reports and `/proc/PID/maps` show; the first 40 bytes of it are kept.
@@ -163,13 +156,13 @@ impl<T> Builder<T> {
 
     #[cfg(feature = "heap")]
     pub(crate) fn heap_policy(mut self, policy: HeapPolicy) -> Self {
-        self.heap = policy;
+        self.options.heap = policy;
         self
     }
 
     #[cfg(feature = "debug-arena")]
     pub(crate) fn event_sink(mut self, sink: Option<Result<EventSink, Exhausted>>) -> Self {
-        self.event_sink = sink;
+        self.options.event_sink = sink;
         self
     }
 
@@ -232,10 +225,11 @@ pub struct BuildInputs<'a> {
     pub(crate) guard: &'a GuardPolicy,
     #[cfg(feature = "vec")]
     pub(crate) response: &'a Response,
-    #[cfg(feature = "heap")]
-    pub(crate) heap: HeapPolicy,
-    #[cfg(feature = "debug-arena")]
-    pub(crate) event_sink: Option<Result<EventSink, Exhausted>>,
+    #[cfg_attr(
+        not(any(feature = "debug-arena", feature = "heap")),
+        expect(dead_code, reason = "it is empty")
+    )]
+    pub(crate) options: TypeOptions,
 }
 
 impl<'a> BuildInputs<'a> {
@@ -245,10 +239,7 @@ impl<'a> BuildInputs<'a> {
             guard,
             #[cfg(feature = "vec")]
             response: &Response::Abort,
-            #[cfg(feature = "heap")]
-            heap: HeapPolicy::default(),
-            #[cfg(feature = "debug-arena")]
-            event_sink: None,
+            options: TypeOptions::default(),
         }
     }
 }
@@ -324,10 +315,7 @@ impl<T: FromRegion> Builder<T> {
             guard: &made.guard,
             #[cfg(feature = "vec")]
             response: &made.response,
-            #[cfg(feature = "heap")]
-            heap: self.heap,
-            #[cfg(feature = "debug-arena")]
-            event_sink: self.event_sink,
+            options: self.options,
         };
         T::from_region(made.region, inputs)
     }

@@ -257,7 +257,7 @@ impl<const MIN_ALIGN: usize, const CHECKED: bool> Cursor<MIN_ALIGN, CHECKED> {
 
 /// Makes a region a checked arena's.
 pub(super) fn open_watched(region: &Region, inputs: BuildInputs<'_>) -> Result<(), BuildError> {
-    Ledger::open(region, inputs.guard, inputs.event_sink.transpose()?)
+    Ledger::open(region, inputs.guard, inputs.options.event_sink.transpose()?)
 }
 
 /// The ledger of a checked arena, which lives as long as that.

@@ -347,7 +347,7 @@ impl<T: ThreadSlot> FromRegion for Heap<T> {
     const ROLE: Role = Role::Heap;
 
     fn from_region(region: Region, inputs: BuildInputs<'_>) -> Result<Self, BuildError> {
-        Ok(Heap::over_with_slot(region, inputs.heap)?)
+        Ok(Heap::over_with_slot(region, inputs.options.heap)?)
     }
 }
 
