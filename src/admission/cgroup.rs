@@ -130,7 +130,7 @@ fn find(cgroups: &[u8], mounts: &[u8]) -> Result<Vec<CgroupLevel>, Exhausted> {
             _ => continue,
         };
         // (The path may have colons in it.)
-        let Ok(path) = core::str::from_utf8(parts.rest()) else { continue };
+        let Ok(path) = core::str::from_utf8(parts.rest().unwrap_or_default()) else { continue };
         let kind: &[u8] = if version.prefix.is_empty() { b"cgroup2" } else { b"cgroup" };
         for line in pieces(mounts, b'\n') {
             if let Some((mount, root)) = mount_of(line, kind) {

@@ -120,7 +120,7 @@ impl Chain {
     /// as many handlers; never for `SIG_DFL` and `SIG_IGN`, which have [`RESERVED`] ones.
     pub(super) fn remember(&self, action: Action) -> Option<usize> {
         // What never calls us is in no circle with an entry that stood before it already.
-        if self.never_calls_us(&action)
+        if (action.is_none() || action.is_copy())
             && let Some(known) = self.find(action.handler)
         {
             return Some(known);

@@ -54,14 +54,8 @@ pub(crate) struct Pieces<'t> {
 }
 
 impl<'t> Pieces<'t> {
-    /// What is left, with the separators in it.
-    pub(crate) fn rest(&self) -> &'t [u8] {
-        self.rest.unwrap_or_default()
-    }
-
-    /// The same, or `None` when the last piece was handed out.
-    #[cfg_attr(highwater_portable, allow(dead_code, reason = "the portable calls read no lines"))]
-    pub(crate) fn rest_if_any(&self) -> Option<&'t [u8]> {
+    /// What is left, with the separators in it; `None` when the last piece was handed out.
+    pub(crate) fn rest(&self) -> Option<&'t [u8]> {
         self.rest
     }
 }
@@ -137,7 +131,7 @@ impl<'l> MapsEntry<'l> {
         for _ in 0..3 {
             fields.next();
         }
-        let name = fields.rest().trim_ascii_start();
+        let name = fields.rest().unwrap_or_default().trim_ascii_start();
         Some(MapsEntry { start, end, permissions, name })
     }
 
@@ -158,12 +152,9 @@ mod tests {
             assert_eq!(pieces(text.as_bytes(), b',').collect::<Vec<_>>(), expected, "{text:?}");
         }
         let mut fields = pieces(b"a b c", b' ');
-        assert_eq!(
-            (fields.next(), fields.rest(), fields.rest_if_any().is_some()),
-            (Some(&b"a"[..]), &b"b c"[..], true)
-        );
+        assert_eq!((fields.next(), fields.rest()), (Some(&b"a"[..]), Some(&b"b c"[..])));
         fields.nth(1);
-        assert_eq!((fields.rest_if_any(), fields.next()), (None, None));
+        assert_eq!((fields.rest(), fields.next()), (None, None));
     }
 
     #[test]

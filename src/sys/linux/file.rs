@@ -87,7 +87,7 @@ fn each_line_dyn(path: &CStr, buffer: &mut [u8], line: &mut dyn FnMut(&[u8]) -> 
         let mut lines = pieces(rest, b'\n');
         while let Some(complete) = lines.next() {
             // What follows the last line end is not complete.
-            let Some(after) = lines.rest_if_any() else { break };
+            let Some(after) = lines.rest() else { break };
             if !line(complete) {
                 return;
             }
