@@ -24,7 +24,8 @@ impl<T: ThreadSlot> Heap<T> {
         self.allocate_slow(size, align)
     }
 
-    /// [`allocate_zeroed`](Heap::allocate_zeroed) for a caller whose own attempt at the fast path failed: it is not tried again.
+    /// [`allocate_zeroed`](Heap::allocate_zeroed) for a caller whose own attempt at the fast path failed. It goes on
+    /// as [`allocate_after_miss`](Heap::allocate_after_miss) does.
     ///
     /// # Errors
     /// Those of [`allocate`](Heap::allocate).
